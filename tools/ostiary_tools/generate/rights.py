@@ -126,7 +126,11 @@ _REASONS: dict[tuple[str, str, str], str] = {
     ("ostiary-gateway-config", "configmaps", _CONFIG): "the compiled config",
     ("ostiary-gateway-config", "secrets", _KEYS): "the gateway's keys, which the operator creates and renews",
     ("ostiary-gateway-config", "endpointslices", ""): "which replicas there are, to query what they run",
-    ("ostiary-operator-secrets", "secrets", ""): "Secrets that an MCPProxy there refers to, by name",
+    (
+        "ostiary-operator-secrets",
+        "secrets",
+        "",
+    ): "Secrets that an MCPProxy there refers to, and API keys that an MCPPolicy there selects",
     ("ostiary-gateway", "configmaps", _CONFIG): "its own compiled config",
     ("ostiary-gateway", "secrets", _KEYS): "the keys that verify the config and seal sessions",
 } | {(role, "mcpproxies, mcppolicies", ""): why for role, why in _USERS.items()}

@@ -28,6 +28,11 @@ CONFIG_USAGE: Final = "config"
 API_KEY_USAGE: Final = "api-key"
 SETTINGS_KEY: Final = "settings.yaml"
 
+#: Annotations of a Secret with API keys.
+CONSUMER: Final = "ostiary.dev/consumer"
+GROUPS: Final = "ostiary.dev/groups"
+EXPIRES: Final = "ostiary.dev/expires"
+
 #: The port of a gateway's Service that serves its admin API, by name.
 ADMIN_PORT: Final = "admin"
 
@@ -58,11 +63,20 @@ def is_dns_label(text: str) -> bool:
 
 def of(obj: ReadOnlyObject) -> Mapping[str, str]:
     """Return the labels of an object; drop values that are no text, which a file may contain."""
+    return _texts_of(obj, "labels")
+
+
+def annotations_of(obj: ReadOnlyObject) -> Mapping[str, str]:
+    """Return the annotations of an object, under the same conditions."""
+    return _texts_of(obj, "annotations")
+
+
+def _texts_of(obj: ReadOnlyObject, field: str) -> Mapping[str, str]:
     metadata = obj.get("metadata")
-    labels = metadata.get("labels") if isinstance(metadata, Mapping) else None
-    if not isinstance(labels, Mapping):
+    found = metadata.get(field) if isinstance(metadata, Mapping) else None
+    if not isinstance(found, Mapping):
         return {}
-    return {key: value for key, value in labels.items() if isinstance(value, str)}
+    return {key: value for key, value in found.items() if isinstance(value, str)}
 
 
 def of_outputs(gateway: str) -> dict[str, str]:

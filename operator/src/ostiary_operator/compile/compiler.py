@@ -47,6 +47,7 @@ def compile_resources(
         TargetIndex(proxies, resources.namespaces),
         operator_namespace=resources.operator_namespace,
         previous=previous,
+        api_keys=resources.api_keys,
         cache=memory,
     )
     governance = policies.govern(decisions)

@@ -14,8 +14,10 @@ from ostiary_operator.api import labels
 from ostiary_operator.api.objects import DEFAULT_NAMESPACE, ReadOnlyObject, name_or_empty, namespace_or_default
 from ostiary_operator.api.problems import InvalidDocument, Problem
 from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND
+from ostiary_operator.compile.api_key_secrets import api_key_secrets
+from ostiary_operator.compile.authentication import namespaces_with_api_keys
 from ostiary_operator.compile.gateways import discover
-from ostiary_operator.compile.model import Missing, NamespaceServices, ReferenceKey, Resources, Service
+from ostiary_operator.compile.model import ApiKeySecret, Missing, NamespaceServices, ReferenceKey, Resources, Service
 from ostiary_operator.compile.references import wanted
 
 _READ: Final = frozenset({PROXY_KIND, POLICY_KIND, "Service", "EndpointSlice", "ConfigMap", "Secret", "Namespace"})
@@ -60,6 +62,7 @@ def resources_from_objects(objects: Iterable[ReadOnlyObject], operator_namespace
         references=references_from_objects([*found["ConfigMap"], *found["Secret"]], wanted=wanted(found[PROXY_KIND])),
         services=services_from_objects(found["Service"], found["EndpointSlice"], complete=False),
         api_servers=_api_servers(found["EndpointSlice"]),
+        api_keys=_api_keys(found["Secret"], namespaces_with_api_keys(found[POLICY_KIND])),
     )
 
 
@@ -87,6 +90,16 @@ def api_servers_from_slice(item: ReadOnlyObject) -> tuple[str, ...]:
         addresses = _mapping(endpoint).get("addresses")
         found.update(filter(is_address, addresses if isinstance(addresses, list) else ()))
     return tuple(sorted(found))
+
+
+def _api_keys(
+    secrets: Iterable[ReadOnlyObject], namespaces: Iterable[str]
+) -> dict[str, tuple[ApiKeySecret, ...] | Missing]:
+    found: dict[str, list[ReadOnlyObject]] = {namespace: [] for namespace in namespaces}
+    for item in secrets:
+        if namespace_or_default(item) in found:
+            found[namespace_or_default(item)].append(item)
+    return {namespace: api_key_secrets(items) for namespace, items in found.items()}
 
 
 def _api_servers(slices: Iterable[ReadOnlyObject]) -> tuple[str, ...]:
@@ -130,6 +143,8 @@ def reference_data(key: ReferenceKey, item: ReadOnlyObject) -> Mapping[str, str]
         return _strings(item.get("data"))
     if labels.USAGE not in labels.of(item) or labels.CONFIG in labels.of(item):
         return Missing.NOT_LABELLED
+    if labels.of(item)[labels.USAGE] == labels.API_KEY_USAGE:
+        return Missing.API_KEYS
     return {name: _without_private_key(text) for name, text in _decoded(item).items()}
 
 

@@ -1,7 +1,7 @@
 """The input and the output of the compiler, as plain frozen data.
 
 Custom resources enter as Kubernetes objects (dicts), since the compiler validates them. Of everything else its reader
-passes only what the compiler needs: in particular, no Secret but a CA bundle ever enters.
+passes only what the compiler needs: in particular, no Secret but a CA bundle ever enters, and of API keys only digests.
 """
 
 import enum
@@ -37,6 +37,24 @@ class Missing(enum.Enum):
     NOT_FOUND = "not found"
     FORBIDDEN = "the operator has no right to read it"
     NOT_LABELLED = f"it lacks the label {labels.USAGE}"
+    API_KEYS = "it holds API keys of callers"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeySecret:
+    """A Secret with API keys, without the keys.
+
+    ``digests`` are (data key, SHA-256 in hexadecimal) of the usable keys. ``consumer`` is the name in the Secret's
+    namespace, ``expires_at`` is in epoch seconds. ``defects`` say what cannot be used, as "problem; remedy".
+    """
+
+    name: str
+    labels: tuple[tuple[str, str], ...] = ()
+    digests: tuple[tuple[str, str], ...] = ()
+    consumer: str = ""
+    groups: tuple[str, ...] = ()
+    expires_at: int | None = None
+    defects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +117,9 @@ class Resources:
     ``namespaces`` maps each known namespace to its labels. ``references`` maps each referenced ConfigMap or Secret to
     its data, or to why it is not available; :func:`ostiary_operator.compile.references.wanted` lists them.
     ``services`` maps each namespace with proxies to its Services; of a namespace that is not in it nothing is known.
-    ``api_servers`` are the addresses behind the Service ``kubernetes``, sorted.
+    ``api_servers`` are the addresses behind the Service ``kubernetes``, sorted. ``api_keys`` maps each namespace with a
+    policy that selects API keys to its Secrets with such keys, or to why they are not available;
+    :func:`ostiary_operator.compile.authentication.namespaces_with_api_keys` lists those namespaces.
     """
 
     operator_namespace: str
@@ -110,6 +130,7 @@ class Resources:
     references: Mapping[ReferenceKey, Mapping[str, str] | Missing] = field(default_factory=dict)
     services: Mapping[str, NamespaceServices] = field(default_factory=dict)
     api_servers: tuple[str, ...] = ()
+    api_keys: Mapping[str, tuple[ApiKeySecret, ...] | Missing] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

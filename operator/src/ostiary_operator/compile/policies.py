@@ -15,12 +15,18 @@ from ostiary_core.contract.documents import PolicyDocument, SubjectConfig, Tier
 from ostiary_core.errors import ExpressionError, PatternError
 from ostiary_core.policy.compiled_policy import CompiledPolicy
 from ostiary_operator.api.reasons import AcceptedReason
+from ostiary_operator.compile.authentication import (
+    ApiKeySecrets,
+    compile_authentication,
+    select_keys,
+    with_current_keys,
+)
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.encoded_document import EncodedDocument, encode_document
-from ostiary_operator.compile.model import ObjectKey, ResourceRejection, first_rejection
+from ostiary_operator.compile.model import ApiKeySecret, ObjectKey, ResourceRejection, first_rejection
 from ostiary_operator.compile.policy_test_runner import PolicyTestResult, failures, run_tests
 from ostiary_operator.compile.resource_parser import ParsedPolicy, PolicyContent
-from ostiary_operator.compile.targets import TargetIndex, Targeting, Targets, tier_of
+from ostiary_operator.compile.targets import TargetIndex, Targeting, Targets, source_of, tier_of
 
 EncodedPolicy: TypeAlias = EncodedDocument[PolicyDocument]
 
@@ -40,7 +46,8 @@ class PolicyDecision:
 
     ``encoded`` is in force at ``governs``; the proxies in ``closes`` refuse every call. ``rejection`` says why the
     newest version is not accepted; ``missing`` names targets that do not exist. ``evadable`` is set where the owner of
-    a proxy can evade the platform's policy with the proxy's labels.
+    a proxy can evade the platform's policy with the proxy's labels. ``unresolved`` says what it refers to and cannot be
+    used. ``is_newest`` is set where the newest version is in force.
     """
 
     subject: ParsedPolicy
@@ -52,11 +59,13 @@ class PolicyDecision:
     missing: tuple[str, ...] = ()
     evadable: bool = False
     tests: tuple[PolicyTestResult, ...] = ()
+    unresolved: ResourceRejection | None = None
+    is_newest: bool = False
 
     @property
     def serves_last_accepted(self) -> bool:
         """Whether the last accepted version is in force instead of the newest."""
-        return self.rejection is not None and self.encoded is not None
+        return not self.is_newest and self.encoded is not None
 
 
 @dataclass(slots=True)
@@ -81,10 +90,11 @@ def decide(
     *,
     operator_namespace: str,
     previous: Mapping[str, GatewayConfig],
+    api_keys: ApiKeySecrets,
     cache: Cache,
 ) -> tuple[PolicyDecision, ...]:
     """Decide for every policy."""
-    last = _LastAccepted(previous, cache, operator_namespace=operator_namespace)
+    last = _LastAccepted(previous, api_keys, cache, operator_namespace=operator_namespace)
     return tuple(
         _rule(policy, proxies, tier_of(policy.key.namespace, operator_namespace), last, cache) for policy in policies
     )
@@ -108,7 +118,10 @@ class _LastAccepted:
     other gateway belongs to another tenant, who could forge everyone's policies with it.
     """
 
-    def __init__(self, previous: Mapping[str, GatewayConfig], cache: Cache, *, operator_namespace: str) -> None:
+    def __init__(
+        self, previous: Mapping[str, GatewayConfig], api_keys: ApiKeySecrets, cache: Cache, *, operator_namespace: str
+    ) -> None:
+        self.api_keys = api_keys
         self._previous = previous
         self._cache = cache
         self._operator_namespace = operator_namespace
@@ -133,7 +146,7 @@ class _LastAccepted:
         if document is None:
             return None
         # The tier is computed again, since the operator may have another namespace now.
-        encoded = encode_document(document.model_copy(update={"tier": tier}))
+        encoded = encode_document(with_current_keys(document, self.api_keys).model_copy(update={"tier": tier}))
         # A version from before the current limits may cost more than any gateway accepts.
         runs = self._cache.get(("runs", encoded.digest), lambda: _runs(encoded.document))
         return encoded if runs else None
@@ -154,15 +167,17 @@ def _rule(subject: ParsedPolicy, proxies: TargetIndex, tier: Tier, last: _LastAc
     targeting = Targeting.of_content(subject.spec)
     targets = proxies.find(targeting, subject.key.namespace, tier)
     rejection = first_rejection(_CHAIN, subject, subject.spec, tier, targets)
-    version = _compiled(subject, subject.spec, tier, cache)
+    keys = select_keys(subject.key, subject.spec.authentication, last.api_keys)
+    version = _compiled(subject, subject.spec, tier, keys.secrets or (), cache)
     rejection = rejection or _objection(subject, version)
     tests = version.tests if isinstance(version, PolicyVersion) else ()
-    if rejection is None and isinstance(version, PolicyVersion):
+    if rejection is None and keys.secrets is not None and isinstance(version, PolicyVersion):
         evadable = tier == "platform" and targeting.is_by_labels_of_proxies
         encoded = version.encoded
-        return PolicyDecision(subject, tier, None, encoded, targets.found, (), targets.missing, evadable, tests)
+        decided = PolicyDecision(subject, tier, None, encoded, targets.found, (), targets.missing, evadable, tests)
+        return replace(decided, unresolved=keys.defect, is_newest=True)
     held = _hold(subject, proxies, tier, last, rejection=rejection, targeting=targeting)
-    return replace(held, tests=tests)
+    return replace(held, tests=tests, unresolved=keys.defect)
 
 
 def _hold(
@@ -239,11 +254,11 @@ def _objection(subject: ParsedPolicy, version: PolicyVersion | ResourceRejection
 
 
 def _compiled(
-    subject: ParsedPolicy, content: PolicyContent, tier: Tier, cache: Cache
+    subject: ParsedPolicy, content: PolicyContent, tier: Tier, keys: tuple[ApiKeySecret, ...], cache: Cache
 ) -> PolicyVersion | ResourceRejection:
     if subject.fingerprint is None:
-        return _compile(subject, content, tier)
-    return cache.get(("policy", tier, subject.fingerprint), lambda: _compile(subject, content, tier))
+        return _compile(subject, content, tier, keys)
+    return cache.get(("policy", tier, subject.fingerprint, keys), lambda: _compile(subject, content, tier, keys))
 
 
 def _subjects(content: PolicyContent, namespace: str) -> list[SubjectConfig] | None:
@@ -258,7 +273,9 @@ def _subjects(content: PolicyContent, namespace: str) -> list[SubjectConfig] | N
     return [each.model_copy(update={"consumers": consumers}) for each, consumers in found]
 
 
-def _compile(subject: ParsedPolicy, content: PolicyContent, tier: Tier) -> PolicyVersion | ResourceRejection:
+def _compile(
+    subject: ParsedPolicy, content: PolicyContent, tier: Tier, keys: tuple[ApiKeySecret, ...]
+) -> PolicyVersion | ResourceRejection:
     """Encode the document of a policy, verify that a gateway can compile it, and run its tests."""
     document = PolicyDocument(
         namespace=subject.key.namespace,
@@ -268,8 +285,9 @@ def _compile(subject: ParsedPolicy, content: PolicyContent, tier: Tier) -> Polic
         tier=tier,
         access=content.access,
         mode=content.mode,
+        authentication=compile_authentication(subject.key.namespace, content.authentication, keys),
         subjects=_subjects(content, subject.key.namespace),
-        source=Targeting.of_content(content).source(),
+        source=source_of(content),
     )
     try:
         tests = run_tests(document, content.tests)

@@ -129,6 +129,9 @@ def _unreadable(why: Missing, where: str, key: ReferenceKey) -> ResourceRejectio
             return ResourceRejection(
                 ResolvedRefsReason.NOT_PERMITTED, f"{where} lacks the label {labels.USAGE}; {remedy}"
             )
+        case Missing.API_KEYS:
+            message = f"{where} holds API keys of callers; refer to another one"
+            return ResourceRejection(ResolvedRefsReason.NOT_PERMITTED, message)
         case Missing.FORBIDDEN:
             remedy = f"bind the operator's role for {key.kind}s in the namespace {key.namespace}"
             return ResourceRejection(

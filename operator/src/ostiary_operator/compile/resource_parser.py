@@ -15,6 +15,7 @@ from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 import orjson
 
 from ostiary_core.contract.documents import AccessRulesConfig, SubjectConfig
+from ostiary_operator.api.authentication import Authentication
 from ostiary_operator.api.load import InvalidResource, parse_policy, parse_proxy
 from ostiary_operator.api.policy import PolicyMode, PolicySpec, TargetSelector
 from ostiary_operator.api.policy_tests import PolicyTest
@@ -78,6 +79,7 @@ class PolicyContent:
     subjects: tuple[SubjectConfig, ...] | None = None
     mode: Literal["Shadow"] | None = None
     tests: tuple[PolicyTest, ...] = ()
+    authentication: Authentication | None = None
 
 
 ParsedProxy: TypeAlias = ParsedResource[ProxySpec]
@@ -111,6 +113,7 @@ def _policy(document: Document) -> PolicyContent:
         subjects=_subjects(spec),
         mode="Shadow" if spec.mode is PolicyMode.SHADOW else None,
         tests=spec.tests,
+        authentication=spec.authentication,
     )
 
 

@@ -91,17 +91,11 @@ def policy_status(decision: PolicyDecision, settled: Sequence[CompiledGateway], 
     subject = decision.subject
     expected = {it.site.identity: dict(_carriers(decision, it.config)) for it in settled}
     over_budget = [it for it in settled if _lacks(decision, it.config)]
-    resolved = condition(
-        ConditionType.RESOLVED_REFS,
-        ConditionStatus.TRUE,
-        ResolvedRefsReason.RESOLVED_REFS,
-        f"{subject.title}: it refers to nothing that could be missing",
-    )
     return ResourceStatus(
         key=subject.key,
         uid=subject.uid,
         generation=subject.generation,
-        conditions=(_policy_accepted(decision, over_budget), resolved),
+        conditions=(_policy_accepted(decision, over_budget), _policy_resolved(decision)),
         aside=(advisories.effective(decision, known), *advisories.tests_passed(decision)),
         related=_sorted_names([*decision.governs, *decision.closes]),
         expected={gateway: digests for gateway, digests in expected.items() if digests},
@@ -237,6 +231,18 @@ def _policy_accepted(decision: PolicyDecision, over_budget: Sequence[CompiledGat
         message += f"; spec.targetRefs: there is no MCPProxy {names}; correct the name, or create the MCPProxy"
     message = joined(message, _beyond_budget(decision.governs, over_budget))
     return condition(ConditionType.ACCEPTED, ConditionStatus.TRUE, AcceptedReason.ACCEPTED, message)
+
+
+def _policy_resolved(decision: PolicyDecision) -> ConditionDraft:
+    unresolved, title = decision.unresolved, decision.subject.title
+    if unresolved is None:
+        spec = decision.subject.spec
+        refers = spec is not None and spec.authentication is not None and spec.authentication.api_key is not None
+        what = "the Secrets that it selects were found" if refers else "it refers to nothing that could be missing"
+        message = f"{title}: {what}"
+        return condition(ConditionType.RESOLVED_REFS, ConditionStatus.TRUE, ResolvedRefsReason.RESOLVED_REFS, message)
+    message = joined(unresolved.message, "" if decision.is_newest else _in_force(decision))
+    return condition(ConditionType.RESOLVED_REFS, ConditionStatus.FALSE, unresolved.reason, message)
 
 
 def _in_force(decision: PolicyDecision) -> str:

@@ -46,7 +46,7 @@ class Targeting:
 
     @classmethod
     def of_source(cls, source: str | None) -> "Targeting":
-        """Return the targets of an accepted policy, as :meth:`source` wrote them."""
+        """Return the targets of an accepted policy, as :func:`source_of` wrote them."""
         try:
             spec = PolicySpec.model_validate_json(source or "{}")
         except ValidationError:  # written by a version whose selectors we do not know
@@ -62,11 +62,18 @@ class Targeting:
         selector, unreadable = _selector(spec)
         return cls(tuple(name for name in names if name), selector, unreadable or "" in names or spec is not raw)
 
-    def source(self) -> str:
-        """Return them as JSON, for the policy's document."""
+    def document(self) -> dict[str, Any]:
+        """Return them as a part of a policy's spec."""
         references = [{"kind": "MCPProxy", "name": name} for name in self.names]
         selector = {"targetSelector": self.selector.document()} if self.selector is not None else {}
-        return canonical({"targetRefs": references} | selector).decode()
+        return {"targetRefs": references} | selector
+
+
+def source_of(content: PolicyContent) -> str:
+    """Return the parts of a policy's spec that are compiled again while the version is kept, as JSON."""
+    authentication = content.authentication
+    more = {"authentication": authentication.document()} if authentication is not None else {}
+    return canonical(Targeting.of_content(content).document() | more).decode()
 
 
 def _chooses(selector: LabelSelector | None) -> bool:

@@ -20,6 +20,7 @@ from ostiary_operator.controller.queue import Schedule, WorkQueue
 from ostiary_operator.controller.reconciler import Reconciler
 from ostiary_operator.delivery.writer import ConfigWriter
 from ostiary_operator.kube import credentials, watches
+from ostiary_operator.kube.api_keys import ApiKeyReader
 from ostiary_operator.kube.api_servers import ApiServerReader
 from ostiary_operator.kube.changed_namespaces import NOTHING
 from ostiary_operator.kube.client import KubernetesClient
@@ -88,6 +89,7 @@ def assemble(
         references=ReferenceReader(measured),
         services=ServiceReader(measured, options, on_seen=event_filter.record, follow=event_filter.follow),
         api_servers=ApiServerReader(measured, on_seen=event_filter.record),
+        api_keys=ApiKeyReader(measured, on_seen=event_filter.record),
         config_writer=ConfigWriter(measured, clock, on_write=event_filter.expect_write),
         publisher=publisher,
         gateway_problems=GatewayProblems(events),

@@ -16,6 +16,7 @@ from ostiary_core.errors import ContractError
 from ostiary_operator.api.objects import Object, namespace_of
 from ostiary_operator.clock import Clock
 from ostiary_operator.compile import gateways
+from ostiary_operator.compile.authentication import namespaces_with_api_keys
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.compiler import compile_resources
 from ostiary_operator.compile.model import Compiled, DiscoveredGateway, Resources
@@ -27,6 +28,7 @@ from ostiary_operator.controller.metrics import OperatorMetrics
 from ostiary_operator.controller.namespace_ownership import OwnershipFilter
 from ostiary_operator.controller.queue import PassRequest, PassResult
 from ostiary_operator.delivery.writer import AppliedConfig, ConfigWriter
+from ostiary_operator.kube.api_keys import ApiKeyReader
 from ostiary_operator.kube.api_servers import ApiServerReader
 from ostiary_operator.kube.changed_namespaces import NOTHING, ChangedNamespaces
 from ostiary_operator.kube.cluster_snapshot import ClusterSnapshot, GatewayObjects
@@ -104,6 +106,7 @@ class Reconciler:
     references: ReferenceReader
     services: ServiceReader
     api_servers: ApiServerReader
+    api_keys: ApiKeyReader
     config_writer: ConfigWriter
     publisher: StatusPublisher
     gateway_problems: GatewayProblems
@@ -156,6 +159,7 @@ class Reconciler:
 
     async def _compile_changed(self, snapshot: ClusterSnapshot, changed: ChangedNamespaces) -> Compiled:
         keys = await compute(wanted, snapshot.proxies, self.cache)
+        keyed = await compute(namespaces_with_api_keys, snapshot.policies, self.cache)
         resources = Resources(
             operator_namespace=self.options.operator_namespace,
             proxies=snapshot.proxies,
@@ -165,6 +169,7 @@ class Reconciler:
             references=await self.references.resolve(keys, changed),
             services=await self.services.read({namespace_of(proxy) for proxy in snapshot.proxies}, changed),
             api_servers=await self.api_servers.read(changed),
+            api_keys=await self.api_keys.read(keyed, changed),
         )
         return await compute(compile_resources, resources, self.applied_configs.configs, cache=self.cache)
 

@@ -29,6 +29,9 @@ _PARTS: Final[Mapping[Kind, tuple[str, ...]]] = {
     ENDPOINT_SLICE: ("endpoints", "ports"),
 }
 
+#: What a Secret with API keys says of its consumer.
+_ANNOTATIONS: Final = (labels.CONSUMER, labels.GROUPS, labels.EXPIRES)
+
 
 class EventFilter:
     """Remembers the fingerprint of every object, by uid; of Secrets only a digest is stored.
@@ -92,4 +95,6 @@ def _fingerprint(kind: Kind, obj: Object) -> str:
     metadata = obj["metadata"]
     shown = [metadata.get("generation"), metadata.get("deletionTimestamp"), labels.of(obj)]
     shown += [obj.get(part) for part in _PARTS[kind]]
+    if kind == SECRET:
+        shown += [labels.annotations_of(obj).get(each) for each in _ANNOTATIONS]
     return digest(orjson.dumps(shown, option=orjson.OPT_SORT_KEYS))

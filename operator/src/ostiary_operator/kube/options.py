@@ -16,7 +16,8 @@ class OperatorOptions:
     ``watch_namespaces`` is empty for the whole cluster. ``gateway_replicas`` maps a gateway (``namespace/name``) to the
     base URLs of its replicas' admin ports, instead of its EndpointSlices. ``startup_timeout`` is the time in seconds
     within which the first pass must succeed. ``name`` distinguishes operators in one namespace, and is the same for all
-    replicas of one; ``leader_elect`` means that there may be several replicas, of which only the leader works.
+    replicas of one; ``secret_namespaces`` are those whose Secrets it may list and watch, where it may not do so in the
+    whole cluster. ``leader_elect`` means that there may be several replicas, of which only the leader works.
     """
 
     operator_namespace: str
@@ -29,6 +30,7 @@ class OperatorOptions:
     startup_timeout: float = 60.0
     name: str = "ostiary-operator"
     leader_elect: bool = False
+    secret_namespaces: tuple[str, ...] = ()
 
     @property
     def identity(self) -> str:
@@ -59,6 +61,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="serve this namespace; repeat for several (default: the whole cluster)",
+    )
+    parser.add_argument(
+        "--secret-namespace",
+        metavar="NAMESPACE",
+        type=_namespace,
+        action="append",
+        default=[],
+        help="watch Secrets in this namespace, where the operator has the right; repeat for several",
     )
     parser.add_argument(
         "--name",
@@ -115,6 +125,7 @@ def from_arguments(arguments: argparse.Namespace) -> OperatorOptions:
         admin_port=port,
         name=arguments.name,
         leader_elect=arguments.leader_elect,
+        secret_namespaces=tuple(sorted(set(arguments.secret_namespace))),
     )
 
 

@@ -89,6 +89,8 @@ async def _reach(cluster: KubernetesClient, options: OperatorOptions, kind: Kind
     if not kind.namespaced:
         return ()
     candidates: Iterable[str] = options.namespaces or (options.operator_namespace,)
+    if kind == SECRET:
+        candidates = sorted({*candidates, *options.secret_namespaces})
     allowed = [name for name in candidates if await may_watch(cluster, kind, namespace=name)]
     return tuple(allowed)
 

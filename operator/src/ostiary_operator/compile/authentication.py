@@ -1,0 +1,165 @@
+"""Compiles how a policy authenticates callers: the keys that its selector finds, as digests.
+
+A key that is removed must be refused at once. So a Secret that is missing or unusable never keeps an older version of
+the policy in force: only its keys are missing. Where the Secrets cannot be read at all, nothing is known of them, and
+the last accepted version stays.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from pydantic import ValidationError
+
+from ostiary_core.contract.authentication import ApiKeyConfig, ApiKeysConfig, AuthenticationConfig
+from ostiary_core.contract.documents import PolicyDocument
+from ostiary_operator.api import labels
+from ostiary_operator.api.authentication import ApiKeyAuthentication, Authentication
+from ostiary_operator.api.policy import PolicySpec
+from ostiary_operator.api.reasons import ResolvedRefsReason
+from ostiary_operator.compile.cache import Cache
+from ostiary_operator.compile.model import ApiKeySecret, Missing, ObjectKey, ResourceRejection
+from ostiary_operator.compile.resource_parser import read_policies
+
+ApiKeySecrets: TypeAlias = Mapping[str, tuple[ApiKeySecret, ...] | Missing]
+"""The Secrets with API keys, by namespace, or why they are not available."""
+
+_FIELD: Final = "spec.authentication.apiKey.selector"
+_AUTHORIZATION: Final = "authorization"
+_BEARER: Final = "Bearer"
+_SHARED: Final = "is also in another Secret, with another consumer, groups or expiry; make a new key for one of them"
+
+
+def namespaces_with_api_keys(policies: Iterable[Mapping[str, Any]], cache: Cache | None = None) -> set[str]:
+    """Return the namespaces whose Secrets with API keys the caller must read before it compiles these policies.
+
+    A policy that is not valid counts: keys of its last accepted version may have been removed.
+    """
+    found = read_policies(policies, cache if cache is not None else Cache())
+    return {
+        policy.key.namespace
+        for policy in found
+        if policy.spec is None or _api_key(policy.spec.authentication) is not None
+    }
+
+
+def _api_key(authentication: Authentication | None) -> ApiKeyAuthentication | None:
+    return authentication.api_key if authentication is not None else None
+
+
+class SelectedKeys(NamedTuple):
+    """The Secrets that a policy selects; None where they are not available. ``defect`` is what to report."""
+
+    secrets: tuple[ApiKeySecret, ...] | None = ()
+    defect: ResourceRejection | None = None
+
+
+def select_keys(key: ObjectKey, authentication: Authentication | None, available: ApiKeySecrets) -> SelectedKeys:
+    """Return the Secrets with API keys that a policy selects in its own namespace."""
+    api_key = _api_key(authentication)
+    if api_key is None:
+        return SelectedKeys()
+    found = available.get(key.namespace, Missing.FORBIDDEN)
+    where = f"{key.kind} {key.namespace}/{key.name}: {_FIELD}"
+    if isinstance(found, Missing):
+        return SelectedKeys(None, _forbidden(where, key.namespace))
+    secrets = _without_shared_keys([secret for secret in found if api_key.selector.selects(dict(secret.labels))])
+    if not secrets:
+        return SelectedKeys((), _none_found(where, key.namespace))
+    return SelectedKeys(secrets, _defect(where, key.namespace, secrets))
+
+
+def _without_shared_keys(secrets: Sequence[ApiKeySecret]) -> tuple[ApiKeySecret, ...]:
+    """Drop keys that belong to several callers: no one could tell which of them sends a request."""
+    owners = {(digest, _owner(secret)) for secret in secrets for _, digest in secret.digests}
+    count = Counter(digest for digest, _ in owners)
+    shared = {digest for digest, number in count.items() if number > 1}
+    return tuple(_without(secret, shared) for secret in secrets) if shared else tuple(secrets)
+
+
+def _owner(secret: ApiKeySecret) -> tuple[str, tuple[str, ...], int | None]:
+    return secret.consumer, secret.groups, secret.expires_at
+
+
+def _without(secret: ApiKeySecret, shared: set[str]) -> ApiKeySecret:
+    kept = tuple(item for item in secret.digests if item[1] not in shared)
+    defects = [f"entry {entry} {_SHARED}" for entry, digest in secret.digests if digest in shared]
+    return replace(secret, digests=kept, defects=(*secret.defects, *defects))
+
+
+def _forbidden(where: str, namespace: str) -> ResourceRejection:
+    message = (
+        f"{where}: the operator may not list the Secrets of the namespace {namespace}; "
+        "add it to the chart's secretNamespaces, or bind the operator's role for Secrets there"
+    )
+    return ResourceRejection(ResolvedRefsReason.NOT_PERMITTED, message)
+
+
+def _none_found(where: str, namespace: str) -> ResourceRejection:
+    message = (
+        f"{where}: selects no Secret of the namespace {namespace} with the label "
+        f"{labels.USAGE}={labels.API_KEY_USAGE}, so every key is refused; "
+        "make one with `ostiary key create`, or correct the selector"
+    )
+    return ResourceRejection(ResolvedRefsReason.REF_NOT_FOUND, message)
+
+
+def _defect(where: str, namespace: str, secrets: Iterable[ApiKeySecret]) -> ResourceRejection | None:
+    defects = [(secret.name, text) for secret in secrets for text in secret.defects]
+    if not defects:
+        return None
+    name, text = defects[0]
+    more = f". Further problems with keys: {len(defects) - 1}" if len(defects) > 1 else ""
+    return ResourceRejection(ResolvedRefsReason.REF_INVALID, f"{where}: Secret {namespace}/{name}: {text}{more}")
+
+
+def compile_authentication(
+    namespace: str, authentication: Authentication | None, secrets: Iterable[ApiKeySecret]
+) -> AuthenticationConfig | None:
+    """Return the authentication of a policy with these keys; None where it sets none."""
+    if authentication is None:
+        return None
+    api_key = authentication.api_key
+    return AuthenticationConfig(
+        api_keys=_api_keys(namespace, api_key, secrets) if api_key is not None else None,
+        anonymous=authentication.anonymous is not None,
+    )
+
+
+def _api_keys(namespace: str, api_key: ApiKeyAuthentication, secrets: Iterable[ApiKeySecret]) -> ApiKeysConfig:
+    header = api_key.header.lower()
+    found = {digest: _key(namespace, secret, digest) for secret in secrets for _, digest in secret.digests}
+    return ApiKeysConfig(
+        header=header,
+        scheme=api_key.scheme or (_BEARER if header == _AUTHORIZATION else None),
+        keys=[found[digest] for digest in sorted(found)],
+    )
+
+
+def _key(namespace: str, secret: ApiKeySecret, digest: str) -> ApiKeyConfig:
+    return ApiKeyConfig(
+        digest=digest,
+        consumer=f"{namespace}/{secret.consumer}",
+        groups=list(secret.groups),
+        expires_at=secret.expires_at,
+    )
+
+
+def with_current_keys(document: PolicyDocument, available: ApiKeySecrets) -> PolicyDocument:
+    """Return a kept version of a policy with the keys of today, so that a removed key is refused all the same.
+
+    Where the Secrets cannot be read it keeps the keys that it has.
+    """
+    if document.authentication is None or document.source is None:
+        return document
+    try:
+        authentication = PolicySpec.model_validate_json(document.source).authentication
+    except ValidationError:  # written by a version whose fields we do not know
+        return document
+    key = ObjectKey("MCPPolicy", document.namespace, document.name)
+    secrets = select_keys(key, authentication, available).secrets
+    if authentication is None or secrets is None:
+        return document
+    compiled = compile_authentication(document.namespace, authentication, secrets)
+    return document.model_copy(update={"authentication": compiled})
