@@ -168,8 +168,8 @@ class LocalCluster:
 
     def start_operator(self, *, wait: bool = True) -> None:
         """Start the operator, and wait until it has listed everything."""
-        watched = self._values.get("watchNamespaces", ())
-        command = workloads.operator(self.control_plane, self.ports, watched)
+        watched, keyed = (self._values.get(name, ()) for name in ("watchNamespaces", "secretNamespaces"))
+        command = workloads.operator(self.control_plane, self.ports, watched, keyed)
         self._start("operator", command, wait=wait)
 
     def stop_operator(self) -> int:

@@ -25,7 +25,7 @@ _PORT_VARIABLES = {"PORT", "ADMIN_PORT", "MOCK_PORT"}
 Command = list[str | Path]
 
 
-def operator(control_plane: ControlPlane, ports: Ports, watched: Iterable[str]) -> Command:
+def operator(control_plane: ControlPlane, ports: Ports, watched: Iterable[str], keyed: Iterable[str] = ()) -> Command:
     """Return the operator's command.
 
     It names the gateway's replicas, since without nodes no EndpointSlice does.
@@ -34,6 +34,7 @@ def operator(control_plane: ControlPlane, ports: Ports, watched: Iterable[str]) 
         control_plane: the API server to use.
         ports: those of the operator and of the replicas.
         watched: the namespaces that it serves; none for the whole cluster.
+        keyed: the namespaces whose Secrets it may read.
     """
     admin_urls = ",".join(f"http://{LOOPBACK}:{port}" for port in ports.admin)
     return [
@@ -44,6 +45,7 @@ def operator(control_plane: ControlPlane, ports: Ports, watched: Iterable[str]) 
         f"--gateway-replicas={GATEWAY}={admin_urls}",
         f"--admin-address={LOOPBACK}:{ports.operator}",
         *(f"--watch-namespace={name}" for name in watched),
+        *(f"--secret-namespace={name}" for name in keyed),
     ]
 
 

@@ -189,6 +189,24 @@ COMMANDS: Final = (
         ("demo",),
     ),
     Command(
+        "key",
+        f"{_PACKAGE}.cli.key",
+        "make an API key for a caller of MCPProxies",
+        "Make an API key. The Secret that holds it is printed to stdout, for kubectl, and the key to stderr, for the "
+        "caller. Nothing is written anywhere else, so keep the key: it is not shown again.",
+        (
+            ("ostiary key create support-agent -n sales | kubectl apply --server-side -f -", "make a key in a cluster"),
+            (
+                "ostiary key create support-agent-2 -n sales --consumer support-agent --expires 90d",
+                "a second key of the same consumer, for rotation",
+            ),
+            (
+                "ostiary key create support-agent --groups support --label app=crm",
+                "with a group, and a label to select",
+            ),
+        ),
+    ),
+    Command(
         "crds",
         f"{_PACKAGE}.cli.crds",
         "print the CustomResourceDefinitions, or write them to files",

@@ -32,7 +32,10 @@ _TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2
 
 
 class UnusableError(ValueError):
-    """An annotation or a key cannot be used; the text is "problem; remedy", and never shows a key."""
+    """An annotation or a key cannot be used.
+
+    The text is "problem; remedy", and never shows a key.
+    """
 
 
 def api_key_secrets(items: Iterable[ReadOnlyObject]) -> tuple[ApiKeySecret, ...]:
@@ -79,7 +82,10 @@ def _digests(item: ReadOnlyObject) -> tuple[tuple[tuple[str, str], ...], tuple[s
 
 
 def _entries(item: ReadOnlyObject) -> Iterator[tuple[str, bytes | None]]:
-    """Yield the entries with keys; None is a value that is not base64. ``stringData`` wins, as in Kubernetes."""
+    """Yield the entries with keys; None is a value that is not base64.
+
+    ``stringData`` wins, as in Kubernetes.
+    """
     plain = _texts(item.get("stringData"))
     for entry, text in (_texts(item.get("data")) | plain).items():
         if entry.startswith(KEY_PREFIX):

@@ -1,4 +1,4 @@
-"""Compiles how a policy authenticates callers: the keys that its selector finds, as digests.
+"""Compiles how a policy authenticates callers: the digests of the keys that it selects.
 
 A key that is removed must be refused at once. So a Secret that is missing or unusable never keeps an older version of
 the policy in force: only its keys are missing. Where the Secrets cannot be read at all, nothing is known of them, and
@@ -32,7 +32,7 @@ _SHARED: Final = "is also in another Secret, with another consumer, groups or ex
 
 
 def namespaces_with_api_keys(policies: Iterable[Mapping[str, Any]], cache: Cache | None = None) -> set[str]:
-    """Return the namespaces whose Secrets with API keys the caller must read before it compiles these policies.
+    """Return the namespaces whose Secrets with API keys must be read for these policies.
 
     A policy that is not valid counts: keys of its last accepted version may have been removed.
     """
@@ -49,7 +49,10 @@ def _api_key(authentication: Authentication | None) -> ApiKeyAuthentication | No
 
 
 class SelectedKeys(NamedTuple):
-    """The Secrets that a policy selects; None where they are not available. ``defect`` is what to report."""
+    """The Secrets that a policy selects; None where they are not available.
+
+    ``defect`` is what to report.
+    """
 
     secrets: tuple[ApiKeySecret, ...] | None = ()
     defect: ResourceRejection | None = None
@@ -71,7 +74,7 @@ def select_keys(key: ObjectKey, authentication: Authentication | None, available
 
 
 def _without_shared_keys(secrets: Sequence[ApiKeySecret]) -> tuple[ApiKeySecret, ...]:
-    """Drop keys that belong to several callers: no one could tell which of them sends a request."""
+    """Drop keys of several callers: no one could tell which of them sends a request."""
     owners = {(digest, _owner(secret)) for secret in secrets for _, digest in secret.digests}
     count = Counter(digest for digest, _ in owners)
     shared = {digest for digest, number in count.items() if number > 1}
@@ -147,9 +150,9 @@ def _key(namespace: str, secret: ApiKeySecret, digest: str) -> ApiKeyConfig:
 
 
 def with_current_keys(document: PolicyDocument, available: ApiKeySecrets) -> PolicyDocument:
-    """Return a kept version of a policy with the keys of today, so that a removed key is refused all the same.
+    """Return a kept version of a policy with the keys of today.
 
-    Where the Secrets cannot be read it keeps the keys that it has.
+    So a removed key is refused although the version is kept. Where the Secrets cannot be read, it keeps its own keys.
     """
     if document.authentication is None or document.source is None:
         return document
@@ -163,3 +166,18 @@ def with_current_keys(document: PolicyDocument, available: ApiKeySecrets) -> Pol
         return document
     compiled = compile_authentication(document.namespace, authentication, secrets)
     return document.model_copy(update={"authentication": compiled})
+
+
+def with_live_keys(document: PolicyDocument, available: ApiKeySecrets) -> PolicyDocument:
+    """Return a kept version of a policy without the keys that were removed since.
+
+    None is added: that could exceed a budget.
+    """
+    current = with_current_keys(document, available).authentication
+    before = document.authentication
+    if before is None or before.api_keys is None or current is None or current.api_keys is None:
+        return document
+    known = {key.digest for key in before.api_keys.keys}
+    keys = [key for key in current.api_keys.keys if key.digest in known]
+    api_keys = before.api_keys.model_copy(update={"keys": keys})
+    return document.model_copy(update={"authentication": before.model_copy(update={"api_keys": api_keys})})

@@ -40,7 +40,9 @@ def compile_resources(
     places, problems = gateway_settings.resolve_sites(resources, previous, memory)
     api_servers = frozenset(address for text in resources.api_servers if (address := parse(text)) is not None)
     known = ClusterFacts(_namespaces(resources, proxies), resources.services, api_servers)
-    context = AdmissionContext(places, resources.operator_namespace, known, resources.references, previous)
+    context = AdmissionContext(
+        places, resources.operator_namespace, known, resources.references, previous, resources.api_keys
+    )
     admissions = admit(proxies, context, memory)
     decisions = policies.decide(
         owners,

@@ -12,6 +12,7 @@ from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.documents import EntryDocument
 from ostiary_operator.api.proxy import ProxySpec
 from ostiary_operator.api.reasons import AcceptedReason
+from ostiary_operator.compile.authentication import ApiKeySecrets
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.gateway_settings import Site, place
 from ostiary_operator.compile.grants import ClusterFacts, permitted
@@ -59,6 +60,7 @@ class AdmissionContext:
     known: ClusterFacts
     references: References
     previous: Mapping[str, GatewayConfig]
+    api_keys: ApiKeySecrets
     ledger: GrantedRoutes = field(default_factory=GrantedRoutes)
 
 

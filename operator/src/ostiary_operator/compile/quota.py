@@ -17,8 +17,9 @@ from ostiary_core.errors import PatternError
 from ostiary_core.policy.compiled_policy import CompiledPolicy
 from ostiary_core.policy.cost_limits import NAMESPACE_WEIGHT, PROXY_WEIGHT
 from ostiary_core.policy.visibility import compile_catalogue
+from ostiary_operator.compile.authentication import with_live_keys
 from ostiary_operator.compile.cache import Cache
-from ostiary_operator.compile.encoded_document import EncodedDocument
+from ostiary_operator.compile.encoded_document import EncodedDocument, encode_document
 from ostiary_operator.compile.entries import EncodedEntry, refreshed
 from ostiary_operator.compile.gateway_settings import Site
 from ostiary_operator.compile.model import ObjectKey
@@ -166,6 +167,8 @@ def _before(
     lost = any(digest not in known for digest in entry.policies)
     documents = {digest: known[digest] for digest in entry.policies if digest in known}
     documents = {key: it for key, it in documents.items() if it.tier == "owner" and it.uid in policy_uids}
+    kept = (with_live_keys(it, context.api_keys) for it in documents.values())
+    documents = {encoded.digest: encoded.document for encoded in map(encode_document, kept)}
     documents |= {it.digest: it.document for it in governance.encoded if it.document.tier == "platform"}
     # A policy that closed the proxy may be fixed by now, but its rules are not in force here: it stays closed.
     invalid = entry.invalid or lost or bool(governance.closed_by)

@@ -70,7 +70,7 @@ class Targeting:
 
 
 def source_of(content: PolicyContent) -> str:
-    """Return the parts of a policy's spec that are compiled again while the version is kept, as JSON."""
+    """Return what is compiled again while a version is kept, as JSON: targets, authentication."""
     authentication = content.authentication
     more = {"authentication": authentication.document()} if authentication is not None else {}
     return canonical(Targeting.of_content(content).document() | more).decode()

@@ -1,4 +1,4 @@
-"""Reads Secrets with API keys, in the namespaces whose policies select them; keeps digests only."""
+"""Reads Secrets with API keys, and keeps their digests only."""
 
 import asyncio
 import logging
@@ -27,7 +27,10 @@ def _ignore(*_: object) -> None:
 
 
 class ApiKeyReader:
-    """Reads Secrets with API keys, and remembers their digests, so that only changed namespaces are read again."""
+    """Reads Secrets with API keys in the namespaces whose policies select them.
+
+    It remembers their digests, so that only changed namespaces are read again.
+    """
 
     def __init__(self, cluster: KubernetesClient, *, on_seen: OnSeen = _ignore) -> None:
         self._cluster = cluster
@@ -35,7 +38,9 @@ class ApiKeyReader:
         self._known: dict[str, _Found] = {}
 
     async def read(self, namespaces: Iterable[str], changed: ChangedNamespaces = EVERYTHING) -> dict[str, _Found]:
-        """Return the Secrets of each namespace, or why they are not available; forget all other namespaces.
+        """Return the Secrets of each namespace, or why they are not available.
+
+        All other namespaces are forgotten.
 
         Raises:
             ClusterError: a request failed.

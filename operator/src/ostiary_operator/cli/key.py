@@ -1,0 +1,110 @@
+"""``ostiary key create``: prints a Secret with a new API key, and to stderr the key."""
+
+import argparse
+import re
+import secrets
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from ostiary_operator.cli.common_arguments import namespace
+
+#: What keys start with, so that scanners for leaked secrets recognise them.
+PREFIX: Final = "ostiary_"
+_RANDOM_BYTES: Final = 32
+_DAYS: Final = re.compile(r"([1-9][0-9]{0,4})d")
+_SECONDS_OF_A_DAY: Final = 86_400
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command to its parser."""
+    create = parser.add_subparsers(dest="action", metavar="create", required=True).add_parser(
+        "create", help="make a new key", description="Print a Secret with a new key. Nothing is written to a cluster."
+    )
+    create.add_argument("name", metavar="NAME", help="name of the Secret, and of the consumer unless --consumer is set")
+    create.add_argument("-n", "--namespace", metavar="NAME", type=namespace, help="namespace of the policy")
+    create.add_argument("--consumer", metavar="NAME", help="whose key it is; a consumer may have several Secrets")
+    create.add_argument("--groups", metavar="NAME[,NAME]", default="", help="groups of the consumer")
+    create.add_argument(
+        "--expires", metavar="TIME", help="when the key expires: 90d from now, or a time such as 2027-01-31T00:00:00Z"
+    )
+    create.add_argument(
+        "--label",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="a label that the policy's selector requires; repeat for several",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the Secret and the key; return 0, or 2 for unusable arguments."""
+    import yaml  # noqa: PLC0415  --help must work without it
+
+    from ostiary_operator.compile.api_key_secrets import UnusableError  # noqa: PLC0415  likewise
+
+    key = PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
+    try:
+        manifest = _manifest(arguments, key)
+    except UnusableError as error:
+        sys.stderr.write(f"ostiary key create: {error}\n")
+        return 2
+    sys.stdout.write(yaml.safe_dump(manifest, sort_keys=False, allow_unicode=True))
+    sys.stdout.flush()
+    sys.stderr.write(f"The key of {arguments.consumer or arguments.name}, which is not shown again:\n\n  {key}\n\n")
+    return 0
+
+
+def _manifest(arguments: argparse.Namespace, key: str) -> dict[str, Any]:
+    """Return the Secret.
+
+    Raises:
+        UnusableError: an argument cannot be used.
+    """
+    from ostiary_operator.api import labels  # noqa: PLC0415  see run
+
+    metadata: dict[str, Any] = {"name": arguments.name}
+    if arguments.namespace:
+        metadata["namespace"] = arguments.namespace
+    metadata["labels"] = {labels.USAGE: labels.API_KEY_USAGE, **_labels(arguments.label)}
+    if annotations := _annotations(arguments):
+        metadata["annotations"] = annotations
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"key": key}}
+
+
+def _annotations(arguments: argparse.Namespace) -> dict[str, str]:
+    from ostiary_operator.api import labels  # noqa: PLC0415  see run
+    from ostiary_operator.compile.api_key_secrets import parse_consumer, parse_groups  # noqa: PLC0415  likewise
+
+    parse_consumer(arguments.name)
+    found = {}
+    if arguments.consumer:
+        found[labels.CONSUMER] = parse_consumer(arguments.consumer)
+    if groups := parse_groups(arguments.groups):
+        found[labels.GROUPS] = ",".join(groups)
+    if arguments.expires:
+        found[labels.EXPIRES] = _expiry(arguments.expires)
+    return found
+
+
+def _expiry(text: str) -> str:
+    """Return a time, or a number of days from now, as RFC 3339 writes it."""
+    from ostiary_operator.compile.api_key_secrets import parse_expiry  # noqa: PLC0415  see run
+
+    days = _DAYS.fullmatch(text)
+    moment = int(time.time()) + int(days[1]) * _SECONDS_OF_A_DAY if days is not None else parse_expiry(text)
+    return datetime.fromtimestamp(moment, UTC).isoformat().replace("+00:00", "Z")
+
+
+def _labels(given: Sequence[str]) -> dict[str, str]:
+    from ostiary_operator.compile.api_key_secrets import UnusableError  # noqa: PLC0415  see run
+
+    found = {}
+    for text in given:
+        name, separator, value = text.partition("=")
+        if not separator or not name:
+            raise UnusableError(f"--label {text} is not KEY=VALUE; write it as --label app=support")
+        found[name] = value
+    return found
