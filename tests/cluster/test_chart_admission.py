@@ -1,4 +1,4 @@
-"""The chart's admission policy, judged by the API server that enforces it: no secret in a resource."""
+"""The chart's admission policies, judged by the API server that enforces them."""
 
 import copy
 import json
@@ -29,6 +29,7 @@ SECRETS = (
     "AKIAIOSFODNN7EXAMPLE",
     "AIzaSyA1234567890abcdefghijklmnopqrstuvw",
     f"ya29.{TOKEN}",
+    f"ostiary_{TOKEN}{TOKEN}",
     "-----BEGIN EC PRIVATE KEY-----",
 )
 HARMLESS = (
@@ -61,9 +62,14 @@ def complaint(control_plane: ControlPlane, obj: dict[str, Any], *, dry: bool = T
 @pytest.fixture(scope="module")
 def enforced(control_plane: ControlPlane) -> Iterator[ControlPlane]:
     control_plane.apply_crds(CHART.parents[1] / "crds")
-    objects = render("--set", "admissionPolicies.enabled=true", release="admission")
+    anonymous = "admissionPolicies.anonymousCallers"
+    chosen = (
+        "--set",
+        f"admissionPolicies.enabled=true,{anonymous}.enabled=true,{anonymous}.namespaces={{kube-public}}",
+    )
+    objects = render(*chosen, release="admission")
     policies = [obj for obj in objects if obj["kind"].startswith("ValidatingAdmissionPolicy")]
-    assert len(policies) == 2
+    assert len(policies) == 4
     manifest = yaml.safe_dump_all(policies)
     control_plane.kubectl("apply", "-f", "-", input=manifest)
     bad = proxy("default", description=SECRETS[0])
@@ -112,6 +118,27 @@ def test_a_policy_without_any_text_passes(enforced: ControlPlane) -> None:
         "spec": {"targetSelector": {}, "access": {"rules": []}},
     }
     assert complaint(enforced, obj) == ""
+
+
+def policy(namespace: str, authentication: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "apiVersion": "ostiary.dev/v1alpha1",
+        "kind": "MCPPolicy",
+        "metadata": {"name": "p", "namespace": namespace},
+        "spec": {"targetSelector": {}, "authentication": authentication},
+    }
+
+
+def test_anonymous_callers_are_admitted_only_in_the_namespaces_that_the_platform_names(enforced: ControlPlane) -> None:
+    keys: dict[str, Any] = {"apiKey": {"selector": {}}}
+
+    def refusal() -> str:
+        return complaint(enforced, policy("default", {**keys, "anonymous": {}}))
+
+    wait_until(lambda: bool(refusal()), what="the policy to be enforced")
+    assert "does not allow anonymous callers in the namespace default; remove it" in refusal()
+    assert complaint(enforced, policy("default", keys)) == ""
+    assert complaint(enforced, policy("kube-public", {**keys, "anonymous": {}})) == ""
 
 
 def test_what_was_there_before_can_still_be_labelled_and_deleted(
