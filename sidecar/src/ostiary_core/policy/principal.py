@@ -29,8 +29,8 @@ class Principal:
 
     @property
     def authenticated(self) -> bool:
-        """Whether the caller presented a valid credential."""
-        return self is not ANONYMOUS
+        """Whether the caller presented a credential that the gateway has verified."""
+        return self is not ANONYMOUS and self is not PASSTHROUGH
 
 
 def consumer_id(consumer: str) -> str:
@@ -55,3 +55,6 @@ def certificate_id(*, authority: str, name: str) -> str:
 
 ANONYMOUS: Final = Principal(id="anonymous", method="anonymous")
 """The caller without a credential. Its id was in use before callers were authenticated: sessions are bound to it."""
+
+PASSTHROUGH: Final = Principal(id="passthrough", method="passthrough")
+"""Every caller of a proxy whose server authenticates callers: the gateway does not know them apart."""

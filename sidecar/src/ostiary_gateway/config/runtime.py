@@ -13,6 +13,7 @@ from ostiary_core.policy.access import AccessEvaluator
 from ostiary_core.policy.compiled_policy import CompiledPolicy
 from ostiary_core.policy.principal import Principal
 from ostiary_core.policy.visibility import Visibility
+from ostiary_gateway.errors import Refusal
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.telemetry import semantic_conventions
 from ostiary_gateway.upstream.server import UpstreamServer
@@ -34,6 +35,9 @@ class CallerAuthenticator(Protocol):
         Raises:
             Refusal: the request has no valid credential.
         """
+
+    def relay_challenge(self, request: Request, snapshot: "Snapshot", status: int, challenge: str) -> Refusal | None:
+        """Return a server's challenge as this proxy's own; None where it is not relayed."""
 
     def scope_challenge(self, request: Request, snapshot: "Snapshot", scopes: Iterable[str]) -> str:
         """Return the challenge of a call that needs a token with all of these scopes."""

@@ -9,7 +9,6 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
-from urllib.parse import unquote
 
 from ostiary_core.policy.principal import ANONYMOUS, Principal
 from ostiary_gateway.config.snapshot import Snapshot
@@ -21,9 +20,6 @@ from ostiary_gateway.identity.protected_resource import ResourceServer
 from ostiary_gateway.identity.verdict_cache import Verdict, VerdictCache
 from ostiary_gateway.server.host_name import host_name
 from ostiary_gateway.server.request import Request
-
-#: Parameters of a URL by which clients of other products send a credential, in lower case and with underscores.
-_QUERY_NAMES: Final = frozenset({"access_token", "api_key", "apikey", "key", "token", "x_api_key"})
 
 
 class AuthenticationMethod(Protocol):
@@ -100,7 +96,7 @@ class Authenticator:
 
     async def _authenticate(self, request: Request, snapshot: Snapshot) -> Principal:
         if "?" in request.target:
-            _check_query(request.target)
+            challenges.check_query(request.target)
         header = self._credential_header(request)
         if header is None:
             if self._anonymous:
@@ -143,6 +139,10 @@ class Authenticator:
             raise challenges.provider_unavailable()
         raise challenges.credential_invalid(_shown(header), self.token_source(request, snapshot), why=why)
 
+    def relay_challenge(self, _request: Request, _snapshot: Snapshot, _status: int, _challenge: str) -> None:
+        """Return None: a server's challenge would send clients to another authorization server."""
+        return
+
     def scope_challenge(self, request: Request, snapshot: Snapshot, scopes: Iterable[str]) -> str:
         """Return the challenge of a call that needs a token with all of these scopes."""
         source = self.token_source(request, snapshot)
@@ -164,14 +164,6 @@ def _token(value: str, scheme: str | None) -> bytes | None:
         if found.lower() != scheme:
             return None
     return value.strip(" ").encode("utf-8", "surrogatepass")
-
-
-def _check_query(target: str) -> None:
-    """Refuse a URL with a credential (RFC 6750 §5.3; MCP's "Token Requirements")."""
-    for part in target.partition("?")[2].split("&"):
-        name = unquote(part.partition("=")[0]).lower().replace("-", "_")
-        if name in _QUERY_NAMES:
-            raise challenges.credential_in_query(name)
 
 
 def _shown(header: str) -> str:

@@ -13,6 +13,7 @@ from ostiary_core.contract.documents import EntryDocument
 from ostiary_core.errors import ContractError
 from ostiary_core.policy.authentication import in_force
 from ostiary_core.policy.compiled_policy import CompiledPolicy
+from ostiary_gateway.config.runtime import CallerAuthenticator
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.identity.access_tokens import AccessTokens
 from ostiary_gateway.identity.api_keys import ApiKeys
@@ -21,6 +22,7 @@ from ostiary_gateway.identity.introspection import Introspection
 from ostiary_gateway.identity.jwks import FetchedKeys, InlineKeys, KeySource
 from ostiary_gateway.identity.jwt_verifier import JwtVerifier, TrustedIssuer
 from ostiary_gateway.identity.key_set import KeySetError
+from ostiary_gateway.identity.passthrough import PassthroughAuthenticator, UpstreamMetadata
 from ostiary_gateway.identity.protected_resource import MetadataIndex, ResourceServer
 from ostiary_gateway.upstream.allowed_addresses import OwnEndpoints
 from ostiary_gateway.upstream.document_client import DocumentClient, Routing
@@ -54,6 +56,7 @@ class Authenticators:
     ) -> None:
         self.outcomes: Final = Outcomes()
         self._metadata = MetadataIndex()
+        self._relays: dict[int, UpstreamMetadata] = {}
         self._routing = routing
         self._credential = credential
         self._clock = clock
@@ -61,7 +64,7 @@ class Authenticators:
         #: Shared by all proxies and policies, as long as one of them uses them.
         self._keys: WeakValueDictionary[tuple[object, ...], KeySource] = WeakValueDictionary()
 
-    def take(self, entry: EntryDocument, policies: Mapping[str, CompiledPolicy]) -> Authenticator | None:
+    def take(self, entry: EntryDocument, policies: Mapping[str, CompiledPolicy]) -> CallerAuthenticator | None:
         """Return the authenticator of an entry; None where every caller is anonymous.
 
         ``policies`` are by digest.
@@ -72,6 +75,8 @@ class Authenticators:
         found = in_force(policies)
         if not found:
             return None
+        if any(config.passthrough for config in found.values()):
+            return self._passthrough(entry)
         resource = _resource(entry, found.values(), policies.values())
         methods = [method for key, config in found.items() for method in self._methods_of(key, config)]
         if resource is not None:
@@ -79,6 +84,22 @@ class Authenticators:
                 methods += self._access_tokens(config, policies[key], resource, granted=entry.servers[0].addresses)
         anonymous = any(config.anonymous for config in found.values())
         return Authenticator(entry.identity, methods, anonymous=anonymous, outcomes=self.outcomes, resource=resource)
+
+    def _passthrough(self, entry: EntryDocument) -> PassthroughAuthenticator:
+        """Return the authenticator of a proxy whose server authenticates callers.
+
+        It leaves them to the server even where other policies accept keys or tokens: it never sees those.
+        """
+        server = entry.servers[0]
+        resource = ResourceServer(
+            hostnames=entry.hostnames, endpoint=entry.endpoint, authorization_servers=(), scopes=()
+        )
+        fetch = FetchConfig(ca=server.tls.ca if server.tls is not None else None, addresses=server.addresses)
+        try:
+            client = self._client(fetch, _Reach((), only_public=False), seconds=_FETCH_SECONDS)
+        except (ValueError, OSError) as error:
+            raise ContractError(f"server {server.name}: {error}") from error
+        return PassthroughAuthenticator(resource, UpstreamMetadata(server.url, client))
 
     def _access_tokens(
         self, config: AuthenticationConfig, policy: CompiledPolicy, resource: ResourceServer, *, granted: list[str]
@@ -129,9 +150,13 @@ class Authenticators:
             only_public=reach.only_public,
         )
 
-    def find_metadata(self, host: str, target: str) -> bytes | None:
+    async def find_metadata(self, host: str, target: str) -> bytes | None:
         """Return the protected resource metadata at a host and target; None for every other."""
-        return self._metadata.find(host, target)
+        place = self._metadata.find(host, target)
+        if place is None:
+            return None
+        relay = self._relays.get(id(place.resource))
+        return await relay.document(place.identifier) if relay is not None else place.document()
 
     def _methods_of(self, digest: str, config: AuthenticationConfig) -> tuple[AuthenticationMethod, ...]:
         methods = self._methods.get(digest)
@@ -149,9 +174,13 @@ class Authenticators:
         for digest in self._methods.keys() - used:
             del self._methods[digest]
         self.outcomes.forget(changed - snapshot.proxies.keys())
-        authenticators = (proxy.authenticator for proxy in snapshot.proxies.values())
-        resources = [each.resource for each in authenticators if isinstance(each, Authenticator)]
-        self._metadata = MetadataIndex(filter(None, resources), external_url=snapshot.settings.external_url)
+        found = [proxy.authenticator for proxy in snapshot.proxies.values() if proxy.authenticator is not None]
+        relaying = [each for each in found if isinstance(each, PassthroughAuthenticator)]
+        self._relays = {id(each.resource): each.metadata for each in relaying}
+        own = [each.resource for each in found if isinstance(each, Authenticator) and each.resource is not None]
+        self._metadata = MetadataIndex(
+            own, relayed=[each.resource for each in relaying], external_url=snapshot.settings.external_url
+        )
 
 
 class _Reach(NamedTuple):

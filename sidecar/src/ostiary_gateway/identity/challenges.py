@@ -7,11 +7,14 @@ an OAuth token they say why it is not valid, and where to get one.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import unquote
 
 from ostiary_gateway.errors import Refusal
 
 CHALLENGE: Final = "Bearer"
 
+#: Parameters of a URL by which clients of other products send a credential, in lower case and with underscores.
+_QUERY_NAMES: Final = frozenset({"access_token", "api_key", "apikey", "key", "token", "x_api_key"})
 _RETRY_AFTER_SECONDS: Final = 5
 #: The longest list of scopes in a challenge: clients and proxies limit header values.
 _SCOPE_LIMIT: Final = 2048
@@ -106,3 +109,11 @@ def _quoted(value: str) -> str:
     """Return a quoted string (RFC 9110 §5.6.4); what has no place in a header becomes ``?``."""
     plain = "".join(character if " " <= character <= "~" else "?" for character in value)
     return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def check_query(target: str) -> None:
+    """Refuse a URL with a credential (RFC 6750 §5.3; MCP's "Token Requirements")."""
+    for part in target.partition("?")[2].split("&"):
+        name = unquote(part.partition("=")[0]).lower().replace("-", "_")
+        if name in _QUERY_NAMES:
+            raise credential_in_query(name)

@@ -91,25 +91,50 @@ class ResourceServer:
 
 
 class MetadataIndex:
-    """The metadata documents of a gateway by host and path."""
+    """The metadata by host and path; ``relayed`` are proxies whose server has the metadata."""
 
-    def __init__(self, resources: Iterable[ResourceServer] = (), *, external_url: str | None = None) -> None:
-        self._documents: dict[tuple[str, str], bytes] = {}
-        at_root: dict[str, list[bytes]] = {}
-        for resource in resources:
+    def __init__(
+        self,
+        resources: Iterable[ResourceServer] = (),
+        *,
+        relayed: Iterable[ResourceServer] = (),
+        external_url: str | None = None,
+    ) -> None:
+        self._places: dict[tuple[str, str], MetadataPlace] = {}
+        at_root: dict[str, list[MetadataPlace]] = {}
+        own = [resource for resource in resources if resource.authorization_servers]
+        for resource in (*own, *relayed):
             urls = resource.urls(external_url)
-            for host in urls.origins if resource.authorization_servers else ():
-                document = resource.document(host, external_url)
-                self._documents[host, WELL_KNOWN + urls.endpoint] = document
-                at_root.setdefault(host, []).append(document)
+            for host in urls.origins:
+                place = MetadataPlace(resource, host, external_url)
+                self._places[host, WELL_KNOWN + urls.endpoint] = place
+                at_root.setdefault(host, []).append(place)
         # Clients ask at the root where they get no answer at the path (RFC 9728 §3.1): it must not name another proxy.
-        for host, documents in at_root.items():
-            if len(documents) == 1:
-                self._documents[host, WELL_KNOWN] = documents[0]
+        for host, places in at_root.items():
+            if len(places) == 1:
+                self._places[host, WELL_KNOWN] = places[0]
 
-    def find(self, host: str, target: str) -> bytes | None:
-        """Return the document at a target, which is compared as it was sent.
+    def find(self, host: str, target: str) -> "MetadataPlace | None":
+        """Return the metadata at a target, which is compared as it was sent.
 
         ``host`` is lower case, without port.
         """
-        return self._documents.get((host, target)) or self._documents.get((ANY_HOST, target))
+        return self._places.get((host, target)) or self._places.get((ANY_HOST, target))
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataPlace:
+    """The metadata of one proxy at one host."""
+
+    resource: ResourceServer
+    host: str
+    external_url: str | None
+
+    @property
+    def identifier(self) -> str:
+        """The resource identifier."""
+        return self.resource.urls(self.external_url).resource(self.host)
+
+    def document(self) -> bytes:
+        """Return the document, for a proxy with authorization servers of its own."""
+        return self.resource.document(self.host, self.external_url)

@@ -13,13 +13,13 @@ from ostiary_core import strict_json
 from ostiary_core.errors import StrictJSONError
 from ostiary_core.mcp.methods import REPEATABLE
 from ostiary_core.mcp.protocol_revisions import MODERN
+from ostiary_core.policy.principal import PASSTHROUGH
 from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.limits.checks import release_tree_bytes
 from ostiary_gateway.media_types import JSON
 from ostiary_gateway.pipeline import mirrored_parameters
 from ostiary_gateway.pipeline.exchange import Exchange, Message
 from ostiary_gateway.pipeline.http_checks import session_not_found
-from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
 from ostiary_gateway.pipeline.message_members import invalid
 from ostiary_gateway.pipeline.mirrored_headers import encoded, mismatch
 from ostiary_gateway.telemetry import ClientSpan
@@ -100,6 +100,8 @@ def upstream_lines(exchange: Exchange, span: ClientSpan) -> bytes:
     if revision:
         headers["MCP-Protocol-Version"] = revision
     lines = http1.lines(headers) if headers else b""
+    if exchange.principal is PASSTHROUGH and "authorization" in request.headers:
+        lines += http1.private_line("Authorization", request.headers["authorization"])
     context = span.context
     return lines + http1.trusted_lines(context) if context else lines
 
@@ -199,6 +201,9 @@ async def _judge_head(exchange: Exchange, response: UpstreamResponse) -> None:
         where = redirects.shown(response.header("location"))
         raise UpstreamFault(faults.REDIRECTED, f"the upstream answered HTTP {status} and redirects to {where}")
     if status in (401, 407) or (status == 403 and response.header("www-authenticate") is not None):
+        relayed = _relayed(exchange, response)
+        if relayed is not None:
+            raise relayed
         # Its challenge would send the client to another party's authorization server.
         raise UpstreamFault(faults.UNAUTHORIZED, f"the upstream answered HTTP {status}")
     if status in (403, 421):
@@ -210,6 +215,15 @@ async def _judge_head(exchange: Exchange, response: UpstreamResponse) -> None:
     if not exchange.awaits_response and not _is_overload(status):
         raise _passed_on(exchange, status)
     raise http_fault(response)
+
+
+def _relayed(exchange: Exchange, response: UpstreamResponse) -> Refusal | None:
+    """Return the refusal of a server that authenticates the callers of this proxy itself."""
+    authenticator = exchange.proxy.authenticator
+    if authenticator is None or response.status == 407:
+        return None
+    challenge = response.header("www-authenticate") or ""
+    return authenticator.relay_challenge(exchange.request, exchange.snapshot, response.status, challenge)
 
 
 async def _response_text(response: UpstreamResponse) -> str:
@@ -274,16 +288,3 @@ def retry_after_ms(response: UpstreamResponse) -> int | None:
     if not (text.isascii() and text.isdecimal()) or len(text) > 9:
         return None
     return math.ceil(min(int(text), _RETRY_AFTER_LIMIT) * 1000)
-
-
-def record_result(exchange: Exchange, outcome: ResponseSummary) -> None:
-    """Report to the server's health that it answered, perhaps with a gateway's refusal.
-
-    A server that leads into a loop counts as faulty. Only a request that came without a mark proves that: a caller may
-    have invented the mark that it sends, and must not be able to have this proxy, or one behind it, reported as faulty.
-    """
-    health = exchange.selected.health
-    if outcome.reason == faults.LOOP and not exchange.passed:
-        health.failed(UpstreamFault(faults.LOOP, "requests to it come back to this MCPProxy, or go on without end"))
-    else:
-        health.succeeded()

@@ -114,7 +114,7 @@ class RequestPipeline:
                 exchange.server = exchange.proxy.server  # select: a proxy has one server today
                 return await self._forward_and_shape(exchange, span)
             except Refusal as refusal:
-                return self._refuse(refusal, request, exchange, span)
+                return await self._refuse(refusal, request, exchange, span)
             except BaseException as error:
                 response = self._broken(error, request, exchange, span)
                 if response is None:
@@ -123,10 +123,12 @@ class RequestPipeline:
             finally:
                 self._finish(exchange, span)
 
-    def _refuse(self, refusal: Refusal, request: Request, exchange: Exchange | None, span: ServerSpan) -> Response:
+    async def _refuse(
+        self, refusal: Refusal, request: Request, exchange: Exchange | None, span: ServerSpan
+    ) -> Response:
         """Return the response to a refusal; a path without a proxy may have public metadata."""
         if exchange is None:
-            metadata = public_metadata(request, refusal, self._metadata)
+            metadata = await public_metadata(request, refusal, self._metadata)
             if metadata is not None:
                 return metadata
         else:
@@ -193,7 +195,7 @@ class RequestPipeline:
             exchange.reservation,
             exchange.request,
             proxy=exchange.proxy.uid,
-            principal=exchange.principal.id if exchange.principal is not ANONYMOUS else None,
+            principal=exchange.principal.id if exchange.principal.authenticated else None,
             is_stream=exchange.stays_open,
         )
 

@@ -6,7 +6,6 @@ It never waits, and cannot fail a request.
 from typing import Protocol, TypeGuard
 
 from ostiary_core.mcp import codes
-from ostiary_core.policy.principal import ANONYMOUS
 from ostiary_gateway.errors import CallerGone, Refusal, UpstreamFault
 from ostiary_gateway.pipeline.authorize import DeniedError
 from ostiary_gateway.pipeline.content_capture import CapturedContent, start_capture
@@ -30,7 +29,7 @@ def authenticated(span: ServerSpan, exchange: Exchange) -> None:
     span.set(semantic_conventions.OSTIARY_AUTHENTICATION_METHOD, principal.method)
     if principal.consumer:
         span.set(semantic_conventions.USER_ID, principal.consumer)
-    elif principal is not ANONYMOUS:
+    elif principal.authenticated:
         span.set(semantic_conventions.USER_HASH, principal.id)
 
 

@@ -5,7 +5,7 @@ The protected resource metadata of proxies is served from here, too: the only re
 index, without a query; every other spelling stays what it was, a 404.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
 from ostiary_gateway.config.runtime import ProxyRuntime
@@ -17,7 +17,7 @@ from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response
 
 #: Returns the document at a host and target.
-FindMetadata: TypeAlias = Callable[[str, str], bytes | None]
+FindMetadata: TypeAlias = Callable[[str, str], Awaitable[bytes | None]]
 
 #: The document is public and holds nothing about a caller, so pages of every origin may read it.
 _CORS: Final = {"Access-Control-Allow-Origin": "*"}
@@ -51,16 +51,16 @@ def route(request: Request, snapshot: Snapshot) -> ProxyRuntime:
     raise Refusal(404, "NoSuchProxy", f"There is no MCP proxy at {shown}")
 
 
-def no_metadata(_host: str, _target: str) -> bytes | None:
+async def no_metadata(_host: str, _target: str) -> bytes | None:
     """Return no document."""
     return None
 
 
-def public_metadata(request: Request, refusal: Refusal, find: FindMetadata) -> Response | None:
+async def public_metadata(request: Request, refusal: Refusal, find: FindMetadata) -> Response | None:
     """Return the response to a request for metadata; None for any other, which is refused."""
     if refusal.status != 404 or request.method not in ("GET", "OPTIONS"):
         return None
-    document = find(host_name(request.headers.get("host", "")), request.target)
+    document = await find(host_name(request.headers.get("host", "")), request.target)
     if document is None:
         return None
     return Response(200, document, _HEADERS) if request.method == "GET" else Response(204, headers=_PREFLIGHT)

@@ -6,17 +6,20 @@ The two forms are a JSON document (:mod:`.json_response`) and a stream of events
 from collections.abc import Callable
 
 from ostiary_gateway.config.snapshot import Snapshot
+from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.media_types import EVENT_STREAM
 from ostiary_gateway.pipeline import record
 from ostiary_gateway.pipeline.exchange import Exchange
-from ostiary_gateway.pipeline.forward import no_stream, record_result
+from ostiary_gateway.pipeline.forward import no_stream
 from ostiary_gateway.pipeline.json_response import relay_document
+from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
 from ostiary_gateway.pipeline.open_streams import OpenStream, OpenStreams
 from ostiary_gateway.pipeline.sse_response import EventRelay
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.session import Sealer, UpstreamSession
 from ostiary_gateway.telemetry import ClientSpan, ServerSpan
+from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 
 
@@ -61,7 +64,7 @@ class ResponseShaper:
             document, outcome = await relay_document(exchange, response, seal=lambda s: self._seal(exchange, s))
             record.answered(span, client, outcome)
             if outcome.reason:
-                record_result(exchange, outcome)
+                _record_result(exchange, outcome)
             else:
                 health.succeeded()
             return document
@@ -100,7 +103,20 @@ class ResponseShaper:
             if relay.fault is not None:
                 health.failed(relay.fault)
             elif outcome is not None:
-                record_result(exchange, outcome)
+                _record_result(exchange, outcome)
 
     def _seal(self, exchange: Exchange, session: UpstreamSession) -> str:
         return self._sealer.seal(session, proxy_uid=exchange.proxy.uid, principal=exchange.principal.id)
+
+
+def _record_result(exchange: Exchange, outcome: ResponseSummary) -> None:
+    """Report to the server's health that it answered, perhaps with a gateway's refusal.
+
+    A server that leads into a loop counts as faulty. Only a request that came without a mark proves that: a caller may
+    have invented the mark that it sends, and must not be able to have this proxy, or one behind it, reported as faulty.
+    """
+    health = exchange.selected.health
+    if outcome.reason == faults.LOOP and not exchange.passed:
+        health.failed(UpstreamFault(faults.LOOP, "requests to it come back to this MCPProxy, or go on without end"))
+    else:
+        health.succeeded()

@@ -33,7 +33,8 @@ _KEEP_SECONDS: Final = 4.0
 #: A client has one server, or two: an issuer and the host of its keys.
 _SERVERS: Final = 4
 _FORM: Final = "application/x-www-form-urlencoded"
-_HEADERS: Final = {"Accept": JSON, "Accept-Encoding": "identity"}
+#: Kubernetes serves its keys as application/jwk-set+json only.
+_HEADERS: Final = {"Accept": f"{JSON}, */*;q=0.1", "Accept-Encoding": "identity"}
 _INSIDE: Final = (".svc", ".svc.cluster.local")
 
 #: Returns how connections are made now: the addresses that are refused, and the egress proxy.

@@ -26,7 +26,7 @@ def test_the_metadata_of_a_proxy_is_at_its_well_known_path() -> None:
     found = index_of(resource("/team/mcp")).find("anything.example", f"{PREFIX}/team/mcp")
 
     assert found is not None
-    assert json.loads(found) == {
+    assert json.loads(found.document()) == {
         "resource": "https://gw.example.com/team/mcp",
         "authorization_servers": [ISSUER],
         "bearer_methods_supported": ["header"],
@@ -40,7 +40,7 @@ def test_each_hostname_of_a_proxy_has_metadata_of_its_own() -> None:
     for host in ("a.example.com", "b.example.com"):
         found = index.find(host, f"{PREFIX}/mcp")
         assert found is not None
-        assert json.loads(found)["resource"] == f"https://{host}:8443/mcp"
+        assert json.loads(found.document())["resource"] == f"https://{host}:8443/mcp"
     assert index.find("gw.example.com", f"{PREFIX}/mcp") is None
 
 
@@ -51,7 +51,7 @@ def test_the_root_form_is_served_only_where_it_can_mean_one_proxy() -> None:
     assert index_of(one, other).find("gw.example.com", PREFIX) is None
     found = index_of(one, other, hosted).find("c.example.com", PREFIX)
     assert found is not None
-    assert json.loads(found)["resource"] == "https://c.example.com/c/mcp"
+    assert json.loads(found.document())["resource"] == "https://c.example.com/c/mcp"
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,15 @@ def lines(headers: Mapping[str, str]) -> bytes:
     return text
 
 
+def private_line(name: str, value: str) -> bytes:
+    """Return the line of a header with a secret value, which is not cached.
+
+    Raises:
+        UpstreamFault: the name or value is not permitted in a header.
+    """
+    return _line(name, value)
+
+
 def trusted_lines(headers: Mapping[str, str]) -> bytes:
     """Return the lines of headers of our own making, such as the context of a span."""
     text = ""

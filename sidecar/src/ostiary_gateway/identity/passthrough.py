@@ -1,0 +1,143 @@
+"""Relays the OAuth of an MCP server, so that it works against the URL of the proxy.
+
+The server authenticates callers, not the gateway: the caller's ``Authorization`` travels to it, in this mode only. Its
+challenge and its metadata are never relayed as they are. They are read and written again with the URLs of the proxy,
+since a client refuses metadata whose ``resource`` is not the URL that its user typed (RFC 9728 §3.3).
+"""
+
+import asyncio
+import logging
+import re
+from collections.abc import Callable, Iterable
+from time import monotonic
+from typing import Any, Final
+
+from yarl import URL
+
+from ostiary_core import strict_json
+from ostiary_core.policy.principal import PASSTHROUGH, Principal
+from ostiary_gateway.config.snapshot import Snapshot
+from ostiary_gateway.errors import Refusal
+from ostiary_gateway.identity import challenges
+from ostiary_gateway.identity.challenges import bearer
+from ostiary_gateway.identity.protected_resource import WELL_KNOWN, ResourceServer
+from ostiary_gateway.server.host_name import host_name
+from ostiary_gateway.server.request import Request
+from ostiary_gateway.upstream.document_client import DocumentClient, DocumentUnavailable
+
+_log = logging.getLogger(__name__)
+
+_CHALLENGED: Final = "The MCP server behind this gateway requires a token, or one with more scopes"
+_CHALLENGE_LIMIT: Final = 4096
+_BEARER: Final = re.compile(r"(?:^|,)\s*bearer(?:\s+|$)", re.IGNORECASE)
+_PARAMETER: Final = re.compile(r'\s*,?\s*([A-Za-z_]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
+#: What of a server's challenge a client may learn.
+_RELAYED: Final = ("error", "error_description", "scope")
+#: Lists of the server's metadata that are relayed, with the most items of each.
+_LISTS: Final = {"authorization_servers": 16, "scopes_supported": 200}
+_ITEM_LENGTH: Final = 1024
+#: Seconds for which metadata are kept, and for which none is asked for again.
+_KEPT_SECONDS: Final = 60.0
+_RETRY_SECONDS: Final = 5.0
+
+
+class PassthroughAuthenticator:
+    """Admits every caller of one proxy: its server authenticates them."""
+
+    headers: Final = ("authorization",)
+
+    def __init__(self, resource: ResourceServer, metadata: "UpstreamMetadata") -> None:
+        self.resource = resource
+        self.metadata = metadata
+
+    async def authenticate(self, request: Request, _snapshot: Snapshot) -> Principal:
+        """Return the principal of callers that the gateway does not know.
+
+        Raises:
+            Refusal: 400 with several credentials, or one in the URL.
+        """
+        challenges.check_query(request.target)
+        if not request.repeated.isdisjoint(self.headers):
+            raise challenges.several_credentials()
+        return PASSTHROUGH
+
+    def scope_challenge(self, request: Request, snapshot: Snapshot, scopes: Iterable[str]) -> str:
+        """Return the challenge of a call that needs a token with all of these scopes."""
+        return challenges.insufficient_scope(
+            challenges.TokenSource(self._metadata_url(request, snapshot), tuple(scopes))
+        )
+
+    def relay_challenge(self, request: Request, snapshot: Snapshot, status: int, challenge: str) -> Refusal:
+        """Return the server's refusal with a challenge that leads to the proxy's metadata."""
+        own = rewritten(challenge, metadata=self._metadata_url(request, snapshot))
+        return Refusal(status, "UpstreamChallenge", _CHALLENGED, headers={"WWW-Authenticate": own})
+
+    def _metadata_url(self, request: Request, snapshot: Snapshot) -> str:
+        host = host_name(request.headers.get("host", ""))
+        return self.resource.urls(snapshot.settings.external_url).metadata(host)
+
+
+def rewritten(challenge: str, *, metadata: str) -> str:
+    """Return a challenge that leads to ``metadata``, with error and scopes of the given one."""
+    found: dict[str, str] = {}
+    start = _BEARER.search(challenge) if len(challenge) <= _CHALLENGE_LIMIT else None
+    position = start.end() if start is not None else None
+    while position is not None and (match := _PARAMETER.match(challenge, position)) is not None:
+        value = re.sub(r"\\(.)", r"\1", match[2]) if match[2] is not None else match[3]
+        found.setdefault(match[1].lower(), value)
+        position = match.end()
+    return bearer((*((name, found.get(name, "")) for name in _RELAYED), ("resource_metadata", metadata)))
+
+
+class UpstreamMetadata:
+    """The protected resource metadata of one MCP server, kept for a short time.
+
+    ``url`` is that of the server. ``clock`` returns seconds. Must be used within one event loop.
+    """
+
+    def __init__(self, url: str, client: DocumentClient, *, clock: Callable[[], float] = monotonic) -> None:
+        self._url = URL(url)
+        self._client = client
+        self._clock = clock
+        self._found: dict[str, list[str]] | None = None
+        self._until = float("-inf")
+        self._turn = asyncio.Lock()
+
+    async def document(self, resource: str) -> bytes | None:
+        """Return the metadata with another resource identifier; None where the server has none."""
+        async with self._turn:
+            if self._clock() >= self._until:
+                self._found = await self._fetch()
+                kept = _RETRY_SECONDS if self._found is None else _KEPT_SECONDS
+                self._until = self._clock() + kept
+        if self._found is None:
+            return None
+        return strict_json.dumps({"resource": resource, **self._found, "bearer_methods_supported": ["header"]})
+
+    async def _fetch(self) -> dict[str, list[str]] | None:
+        origin = self._url.origin()
+        for path in (f"{WELL_KNOWN}{self._url.raw_path.rstrip('/')}", WELL_KNOWN):
+            try:
+                return _judged(await self._client.get(f"{origin}{path}"))
+            except DocumentUnavailable as error:
+                _log.warning("passthrough: metadata of the MCP server: %s", error)
+        return None
+
+
+def _judged(document: dict[str, Any]) -> dict[str, list[str]]:
+    """Return the lists of the metadata that are relayed.
+
+    Raises:
+        DocumentUnavailable: they are no lists of texts, or there is no authorization server.
+    """
+    found = {name: document[name] for name in _LISTS if name in document}
+    for name, items in found.items():
+        if not isinstance(items, list) or len(items) > _LISTS[name] or not all(map(_is_text, items)):
+            raise DocumentUnavailable(f"{name} is no list of texts")
+    if not found.get("authorization_servers"):
+        raise DocumentUnavailable("it names no authorization server")
+    return found
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= _ITEM_LENGTH and value.isprintable()
