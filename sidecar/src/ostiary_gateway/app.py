@@ -14,8 +14,9 @@ from ostiary_core.contract import key_names
 from ostiary_gateway.admin import Admin, listen
 from ostiary_gateway.config.directory_source import DirectorySource
 from ostiary_gateway.config.kubernetes_source import KubernetesSource
+from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.config.store import ConfigStore, RejectionRecheck
-from ostiary_gateway.identity.authenticators import Authenticators
+from ostiary_gateway.identity.authenticators import Authenticators, client_authorities
 from ostiary_gateway.metrics import GatewayMetrics
 from ostiary_gateway.options import GatewayOptions
 from ostiary_gateway.pipeline.pipeline import RequestPipeline
@@ -69,6 +70,7 @@ class GatewayApp:
             self.pipeline.streams.on_swap,
             self.pools.on_swap,
             self.authenticators.on_swap,
+            self._trust_clients,
             self.metrics.on_swap,
         ]
         self.port = options.port
@@ -76,6 +78,10 @@ class GatewayApp:
         self._leaving = False
         self.sources: list[DirectorySource | KubernetesSource | Certificate] = []
         self._watching: list[asyncio.Task[None]] = []
+
+    def _trust_clients(self, snapshot: Snapshot, _changed: frozenset[str]) -> None:
+        if self._certificate is not None:
+            self._certificate.trust_clients(client_authorities(snapshot))
 
     def _credential(self, name: str) -> bytes | None:
         """Return a credential of the gateway's Secret; None until it has arrived."""

@@ -15,11 +15,14 @@ from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.identity import challenges
 from ostiary_gateway.identity.challenges import TokenSource
+from ostiary_gateway.identity.client_certificate import FORWARDED_HEADER, ClientCertificates
 from ostiary_gateway.identity.errors import IdentityUnavailable, InvalidToken
 from ostiary_gateway.identity.protected_resource import ResourceServer
 from ostiary_gateway.identity.verdict_cache import Verdict, VerdictCache
 from ostiary_gateway.server.host_name import host_name
 from ostiary_gateway.server.request import Request
+
+_AUTHORIZATION: Final = "authorization"
 
 
 class AuthenticationMethod(Protocol):
@@ -69,7 +72,9 @@ class Authenticator:
         anonymous: bool,
         outcomes: Outcomes,
         resource: ResourceServer | None = None,
+        certificates: Sequence[ClientCertificates] = (),
     ) -> None:
+        self._certificates = tuple(certificates)
         self.resource: Final = resource
         self.methods: Final = tuple(methods)
         self.headers: Final = tuple(sorted({method.header for method in methods}))
@@ -78,7 +83,7 @@ class Authenticator:
         self._outcomes = outcomes
         self._verdicts = VerdictCache()
         # What a caller without a credential is told to send.
-        self._expected = next((name for name in self.headers if name == "authorization"), *self.headers[:1])
+        self._expected = _AUTHORIZATION if _AUTHORIZATION in self.headers or not self.headers else self.headers[0]
 
     async def authenticate(self, request: Request, snapshot: Snapshot) -> Principal:
         """Return who sends a request.
@@ -99,6 +104,9 @@ class Authenticator:
             challenges.check_query(request.target)
         header = self._credential_header(request)
         if header is None:
+            certified = self._by_certificate(request, snapshot) if self._certificates else None
+            if certified is not None:
+                return certified
             if self._anonymous:
                 return ANONYMOUS
             raise challenges.credential_missing(_shown(self._expected), self.token_source(request, snapshot))
@@ -110,6 +118,20 @@ class Authenticator:
         verdict = await self._verify(header, request, snapshot)
         self._verdicts.keep(digest, verdict)
         return verdict.principal
+
+    def _by_certificate(self, request: Request, snapshot: Snapshot) -> Principal | None:
+        why = ""
+        for method in self._certificates:
+            try:
+                principal = method.verify(request, snapshot)
+            except InvalidToken as error:
+                why = str(error)
+                continue
+            if principal is not None:
+                return principal
+        if why:
+            raise challenges.credential_invalid(_shown(FORWARDED_HEADER), self.token_source(request, snapshot), why=why)
+        return None
 
     def _credential_header(self, request: Request) -> str | None:
         """Return the name of the one header with a credential; None where there is none."""

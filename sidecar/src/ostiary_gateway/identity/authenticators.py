@@ -8,7 +8,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple
 from weakref import WeakValueDictionary
 
-from ostiary_core.contract.authentication import AuthenticationConfig, FetchConfig, IssuerConfig
+from ostiary_core.contract.authentication import (
+    AuthenticationConfig,
+    ClientCertificateConfig,
+    FetchConfig,
+    IssuerConfig,
+)
 from ostiary_core.contract.documents import EntryDocument
 from ostiary_core.errors import ContractError
 from ostiary_core.policy.authentication import in_force
@@ -18,6 +23,7 @@ from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.identity.access_tokens import AccessTokens
 from ostiary_gateway.identity.api_keys import ApiKeys
 from ostiary_gateway.identity.authenticator import AuthenticationMethod, Authenticator, Outcomes
+from ostiary_gateway.identity.client_certificate import ClientCertificates
 from ostiary_gateway.identity.introspection import Introspection
 from ostiary_gateway.identity.jwks import FetchedKeys, InlineKeys, KeySource
 from ostiary_gateway.identity.jwt_verifier import JwtVerifier, TrustedIssuer
@@ -83,7 +89,24 @@ class Authenticators:
             for key, config in found.items():
                 methods += self._access_tokens(config, policies[key], resource, granted=entry.servers[0].addresses)
         anonymous = any(config.anonymous for config in found.values())
-        return Authenticator(entry.identity, methods, anonymous=anonymous, outcomes=self.outcomes, resource=resource)
+        return Authenticator(
+            entry.identity,
+            methods,
+            anonymous=anonymous,
+            outcomes=self.outcomes,
+            resource=resource,
+            certificates=[
+                self._certificates_of(config.client_certificate, policies[key])
+                for key, config in found.items()
+                if config.client_certificate is not None
+            ],
+        )
+
+    def _certificates_of(self, config: ClientCertificateConfig, policy: CompiledPolicy) -> ClientCertificates:
+        try:
+            return ClientCertificates(config, namespace=policy.identity.partition("/")[0], clock=self._clock)
+        except ValueError as error:
+            raise ContractError(f"authentication by policy {policy.identity}: caBundle: {error}") from error
 
     def _passthrough(self, entry: EntryDocument) -> PassthroughAuthenticator:
         """Return the authenticator of a proxy whose server authenticates callers.
@@ -188,6 +211,17 @@ class _Reach(NamedTuple):
 
     granted: tuple[str, ...]
     only_public: bool
+
+
+def client_authorities(snapshot: Snapshot) -> frozenset[str]:
+    """Return the authorities of client certificates that the data port itself must ask for."""
+    configs = (
+        policy.authentication.client_certificate
+        for proxy in snapshot.proxies.values()
+        for policy in proxy.policies.values()
+        if policy.authentication is not None
+    )
+    return frozenset(config.ca for config in configs if config is not None and not config.forwarded)
 
 
 def _resource(

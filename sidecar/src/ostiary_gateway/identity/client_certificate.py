@@ -6,7 +6,8 @@ first DNS name, so SPIFFE ids work (X.509-SVID §2).
 """
 
 import hashlib
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -15,15 +16,68 @@ from urllib.parse import unquote
 from cryptography import x509
 from cryptography.x509.verification import ExtensionPolicy, PolicyBuilder, Store, VerificationError
 
+from ostiary_core.addresses import parse
 from ostiary_core.contract.authentication import ClientCertificateConfig
 from ostiary_core.policy.principal import Principal, certificate_id
+from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.identity.errors import InvalidToken
+from ostiary_gateway.identity.verdict_cache import Verdict, VerdictCache
+from ostiary_gateway.server.request import Request
+from ostiary_gateway.upstream.allowed_addresses import Network, networks
 
 #: The header in which proxies forward certificates, as Envoy defines it.
 FORWARDED_HEADER: Final = "x-forwarded-client-cert"
 _FORWARDED_LIMIT: Final = 32 * 1024
 _CHAIN_LIMIT: Final = 8
 _NAME_LENGTH: Final = 2048
+
+
+class ClientCertificates:
+    """The method of one policy for client certificates. ``clock`` returns epoch seconds.
+
+    Raises:
+        ValueError: the authorities of the config are not certificates as PEM.
+    """
+
+    def __init__(
+        self, config: ClientCertificateConfig, *, namespace: str, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._is_forwarded = config.forwarded
+        self._verifier = CertificateVerifier(config, namespace=namespace)
+        self._clock = clock
+        self._verdicts = VerdictCache(clock=clock)
+        self._trusted: tuple[list[str], tuple[Network, ...]] = ([], ())
+
+    def verify(self, request: Request, snapshot: Snapshot) -> Principal | None:
+        """Return the principal of the sender's certificate; None where it presents none.
+
+        Raises:
+            InvalidToken: it presents one that is not valid here.
+        """
+        presented = self._forwarded(request, snapshot) if self._is_forwarded else request.connection.client_certificate
+        if presented is None:
+            return None
+        digest = hashlib.sha256(presented).digest()
+        known = self._verdicts.get(digest)
+        if known is not None:
+            return known
+        chain = from_forwarded(presented.decode("latin-1")) if self._is_forwarded else from_der([presented])
+        principal = self._verifier.verify(chain, now=self._clock())
+        self._verdicts.keep(digest, Verdict(principal))
+        return principal
+
+    def _forwarded(self, request: Request, snapshot: Snapshot) -> bytes | None:
+        """Return the header of a trusted proxy; any other sender may have made it up."""
+        value = request.headers.get(FORWARDED_HEADER)
+        if value is None or not self._trusts(request.connection.peer, snapshot.settings.trusted_proxies):
+            return None
+        return value.encode("utf-8", "replace")
+
+    def _trusts(self, peer: str, proxies: list[str]) -> bool:
+        if self._trusted[0] is not proxies:
+            self._trusted = (proxies, networks(proxies))
+        address = parse(peer)
+        return address is not None and any(address in network for network in self._trusted[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +96,6 @@ class CertificateVerifier:
     """
 
     def __init__(self, config: ClientCertificateConfig, *, namespace: str) -> None:
-        self.is_forwarded = config.forwarded
         self._namespace = namespace
         self._store = Store(x509.load_pem_x509_certificates(config.ca.encode()))
         self._authority = hashlib.sha256(config.ca.encode()).hexdigest()

@@ -9,6 +9,7 @@ handshake begins, and keeps it. A renewal that cannot be used is logged, and the
 import asyncio
 import logging
 import ssl
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -63,11 +64,33 @@ class Certificate:
         self.rejected = False
         self.context = self._current.context
         self.context.sni_callback = self._switch
+        self._authorities: frozenset[str] = frozenset()
 
     @property
     def expires(self) -> float:
         """When the certificate in force expires, in seconds of the epoch; 0 if that cannot be read."""
         return self._current.expires
+
+    def trust_clients(self, authorities: Iterable[str]) -> None:
+        """Ask clients for certificates of these authorities, as PEM; none asks for none.
+
+        It is no authentication: each policy verifies a certificate again, by its own authorities alone. A client whose
+        certificate is of none of them cannot connect.
+        """
+        wanted = frozenset(authorities)
+        if wanted == self._authorities:
+            return
+        self._authorities = wanted
+        for context in {self.context, self._current.context}:
+            self._ask(context)
+
+    def _ask(self, context: ssl.SSLContext) -> None:
+        for authority in sorted(self._authorities):
+            try:
+                context.load_verify_locations(cadata=authority)
+            except ssl.SSLError as error:
+                _log.error("data port: an authority of client certificates cannot be used: %s", error.reason)
+        context.verify_mode = ssl.CERT_OPTIONAL if self._authorities else ssl.CERT_NONE
 
     def _switch(self, connection: ssl.SSLObject, _: str | None, __: ssl.SSLContext) -> None:
         """Switch a handshake to the certificate in force. It is called without a server name, too."""
@@ -87,6 +110,7 @@ class Certificate:
         self._seen = now  # a change while we read is another version, which the next poll reads
         try:
             self._current = await in_background(_load, self._files)
+            self._ask(self._current.context)
         except CertificateError as error:
             self.rejected = True
             _log.error("data port: the renewed certificate is not used, the old one stays: %s", error)

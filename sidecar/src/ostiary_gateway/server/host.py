@@ -39,6 +39,10 @@ class RequestConnection(Protocol):
         """The port that the client connected to."""
 
     @property
+    def client_certificate(self) -> bytes | None:
+        """The certificate that the client presented over TLS, as DER; None without one."""
+
+    @property
     def is_draining(self) -> bool:
         """Whether every response that begins now is the last of its connection."""
 

@@ -61,6 +61,12 @@ class ConnectionTransport(asyncio.Protocol):
         return int(self._transport.get_extra_info("sockname")[1])
 
     @property
+    def client_certificate(self) -> bytes | None:
+        """The certificate that the client presented over TLS, as DER; None without one."""
+        secured = self._transport.get_extra_info("ssl_object")
+        return (secured.getpeercert(binary_form=True) or None) if secured is not None else None
+
+    @property
     def unsent(self) -> int:
         """How many bytes the client has not taken yet."""
         encrypted = self._below.get_write_buffer_size() if self._below is not None else 0
