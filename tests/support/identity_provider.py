@@ -22,6 +22,7 @@ from ostiary_gateway.upstream.egress import Egress
 
 AUDIENCE = "https://gw.example.com/team/mcp"
 LOOPBACK = FetchConfig(addresses=["127.0.0.0/8"])
+_CLIENTS: list[DocumentClient] = []
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -104,9 +105,13 @@ async def identity_provider() -> AsyncIterator[IdentityProvider]:
         box.append(IdentityProvider(port))
         yield box[0]
     finally:
+        while _CLIENTS:
+            _CLIENTS.pop().close()
         await runner.cleanup()
 
 
 def document_client(*, seconds: float = 30, addresses: tuple[str, ...] = ("127.0.0.0/8",)) -> DocumentClient:
-    """A client that may connect to loopback."""
-    return DocumentClient(lambda: (OwnEndpoints(), Egress()), seconds=seconds, addresses=addresses)
+    """A client that may connect to loopback; it is closed with the provider."""
+    client = DocumentClient(lambda: (OwnEndpoints(), Egress()), seconds=seconds, addresses=addresses)
+    _CLIENTS.append(client)
+    return client

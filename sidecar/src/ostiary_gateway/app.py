@@ -160,6 +160,7 @@ class GatewayApp:
         await asyncio.gather(*self._watching, return_exceptions=True)
         await self._data.stop(_LAST_WORDS_SECONDS)
         await self._admin.cleanup()
+        self.authenticators.close()
         await self.pools.close()
         await asyncio.to_thread(self.telemetry.close)
 

@@ -6,7 +6,7 @@ The methods of one policy are shared by all proxies that it governs.
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple
-from weakref import WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
 
 from ostiary_core.contract.authentication import (
     AuthenticationConfig,
@@ -67,6 +67,7 @@ class Authenticators:
         self._credential = credential
         self._clock = clock
         self._methods: dict[str, tuple[AuthenticationMethod, ...]] = {}
+        self._clients: WeakSet[DocumentClient] = WeakSet()
         #: Shared by all proxies and policies, as long as one of them uses them.
         self._keys: WeakValueDictionary[tuple[object, ...], KeySource] = WeakValueDictionary()
 
@@ -165,13 +166,20 @@ class Authenticators:
         )
 
     def _client(self, config: FetchConfig, reach: "_Reach", *, seconds: float) -> DocumentClient:
-        return DocumentClient(
+        client = DocumentClient(
             self._routing,
             seconds=seconds,
             ca=config.ca,
             addresses=[*config.addresses, *reach.granted],
             only_public=reach.only_public,
         )
+        self._clients.add(client)
+        return client
+
+    def close(self) -> None:
+        """Close all connections to identity providers."""
+        for client in list(self._clients):
+            client.close()
 
     async def find_metadata(self, host: str, target: str) -> bytes | None:
         """Return the protected resource metadata at a host and target; None for every other."""
