@@ -76,6 +76,30 @@ COMMANDS: Final = (
         ),
     ),
     Command(
+        "explain",
+        f"{_PACKAGE}.cli.explain",
+        "say which rule decides a call, and why each other rule does not",
+        "Decide a call by a caller as the gateway would, and show every rule of the MCPProxy's policies: which one "
+        "decides, and which part of each other rule does not match (name, caller, condition, arguments or scopes). The "
+        "policies are read from YAML files, or without any from the config of the MCPProxy's gateway in a cluster. A "
+        "call has no headers here, and the credential of the caller counts as valid. The exit code is 0 if the call is "
+        "allowed, 1 if it is denied, and 2 if that cannot be known.",
+        (
+            (
+                "ostiary explain --tool delete_ticket policies/",
+                "the anonymous caller, at the only MCPProxy of a folder",
+            ),
+            (
+                "ostiary explain --proxy tickets --consumer support-agent --tool delete_ticket policies/",
+                "a consumer with the groups of its API keys",
+            ),
+            (
+                "ostiary explain --as claims.json --proxy sales/crm --tool refund --args '{\"amount\": 5}'",
+                "a caller with a token, at a cluster",
+            ),
+        ),
+    ),
+    Command(
         "compile",
         f"{_PACKAGE}.cli.compile",
         "compile YAML files into the folder that a gateway outside a cluster reads",

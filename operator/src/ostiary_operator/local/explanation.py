@@ -1,0 +1,222 @@
+"""Explains a decision for people and programs: what decided, and why each other rule did not."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+from ostiary_core.contract.documents import AccessRuleConfig
+from ostiary_core.mcp.methods import Primitive, Verb
+from ostiary_core.policy.decision import Decision
+from ostiary_core.policy.decision_trace import TIERS, DecisionTrace, RuleOutcome, RuleTrace, trace
+from ostiary_core.policy.principal import Principal
+from ostiary_operator.compile.policy_test_runner import describe, message
+from ostiary_operator.local.console import printable
+from ostiary_operator.local.governed_proxy import GovernedProxy
+
+_SHOWN: Final = 200
+
+
+class ExplainedCall(NamedTuple):
+    """A call to explain: what is used, how, and with which arguments."""
+
+    primitive: Primitive
+    verb: Verb
+    name: str
+    arguments: Mapping[str, Any] | None = None
+
+
+class Explanation(NamedTuple):
+    """The decision on a call by one caller at one proxy."""
+
+    proxy: GovernedProxy
+    principal: Principal
+    call: ExplainedCall
+    trace: DecisionTrace
+
+    @property
+    def is_authenticated(self) -> bool:
+        """Whether authentication lets the caller reach the rules."""
+        return self.principal.authenticated or self.proxy.admits_anonymous
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the call passes authentication and the rules."""
+        return self.is_authenticated and self.trace.decision.allowed
+
+    @property
+    def cause(self) -> str:
+        """What decided, as a clause."""
+        if not self.is_authenticated:
+            return "authentication refuses a caller without a credential (401)"
+        return cause_of(self.trace.decision)
+
+    def as_object(self) -> dict[str, Any]:
+        """The explanation as a JSON object. Claims and arguments are not in it."""
+        decision, principal = self.trace.decision, self.principal
+        return {
+            "proxy": self.proxy.entry.identity,
+            "primitive": self.call.primitive,
+            "verb": self.call.verb,
+            "name": self.call.name,
+            "caller": {
+                "authenticated": principal.authenticated,
+                "consumer": principal.consumer or None,
+                "groups": sorted(principal.groups),
+                "scopes": sorted(principal.scopes),
+            },
+            "decision": "Allow" if self.allowed else "Deny",
+            "reason": decision.reason if self.is_authenticated else "Unauthenticated",
+            "policy": decision.policy or None,
+            "rule": decision.rule or None,
+            "cause": self.cause,
+            "shadow": cause_of(self.trace.shadow) if self.trace.shadow is not None else None,
+            "rules": [_rule_object(self, rule) for rule in self.rules],
+        }
+
+    @property
+    def rules(self) -> tuple[RuleTrace, ...]:
+        """The rules for the reading that decides."""
+        return self.trace.deciding.rules if self.trace.deciding is not None else ()
+
+    def decides(self, rule: RuleTrace) -> bool:
+        """Whether the decision names this rule."""
+        decision = self.trace.decision
+        return self.is_authenticated and (rule.policy, rule.rule) == (decision.policy, decision.rule)
+
+
+def explain(proxy: GovernedProxy, principal: Principal, call: ExplainedCall) -> Explanation:
+    """Explain the decision on a call."""
+    arguments = dict(call.arguments or {})
+    sent = message(principal, call.primitive, call.verb, call.name, arguments=arguments)
+    found = trace(proxy.visibility, principal, call.primitive, call.verb, call.name, sent)
+    return Explanation(proxy, principal, call, found)
+
+
+def cause_of(decision: Decision) -> str:
+    """Return what led to a decision, with the policy."""
+    policy = f" (MCPPolicy {decision.policy})" if decision.policy else ""
+    return f"{describe(decision)}{policy}"
+
+
+def _rule_object(explanation: Explanation, rule: RuleTrace) -> dict[str, Any]:
+    return {
+        "policy": rule.policy,
+        "tier": rule.tier,
+        "rule": rule.rule,
+        "effect": rule.effect,
+        "shadow": rule.is_shadow,
+        "outcome": rule.outcome,
+        "detail": why(explanation, rule),
+        "decides": explanation.decides(rule),
+    }
+
+
+def lines(explanation: Explanation) -> Iterator[str]:
+    """Yield the explanation as lines for people."""
+    call = explanation.call
+    yield f"{'ALLOW' if explanation.allowed else 'DENY'}: {explanation.cause}"
+    yield ""
+    yield f"proxy    {explanation.proxy.entry.identity}"
+    yield f"caller   {_caller(explanation.principal)}"
+    yield f"call     {call.verb} {call.primitive.removesuffix('s')} {printable(call.name, limit=_SHOWN)}"
+    yield f"admitted {_admission(explanation)}"
+    shadow = explanation.trace.shadow
+    if shadow is not None:
+        yield f"shadow   would deny: {cause_of(shadow)}"
+    yield from _readings(explanation)
+    for tier in TIERS:
+        yield from _tier(explanation, tier)
+
+
+def _caller(principal: Principal) -> str:
+    if not principal.authenticated:
+        return "anonymous"
+    parts = [f"consumer {principal.consumer}"] if principal.consumer else []
+    parts += [f"{kind} {', '.join(sorted(names))}" for kind, names in _lists(principal) if names]
+    parts += [f"claims {', '.join(sorted(principal.claims))}"] if principal.claims else []
+    return printable("; ".join(parts) or "authenticated, without consumer, groups and scopes", limit=_SHOWN)
+
+
+def _lists(principal: Principal) -> tuple[tuple[str, frozenset[str]], ...]:
+    return ("groups", principal.groups), ("scopes", principal.scopes)
+
+
+def _admission(explanation: Explanation) -> str:
+    policies = ", ".join(sorted(explanation.proxy.authentication))
+    if not policies:
+        return "yes: no policy authenticates callers, so every caller is anonymous"
+    if not explanation.is_authenticated:
+        return f"no: authentication of {policies} admits no anonymous caller"
+    what = "assumed: the credential is valid" if explanation.principal.authenticated else "yes: anonymous is admitted"
+    return f"{what} (authentication of {policies})"
+
+
+def _readings(explanation: Explanation) -> Iterator[str]:
+    deciding = explanation.trace.deciding
+    if deciding is None:
+        return
+    if deciding.name != explanation.call.name:
+        yield f"reading  servers may read the URI as {printable(deciding.name, limit=_SHOWN)}"
+    if explanation.proxy.entry.catalogue is not None:
+        yield f"in list  {'yes' if deciding.in_catalogue else 'no'}: spec.catalogue of the MCPProxy"
+
+
+def _tier(explanation: Explanation, tier: str) -> Iterator[str]:
+    policies = [policy for policy in explanation.proxy.policies if policy.tier == tier]
+    yield ""
+    yield f"{tier} policies{': none' if not policies else ''}"
+    for policy in sorted(policies, key=lambda each: each.identity):
+        mode = " (Shadow: decides nothing)" if policy.mode == "Shadow" else ""
+        yield f"  MCPPolicy {policy.identity}, generation {policy.generation}{mode}"
+        rules = [rule for rule in explanation.rules if rule.policy == policy.identity]
+        if not rules:
+            yield "    no rules are judged" if policy.access is not None else "    does not restrict access"
+        yield from (_line(explanation, rule) for rule in rules)
+
+
+def _line(explanation: Explanation, rule: RuleTrace) -> str:
+    mark = "=>" if explanation.decides(rule) else "  "
+    return f" {mark} {rule.effect:<5}  {rule.rule}: {why(explanation, rule)}"
+
+
+def why(explanation: Explanation, rule: RuleTrace) -> str:
+    """Return whether a rule matches, and if not, why."""
+    config, call = _config(explanation, rule), explanation.call
+    return _WHY[rule.outcome].format(
+        verb=call.verb,
+        primitive=call.primitive,
+        names=_shortened(_names(config, call.primitive)),
+        when=_shortened([config.when or ""]),
+        requirements=_shortened(rule.requirements),
+        scopes=_shortened(sorted(rule.missing_scopes)),
+        effect="applies" if rule.effect == "Deny" else "does not apply",
+    )
+
+
+_WHY: Final = {
+    RuleOutcome.MATCHES: "matches",
+    RuleOutcome.POSSIBLE: "depends on the message, and a list has none",
+    RuleOutcome.OTHER_USE: "not for {verb} of {primitive}",
+    RuleOutcome.NAME: "the name is not among {names}",
+    RuleOutcome.SUBJECTS: "the caller is not among spec.subjects",
+    RuleOutcome.CONDITION: "the condition is false: {when}",
+    RuleOutcome.ARGUMENTS: "{requirements}",
+    RuleOutcome.SCOPES: "the caller lacks the scopes {scopes}",
+    RuleOutcome.ERROR: "an expression failed, so the rule {effect}",
+}
+
+
+def _config(explanation: Explanation, rule: RuleTrace) -> AccessRuleConfig:
+    policy = next(each for each in explanation.proxy.policies if each.identity == rule.policy)
+    return next(each for each in policy.access.rules if each.name == rule.rule) if policy.access else _NO_RULE
+
+
+_NO_RULE: Final = AccessRuleConfig(name="", effect="Deny")
+
+
+def _names(rule: AccessRuleConfig, primitive: Primitive) -> list[str]:
+    selection = rule.selection(primitive)
+    return [*(selection.names or ()), *(selection.patterns or ())] if selection is not None else []
+
+
+def _shortened(parts: Iterable[str]) -> str:
+    return printable(", ".join(parts), limit=_SHOWN)

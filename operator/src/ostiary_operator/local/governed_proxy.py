@@ -1,0 +1,128 @@
+"""One MCPProxy with the policies in force, as a gateway evaluates them, and the callers that its policies name."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ostiary_core.contract.authentication import AuthenticationConfig, ClaimsConfig
+from ostiary_core.contract.bundle import GatewayConfig
+from ostiary_core.contract.documents import EntryDocument, PolicyDocument
+from ostiary_core.errors import OstiaryError
+from ostiary_core.policy import authentication
+from ostiary_core.policy.access import AccessEvaluator
+from ostiary_core.policy.compiled_policy import CompiledPolicy
+from ostiary_core.policy.principal import ANONYMOUS, Principal
+from ostiary_core.policy.visibility import Visibility
+
+
+class UnknownProxy(OstiaryError):
+    """The MCPProxy to explain does not exist, or several could be meant; the message names those that exist."""
+
+
+class GovernedProxy(NamedTuple):
+    """An entry of a gateway's config, and the policies that govern it."""
+
+    entry: EntryDocument
+    policies: tuple[PolicyDocument, ...]
+
+    @classmethod
+    def of(cls, config: GatewayConfig, identity: str) -> "GovernedProxy":
+        """Return a proxy (``namespace/name``) of a config."""
+        entry = config.entries[identity]
+        return cls(entry, tuple(config.policies[key] for key in entry.policies))
+
+    @property
+    def visibility(self) -> Visibility:
+        """What callers may see and use, as a gateway compiles it."""
+        access = AccessEvaluator([CompiledPolicy.build(policy) for policy in self.policies])
+        entry = self.entry
+        return Visibility.build(entry.catalogue, access, default=entry.without_policy, invalid=entry.invalid)
+
+    @property
+    def authentication(self) -> dict[str, AuthenticationConfig]:
+        """The authentication that applies, by policy; empty where every caller is anonymous."""
+        return authentication.in_force({each.identity: CompiledPolicy.build(each) for each in self.policies})
+
+    @property
+    def admits_anonymous(self) -> bool:
+        """Whether a caller without a credential reaches the rules."""
+        methods = self.authentication.values()
+        return not methods or any(each.anonymous or each.passthrough for each in methods)
+
+    def groups_of(self, consumer: str) -> frozenset[str] | None:
+        """Return the groups of a consumer (``namespace/name``) with API keys; None where it has none."""
+        keys = [key for each in self.authentication.values() if each.api_keys for key in each.api_keys.keys]
+        found = [key.groups for key in keys if key.consumer == consumer]
+        return frozenset(name for groups in found for name in groups) if found else None
+
+
+class CallerDescription(NamedTuple):
+    """A caller as a user describes it. Absent members are taken from the claims, else from the consumer's keys."""
+
+    claims: Mapping[str, Any] | None = None
+    consumer: str | None = None
+    groups: Sequence[str] | None = None
+    scopes: Sequence[str] | None = None
+
+
+def principal_for(proxy: GovernedProxy, described: CallerDescription) -> Principal:
+    """Return the caller as authentication would return it; nothing described is the anonymous caller."""
+    if described == CallerDescription():
+        return ANONYMOUS
+    claims = described.claims or {}
+    namespace, mapping = _mapping(proxy, claims)
+    consumer = described.consumer
+    if consumer is None:
+        consumer = next(iter(_names(claims, mapping.consumer)), "")
+    if consumer and "/" not in consumer:
+        consumer = f"{namespace}/{consumer}"
+    groups, scopes = described.groups, described.scopes
+    if groups is None:
+        groups = sorted(proxy.groups_of(consumer) or _names(claims, mapping.groups))
+    if scopes is None:
+        scopes = _names(claims, mapping.scopes)
+    return Principal(
+        id="explained",
+        method="described",
+        consumer=consumer,
+        groups=frozenset(groups),
+        scopes=frozenset(scopes),
+        claims=claims,
+    )
+
+
+def _mapping(proxy: GovernedProxy, claims: Mapping[str, Any]) -> tuple[str, ClaimsConfig]:
+    """Return how the policy that trusts the issuer of the claims reads them, and that policy's namespace."""
+    for policy, methods in proxy.authentication.items():
+        for issuer in methods.issuers:
+            if issuer.issuer == claims.get("iss"):
+                return policy.partition("/")[0], issuer.claims
+    namespace = next((policy.partition("/")[0] for policy in proxy.authentication), proxy.entry.namespace)
+    return namespace, ClaimsConfig()
+
+
+def _names(claims: Mapping[str, Any], path: Sequence[str] | None) -> list[str]:
+    """Return the names that a claim holds: a list, or one text with spaces between them (RFC 8693 §4.2)."""
+    value: Any = claims if path else None
+    for step in path or ():
+        value = value.get(step) if isinstance(value, Mapping) else None
+    if isinstance(value, str):
+        return value.split()
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+
+
+def find_proxy(configs: Mapping[str, GatewayConfig], wanted: str | None, *, namespace: str) -> GovernedProxy:
+    """Return the proxy of this name; without one, the only proxy there is.
+
+    Raises:
+        UnknownProxy: there is no such proxy, or there are several.
+    """
+    found = {identity: config for config in configs.values() for identity in config.entries}
+    if wanted is None and len(found) == 1:
+        wanted = next(iter(found))
+    known = ", ".join(sorted(found)) or "none"
+    if wanted is None:
+        raise UnknownProxy(f"--proxy is required, since there are several MCPProxies or none; known: {known}")
+    identity = wanted if "/" in wanted else f"{namespace}/{wanted}"
+    if identity not in found:
+        raise UnknownProxy(f"no gateway serves MCPProxy {identity}: correct --proxy; known: {known}")
+    return GovernedProxy.of(found[identity], identity)
