@@ -100,6 +100,20 @@ COMMANDS: Final = (
         ),
     ),
     Command(
+        "access",
+        f"{_PACKAGE}.cli.access",
+        "print which callers may see and use what, as a matrix",
+        "Print a matrix for each MCPProxy in YAML files: its rows are the names that rules write out, or those of a "
+        "server's lists; its columns are the consumers with API keys, the consumers and groups that policies name, the "
+        "anonymous caller if it is admitted, and any other caller. A name with a * stands for the names that no other "
+        "rule writes out. The exit code is 0, 1 if the files have errors, and 2 if the arguments are wrong.",
+        (
+            ("ostiary access policies/", "every MCPProxy of a folder"),
+            ("ostiary access -o markdown policies/ > access.md", "for the description of a pull request"),
+            ("ostiary access --proxy crm --list tools.json policies/", "with the tools that a server really has"),
+        ),
+    ),
+    Command(
         "compile",
         f"{_PACKAGE}.cli.compile",
         "compile YAML files into the folder that a gateway outside a cluster reads",

@@ -129,18 +129,14 @@ def _caller(arguments: argparse.Namespace) -> "CallerDescription":
 
 
 def _from_files(arguments: argparse.Namespace) -> "GovernedProxy":
-    from ostiary_core.errors import OstiaryError  # noqa: PLC0415  likewise
-    from ostiary_operator.local import files, governed_proxy, manifests, validation  # noqa: PLC0415  likewise
+    from ostiary_operator.local import governed_proxy  # noqa: PLC0415  likewise
 
     default = arguments.namespace or "default"
-    try:
-        read = manifests.read_all(arguments.paths, namespace=default)
-    except files.PathError as error:
-        raise OstiaryError(str(error)) from None
-    result = validation.validate_objects(read.manifests, validation.ValidationContext(arguments.operator_namespace))
-    errors = [it for it in (*read.findings, *result.findings) if it.severity == "error"]
+    configs, errors = governed_proxy.compiled_files(
+        arguments.paths, namespace=default, operator_namespace=arguments.operator_namespace
+    )
     sys.stderr.writelines(f"{error}\n" for error in errors)
-    return governed_proxy.find_proxy(result.compiled.configs, arguments.proxy, namespace=default)
+    return governed_proxy.find_proxy(configs, arguments.proxy, namespace=default)
 
 
 async def _from_cluster(arguments: argparse.Namespace) -> "GovernedProxy":

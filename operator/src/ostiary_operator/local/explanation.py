@@ -1,4 +1,4 @@
-"""Explains a decision for people and programs: what decided, and why each other rule did not."""
+"""Explanations of decisions: what decided, and why each other rule did not."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple

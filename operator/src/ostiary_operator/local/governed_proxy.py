@@ -1,4 +1,7 @@
-"""One MCPProxy with the policies in force, as a gateway evaluates them, and the callers that its policies name."""
+"""An MCPProxy with the policies in force, as a gateway evaluates them.
+
+It also says which caller a description means.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -12,10 +15,12 @@ from ostiary_core.policy.access import AccessEvaluator
 from ostiary_core.policy.compiled_policy import CompiledPolicy
 from ostiary_core.policy.principal import ANONYMOUS, Principal
 from ostiary_core.policy.visibility import Visibility
+from ostiary_operator.local import manifests, validation
+from ostiary_operator.local.findings import Finding, Severity, in_order
 
 
 class UnknownProxy(OstiaryError):
-    """The MCPProxy to explain does not exist, or several could be meant; the message names those that exist."""
+    """No MCPProxy, or several, could be meant; the message names those that exist."""
 
 
 class GovernedProxy(NamedTuple):
@@ -49,14 +54,20 @@ class GovernedProxy(NamedTuple):
         return not methods or any(each.anonymous or each.passthrough for each in methods)
 
     def groups_of(self, consumer: str) -> frozenset[str] | None:
-        """Return the groups of a consumer (``namespace/name``) with API keys; None where it has none."""
+        """Return the groups that a consumer (``namespace/name``) has by its API keys.
+
+        It is None for a consumer without keys.
+        """
         keys = [key for each in self.authentication.values() if each.api_keys for key in each.api_keys.keys]
         found = [key.groups for key in keys if key.consumer == consumer]
         return frozenset(name for groups in found for name in groups) if found else None
 
 
 class CallerDescription(NamedTuple):
-    """A caller as a user describes it. Absent members are taken from the claims, else from the consumer's keys."""
+    """A caller as a user describes it.
+
+    Absent members are taken from the consumer's keys, else from the claims.
+    """
 
     claims: Mapping[str, Any] | None = None
     consumer: str | None = None
@@ -65,7 +76,7 @@ class CallerDescription(NamedTuple):
 
 
 def principal_for(proxy: GovernedProxy, described: CallerDescription) -> Principal:
-    """Return the caller as authentication would return it; nothing described is the anonymous caller."""
+    """Return the caller as authentication would; nothing described is the anonymous caller."""
     if described == CallerDescription():
         return ANONYMOUS
     claims = described.claims or {}
@@ -91,7 +102,7 @@ def principal_for(proxy: GovernedProxy, described: CallerDescription) -> Princip
 
 
 def _mapping(proxy: GovernedProxy, claims: Mapping[str, Any]) -> tuple[str, ClaimsConfig]:
-    """Return how the policy that trusts the issuer of the claims reads them, and that policy's namespace."""
+    """Return how the policy that trusts the claims' issuer reads them, and its namespace."""
     for policy, methods in proxy.authentication.items():
         for issuer in methods.issuers:
             if issuer.issuer == claims.get("iss"):
@@ -101,7 +112,7 @@ def _mapping(proxy: GovernedProxy, claims: Mapping[str, Any]) -> tuple[str, Clai
 
 
 def _names(claims: Mapping[str, Any], path: Sequence[str] | None) -> list[str]:
-    """Return the names that a claim holds: a list, or one text with spaces between them (RFC 8693 §4.2)."""
+    """Return the names in a claim: a list, or one text with spaces (RFC 8693 §4.2)."""
     value: Any = claims if path else None
     for step in path or ():
         value = value.get(step) if isinstance(value, Mapping) else None
@@ -110,19 +121,42 @@ def _names(claims: Mapping[str, Any], path: Sequence[str] | None) -> list[str]:
     return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
 
 
+def compiled_files(
+    paths: Sequence[str], *, namespace: str, operator_namespace: str
+) -> tuple[Mapping[str, GatewayConfig], list[Finding]]:
+    """Compile YAML files; return the config of each gateway, and the errors in the files.
+
+    Raises:
+        PathError: a path cannot be used.
+    """
+    read = manifests.read_all(paths, namespace=namespace)
+    result = validation.validate_objects(read.manifests, validation.ValidationContext(operator_namespace))
+    found = [finding for finding in (*read.findings, *result.findings) if finding.severity is Severity.ERROR]
+    return result.compiled.configs, in_order(found)
+
+
+def find_proxies(configs: Mapping[str, GatewayConfig], wanted: str | None, *, namespace: str) -> list[GovernedProxy]:
+    """Return the proxy of this name; without one, all of them.
+
+    Raises:
+        UnknownProxy: there is no such proxy.
+    """
+    found = {identity: config for config in configs.values() for identity in config.entries}
+    identity = f"{namespace}/{wanted}" if wanted is not None and "/" not in wanted else wanted
+    if identity is not None and identity not in found:
+        known = ", ".join(sorted(found)) or "none"
+        raise UnknownProxy(f"no gateway serves MCPProxy {identity}: correct --proxy; known: {known}")
+    return [GovernedProxy.of(found[each], each) for each in sorted(found) if identity in {None, each}]
+
+
 def find_proxy(configs: Mapping[str, GatewayConfig], wanted: str | None, *, namespace: str) -> GovernedProxy:
     """Return the proxy of this name; without one, the only proxy there is.
 
     Raises:
         UnknownProxy: there is no such proxy, or there are several.
     """
-    found = {identity: config for config in configs.values() for identity in config.entries}
-    if wanted is None and len(found) == 1:
-        wanted = next(iter(found))
-    known = ", ".join(sorted(found)) or "none"
-    if wanted is None:
+    found = find_proxies(configs, wanted, namespace=namespace)
+    if len(found) != 1:
+        known = ", ".join(proxy.entry.identity for proxy in found) or "none"
         raise UnknownProxy(f"--proxy is required, since there are several MCPProxies or none; known: {known}")
-    identity = wanted if "/" in wanted else f"{namespace}/{wanted}"
-    if identity not in found:
-        raise UnknownProxy(f"no gateway serves MCPProxy {identity}: correct --proxy; known: {known}")
-    return GovernedProxy.of(found[identity], identity)
+    return found[0]

@@ -1,4 +1,4 @@
-"""Reads one MCPProxy with the policies in force from the config that was delivered to its gateway.
+"""Reads an MCPProxy with the policies in force from the config of its gateway.
 
 The manifest's MAC is not checked, since users may not read its key; ``ostiary doctor`` checks it if they may. Each
 document is compared with its digest.

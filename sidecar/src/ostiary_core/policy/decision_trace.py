@@ -108,16 +108,19 @@ class DecisionTrace(NamedTuple):
 def trace(
     visibility: Visibility, principal: Principal, primitive: Primitive, verb: Verb, name: str, call: Call | None
 ) -> DecisionTrace:
-    """Trace the decision on a call. ``visibility`` is that of the proxy; ``call`` is None for a list."""
+    """Trace the decision on a call.
+
+    ``visibility`` is that of the proxy; ``call`` is None for a list.
+    """
     view = visibility.for_principal(principal)
     decision = view.decide(primitive, verb, name, call)
     shadow = view.would_deny(primitive, verb, name, call)
     policies = (visibility.shadow or visibility).access.policies
-    query = _Query(PrincipalConditions(principal), primitive, verb, None if verb is Verb.LIST else call)
+    query = _TracedUse(PrincipalConditions(principal), primitive, verb, None if verb is Verb.LIST else call)
     return DecisionTrace(decision, tuple(_readings(visibility, decision, query, policies, name)), shadow)
 
 
-class _Query(NamedTuple):
+class _TracedUse(NamedTuple):
     known: PrincipalConditions
     primitive: Primitive
     verb: Verb
@@ -125,7 +128,7 @@ class _Query(NamedTuple):
 
 
 def _readings(
-    visibility: Visibility, decision: Decision, query: _Query, policies: Iterable[CompiledPolicy], name: str
+    visibility: Visibility, decision: Decision, query: _TracedUse, policies: Iterable[CompiledPolicy], name: str
 ) -> Iterator[ReadingTrace]:
     if visibility.refusal is not None or decision.reason is DecisionReason.NAME_TOO_LONG:
         return
@@ -150,7 +153,7 @@ def _names(primitive: Primitive, name: str) -> Readings:
         return Readings(())
 
 
-def _rules(policies: Iterable[CompiledPolicy], query: _Query, name: str) -> Iterator[RuleTrace]:
+def _rules(policies: Iterable[CompiledPolicy], query: _TracedUse, name: str) -> Iterator[RuleTrace]:
     for tier in TIERS:
         for policy in policies:
             if policy.tier == tier:
@@ -158,7 +161,7 @@ def _rules(policies: Iterable[CompiledPolicy], query: _Query, name: str) -> Iter
                 yield from (_rule(policy, rule, "Allow", query, name) for rule in policy.allow)
 
 
-def _rule(policy: CompiledPolicy, rule: CompiledRule, effect: Effect, query: _Query, name: str) -> RuleTrace:
+def _rule(policy: CompiledPolicy, rule: CompiledRule, effect: Effect, query: _TracedUse, name: str) -> RuleTrace:
     traced = RuleTrace(policy.identity, policy.tier, rule.name, effect, RuleOutcome.MATCHES, is_shadow=policy.is_shadow)
     if (query.primitive, query.verb) not in rule.matchers:
         return traced._replace(outcome=RuleOutcome.OTHER_USE)
@@ -167,7 +170,7 @@ def _rule(policy: CompiledPolicy, rule: CompiledRule, effect: Effect, query: _Qu
     return _conditions(traced, rule.condition, query) if rule.condition is not None else traced
 
 
-def _conditions(traced: RuleTrace, condition: RuleCondition, query: _Query) -> RuleTrace:
+def _conditions(traced: RuleTrace, condition: RuleCondition, query: _TracedUse) -> RuleTrace:
     parts = list(_parts(condition, query))
     missing = condition.scopes - query.known.principal.scopes
     unmet = next((outcome for outcome, result in parts if result is _FALSE), None)
@@ -182,12 +185,15 @@ def _conditions(traced: RuleTrace, condition: RuleCondition, query: _Query) -> R
     return traced._replace(outcome=RuleOutcome.ERROR) if failed else traced
 
 
-def _requirements(condition: RuleCondition, query: _Query, unmet: RuleOutcome) -> tuple[str, ...]:
+def _requirements(condition: RuleCondition, query: _TracedUse, unmet: RuleOutcome) -> tuple[str, ...]:
     return condition.unmet(query.call) if query.call is not None and unmet is RuleOutcome.ARGUMENTS else ()
 
 
-def _parts(condition: RuleCondition, query: _Query) -> Iterator[tuple[RuleOutcome, ExpressionResult | None]]:
-    """Yield the result of each part of a condition besides the scopes; None where only a message could tell."""
+def _parts(condition: RuleCondition, query: _TracedUse) -> Iterator[tuple[RuleOutcome, ExpressionResult | None]]:
+    """Yield the result of each part of a condition besides the scopes.
+
+    It is None where only a message could tell.
+    """
     call = query.call
     if condition.subjects is not None:
         yield RuleOutcome.SUBJECTS, evaluate_subjects(condition.subjects, query.known)

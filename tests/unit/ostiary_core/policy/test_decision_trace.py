@@ -139,7 +139,8 @@ def test_the_trace_of_every_decision_comes_to_the_decision(
         assert found.readings == ()
         return
     assert found.decision.allowed == all(reading.allowed for reading in found.readings)
-    assert expected_outcomes(found) is None or decided(found) & expected_outcomes(found)
+    expected = expected_outcomes(found)
+    assert expected is None or decided(found) & expected
 
 
 def decided(found: DecisionTrace) -> set[RuleOutcome]:

@@ -1,0 +1,132 @@
+import json
+from pathlib import Path
+
+import pytest
+from command_line import Ostiary
+
+FILES = """\
+apiVersion: ostiary.dev/v1alpha1
+kind: MCPProxy
+metadata: {name: crm, namespace: team-a}
+spec:
+  servers: [{name: crm, url: "http://crm.team-a.svc:8080/mcp"}]
+---
+apiVersion: ostiary.dev/v1alpha1
+kind: MCPPolicy
+metadata: {name: all, namespace: ostiary-system}
+spec:
+  targetSelector: {}
+  access:
+    rules:
+    - {name: no-secrets, effect: Deny, tools: {names: ["*_secret"]}}
+---
+apiVersion: ostiary.dev/v1alpha1
+kind: MCPPolicy
+metadata: {name: tickets, namespace: team-a}
+spec:
+  targetRefs: [{kind: MCPProxy, name: crm}]
+  access:
+    rules:
+    - {name: read, effect: Allow, tools: {names: ["read_*"]}}
+    - name: pay
+      effect: Allow
+      tools: {names: [pay]}
+      when: '"finance" in groups'
+      arguments: [{path: [n], maximum: 5}]
+    - {name: admin, effect: Allow, tools: {names: [delete]}, scopes: [admin]}
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    file = tmp_path / "files.yaml"
+    file.write_text(FILES)
+    return str(file)
+
+
+def test_an_allowed_call_names_the_rule_that_decides(ostiary: Ostiary, path: str) -> None:
+    result = ostiary("explain", "--tool", "read_ticket", path)
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith("ALLOW: rule read allows it (MCPPolicy team-a/tickets)\n")
+    assert " => Allow  read: matches\n" in result.out
+    assert "    Allow  pay: the name is not among pay\n" in result.out
+
+
+def test_a_denied_call_shows_both_tiers_and_why_each_rule_does_not_match(ostiary: Ostiary, path: str) -> None:
+    result = ostiary("explain", "--tool", "pay", "--args", '{"n": 7}', "--groups", "finance", path)
+    assert result.code == 1
+    assert result.out == (
+        "DENY: rule pay does not allow these arguments: argument 'n' must be given and be a number of at most 5 "
+        "(MCPPolicy team-a/tickets)\n"
+        "\n"
+        "proxy    team-a/crm\n"
+        "caller   groups finance\n"
+        "call     Call tool pay\n"
+        "admitted yes: no policy authenticates callers, so every caller is anonymous\n"
+        "\n"
+        "platform policies\n"
+        "  MCPPolicy ostiary-system/all, generation 1\n"
+        "    Deny   no-secrets: the name is not among *_secret\n"
+        "\n"
+        "owner policies\n"
+        "  MCPPolicy team-a/tickets, generation 1\n"
+        "    Allow  read: the name is not among read_*\n"
+        " => Allow  pay: argument 'n' must be given and be a number of at most 5\n"
+        "    Allow  admin: the name is not among delete\n"
+    )
+
+
+def test_the_platform_decides_before_the_owner(ostiary: Ostiary, path: str) -> None:
+    result = ostiary("explain", "--tool", "read_secret", path)
+    assert result.out.startswith("DENY: rule no-secrets denies it (MCPPolicy ostiary-system/all)\n")
+
+
+def test_a_condition_and_missing_scopes_are_named(ostiary: Ostiary, path: str) -> None:
+    paying = ostiary("explain", "--tool", "pay", "--groups", "sales", path)
+    assert '    Allow  pay: the condition is false: "finance" in groups\n' in paying.out
+    deleting = ostiary("explain", "--tool", "delete", "--scopes", "read,write", path)
+    assert " => Allow  admin: the caller lacks the scopes admin\n" in deleting.out
+
+
+def test_claims_of_a_token_give_groups_and_scopes(ostiary: Ostiary, path: str, tmp_path: Path) -> None:
+    claims = tmp_path / "claims.json"
+    claims.write_text(json.dumps({"sub": "me", "scope": "admin other"}))
+    result = ostiary("explain", "--tool", "delete", "--as", str(claims), path)
+    assert result.code == 0
+    assert "caller   scopes admin, other; claims scope, sub\n" in result.out
+
+
+def test_an_explanation_is_an_object_for_programs_without_claims_and_arguments(ostiary: Ostiary, path: str) -> None:
+    result = ostiary("explain", "--tool", "pay", "--consumer", "bob", "--args", '{"n": "hunter2"}', "-o", "json", path)
+    found = json.loads(result.out)
+    assert (found["decision"], found["reason"], found["caller"]["consumer"]) == ("Deny", "NotAllowed", "team-a/bob")
+    assert [(each["rule"], each["outcome"]) for each in found["rules"]] == [
+        ("no-secrets", "name"),
+        ("read", "name"),
+        ("pay", "condition"),
+        ("admin", "name"),
+    ]
+    assert "hunter2" not in result.out
+
+
+def test_a_control_character_in_a_name_does_not_reach_the_terminal(ostiary: Ostiary, path: str) -> None:
+    assert "\x1b" not in ostiary("explain", "--tool", "\x1b[2J", path).out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--tool", "a", "--proxy", "x"], "no gateway serves MCPProxy default/x: correct --proxy; known: team-a/crm"),
+        (["--tool", "a", "--verb", "Read"], "--verb Read: a tool has no such verb; use List, Call"),
+        (["--tool", "a", "--args", "[]"], "it must be a JSON object, such as {}"),
+        (["--tool", "a", "--args", "{"], "it is not JSON"),
+        (["--tool", "a", "--as", "/nowhere"], "/nowhere cannot be read"),
+        ([], "one of the arguments --tool --resource --prompt is required"),
+    ],
+)
+def test_wrong_usage_is_answered_with_the_remedy(
+    arguments: list[str], problem: str, ostiary: Ostiary, path: str
+) -> None:
+    result = ostiary("explain", *arguments, path)
+    assert result.code == 2
+    assert problem in result.err
