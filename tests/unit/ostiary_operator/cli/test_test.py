@@ -1,7 +1,10 @@
 import json
+import re
 from pathlib import Path
 
 from command_line import Ostiary
+
+GUIDE = Path(__file__).parents[4] / "docs" / "guides" / "decisions.md"
 
 POLICY = """\
 apiVersion: ostiary.dev/v1alpha1
@@ -88,3 +91,9 @@ def test_a_path_that_does_not_exist_is_wrong_usage(ostiary: Ostiary, tmp_path: P
     result = ostiary("test", str(tmp_path / "missing"))
     assert result.code == 2
     assert result.err.startswith("ostiary test: ")
+
+
+def test_the_tests_of_the_guide_pass(ostiary: Ostiary, tmp_path: Path) -> None:
+    [example] = re.findall(r"^```yaml\n(.*?)^```", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
+    result = ostiary("test", policies(tmp_path, example))
+    assert result.out.endswith("5 tests in 1 policy: all passed\n")
