@@ -73,8 +73,8 @@ def test_an_image_of_a_registry_is_pulled_and_the_demo_uses_it_too(repository: s
     assert f"--set 'image.repository={repository}'" in text
 
 
-def test_the_notes_say_that_callers_are_not_authenticated() -> None:
-    assert "callers are not authenticated yet" in notes()
+def test_the_notes_say_that_callers_are_anonymous_until_a_policy_authenticates_them() -> None:
+    assert "are anonymous until an MCPPolicy sets spec.authentication" in notes()
 
 
 @pytest.mark.parametrize("chart", [CHART, DEMO], ids=lambda path: path.name)

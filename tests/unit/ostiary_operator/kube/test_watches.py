@@ -74,6 +74,15 @@ def test_annotations_and_managed_fields_do_not_matter() -> None:
     assert not it.matters(PROXY, "MODIFIED", seen(metadata={"annotations": {"a": "b"}, "managedFields": [{}]}))
 
 
+@pytest.mark.parametrize("name", ["consumer", "groups", "expires"])
+def test_what_a_secret_says_of_the_consumer_of_its_keys_matters(name: str) -> None:
+    it = changes()
+    metadata = {"name": "agent", "namespace": "tools", "uid": "u", "labels": {"ostiary.dev/usage": "api-key"}}
+    it.matters(SECRET, None, {"metadata": metadata})
+    annotated = {"metadata": {**metadata, "annotations": {f"ostiary.dev/{name}": "other"}}}
+    assert it.matters(SECRET, "MODIFIED", annotated)
+
+
 def test_a_status_matters_only_if_it_is_not_ours() -> None:
     ours, theirs = changes(familiar=True), changes(familiar=False)
     for it in (ours, theirs):
@@ -192,6 +201,12 @@ async def test_a_right_in_some_namespaces_is_used_there() -> None:
     options = OperatorOptions(operator_namespace=SYSTEM, watch_namespaces=("sales", "tools"))
     watched = await choose(Rights(("*", "*", ""), ("*", "secrets", "tools")), options)
     assert Scope((SYSTEM, "sales"), (SECRET,)) in watched.scopes
+
+
+async def test_secrets_are_also_watched_in_the_secret_namespaces_of_an_operator_of_the_whole_cluster() -> None:
+    options = OperatorOptions(operator_namespace=SYSTEM, secret_namespaces=("sales", "tools"))
+    watched = await choose(Rights(("*", "secrets", ""), ("*", "secrets", SYSTEM)), options)
+    assert Scope(("sales", "tools"), (SECRET,)) in watched.scopes
 
 
 def registry_of(*kinds: Kind) -> kopf.OperatorRegistry:
