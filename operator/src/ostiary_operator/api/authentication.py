@@ -7,6 +7,11 @@ from pydantic import StrictStr, StringConstraints
 from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.constraints import Pattern, Rule, excludes
 from ostiary_operator.api.selectors import LabelSelector
+from ostiary_operator.api.token_authentication import (
+    ClientCertificateAuthentication,
+    JwtAuthentication,
+    PassthroughAuthentication,
+)
 
 #: Headers of HTTP, MCP and tracing, headers that proxies write, and those that only browsers manage.
 _NO_CREDENTIAL: Final = (
@@ -68,14 +73,39 @@ class Authentication(ApiModel):
     api_key: ApiKeyAuthentication | None = None
     """Accepts API keys. Example: `{selector: {matchLabels: {app: support}}}`."""
 
+    jwt: JwtAuthentication | None = None
+    """Accepts OAuth access tokens that are JWTs, and leads clients without one to the issuers.
+    Example: `{issuers: [{issuer: "https://id.example.com"}]}`."""
+
+    client_certificate: ClientCertificateAuthentication | None = None
+    """Accepts client certificates. Example: `{source: Forwarded, caBundle: "-----BEGIN CERTIFICATE-----..."}`."""
+
+    passthrough: PassthroughAuthentication | None = None
+    """Leaves authentication to the MCP server: callers' `Authorization` reaches it, and its own challenges and metadata
+    reach callers, with the URLs of the MCPProxy. Only rules that need no identity match. Example: `{}`."""
+
     anonymous: AnonymousAuthentication | None = None
     """Admits callers that send no credential, as the anonymous caller. Example: `{}`."""
 
     constraints = (
         Rule(
-            "has(self.apiKey) || has(self.anonymous)",
-            lambda it: it.api_key is not None or it.anonymous is not None,
+            "has(self.apiKey) || has(self.jwt) || has(self.clientCertificate) || has(self.passthrough)"
+            " || has(self.anonymous)",
+            lambda it: it.methods > 0,
             "names no method",
-            "set apiKey, or anonymous to admit every caller",
+            "set apiKey, jwt, clientCertificate or passthrough, or anonymous to admit every caller",
+        ),
+        Rule(
+            "!has(self.passthrough) || !(has(self.apiKey) || has(self.jwt) || has(self.clientCertificate)"
+            " || has(self.anonymous))",
+            lambda it: it.passthrough is None or it.methods == 1,
+            "combines passthrough with another method",
+            "remove one: with passthrough the MCP server decides alone",
         ),
     )
+
+    @property
+    def methods(self) -> int:
+        """How many methods there are."""
+        found = (self.api_key, self.jwt, self.client_certificate, self.passthrough, self.anonymous)
+        return sum(each is not None for each in found)

@@ -21,6 +21,7 @@ from ostiary_operator.api.reasons import ResolvedRefsReason
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.model import ApiKeySecret, Missing, ObjectKey, ResourceRejection
 from ostiary_operator.compile.resource_parser import read_policies
+from ostiary_operator.compile.token_issuers import compile_certificates, compile_issuers
 
 ApiKeySecrets: TypeAlias = Mapping[str, tuple[ApiKeySecret, ...] | Missing]
 """The Secrets with API keys, by namespace, or why they are not available."""
@@ -126,6 +127,9 @@ def compile_authentication(
     api_key = authentication.api_key
     return AuthenticationConfig(
         api_keys=_api_keys(namespace, api_key, secrets) if api_key is not None else None,
+        issuers=compile_issuers(authentication),
+        client_certificate=compile_certificates(authentication.client_certificate),
+        passthrough=authentication.passthrough is not None,
         anonymous=authentication.anonymous is not None,
     )
 

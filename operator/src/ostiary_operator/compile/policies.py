@@ -27,6 +27,7 @@ from ostiary_operator.compile.model import ApiKeySecret, ObjectKey, ResourceReje
 from ostiary_operator.compile.policy_test_runner import PolicyTestResult, failures, run_tests
 from ostiary_operator.compile.resource_parser import ParsedPolicy, PolicyContent
 from ostiary_operator.compile.targets import TargetIndex, Targeting, Targets, source_of, tier_of
+from ostiary_operator.compile.token_issuers import authentication_is_usable
 
 EncodedPolicy: TypeAlias = EncodedDocument[PolicyDocument]
 
@@ -240,7 +241,7 @@ def finds_a_target(
     return ResourceRejection(AcceptedReason.TARGET_NOT_FOUND, message)
 
 
-_CHAIN = (names_a_target, selects_only_where_it_may, finds_a_target)
+_CHAIN = (names_a_target, selects_only_where_it_may, finds_a_target, authentication_is_usable)
 
 
 def _objection(subject: ParsedPolicy, version: PolicyVersion | ResourceRejection) -> ResourceRejection | None:
