@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from api_corpus import Case, cases
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -229,3 +230,10 @@ def test_no_expression_passes_the_models_that_the_api_server_refuses(api: KubeAp
 @pytest.mark.parametrize("resource", ["mcpproxy", "mcppolicy"])
 def test_kubectl_explains_every_kind(control_plane: ControlPlane, api: KubeApi, resource: str) -> None:
     assert "DESCRIPTION" in control_plane.kubectl("explain", f"{resource}.spec")
+
+
+@pytest.mark.parametrize("file", sorted(CRDS.glob("*.yaml")), ids=lambda file: file.stem)
+def test_the_api_server_stores_a_definition_as_it_was_applied(control_plane: ControlPlane, file: Path) -> None:
+    applied = yaml.safe_load(file.read_text())
+    stored = yaml.safe_load(control_plane.kubectl("get", "crd", applied["metadata"]["name"], "-o", "yaml"))
+    assert stored["spec"]["versions"] == applied["spec"]["versions"]

@@ -101,7 +101,9 @@ def _structural(node: Schema, path: str) -> Schema:
     result: Schema = {}
     for keyword, value in node.items():
         if keyword == "properties":
-            result["properties"] = {k: _structural(v, f"{path}.{k}") for k, v in value.items()}
+            # The API server drops an empty map, and would then hold another definition than the one applied.
+            if value:
+                result["properties"] = {k: _structural(v, f"{path}.{k}") for k, v in value.items()}
         elif keyword == "items":
             result["items"] = _structural(value, f"{path}[]")
         elif keyword == "additionalProperties" and isinstance(value, dict):
