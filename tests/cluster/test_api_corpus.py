@@ -1,6 +1,7 @@
 """The real API server judges the corpus as the models do; where it cannot, the difference is written down here."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,14 @@ import yaml
 from api_corpus import Case, cases
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from timeouts import TIMEOUT_SECONDS
 
 from ostiary_operator.api.load import InvalidResource, parse_policy, parse_proxy
 from ostiary_operator.api.resources import API_VERSION, POLICY_KIND, PROXY_KIND
 from ostiary_tools.cluster.api import ApiError, KubeApi
 from ostiary_tools.cluster.control_plane import ControlPlane
+from ostiary_tools.common.errors import ToolError
+from ostiary_tools.common.processes import wait_until
 
 CRDS = Path(__file__).parents[2] / "crds"
 PLURALS = {PROXY_KIND: "mcpproxies", POLICY_KIND: "mcppolicies"}
@@ -115,8 +119,21 @@ def test_an_absent_key_is_the_same_as_the_default_one(api: KubeApi) -> None:
         create(api, proxy(service={"name": "crm", "port": 443}, tls={"caCertificateRefs": twice}))
 
 
-def test_explain_names_the_defaults(control_plane: ControlPlane) -> None:
-    explanation = control_plane.kubectl("explain", "mcpproxy.spec.servers.timeouts")
+def explain(control_plane: ControlPlane, field: str) -> str:
+    """Return what kubectl explains: the API server publishes schemas some time after the definitions."""
+    found: list[str] = []
+
+    def is_published() -> bool:
+        with suppress(ToolError):
+            found.append(control_plane.kubectl("explain", field))
+        return bool(found)
+
+    wait_until(is_published, what="the API server to publish the schemas", timeout=TIMEOUT_SECONDS)
+    return found[0]
+
+
+def test_explain_names_the_defaults(control_plane: ControlPlane, api: KubeApi) -> None:
+    explanation = explain(control_plane, "mcpproxy.spec.servers.timeouts")
     for words in ("Default: `5s`.", "Default: `2m`.", "Default: `5m`."):
         assert words in " ".join(explanation.split())
 
@@ -229,7 +246,7 @@ def test_no_expression_passes_the_models_that_the_api_server_refuses(api: KubeAp
 
 @pytest.mark.parametrize("resource", ["mcpproxy", "mcppolicy"])
 def test_kubectl_explains_every_kind(control_plane: ControlPlane, api: KubeApi, resource: str) -> None:
-    assert "DESCRIPTION" in control_plane.kubectl("explain", f"{resource}.spec")
+    assert "DESCRIPTION" in explain(control_plane, f"{resource}.spec")
 
 
 @pytest.mark.parametrize("file", sorted(CRDS.glob("*.yaml")), ids=lambda file: file.stem)
