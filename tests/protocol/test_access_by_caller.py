@@ -3,14 +3,28 @@
 from typing import Any
 
 import pytest
+from aiohttp import web
 from api_keys import AGENT_KEY, OTHER_KEY, api_key, bearer, keyed
 from gateways import RunningGateway, policy
 from mcp_caller import McpCaller, modern
 from mcp_clients import ERAS, Era, connect
+from upstreams import Arrived, Upstream, answer, document
 
 from ostiary_core.contract.documents import PolicyDocument, SubjectConfig
 
 KEYS = keyed(api_key(AGENT_KEY, "default/support", groups=["support"]), api_key(OTHER_KEY, "default/admin"))
+
+
+class Scene:
+    """An upstream that answers every call."""
+
+    async def script(self, _request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        return document(answer(arrived, {"content": []}))
+
+
+@pytest.fixture
+def scene() -> Scene:
+    return Scene()
 
 
 def governed(*rules: dict[str, Any], subjects: list[SubjectConfig] | None = None, name: str = "p") -> PolicyDocument:
@@ -50,3 +64,33 @@ async def test_a_condition_over_the_caller_decides(
     assert ("result" in answer.json) is allowed
     if not allowed:
         assert answer.error["message"] == "Unknown tool: get_users"
+
+
+async def test_a_call_outside_the_constraints_is_told_what_they_are_and_never_reaches_the_server(
+    gateway: RunningGateway, caller: McpCaller, upstream: Upstream
+) -> None:
+    limit = {"path": ["amount"], "maximum": 1000}
+    rule = {"name": "pay", "effect": "Allow", "tools": {"names": ["pay"]}, "arguments": [limit]}
+    await gateway.apply(gateway.entry("mock", upstream.url, [KEYS, governed(rule)]))
+
+    outside: list[dict[str, Any]] = [{"amount": 5000}, {"amount": "5"}, {}, {"amount": 1, "Amount": 5000}]
+    for arguments in outside:
+        answer = (await caller.post(call("pay", **arguments), bearer(AGENT_KEY))).json["result"]
+        assert answer["isError"] is True
+        assert answer["content"][0]["text"] == (
+            "Denied by policy: tool pay: argument 'amount' must be given and be a number of at most 1000. "
+            "Change the arguments accordingly before you call it again."
+        )
+    assert upstream.arrived == []
+    await caller.post(call("pay", amount=1000), bearer(AGENT_KEY))
+    assert [each.method for each in upstream.arrived] == ["tools/call"]
+
+
+async def test_a_condition_over_the_message_reads_no_credential(
+    gateway: RunningGateway, caller: McpCaller, mock: str
+) -> None:
+    rule = {"name": "r", "effect": "Allow", "when": "!('authorization' in headers) && headers['x-team'] == 'a'"}
+    await gateway.apply(gateway.entry("mock", mock, [KEYS, governed(rule)]))
+    assert "content" in (await caller.post(call("get_users"), {**bearer(AGENT_KEY), "X-Team": "a"})).json["result"]
+    refused = await caller.post(call("get_users"), {**bearer(AGENT_KEY), "X-Team": "b"})
+    assert "only under conditions" in refused.json["result"]["content"][0]["text"]

@@ -16,6 +16,7 @@ from ostiary_core.policy.expressions import ExpressionResult
 from ostiary_core.policy.name_matcher import compile_expression
 
 _ABSENT: Final = object()
+_LOOK_ALIKE: Final = object()
 #: Values and characters of a constraint that a message repeats.
 _SHOWN_VALUES: Final = 16
 _SHOWN_CHARACTERS: Final = 256
@@ -75,7 +76,7 @@ class ArgumentConstraint:
         value = _at(self.path, arguments)
         if value is _ABSENT:
             return ExpressionResult.FALSE
-        if not self._can_judge(value):
+        if value is _LOOK_ALIKE or not self._can_judge(value):
             return ExpressionResult.ERROR
         return ExpressionResult.TRUE if self._permits(value) else ExpressionResult.FALSE
 
@@ -134,8 +135,17 @@ def _listed(values: tuple[Any, ...]) -> str:
 
 
 def _at(path: tuple[str, ...], arguments: Any) -> Any:
+    """Return the value at a path.
+
+    A member that differs from it only in case may be that member to a server.
+    """
     for member in path:
-        if not isinstance(arguments, dict) or member not in arguments:
+        if not isinstance(arguments, dict):
+            return _ABSENT
+        folded = member.casefold()
+        if any(name != member and name.casefold() == folded for name in arguments):
+            return _LOOK_ALIKE
+        if member not in arguments:
             return _ABSENT
         arguments = arguments[member]
     return arguments

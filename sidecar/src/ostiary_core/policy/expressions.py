@@ -14,6 +14,7 @@ from cel_expr_python import cel
 from cel_expr_python.ext import ext_optional, ext_strings
 
 from ostiary_core.errors import ExpressionError
+from ostiary_core.policy.expression_cost import ExpressionCost, measure
 from ostiary_core.policy.principal import Principal
 
 #: Characters of one expression.
@@ -57,21 +58,58 @@ _STATUS: Final = re.compile(r"^[A-Z_]+: | \[[A-Z_]+\]$")
 _EXPECTING: Final = re.compile(r" expecting \{.*\}$")
 
 
-class ExpressionContext:
-    """The values of the variables about one principal or message.
+#: Levels of nesting in arguments and claims: the engine recurses, and deeper values could end the process.
+_DEPTH: Final = 64
 
-    They are converted once for all expressions.
+
+class ExpressionContext:
+    """The values of the variables of expressions, about one principal or message.
+
+    ``size`` is the number of characters and values, None where they are nested too deeply. ``members`` are the names of
+    members in the arguments, by their form without case.
     """
 
-    __slots__ = ("activation",)
+    __slots__ = ("activation", "members", "size")
 
-    def __init__(self, activation: Any) -> None:
-        self.activation = activation
+    def __init__(self, environment: Any, values: Mapping[str, Any]) -> None:
+        self.activation = environment.Activation(values)
+        self.members: dict[str, set[str]] = {}
+        self.size = self._measured([values[name] for name in values if name != "args"], keeps=False)
+        arguments = self._measured([values.get("args")], keeps=True)
+        self.size = self.size + arguments if self.size is not None and arguments is not None else None
+
+    def _measured(self, level: list[Any], *, keeps: bool) -> int | None:
+        size = 0
+        for _ in range(_DEPTH):
+            below: list[Any] = []
+            for value in level:
+                if isinstance(value, dict):
+                    size += sum(map(len, value))
+                    below += value.values()
+                    for name in value if keeps else ():
+                        self.members.setdefault(name.casefold(), set()).add(name)
+                elif isinstance(value, list):
+                    below += value
+                size += 1 + (len(value) if isinstance(value, str) else 0)
+            if not below:
+                return size
+            level = below
+        return None
+
+    def suits(self, cost: ExpressionCost) -> bool:
+        """Return whether an expression can be judged on these values.
+
+        A member that differs only in case from one that the expression reads may be that member to a server.
+        """
+        if self.size is None or self.size > cost.largest_input:
+            return False
+        found = (self.members.get(name.casefold(), ()) for name in cost.members) if self.members else ()
+        return all(name in cost.members for names in found for name in names)
 
     @classmethod
     def of_principal(cls, principal: Principal) -> "ExpressionContext":
         """Return the context of expressions that read only the principal."""
-        return cls(_OF_PRINCIPAL.Activation(_principal_values(principal)))
+        return cls(_OF_PRINCIPAL, _principal_values(principal))
 
     @classmethod
     def of_message(
@@ -84,7 +122,7 @@ class ExpressionContext:
     ) -> "ExpressionContext":
         """Return the context of expressions that read a message."""
         values = {"args": dict(args), "headers": dict(headers), "request": dict(request)}
-        return cls(_OF_MESSAGE.Activation(_principal_values(principal) | values))
+        return cls(_OF_MESSAGE, _principal_values(principal) | values)
 
 
 def _principal_values(principal: Principal) -> dict[str, Any]:
@@ -103,12 +141,13 @@ class Expression:
     ``needs_message`` says that it reads more than the principal, so that it must be evaluated for each message.
     """
 
-    __slots__ = ("_program", "needs_message", "source")
+    __slots__ = ("_cost", "_program", "needs_message", "source")
 
     def __init__(self, source: str, program: Any, *, needs_message: bool) -> None:
         self.source = source
         self.needs_message = needs_message
         self._program = program
+        self._cost = measure(program.serialize())
 
     @classmethod
     def compile(cls, source: str, *, principal_only: bool = False) -> "Expression":
@@ -128,6 +167,8 @@ class Expression:
 
     def evaluate(self, context: ExpressionContext) -> ExpressionResult:
         """Evaluate it. An error, an exceeded limit of work and a value that is no bool are ERROR."""
+        if not context.suits(self._cost):
+            return ExpressionResult.ERROR
         try:
             value = self._program.eval(context.activation).value()
         except RuntimeError:

@@ -132,3 +132,49 @@ def test_a_bad_expression_is_refused_with_its_place(source: str, line: int, colu
     assert caught.value.problem.startswith(problem)
     assert "INVALID_ARGUMENT" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "bomb",
+    [
+        "[[1, 1]].map(x, [x, x]).map(x, [x, x]).all(x, x == x)",
+        "['a'].map(x, x + x)[0].size() > 3",
+        "args.s.replace('a', 'aaaaaaaa').replace('a', 'aaaaaaaa') == ''",
+        "[args.s, args.s].join(args.s) == ''",
+        "'%s%s'.format([args.s, args.s]) == ''",
+        "args.s + args.s + args.s == ''",
+        "[[1]].exists(x, [[x, x]].exists(y, [y, y] == [y, y]))",
+        "claims.?a.optMap(x, [x, x]).hasValue()",
+        "{'a': args.s} == {}",
+        "args.s.matches(args.pattern)",
+        "args.s.matches('(a{100}){100}')",
+        " && ".join(["groups.all(a, a == a)"] * 9),
+        "(" * 400 + "true" + ")" * 400,
+        "!" * 1000 + "true" + " && groups.all(a, " * 40,
+    ],
+)
+def test_an_expression_that_could_build_large_values_is_refused(bomb: str) -> None:
+    with pytest.raises(ExpressionError):
+        Expression.compile(bomb)
+
+
+def test_one_expression_iterates_only_over_what_it_can_judge_in_time() -> None:
+    nested = "args.a.all(x, args.a.all(y, x == y))"
+    assert evaluate(nested, args={"a": [1] * 50}) is TRUE
+    assert evaluate(nested, args={"a": [1] * 10_000}) is ERROR
+    assert evaluate("args.s.contains('b')", args={"s": "a" * 100_000}) is ERROR
+
+
+@pytest.mark.parametrize("depth", [1_000, 100_000])
+def test_arguments_that_are_nested_deeply_are_not_judged(depth: int) -> None:
+    nested: dict[str, Any] = {}
+    for _ in range(depth):
+        nested = {"a": nested}
+    assert evaluate("!has(args.b)", args=nested) is ERROR
+
+
+@pytest.mark.parametrize("twin", ["Amount", "AMOUNT", "amounT"])
+def test_a_member_that_looks_like_one_that_is_read_is_an_error(twin: str) -> None:
+    assert evaluate("args.amount < 10", args={"amount": 1, "other": 1}) is TRUE
+    assert evaluate("args.amount < 10", args={"amount": 1, twin: 99}) is ERROR
+    assert evaluate("!has(args.amount) || args.amount < 10", args={twin: 99}) is ERROR
