@@ -94,3 +94,21 @@ async def test_a_condition_over_the_message_reads_no_credential(
     assert "content" in (await caller.post(call("get_users"), {**bearer(AGENT_KEY), "X-Team": "a"})).json["result"]
     refused = await caller.post(call("get_users"), {**bearer(AGENT_KEY), "X-Team": "b"})
     assert "only under conditions" in refused.json["result"]["content"][0]["text"]
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_an_official_client_sees_the_constraints_in_the_input_schema(
+    gateway: RunningGateway, mock: str, era: Era
+) -> None:
+    one = {"path": ["user_id"], "minimum": 1, "maximum": 3}
+    rule = {"name": "few", "effect": "Allow", "tools": {"names": ["get_user"]}, "arguments": [one]}
+    await gateway.apply(gateway.entry("mock", mock, [KEYS, governed(rule)]))
+    async with connect(gateway.url(), era=era, headers=bearer(AGENT_KEY)) as client:
+        (tool,) = (await client.list_tools()).tools
+        assert (
+            tool.input_schema["properties"]["user_id"] | {"minimum": 1, "maximum": 3}
+            == (tool.input_schema["properties"]["user_id"])
+        )
+        assert "user_id" in tool.input_schema["required"]
+        assert (await client.call_tool(tool.name, {"user_id": 4})).is_error
+        assert not (await client.call_tool(tool.name, {"user_id": 1})).is_error

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ostiary_core.mcp.methods import Primitive, Verb
+from ostiary_core.policy.arguments import ArgumentConstraint
 from ostiary_core.policy.compiled_policy import CompiledPolicy, CompiledRule, RuleStates
 from ostiary_core.policy.cost_limits import length_of, name_limit
 from ostiary_core.policy.decision import Decision, DecisionReason
@@ -23,6 +24,7 @@ from ostiary_core.policy.judgement import MatchedRule, TierJudgement, all_must_a
 from ostiary_core.policy.name_matcher import NameMatcher
 from ostiary_core.policy.principal_conditions import PrincipalConditions
 
+_CALL_TOOL: Final = (Primitive.TOOLS, Verb.CALL)
 _OPEN: Final = Decision(True, DecisionReason.OPEN)
 _NAME_TOO_LONG: Final = Decision(False, DecisionReason.NAME_TOO_LONG)
 
@@ -69,6 +71,25 @@ class AccessEvaluator:
             decision = self.judge(primitive, verb, name)
             DECISIONS.keep(self._memo, key, decision, name=name)
         return decision
+
+    @property
+    def narrows(self) -> bool:
+        """Whether an Allow rule constrains arguments."""
+        rules = (rule for policy in self.policies for rule in policy.allow)
+        return any(rule.condition is not None and rule.condition.arguments for rule in rules)
+
+    def narrowing(self, name: str) -> tuple[ArgumentConstraint, ...]:
+        """Return the constraints that every allowed call of a tool meets.
+
+        Where several rules may allow a call, no constraint of one of them is certain.
+        """
+        found: tuple[ArgumentConstraint, ...] = ()
+        for tier in self._tiers():
+            closing = [policy for policy in tier if policy.closes]
+            allowing, allow = _split(_matching(closing, lambda policy: policy.allow, _CALL_TOOL, name))
+            condition = allow[0].rule.condition if allowing is None and len(allow) == 1 else None
+            found += condition.arguments if condition is not None else ()
+        return found
 
     def size(self, primitive: Primitive) -> int:
         """Return the instructions that judge a name of this primitive."""

@@ -11,7 +11,7 @@ import string
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, product
-from typing import Final
+from typing import Any, Final
 
 from ostiary_core.contract.documents import CatalogueConfig, CatalogueSelectionConfig
 from ostiary_core.errors import AmbiguousURIError
@@ -26,6 +26,7 @@ from ostiary_core.policy.judgement import all_must_allow
 from ostiary_core.policy.name_matcher import NameMatcher
 from ostiary_core.policy.principal import Principal
 from ostiary_core.policy.principal_conditions import PrincipalConditions
+from ostiary_core.policy.schema_narrowing import narrowed
 from ostiary_core.policy.uri_readings import Readings, read_uri, rule_names
 
 _NOT_IN_CATALOGUE: Final = Decision(False, DecisionReason.NOT_IN_CATALOGUE)
@@ -117,6 +118,8 @@ class Visibility:
     shadow: "Visibility | None" = None
     depends_on_caller: bool = False
     needs_call: bool = False
+    #: Whether input schemas of tools are narrowed to the arguments that the caller may pass.
+    narrows: bool = False
     #: The primitives for which deciding is more than a lookup in the rules, and the decisions on their names.
     _judged: frozenset[Primitive] = frozenset()
     _memo: Memo[tuple[Primitive, Verb, str], Decision] = field(default_factory=Memo, repr=False)
@@ -162,6 +165,7 @@ class Visibility:
             depends_on_caller=not is_specialised
             and (has_conditions or (shadow is not None and shadow.depends_on_caller)),
             needs_call=has_conditions or (shadow is not None and shadow.needs_call),
+            narrows=access.narrows,
             _judged=frozenset(judged),
         )
 
@@ -261,6 +265,10 @@ class Visibility:
             denial = self.access.denial(primitive, verb, name)
             verdicts += [denial] if denial is not None else []
         return all_must_allow(verdicts, are_tiers=False)
+
+    def narrowed(self, name: str, schema: Any) -> Any:
+        """Return a tool's input schema, narrowed to the arguments that the caller may pass."""
+        return narrowed(schema, self.access.narrowing(name)) if self.narrows else schema
 
     def shows(self, primitive: Primitive, name: str) -> bool:
         """Return whether the caller may see the name."""

@@ -29,6 +29,8 @@ class ListFilter:
         self.item_key = item_key
         self._shows = shows
         self._is_due = is_due
+        #: Changes an item that is kept. Lists that are not strict JSON keep the server's bytes instead.
+        self.reshape: Callable[[dict[str, Any]], dict[str, Any]] | None = None
         #: Descriptions of the items that were dropped because they cannot be judged, safe for a log.
         self.dropped: list[str] = []
 

@@ -191,11 +191,24 @@ def _judged(method: Method, visibility: Visibility) -> ListFilter:
     assert method.primitive is not None  # noqa: S101  every list has one
     bytes_each = visibility.bytes_for_a_decision(method.primitive)
     if bytes_each is None and method.primitive is not Primitive.RESOURCES:
-        return ListFilter(method.list_key, method.item_key, partial(visibility.shows, method.primitive))
+        judged = ListFilter(method.list_key, method.item_key, partial(visibility.shows, method.primitive))
+        return _narrowing(judged, method.primitive, visibility)
     costly: LongURIs | CostlyNames = LongURIs(visibility)
     if bytes_each is not None:
         costly = CostlyNames(method.primitive, visibility, bytes_each=bytes_each)
-    return ListFilter(method.list_key, method.item_key, costly.shows, costly.is_due)
+    judged = ListFilter(method.list_key, method.item_key, costly.shows, costly.is_due)
+    return _narrowing(judged, method.primitive, visibility)
+
+
+def _narrowing(judged: ListFilter, primitive: Primitive, visibility: Visibility) -> ListFilter:
+    """Have a list of tools show the input schemas of the calls that the caller may make."""
+    if visibility.narrows and primitive is Primitive.TOOLS:
+        judged.reshape = partial(_narrow, visibility)
+    return judged
+
+
+def _narrow(visibility: Visibility, tool: dict[str, Any]) -> dict[str, Any]:
+    return {**tool, "inputSchema": visibility.narrowed(tool["name"], tool.get("inputSchema"))}
 
 
 def _filter_tree(result: Any, lists: Mapping[str, ListFilter]) -> Steps[None]:
@@ -208,7 +221,7 @@ def _filter_tree(result: Any, lists: Mapping[str, ListFilter]) -> Steps[None]:
             if judged.pauses(position):
                 yield
             if judged.keeps(position, item):
-                kept.append(item)
+                kept.append(item if judged.reshape is None else judged.reshape(item))
         result[key] = kept
         yield
     if lists and "cacheScope" in result:

@@ -43,7 +43,7 @@ constraints = st.sampled_from(
 )
 subjects = st.builds(
     SubjectConfig,
-    consumers=st.none() | st.lists(st.sampled_from(["ns/agent", "ns/nobody"]), min_size=1),
+    consumers=st.none() | st.lists(st.sampled_from(["ns/agent", "ns/third"]), min_size=1),
     groups=st.none() | st.lists(st.sampled_from(["g1", "g2"]), min_size=1),
     when=st.none() | principal_texts,
 )
