@@ -32,6 +32,7 @@ FEW_LINES = 50
 SHORT = {
     "operator/src/ostiary_operator/api/json_schema.py": "one module each thing that is generated",
     "operator/src/ostiary_operator/cli/crds.py": "one module a command",
+    "operator/src/ostiary_operator/cli/suggest.py": "one module a command",
     "operator/src/ostiary_operator/demo/mock_server/process.py": "boundary: signals and exit codes",
     "operator/src/ostiary_operator/demo/mock_server/tools/products.py": "one module a category of tools",
     "operator/src/ostiary_operator/local/die_with_parent.py": "boundary: a script, run without site-packages",

@@ -114,6 +114,20 @@ COMMANDS: Final = (
         ),
     ),
     Command(
+        "suggest",
+        f"{_PACKAGE}.cli.suggest",
+        "write MCPPolicies that allow just what callers really used",
+        "Read recorded decisions and print a least-privilege MCPPolicy for each MCPProxy and each set of callers that "
+        "used the same. A record is a gateway's span as a JSON line, as OTEL_TRACES_EXPORTER=console prints it, or the "
+        "file exporter of the OpenTelemetry Collector. The policies are in Shadow mode unless you say otherwise, so "
+        "that you see first what they would deny. The exit code is 0, 1 if no use is recorded, and 2 if the file "
+        "cannot be read.",
+        (
+            ("ostiary suggest spans.jsonl > policy.yaml", "from a file of spans"),
+            ("ostiary suggest --enforce spans.jsonl | ostiary test -", "check that they allow what was recorded"),
+        ),
+    ),
+    Command(
         "compile",
         f"{_PACKAGE}.cli.compile",
         "compile YAML files into the folder that a gateway outside a cluster reads",
