@@ -11,7 +11,7 @@ from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.constraints import Atomic, Unique
 from ostiary_operator.api.names import DnsLabel, NameGlobs, NamePatterns, ObjectName
 from ostiary_operator.api.patterns import check_together, weigh_patterns
-from ostiary_operator.api.policy_tests import PolicyTests
+from ostiary_operator.api.policy_tests import PolicyTests, check_cost
 from ostiary_operator.api.rule_conditions import (
     ArgumentRule,
     ExpressionText,
@@ -225,3 +225,10 @@ class PolicySpec(ApiModel):
     """Calls, and whether this policy allows them; other policies do not change the result. A version that fails a test
     is not accepted, and the last accepted one stays in force. `ostiary test` runs the tests on files.
     Example: `[{as: {groups: [support]}, call: {tool: delete_ticket}, expect: Deny}]`."""
+
+    @model_validator(mode="after")
+    def _check_tests(self) -> Self:
+        rules = self.access.rules if self.access is not None else ()
+        expressions = [each.when for each in self.subjects or ()] + [rule.when for rule in rules]
+        check_cost(self.tests, expressions=len(expressions) - expressions.count(None))
+        return self

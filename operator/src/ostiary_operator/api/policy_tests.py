@@ -1,6 +1,6 @@
 """Tests in an MCPPolicy (`spec.tests`): each is a call, and the expected decision."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
@@ -178,3 +178,30 @@ class PolicyTest(ApiModel):
 
 PolicyTests = Annotated[tuple[PolicyTest, ...], Field(max_length=64), Atomic()]
 """The tests of a policy."""
+
+_MOST_EVALUATIONS: Final = 1_024
+_MOST_CHARACTERS_IN_ALL: Final = 16_384
+
+
+def check_cost(tests: Sequence[PolicyTest], *, expressions: int) -> None:
+    """Check what all tests of a policy cost together.
+
+    Tenants write them, and the operator runs them.
+
+    ``expressions`` is the number of expressions in the policy.
+
+    Raises:
+        PydanticCustomError: they cost too much.
+    """
+    if len(tests) * expressions > _MOST_EVALUATIONS:
+        message = f"are too many: {len(tests)}, for {expressions} expressions in the policy"
+        remedy = f"write fewer of them, so that tests times expressions is at most {_MOST_EVALUATIONS}"
+        raise problem(message, remedy, below=("tests",))
+    if sum(map(_characters, tests)) > _MOST_CHARACTERS_IN_ALL:
+        message = "have too large arguments and claims together"
+        raise problem(message, f"use at most {_MOST_CHARACTERS_IN_ALL} characters", below=("tests",))
+
+
+def _characters(test: PolicyTest) -> int:
+    values = (test.call.arguments, test.as_.claims if test.as_ is not None else None)
+    return sum(len(each) if isinstance(each, str) else 1 for value in values for _, each in _values(value))

@@ -139,3 +139,19 @@ def test_arguments_nested_very_deeply_are_refused() -> None:
         nested = [nested]
     with pytest.raises(InvalidResource, match="is nested too deeply"):
         cases({"call": {"tool": "a", "arguments": {"x": nested}}, "expect": "Deny"})
+
+
+def test_tests_that_would_evaluate_too_many_expressions_are_refused() -> None:
+    rules = [{"name": f"r{number}", "effect": "Allow", "when": "args.n > 3"} for number in range(17)]
+    tests = [{"call": {"tool": "a"}, "expect": "Deny"}] * 64
+    spec = {"targetSelector": {}, "access": {"rules": rules}, "tests": tests}
+    policy = {"apiVersion": "ostiary.dev/v1alpha1", "kind": "MCPPolicy", "metadata": {"name": "a"}, "spec": spec}
+    with pytest.raises(InvalidResource, match=r"spec\.tests: are too many: 64, for 17 expressions in the policy"):
+        parse_policy(policy)
+    assert len(parse_policy({**policy, "spec": {**spec, "tests": tests[:60]}}).spec.tests) == 60
+
+
+def test_arguments_that_are_too_large_together_are_refused() -> None:
+    call = {"tool": "a", "arguments": {"text": "x" * 8000}}
+    with pytest.raises(InvalidResource, match=r"spec\.tests: have too large arguments and claims together"):
+        cases(*[{"call": call, "expect": "Deny"}] * 3)
