@@ -1,5 +1,6 @@
 """The straight line of a change on a real API server: apply, see it delivered, acknowledged, healed, and gone."""
 
+import json
 import time
 from typing import Any
 
@@ -190,6 +191,30 @@ async def test_an_edit_is_delivered_and_a_broken_one_keeps_the_last_good(world: 
         corrected = policy("p", "crm", allow="write_*")["spec"]
         world.patch(POLICY, "p", {"spec": {"targetSelector": None, **corrected}})
         await eventually(lambda: (found := world.delivered()) is not None and found.manifest.entries != before)
+
+
+async def test_a_version_that_fails_its_own_test_is_reported_and_the_last_good_one_stays(
+    world: OperatorEnvironment,
+) -> None:
+    test = {"name": "no caller deletes", "call": {"tool": "delete"}, "expect": "Deny"}
+    async with running_operator(world.options()):
+        world.has_proxy("crm")
+        world.has_policy("p", "crm")
+        await eventually(lambda: world.served() == {"crm"})
+        world.patch(POLICY, "p", {"spec": {"access": {"rules": []}, "tests": [test]}})
+        await eventually(lambda: world.condition(POLICY, "p", "TestsPassed") == ("True", "TestsPassed"))
+        accepted = world.get(POLICY, "p")
+        world.patch(POLICY, "p", {"spec": {"access": {"rules": [{"name": "all", "effect": "Allow"}]}}})
+        await eventually(lambda: world.condition(POLICY, "p", "TestsPassed") == ("False", "TestsFailed"))
+        await eventually(lambda: world.condition(POLICY, "p", "Accepted") == ("False", "TestsFailed"))
+        bundle = world.delivered()
+    assert accepted is not None
+    assert bundle is not None
+    [served] = bundle.manifest.entries
+    [digest] = json.loads(bundle.take(served.digest))["policies"]
+    kept = json.loads(bundle.take(digest))
+    assert kept["access"] == {"rules": []}
+    assert kept["generation"] == accepted["metadata"]["generation"]
 
 
 async def test_replicas_are_found_in_the_endpoint_slices_of_the_service(world: OperatorEnvironment) -> None:
