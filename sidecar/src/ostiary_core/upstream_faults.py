@@ -12,6 +12,8 @@ ADDRESS_FORBIDDEN: Final = "UpstreamAddressForbidden"
 TLS_FAILED: Final = "UpstreamTLSFailed"
 #: The server, or a proxy before it, requires credentials (401, 407, or 403 with a challenge).
 UNAUTHORIZED: Final = "UpstreamUnauthorized"
+#: The server refuses the credential that the gateway sends (401, or 403 with a challenge).
+CREDENTIAL_REFUSED: Final = "UpstreamCredentialRefused"
 #: The server refuses every request, most likely because of its Host (403 or 421 without a challenge).
 HOST_REFUSED: Final = "UpstreamHostRefused"
 #: The server redirects, and the gateway does not follow.
@@ -40,6 +42,7 @@ KINDS: Final = frozenset(
         ADDRESS_FORBIDDEN,
         TLS_FAILED,
         UNAUTHORIZED,
+        CREDENTIAL_REFUSED,
         HOST_REFUSED,
         REDIRECTED,
         LOOP,

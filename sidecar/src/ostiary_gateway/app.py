@@ -11,6 +11,7 @@ from typing import Final
 from aiohttp import web
 
 from ostiary_core.contract import key_names
+from ostiary_core.secret_bytes import SecretBytes
 from ostiary_gateway.admin import Admin, listen
 from ostiary_gateway.config.directory_source import DirectorySource
 from ostiary_gateway.config.kubernetes_source import KubernetesSource
@@ -47,8 +48,13 @@ class GatewayApp:
         self.options = options
         self.telemetry = telemetry
         own = OwnEndpoints.from_environment(ports=(options.port, options.admin_port))
-        self.pools = ServerPools(own, installation=options.installation, egress=Egress.from_environment(os.environ))
-        self.authenticators = Authenticators(routing=self.pools.routing, credential=self._credential)
+        self.pools = ServerPools(
+            own,
+            installation=options.installation,
+            egress=Egress.from_environment(os.environ),
+            credential=self._credential,
+        )
+        self.authenticators = Authenticators(routing=self.pools.routing, credential=self._client_secret)
         self.store = ConfigStore(
             gateway=options.gateway or None, servers=self.pools.take, authenticators=self.authenticators.take
         )
@@ -83,9 +89,13 @@ class GatewayApp:
         if self._certificate is not None:
             self._certificate.trust_clients(client_authorities(snapshot))
 
-    def _credential(self, name: str) -> bytes | None:
-        """Return a credential of the gateway's Secret; None until it has arrived."""
-        return self.store.keyring.credentials.get(name)
+    def _credential(self, name: str) -> SecretBytes:
+        return self.store.keyring.credential(name)
+
+    def _client_secret(self, name: str) -> bytes | None:
+        """Return an entry of the gateway's Secret; None until it has arrived."""
+        found = self.store.keyring.credentials.get(name)
+        return found.reveal() if found is not None else None
 
     async def start(self) -> None:
         """Listen, and begin to watch the config. The gateway is ready after the first good config.

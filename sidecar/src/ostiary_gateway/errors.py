@@ -7,6 +7,7 @@ OstiaryError (core)
 ├── StartupError          the process cannot start; the message says what to change
 ├── ConfigUnavailable     a source cannot be read now; the last good config stays in force
 ├── ConfigIncomplete      a config names documents that have not arrived; the last good one stays in force until then
+├── CredentialMissing     a document names a credential that has not arrived; the last good version stays in force
 └── RevisionAhead         a config's revision is far ahead of the clock; the last good one stays in force
 """
 
@@ -76,6 +77,13 @@ class ConfigIncomplete(OstiaryError):
     """A config names a document that is in none of its parts yet.
 
     Parts arrive one by one, in any order.
+    """
+
+
+class CredentialMissing(OstiaryError):
+    """A document names a credential that is not in the gateway's Secret yet.
+
+    It arrives apart from the documents. The entry is checked again with every change of the keys.
     """
 
 

@@ -5,6 +5,7 @@
     ostiary.dev/usage: config     on the operator's own ConfigMaps and Secrets, together with ostiary.dev/config
     ostiary.dev/usage: api-key    on a user's Secret: it holds API keys of callers
     ostiary.dev/usage: anything   on a user's Secret: resources of its namespace may refer to it
+    ostiary.dev/hosts: a.example  annotation of such a Secret: the hosts that its values may be sent to, with commas
     ostiary.dev/config: NAME      on the operator's own ConfigMaps and Secrets: the compiled config of gateway NAME
 
 A Secret with API keys has annotations: ostiary.dev/consumer, ostiary.dev/groups and ostiary.dev/expires.
@@ -22,6 +23,9 @@ GATEWAY: Final = "ostiary.dev/gateway"
 USAGE: Final = "ostiary.dev/usage"
 CONFIG: Final = "ostiary.dev/config"
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+
+#: Annotation of a user's Secret: the hosts that its values may be sent to.
+HOSTS: Final = "ostiary.dev/hosts"
 
 SETTINGS_USAGE: Final = "settings"
 CONFIG_USAGE: Final = "config"
@@ -74,6 +78,15 @@ def annotations_of(obj: ReadOnlyObject) -> Mapping[str, str]:
 def _texts_of(obj: ReadOnlyObject, field: str) -> Mapping[str, str]:
     metadata = obj.get("metadata")
     found = metadata.get(field) if isinstance(metadata, Mapping) else None
+    if not isinstance(found, Mapping):
+        return {}
+    return {key: value for key, value in found.items() if isinstance(value, str)}
+
+
+def annotations_of(obj: ReadOnlyObject) -> Mapping[str, str]:
+    """Return the annotations of an object; drop values that are no text."""
+    metadata = obj.get("metadata")
+    found = metadata.get("annotations") if isinstance(metadata, Mapping) else None
     if not isinstance(found, Mapping):
         return {}
     return {key: value for key, value in found.items() if isinstance(value, str)}

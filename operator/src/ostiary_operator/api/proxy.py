@@ -7,6 +7,7 @@ from pydantic import Field, StrictInt, StrictStr, StringConstraints, model_valid
 
 from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.constraints import Atomic, Rule, Unique
+from ostiary_operator.api.credentials import UpstreamCredential
 from ostiary_operator.api.durations import Duration, between
 from ostiary_operator.api.headers import Header
 from ostiary_operator.api.names import DataKey, DnsLabel, Hostname, NameGlobs, ObjectName
@@ -114,6 +115,10 @@ class Server(ApiModel):
     headers: Annotated[tuple[Header, ...], Field(max_length=16), Unique(("name",))] = ()
     """Headers to add to every request to this server, never a credential.
     Example: `[{name: X-Tenant, value: sales}]`."""
+
+    credential: UpstreamCredential | None = None
+    """The gateway's own credential for this server, from a Secret. Absent means that it sends none.
+    Example: `{bearer: {secretRef: {name: crm-token, key: token}}}`."""
 
     timeouts: Timeouts = Timeouts()
     """How long the gateway waits for this server. Example: `{request: 30s}`."""

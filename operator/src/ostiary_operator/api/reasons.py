@@ -113,6 +113,11 @@ class ResolvedRefsReason(Reason):
         "The operator has no right to read the object, or a Secret does not have the required label.",
         f"Label the Secret with {labels.USAGE}, or bind the operator's role for Secrets in this namespace.",
     )
+    HOST_NOT_PERMITTED = (
+        "HostNotPermitted",
+        "The Secret's owner does not permit that its values are sent to the host.",
+        f"Add the host to the Secret's annotation {labels.HOSTS}, or correct the server's host.",
+    )
 
 
 class ProgrammedReason(Reason):

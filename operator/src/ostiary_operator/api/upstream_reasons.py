@@ -40,11 +40,13 @@ class UpstreamHealthyReason(Reason):
     )
     UNAUTHORIZED = (
         faults.UNAUTHORIZED,
-        "The server, or a proxy in front of it, requires credentials, which gateways cannot send yet.",
-        (
-            "Let the server accept the gateway without credentials (a NetworkPolicy can block all other clients), or "
-            "put a proxy between them that adds the credentials."
-        ),
+        "The server, or a proxy in front of it, requires credentials, and the gateway sends it none.",
+        "Set `credential` of the server, or let it accept the gateway without one.",
+    )
+    CREDENTIAL_REFUSED = (
+        faults.CREDENTIAL_REFUSED,
+        "The server refuses the credential that the gateway sends it.",
+        "Put a valid credential into the Secret that `credential` names, and check header, scopes and audience.",
     )
     HOST_REFUSED = (
         faults.HOST_REFUSED,

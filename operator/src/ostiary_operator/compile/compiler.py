@@ -41,7 +41,13 @@ def compile_resources(
     api_servers = frozenset(address for text in resources.api_servers if (address := parse(text)) is not None)
     known = ClusterFacts(_namespaces(resources, proxies), resources.services, api_servers)
     context = AdmissionContext(
-        places, resources.operator_namespace, known, resources.references, previous, resources.api_keys
+        places,
+        resources.operator_namespace,
+        known,
+        resources.references,
+        resources.credentials,
+        previous,
+        resources.api_keys,
     )
     admissions = admit(proxies, context, memory)
     decisions = policies.decide(

@@ -1,7 +1,7 @@
 """Compiles the entries of a gateway's config: a proxy, its servers, its current policies."""
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from ostiary_core.contract.documents import (
     CatalogueConfig,
@@ -13,6 +13,7 @@ from ostiary_core.contract.documents import (
     TimeoutsConfig,
     TlsConfig,
 )
+from ostiary_core.contract.upstream_credentials import UpstreamCredentialConfig
 from ostiary_operator.api.proxy import Catalogue as ApiCatalogue
 from ostiary_operator.api.proxy import NameSelection, ProxySpec
 from ostiary_operator.api.proxy import Server as ApiServer
@@ -28,6 +29,7 @@ from ostiary_operator.compile.routes import claim_of_spec, server_url
 
 EncodedEntry: TypeAlias = EncodedDocument[EntryDocument]
 _UNGOVERNED = Governance()
+_NO_CREDENTIALS: Final[Mapping[str, UpstreamCredentialConfig]] = {}
 
 
 def entries_of(
@@ -69,6 +71,7 @@ def _fresh(admission: Admission, site: Site, governance: Governance, cache: Cach
         policies=tuple(encoded.digest for encoded in governance.encoded),
         addresses=tuple(grants.addresses(site, subject.key.namespace)),
         bundles=tuple(resolution.bundles.items()),
+        credentials=tuple(resolution.credentials.items()),
     )
     spec = subject.spec
     if subject.fingerprint is None:
@@ -84,11 +87,18 @@ class _Shape(NamedTuple):
     policies: tuple[str, ...]
     addresses: tuple[str, ...]
     bundles: tuple[tuple[str, str], ...]
+    credentials: tuple[tuple[str, UpstreamCredentialConfig], ...]
 
 
 def _write(subject: ParsedProxy, spec: ProxySpec, shape: _Shape) -> EncodedEntry:
     claim = claim_of_spec(subject.key, spec)
-    servers = compile_servers(spec, subject.key.namespace, bundles=dict(shape.bundles), addresses=list(shape.addresses))
+    servers = compile_servers(
+        spec,
+        subject.key.namespace,
+        bundles=dict(shape.bundles),
+        addresses=list(shape.addresses),
+        credentials=dict(shape.credentials),
+    )
     return encode_document(
         EntryDocument(
             namespace=subject.key.namespace,
@@ -113,13 +123,27 @@ def _without_policy(site: Site) -> Default:
 
 
 def compile_servers(
-    spec: ProxySpec, namespace: str, *, bundles: Mapping[str, str], addresses: list[str]
+    spec: ProxySpec,
+    namespace: str,
+    *,
+    bundles: Mapping[str, str],
+    addresses: list[str],
+    credentials: Mapping[str, UpstreamCredentialConfig] = _NO_CREDENTIALS,
 ) -> list[ServerConfig]:
-    """Compile the servers. ``bundles`` are CA certificates by server, ``addresses`` CIDRs."""
-    return [_server(server, namespace, bundles.get(server.name), addresses) for server in spec.servers]
+    """Compile the servers. ``bundles`` and ``credentials`` are by server, ``addresses`` CIDRs."""
+    return [
+        _server(server, namespace, bundles.get(server.name), addresses, credentials.get(server.name))
+        for server in spec.servers
+    ]
 
 
-def _server(server: ApiServer, namespace: str, bundle: str | None, addresses: list[str]) -> ServerConfig:
+def _server(
+    server: ApiServer,
+    namespace: str,
+    bundle: str | None,
+    addresses: list[str],
+    credential: UpstreamCredentialConfig | None,
+) -> ServerConfig:
     timeouts = server.timeouts
     return ServerConfig(
         name=server.name,
@@ -133,6 +157,7 @@ def _server(server: ApiServer, namespace: str, bundle: str | None, addresses: li
         addresses=addresses,
         host=server.host,
         headers=[HeaderConfig(name=header.name, value=header.value) for header in server.headers] or None,
+        credential=credential,
     )
 
 

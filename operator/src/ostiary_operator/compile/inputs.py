@@ -10,15 +10,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from ostiary_core.addresses import is_address
+from ostiary_core.secret_bytes import SecretBytes
 from ostiary_operator.api import labels
 from ostiary_operator.api.objects import DEFAULT_NAMESPACE, ReadOnlyObject, name_or_empty, namespace_or_default
 from ostiary_operator.api.problems import InvalidDocument, Problem
 from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND
 from ostiary_operator.compile.api_key_secrets import api_key_secrets
 from ostiary_operator.compile.authentication import namespaces_with_api_keys
+from ostiary_operator.compile.credential_secrets import read_credentials
 from ostiary_operator.compile.gateways import discover
 from ostiary_operator.compile.model import ApiKeySecret, Missing, NamespaceServices, ReferenceKey, Resources, Service
-from ostiary_operator.compile.references import wanted
+from ostiary_operator.compile.references import wanted, wanted_credentials
 
 _READ: Final = frozenset({PROXY_KIND, POLICY_KIND, "Service", "EndpointSlice", "ConfigMap", "Secret", "Namespace"})
 
@@ -53,6 +55,7 @@ def resources_from_objects(objects: Iterable[ReadOnlyObject], operator_namespace
             raise InvalidObject(f"{kind} {where}", [Problem("metadata.name", "appears twice", "remove one of the two")])
         seen.add(identity)
         found[kind].append(item)
+    credentials = read_credentials(found["Secret"], wanted=wanted_credentials(found[PROXY_KIND]))
     return Resources(
         operator_namespace=operator_namespace,
         proxies=found[PROXY_KIND],
@@ -60,10 +63,17 @@ def resources_from_objects(objects: Iterable[ReadOnlyObject], operator_namespace
         gateways=discover(found["Service"], found["ConfigMap"]).gateways,
         namespaces=_namespaces(found["Namespace"], [namespace for kind, namespace, _ in seen if namespace]),
         references=references_from_objects([*found["ConfigMap"], *found["Secret"]], wanted=wanted(found[PROXY_KIND])),
+        credentials=credentials.secrets,
         services=services_from_objects(found["Service"], found["EndpointSlice"], complete=False),
         api_servers=_api_servers(found["EndpointSlice"]),
         api_keys=_api_keys(found["Secret"], namespaces_with_api_keys(found[POLICY_KIND])),
     )
+
+
+def credential_values(objects: Iterable[ReadOnlyObject], wanted: Iterable[ReferenceKey]) -> Mapping[str, SecretBytes]:
+    """Return the values of the wanted Secrets among the objects, by name, for delivery."""
+    secrets = (item for item in _opened(objects) if item.get("kind") == "Secret")
+    return read_credentials(secrets, wanted=wanted).values
 
 
 def services_from_objects(

@@ -58,6 +58,20 @@ class ApiKeySecret:
 
 
 @dataclass(frozen=True, slots=True)
+class CredentialSecret:
+    """What the compiler may know of a Secret with credentials, which is no value.
+
+    ``hosts`` are those that its values may be sent to.
+    ``names`` maps a key of its data to the name in the gateway's Secret, ``defects`` to why it is unusable.
+    """
+
+    uid: str
+    names: Mapping[str, str] = field(default_factory=dict)
+    defects: Mapping[str, str] = field(default_factory=dict)
+    hosts: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """The part of a Service that determines where a server is.
 
@@ -116,6 +130,8 @@ class Resources:
 
     ``namespaces`` maps each known namespace to its labels. ``references`` maps each referenced ConfigMap or Secret to
     its data, or to why it is not available; :func:`ostiary_operator.compile.references.wanted` lists them.
+    ``credentials`` maps each Secret with credentials to what the compiler may know of it, which is no value;
+    :func:`ostiary_operator.compile.references.wanted_credentials` lists them.
     ``services`` maps each namespace with proxies to its Services; of a namespace that is not in it nothing is known.
     ``api_servers`` are the addresses behind the Service ``kubernetes``, sorted. ``api_keys`` maps each namespace with a
     policy that selects API keys to its Secrets with such keys, or to why they are not available;
@@ -128,6 +144,7 @@ class Resources:
     gateways: Sequence[DiscoveredGateway] = ()
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     references: Mapping[ReferenceKey, Mapping[str, str] | Missing] = field(default_factory=dict)
+    credentials: Mapping[ReferenceKey, CredentialSecret | Missing] = field(default_factory=dict)
     services: Mapping[str, NamespaceServices] = field(default_factory=dict)
     api_servers: tuple[str, ...] = ()
     api_keys: Mapping[str, tuple[ApiKeySecret, ...] | Missing] = field(default_factory=dict)

@@ -14,6 +14,7 @@ from ostiary_operator.api.proxy import ProxySpec
 from ostiary_operator.api.reasons import AcceptedReason
 from ostiary_operator.compile.authentication import ApiKeySecrets
 from ostiary_operator.compile.cache import Cache
+from ostiary_operator.compile.credentials import Secrets, object_to_kept
 from ostiary_operator.compile.gateway_settings import Site, place
 from ostiary_operator.compile.grants import ClusterFacts, permitted
 from ostiary_operator.compile.model import ResourceRejection
@@ -59,6 +60,7 @@ class AdmissionContext:
     operator_namespace: str
     known: ClusterFacts
     references: References
+    credentials: Secrets
     previous: Mapping[str, GatewayConfig]
     api_keys: ApiKeySecrets
     ledger: GrantedRoutes = field(default_factory=GrantedRoutes)
@@ -93,7 +95,7 @@ def last_entry(subject: ParsedProxy, site: Site, previous: Mapping[str, GatewayC
 def _admit(subject: ParsedProxy, context: AdmissionContext, cache: Cache) -> Admission:
     if subject.spec is None:
         return _keep(Admission(subject, ResourceRejection(AcceptedReason.INVALID, subject.problem), None), context)
-    resolution = resolve(subject, subject.spec, context.references, context.known.services, cache)
+    resolution = resolve(subject, subject.spec, context.references, context.credentials, context.known.services, cache)
     sites = _accepted_at(subject, subject.spec, context)
     if isinstance(sites, ResourceRejection):
         return _keep(Admission(subject, sites, resolution), context)
@@ -124,7 +126,9 @@ def _keep(admission: Admission, context: AdmissionContext) -> Admission:
     kept, objections = {}, []
     for site, entry in _last_entries(admission.subject, context):
         claim = claim_of_entry(admission.subject.key, entry)
-        objection = object_to(claim, site, context)
+        objection = object_to(claim, site, context) or object_to_kept(
+            admission.subject.title, entry, context.credentials
+        )
         if objection is not None:
             objections.append(objection)
             continue

@@ -1,4 +1,4 @@
-"""Resolves the references of resources in their own namespace: Services and CA bundles."""
+"""Resolves the references of resources: Services, CA bundles and credentials."""
 
 import re
 import ssl
@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from ostiary_operator.api import labels
+from ostiary_core.contract.upstream_credentials import UpstreamCredentialConfig
 from ostiary_operator.api.proxy import CaCertificateReference, ProxySpec, Server
 from ostiary_operator.api.reasons import ResolvedRefsReason
+from ostiary_operator.compile import credentials
 from ostiary_operator.compile.backends import Services, find, is_missing, service_of
 from ostiary_operator.compile.cache import Cache
+from ostiary_operator.compile.credentials import unreadable
 from ostiary_operator.compile.model import Missing, ReferenceKey, ResourceRejection
 from ostiary_operator.compile.resource_parser import ParsedProxy, read_proxies
 from ostiary_operator.compile.routes import DEFAULT_PORTS, server_url
@@ -33,19 +35,36 @@ def wanted(proxies: Iterable[Mapping[str, Any]], cache: Cache | None = None) -> 
     }
 
 
+def wanted_credentials(proxies: Iterable[Mapping[str, Any]], cache: Cache | None = None) -> set[ReferenceKey]:
+    """Return the Secrets with credentials that the compilation of these proxies needs."""
+    subjects = read_proxies(proxies, cache if cache is not None else Cache())
+    return {
+        key
+        for subject in subjects
+        if subject.spec is not None
+        for key in credentials.wanted(subject.key.namespace, subject.spec)
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """The resolved references of one proxy: CA bundles by server, or why one is unusable."""
+    """The resolved references of one proxy, by server, or why one is unusable."""
 
     bundles: Mapping[str, str] = field(default_factory=dict)
     """Server name -> certificates as PEM."""
+    credentials: Mapping[str, UpstreamCredentialConfig] = field(default_factory=dict)
     found_services: bool = False
     """Whether it refers to Services, and all exist."""
     rejection: ResourceRejection | None = None
 
 
 def resolve(
-    subject: ParsedProxy, spec: ProxySpec, references: References, services: Services, cache: Cache
+    subject: ParsedProxy,
+    spec: ProxySpec,
+    references: References,
+    secrets: credentials.Secrets,
+    services: Services,
+    cache: Cache,
 ) -> Resolution:
     """Resolve the references of a proxy; the first unusable one is the rejection."""
     names = [_backend(subject, number, server, services) for number, server in enumerate(spec.servers)]
@@ -58,7 +77,10 @@ def resolve(
         if isinstance(found, ResourceRejection):
             return Resolution(rejection=found)
         bundles[path.server] = bundles.get(path.server, "") + found
-    return Resolution(bundles, found_services=any(names))
+    configs = credentials.resolve_servers(subject.title, subject.key.namespace, spec, secrets)
+    if isinstance(configs, ResourceRejection):
+        return Resolution(rejection=configs)
+    return Resolution(bundles, configs, found_services=any(names))
 
 
 def _backend(subject: ParsedProxy, number: int, server: Server, services: Services) -> bool | ResourceRejection:
@@ -107,7 +129,7 @@ def _certificates(
     where = f"{subject.title}: {place.field}: {key.kind} {key.namespace}/{key.name}"
     data = references.get(key, Missing.NOT_FOUND)
     if isinstance(data, Missing):
-        return _unreadable(data, where, key)
+        return unreadable(data, where, key)
     if reference.key not in data:
         remedy = "add it, or correct the reference's key"
         return ResourceRejection(ResolvedRefsReason.REF_NOT_FOUND, f"{where} has no key {reference.key}; {remedy}")
@@ -116,27 +138,6 @@ def _certificates(
     if defect:
         return ResourceRejection(ResolvedRefsReason.REF_INVALID, f"{where}: key {reference.key} {defect}")
     return bundle
-
-
-def _unreadable(why: Missing, where: str, key: ReferenceKey) -> ResourceRejection:
-    match why:
-        case Missing.NOT_FOUND:
-            return ResourceRejection(
-                ResolvedRefsReason.REF_NOT_FOUND, f"{where} does not exist; create it, or correct the reference"
-            )
-        case Missing.NOT_LABELLED:
-            remedy = "add the label if proxies may use it"
-            return ResourceRejection(
-                ResolvedRefsReason.NOT_PERMITTED, f"{where} lacks the label {labels.USAGE}; {remedy}"
-            )
-        case Missing.API_KEYS:
-            message = f"{where} holds API keys of callers; refer to another one"
-            return ResourceRejection(ResolvedRefsReason.NOT_PERMITTED, message)
-        case Missing.FORBIDDEN:
-            remedy = f"bind the operator's role for {key.kind}s in the namespace {key.namespace}"
-            return ResourceRejection(
-                ResolvedRefsReason.NOT_PERMITTED, f"{where} may not be read by the operator; {remedy}"
-            )
 
 
 def _bundle(text: str) -> tuple[str, str]:

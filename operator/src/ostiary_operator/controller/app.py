@@ -29,7 +29,7 @@ from ostiary_operator.kube.event_filter import EventFilter
 from ostiary_operator.kube.informer import quieten_logs
 from ostiary_operator.kube.lister import Lister
 from ostiary_operator.kube.options import OperatorOptions
-from ostiary_operator.kube.reference_reader import ReferenceReader, ServiceReader
+from ostiary_operator.kube.reference_reader import CredentialReader, ReferenceReader, ServiceReader
 from ostiary_operator.kube.rest import RestClient
 from ostiary_operator.kube.watch_scopes import RESYNC, RESYNC_UNWATCHED, Watched
 from ostiary_operator.status.events import EventRecorder
@@ -87,6 +87,7 @@ def assemble(
         clock=clock,
         lister=Lister(measured, options, event_filter.record),
         references=ReferenceReader(measured),
+        credentials=CredentialReader(measured),
         services=ServiceReader(measured, options, on_seen=event_filter.record, follow=event_filter.follow),
         api_servers=ApiServerReader(measured, on_seen=event_filter.record),
         api_keys=ApiKeyReader(measured, on_seen=event_filter.record),

@@ -20,7 +20,7 @@ from ostiary_operator.compile.authentication import namespaces_with_api_keys
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.compiler import compile_resources
 from ostiary_operator.compile.model import Compiled, DiscoveredGateway, Resources
-from ostiary_operator.compile.references import wanted
+from ostiary_operator.compile.references import wanted, wanted_credentials
 from ostiary_operator.controller.applied_configs import AppliedConfigs
 from ostiary_operator.controller.gateway_problems import GatewayProblems
 from ostiary_operator.controller.mass_deletion_guard import MassDeletionGuard
@@ -35,7 +35,7 @@ from ostiary_operator.kube.cluster_snapshot import ClusterSnapshot, GatewayObjec
 from ostiary_operator.kube.errors import ClusterError, Conflict
 from ostiary_operator.kube.lister import Lister
 from ostiary_operator.kube.options import OperatorOptions
-from ostiary_operator.kube.reference_reader import ReferenceReader, ServiceReader
+from ostiary_operator.kube.reference_reader import CredentialReader, ReferenceReader, ServiceReader
 from ostiary_operator.status import replica_state, replicas
 from ostiary_operator.status.publisher import StatusPublisher
 from ostiary_operator.worker_thread import compute
@@ -104,6 +104,7 @@ class Reconciler:
     clock: Clock
     lister: Lister
     references: ReferenceReader
+    credentials: CredentialReader
     services: ServiceReader
     api_servers: ApiServerReader
     api_keys: ApiKeyReader
@@ -160,6 +161,7 @@ class Reconciler:
     async def _compile_changed(self, snapshot: ClusterSnapshot, changed: ChangedNamespaces) -> Compiled:
         keys = await compute(wanted, snapshot.proxies, self.cache)
         keyed = await compute(namespaces_with_api_keys, snapshot.policies, self.cache)
+        secrets = await compute(wanted_credentials, snapshot.proxies, self.cache)
         resources = Resources(
             operator_namespace=self.options.operator_namespace,
             proxies=snapshot.proxies,
@@ -167,6 +169,7 @@ class Reconciler:
             gateways=snapshot.gateways,
             namespaces=snapshot.namespaces,
             references=await self.references.resolve(keys, changed),
+            credentials=(await self.credentials.read(secrets, changed)).secrets,
             services=await self.services.read({namespace_of(proxy) for proxy in snapshot.proxies}, changed),
             api_servers=await self.api_servers.read(changed),
             api_keys=await self.api_keys.read(keyed, changed),
@@ -195,7 +198,13 @@ class Reconciler:
             at.problem = applied.forbidden[identity] = gateway_objects.forbidden
             return
         try:
-            done = await self.config_writer.deliver(gateway, config, gateway_objects, acknowledged=at.acknowledged())
+            done = await self.config_writer.deliver(
+                gateway,
+                config,
+                gateway_objects,
+                acknowledged=at.acknowledged(),
+                credentials=self.credentials.last.values,
+            )
         except Conflict as error:
             _log.info("gateway %s: an object changed meanwhile, the pass is repeated: %s", identity, error)
             applied.conflict = True

@@ -10,15 +10,18 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from ostiary_core.contract import key_names
 from ostiary_core.contract.bundle import GatewayConfig, fold_config
 from ostiary_core.contract.manifest import Manifest
+from ostiary_core.secret_bytes import SecretBytes
 from ostiary_operator.delivery import plan, reader, secret
+from ostiary_operator.delivery.credentials import Credentials, needed, with_earlier
 from ostiary_operator.delivery.reader import Delivered
-from ostiary_operator.delivery.secret import Keys, RandomBytes, SecretBytes
+from ostiary_operator.delivery.secret import Keys, RandomBytes
 from ostiary_operator.delivery.volume import Volume
 
 _log = logging.getLogger(__name__)
@@ -49,6 +52,8 @@ class ConfigDirectory:
         self._clock = clock
         self._random = random
         self._last: GatewayConfig | None = None
+        self._credentials: Credentials = {}
+        self._named: frozenset[str] | None = None
         self._turn = threading.Lock()
 
     def previous(self) -> Delivered:
@@ -63,15 +68,17 @@ class ConfigDirectory:
         """Return the bearer of the gateway's admin port; None before the first config."""
         return self._found().admin_token
 
-    def write(self, config: GatewayConfig) -> Manifest:
+    def write(self, config: GatewayConfig, credentials: Credentials | None = None) -> Manifest:
         """Put a config in force, unless it already is; return its manifest.
+
+        ``credentials`` are values from the files; those that the config names are written.
 
         Raises:
             ContractError: the config is too large.
             OSError: the directory cannot be written; the last config stays in force.
         """
         with self._turn:
-            self._last = config
+            self._last, self._credentials = config, credentials or {}
             return self._write(config)
 
     async def renewing(self) -> None:
@@ -103,9 +110,19 @@ class ConfigDirectory:
         wanted = dict(bundle.head)
         for part in bundle.files:
             wanted.update(part)
-        self._keys.write(_revealed(keys))  # first, so that a reader of the manifest finds its key
+        # First, so that a reader of the manifest finds its key, and a reader of the earlier one finds its credentials.
+        self._keys.write(_revealed(self._with_credentials(keys, config.secrets(), found)))
         self._config.write(wanted)
+        self._named = config.secrets()
         return bundle.manifest
+
+    def _with_credentials(self, keys: Keys, names: frozenset[str], found: Keys) -> Keys:
+        """Add the named credentials, and those of the config before."""
+        wanted = needed(names, supplied=self._credentials, delivered=found.credentials)
+        before = {
+            name: value for name, value in found.credentials.items() if self._named is None or name in self._named
+        }
+        return replace(keys, credentials=with_earlier(wanted, before))
 
     def _found(self) -> Keys:
         return secret.parse(self._keys.files())

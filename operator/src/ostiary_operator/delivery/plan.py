@@ -3,18 +3,20 @@
 They write the ConfigMaps and the Secret; the functions here are pure. A crash between two writes is safe, because of
 this order:
 
-    1. the Secret, with old and new keys      so that the MAC of either manifest can be verified
+    1. the Secret, with old and new keys      so that the MAC of either manifest can be verified,
+       and credentials                        and either has the credentials that it names
     2. parts 1 and up, with the documents     so that either manifest finds all that it names
        of the old and of the new manifest
     3. part 0 with the new manifest           from here on the new one is in force
-    4. parts without unneeded documents       once every replica runs the new one
+    4. parts without unneeded documents,      once every replica runs the new one
+       the Secret without old credentials
 
 An object that is already as desired is not written. Unchanged content keeps its revision.
 """
 
 import base64
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from ostiary_core.contract import parts, revisions
@@ -25,8 +27,8 @@ from ostiary_core.contract.parts import config_map_name
 from ostiary_operator.api import labels
 from ostiary_operator.api.objects import Object, name_of
 from ostiary_operator.compile.model import DiscoveredGateway
-from ostiary_operator.delivery import reader
-from ostiary_operator.delivery.secret import Keys
+from ostiary_operator.delivery import credentials, reader
+from ostiary_operator.delivery.secret import Keys, parse_secret
 from ostiary_operator.kube import kinds
 from ostiary_operator.kube.kinds import CONFIG_MAP, SECRET, Kind
 
@@ -60,7 +62,7 @@ class Plan:
     """The writes in their order, and the manifest that is in force after them.
 
     ``steps`` run one after another; the writes of one step may run in parallel. ``prunable`` is set where documents
-    wait to be pruned.
+    or credentials wait to be pruned.
     """
 
     steps: tuple[tuple[Write, ...], ...]
@@ -100,14 +102,18 @@ def make_plan(gateway: DiscoveredGateway, bundle: Bundle, keys: Keys, current: C
 
     ``bundle`` is stamped. ``acknowledged`` means that every ready replica runs the manifest in force.
     """
-    contents = _contents(bundle, current, prune=acknowledged and bundle.manifest == current.manifest)
+    prune = acknowledged and bundle.manifest == current.manifest
+    contents = _contents(bundle, current, prune=prune)
     first, *others = [_part_write(gateway, number, contents[number], current) for number in sorted(contents)]
-    steps = ([_secret_write(gateway, keys, current)], others, [first])
+    earlier = {} if prune else parse_secret(current.secret).credentials
+    held = replace(keys, credentials=credentials.with_earlier(keys.credentials, earlier))
+    steps = ([_secret_write(gateway, held, current)], others, [first])
     exact = dict(enumerate(bundle.files))
     return Plan(
         steps=tuple(tuple(write for write in step if not is_as_wanted(write.body, write.live)) for step in steps),
         manifest=bundle.manifest,
-        prunable=any(files != exact.get(number, {}) for number, files in contents.items() if number),
+        prunable=any(files != exact.get(number, {}) for number, files in contents.items() if number)
+        or len(held.credentials) > len(keys.credentials),
     )
 
 
@@ -180,7 +186,7 @@ def config_map(
 
 
 def secret(gateway: DiscoveredGateway, keys: Keys, *, replaces: Object | None) -> Object:
-    """Return the Secret with a gateway's keys."""
+    """Return the Secret with a gateway's keys and credentials."""
     data = {name: value.base64() for name, value in sorted(keys.entries().items())}
     return {"metadata": _metadata(gateway, secret_name(gateway.name), replaces), "type": "Opaque", "data": data}
 

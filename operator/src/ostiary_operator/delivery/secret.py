@@ -1,17 +1,19 @@
-"""The keys of one gateway: created, rotated daily, and kept as long as sessions live. Pure.
+"""The Secret of one gateway. Pure.
+
+Its keys are created here, rotated daily, and kept as long as sessions live. Credentials are copied from users' Secrets.
 
 A key exists :data:`LEAD` seconds before its activation, so that every replica has it when the first one uses it.
 """
 
 import base64
 import binascii
-import hmac
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
-from ostiary_core.contract.key_names import ADMIN_TOKEN, MAC_PREFIX, SESSION_PREFIX
+from ostiary_core.contract.key_names import ADMIN_TOKEN, MAC_PREFIX, SESSION_PREFIX, is_credential
+from ostiary_core.secret_bytes import SecretBytes
 
 #: Seconds between a key's creation and its activation.
 LEAD: Final = 600
@@ -26,38 +28,6 @@ _NAME: Final = re.compile(r"(mac|session)-(0|[1-9][0-9]{0,11})")
 RandomBytes = Callable[[int], bytes]
 
 
-class SecretBytes:
-    """Bytes that cannot be printed, logged or serialised by accident.
-
-    Only :meth:`reveal` returns them.
-    """
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: bytes) -> None:
-        self._value = value
-
-    def reveal(self) -> bytes:
-        """Return the secret. The caller must not print it."""
-        return self._value
-
-    def base64(self) -> str:
-        """Return it in the encoding of a Secret's ``data``."""
-        return base64.b64encode(self._value).decode()
-
-    def __repr__(self) -> str:
-        return "SecretBytes(...)"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, SecretBytes) and hmac.compare_digest(self._value, other._value)
-
-    def __hash__(self) -> NoReturn:
-        raise TypeError("a secret has no hash: it would reveal information about it")
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a secret cannot be serialised")
-
-
 @dataclass(frozen=True, slots=True)
 class Keys:
     """Keys by the time of their activation, in epoch seconds."""
@@ -65,6 +35,7 @@ class Keys:
     mac: Mapping[int, SecretBytes] = field(default_factory=dict)
     session: Mapping[int, SecretBytes] = field(default_factory=dict)
     admin_token: SecretBytes | None = None
+    credentials: Mapping[str, SecretBytes] = field(default_factory=dict)
 
     def mac_keys(self) -> dict[str, bytes]:
         """Return the MAC keys by name, for :func:`ostiary_core.contract.mac.verify`."""
@@ -77,9 +48,10 @@ class Keys:
         return f"{MAC_PREFIX}{activation}", self.mac[activation]
 
     def entries(self) -> dict[str, SecretBytes]:
-        """Return all keys and the token by their names in the Secret."""
+        """Return all keys, the token and the credentials by their names in the Secret."""
         entries = {f"{MAC_PREFIX}{activation}": key for activation, key in self.mac.items()}
         entries |= {f"{SESSION_PREFIX}{activation}": key for activation, key in self.session.items()}
+        entries |= self.credentials
         return entries | ({ADMIN_TOKEN: self.admin_token} if self.admin_token is not None else {})
 
 
@@ -91,7 +63,8 @@ def parse(entries: Mapping[str, bytes]) -> Keys:
         if match is not None and len(value) == _BYTES:
             found[match[1]][int(match[2])] = SecretBytes(value)
     token = entries.get(ADMIN_TOKEN)
-    return Keys(found["mac"], found["session"], SecretBytes(token) if token else None)
+    credentials = {name: SecretBytes(value) for name, value in entries.items() if is_credential(name)}
+    return Keys(found["mac"], found["session"], SecretBytes(token) if token else None, credentials)
 
 
 def parse_secret(secret: Mapping[str, Any] | None) -> Keys:

@@ -1,18 +1,21 @@
-"""Writes configs and keys of gateways to the cluster."""
+"""Writes configs, keys and credentials of gateways to the cluster."""
 
 import asyncio
 import os
 from collections.abc import Callable, Container
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from ostiary_core.contract.bundle import GatewayConfig, fold_config
 from ostiary_core.contract.manifest import Manifest
 from ostiary_core.contract.parts import Packer
+from ostiary_core.secret_bytes import SecretBytes
 from ostiary_operator.api.objects import Object, name_of, namespace_of
 from ostiary_operator.clock import Clock
 from ostiary_operator.compile.model import DiscoveredGateway
 from ostiary_operator.delivery import plan, reader, secret
-from ostiary_operator.delivery.secret import Keys, RandomBytes, SecretBytes
+from ostiary_operator.delivery.credentials import Credentials, needed
+from ostiary_operator.delivery.secret import Keys, RandomBytes
 from ostiary_operator.kube.client import KubernetesClient
 from ostiary_operator.kube.cluster_snapshot import GatewayObjects
 from ostiary_operator.kube.kinds import Kind
@@ -23,7 +26,7 @@ from ostiary_operator.worker_thread import compute
 class AppliedConfig:
     """A config in force: its manifest, the admin port's bearer token, and the objects written.
 
-    ``prunable`` is set where documents wait to be pruned until every replica runs the manifest.
+    ``prunable`` is set where documents or credentials wait to be pruned until every replica runs the manifest.
     """
 
     manifest: Manifest
@@ -34,6 +37,9 @@ class AppliedConfig:
 
 OnWrite = Callable[[Kind, Object], None]
 """Called with each object that is about to be written."""
+
+
+_NO_CREDENTIALS: Final[Credentials] = {}
 
 
 def _ignore(_kind: Kind, _body: Object) -> None:
@@ -60,17 +66,19 @@ class ConfigWriter:
         gateway_objects: GatewayObjects,
         *,
         acknowledged: int | None,
+        credentials: Credentials = _NO_CREDENTIALS,
     ) -> AppliedConfig:
         """Bring one gateway's ConfigMaps and Secret to the desired state.
 
-        ``acknowledged`` is the revision that every ready replica runs, if there is one.
+        ``acknowledged`` is the revision that every ready replica runs, if there is one. ``credentials`` are the values
+        that were read from users' Secrets; those that the config names are written.
 
         Raises:
             ContractError: the config is too large.
             Conflict: an object changed meanwhile; list again.
             ClusterError: a write failed; the writes before it are done, and the old config is still complete.
         """
-        keys = self._keys(config, gateway_objects)
+        keys = self._keys(config, gateway_objects, credentials)
         # In the worker thread: serialising thousands of documents would block the event loop.
         ours = await compute(self._plan, gateway, config, keys, gateway_objects, acknowledged)
         self._floors[gateway.identity] = ours.manifest.revision
@@ -87,10 +95,11 @@ class ConfigWriter:
         self._floors = {identity: floor for identity, floor in self._floors.items() if identity in identities}
         self._packers = {identity: packer for identity, packer in self._packers.items() if identity in identities}
 
-    def _keys(self, config: GatewayConfig, gateway_objects: GatewayObjects) -> Keys:
+    def _keys(self, config: GatewayConfig, gateway_objects: GatewayObjects, supplied: Credentials) -> Keys:
         max_age = config.settings.bounds.session_max_age / 1000
         found = secret.parse_secret(gateway_objects.secret)
-        return secret.renewed(found, now=self._clock.time(), session_max_age=max_age, random=self._random)
+        keys = secret.renewed(found, now=self._clock.time(), session_max_age=max_age, random=self._random)
+        return replace(keys, credentials=needed(config.secrets(), supplied=supplied, delivered=found.credentials))
 
     def _plan(
         self,

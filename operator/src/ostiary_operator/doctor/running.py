@@ -7,9 +7,9 @@ from typing import Final
 import aiohttp
 
 from ostiary_core.errors import OstiaryError
+from ostiary_core.secret_bytes import SecretBytes
 from ostiary_operator.api import labels
 from ostiary_operator.compile.model import DiscoveredGateway
-from ostiary_operator.delivery.secret import SecretBytes
 from ostiary_operator.doctor import nodes
 from ostiary_operator.doctor.diagnosis import Case, CheckResult, CheckState, broken, ok, unknown
 from ostiary_operator.doctor.gateway_checks import config, digest_of

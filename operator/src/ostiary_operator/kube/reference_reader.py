@@ -6,10 +6,12 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Final, TypeAlias
 
+from ostiary_core.secret_bytes import SecretBytes
 from ostiary_operator.api import labels
 from ostiary_operator.api.objects import Object, Objects, namespace_of
+from ostiary_operator.compile.credential_secrets import ReadCredentials, read_secret
 from ostiary_operator.compile.inputs import reference_data, services_from_objects
-from ostiary_operator.compile.model import Missing, NamespaceServices, ReferenceKey
+from ostiary_operator.compile.model import CredentialSecret, Missing, NamespaceServices, ReferenceKey
 from ostiary_operator.kube.changed_namespaces import EVERYTHING, ChangedNamespaces
 from ostiary_operator.kube.client import KubernetesClient
 from ostiary_operator.kube.errors import Forbidden, NotFound
@@ -25,6 +27,7 @@ Follow = Callable[[AbstractSet[str]], None]
 #: ConfigMaps and Secrets that are read in parallel.
 _OBJECTS_AT_ONCE: Final = 16
 _Found: TypeAlias = Mapping[str, str] | Missing
+_FoundSecret: TypeAlias = tuple[CredentialSecret | Missing, Mapping[str, SecretBytes]]
 
 
 def _ignore(*_: object) -> None:
@@ -124,6 +127,43 @@ class ReferenceReader:
         read = dict(zip(stale, found, strict=True))
         self._known = {key: read[key] if key in read else self._known[key] for key in keys}
         return dict(self._known)
+
+
+class CredentialReader:
+    """Reads Secrets with credentials; of unchanged namespaces it returns those it remembers."""
+
+    def __init__(self, cluster: KubernetesClient) -> None:
+        self._cluster = cluster
+        self._known: dict[ReferenceKey, _FoundSecret] = {}
+
+    async def read(self, wanted: Iterable[ReferenceKey], changed: ChangedNamespaces = EVERYTHING) -> ReadCredentials:
+        """Return what the compiler may know of each Secret, and their values; forget all others.
+
+        Raises:
+            ClusterError: a request failed.
+        """
+        keys = sorted(wanted)
+        turn = asyncio.Semaphore(_OBJECTS_AT_ONCE)
+        stale = [key for key in keys if key not in self._known or changed.includes(key.namespace)]
+        found = await asyncio.gather(*(self._one(key, turn) for key in stale))
+        read = dict(zip(stale, found, strict=True))
+        self._known = {key: read[key] if key in read else self._known[key] for key in keys}
+        return self.last
+
+    @property
+    def last(self) -> ReadCredentials:
+        """What was read last."""
+        values = {name: value for _, each in self._known.values() for name, value in each.items()}
+        return ReadCredentials({key: secret for key, (secret, _) in self._known.items()}, values)
+
+    async def _one(self, key: ReferenceKey, turn: asyncio.Semaphore) -> _FoundSecret:
+        async with turn:
+            try:
+                return read_secret(await self._cluster.get(SECRET, namespace=key.namespace, name=key.name))
+            except NotFound:
+                return Missing.NOT_FOUND, {}
+            except Forbidden:
+                return Missing.FORBIDDEN, {}
 
 
 async def _read(cluster: KubernetesClient, key: ReferenceKey, turn: asyncio.Semaphore) -> _Found:

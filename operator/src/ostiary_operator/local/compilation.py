@@ -74,7 +74,7 @@ class Compiler:
             return False
         try:
             before = self._directory.previous().manifest
-            manifest = self._directory.write(state.config)
+            manifest = self._directory.write(state.config, state.credentials)
         except ContractError as error:
             self._say(f"{self._out} is unchanged: {error}")
             return False

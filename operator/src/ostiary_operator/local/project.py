@@ -1,10 +1,11 @@
 """Validates and compiles the files on each change, and keeps the last good versions."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ostiary_core.contract.bundle import GatewayConfig
+from ostiary_core.secret_bytes import SecretBytes
 from ostiary_operator.api.resources import PROXY_KIND
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.model import Compiled, ObjectKey, ResourceStatus
@@ -30,6 +31,7 @@ class ProjectState:
     faulty: frozenset[ManifestKey]
     compiled: Compiled
     gateway: str
+    credentials: Mapping[str, SecretBytes] = field(default_factory=dict, repr=False)
 
     @property
     def config(self) -> GatewayConfig | None:
@@ -95,7 +97,14 @@ class Project:
         self._previous = result.compiled.configs
         stale = {finding.file for finding in read.findings}
         findings = [*read.findings, *(finding for finding in result.findings if finding.file not in stale)]
-        return ProjectState(result.manifests, tuple(in_order(findings)), _faulty(result), result.compiled, self.gateway)
+        return ProjectState(
+            result.manifests,
+            tuple(in_order(findings)),
+            _faulty(result),
+            result.compiled,
+            self.gateway,
+            result.credentials,
+        )
 
 
 def _faulty(result: ValidationResult) -> frozenset[ManifestKey]:

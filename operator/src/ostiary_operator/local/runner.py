@@ -199,7 +199,7 @@ class LocalRun:
         """
         if state.config is None:
             raise NotInForceError("the gateway has no settings that can be used")
-        manifest = await asyncio.to_thread(self._directory.write, state.config)
+        manifest = await asyncio.to_thread(self._directory.write, state.config, state.credentials)
         problem = await self._gateway.until_live(manifest.revision, seconds=_LOAD_SECONDS)
         if problem is not None:
             raise NotInForceError(f"the gateway refuses its config: {problem}")

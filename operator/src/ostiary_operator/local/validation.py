@@ -14,6 +14,7 @@ from typing import Any, Final
 import yaml
 
 from ostiary_core.contract.bundle import GatewayConfig
+from ostiary_core.secret_bytes import SecretBytes
 from ostiary_operator.api import labels
 from ostiary_operator.api.reasons import AcceptedReason, GovernedReason, ProgrammedReason, ResolvedRefsReason
 from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND
@@ -22,7 +23,7 @@ from ostiary_operator.compile import gateways
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.compiler import compile_resources
 from ostiary_operator.compile.gateways import Discovery, discover
-from ostiary_operator.compile.inputs import resources_from_objects
+from ostiary_operator.compile.inputs import credential_values, resources_from_objects
 from ostiary_operator.compile.model import (
     Compiled,
     ConditionDraft,
@@ -71,12 +72,13 @@ class ValidationContext:
 class ValidationResult:
     """The result of validation. ``manifests`` are without duplicates.
 
-    Of two with one key, the first is kept.
+    Of two with one key, the first is kept. ``credentials`` are the values of Secrets that proxies refer to.
     """
 
     manifests: tuple[ObjectManifest, ...]
     findings: tuple[Finding, ...]
     compiled: Compiled
+    credentials: Mapping[str, SecretBytes] = field(default_factory=dict, repr=False)
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -107,12 +109,14 @@ def validate_objects(
     faulty = {key_of(finding) for finding in findings}
     found = _discovered(distinct.values(), context)
     findings += _without_effect(found, distinct, faulty)
-    compiled = compile_resources(_resources(distinct.values(), found, context), previous or {}, cache=cache)
+    resources = _resources(distinct.values(), found, context)
+    compiled = compile_resources(resources, previous or {}, cache=cache)
     for manifest in distinct.values():
         if manifest.ours and manifest.key not in faulty:
             found_by_compiler = _conditions(manifest, compiled.statuses[ObjectKey(*manifest.key)], distinct)
             findings += [_with_suggestion(finding, manifest, distinct) for finding in found_by_compiler]
-    return ValidationResult(tuple(distinct.values()), tuple(findings), compiled)
+    values = credential_values((each.value for each in distinct.values()), resources.credentials)
+    return ValidationResult(tuple(distinct.values()), tuple(findings), compiled, values)
 
 
 def _distinct(manifests: Iterable[ObjectManifest]) -> tuple[dict[ManifestKey, ObjectManifest], list[Finding]]:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from ostiary_core.contract import key_names, revisions
 from ostiary_core.contract.manifest import Manifest
+from ostiary_core.secret_bytes import SecretBytes
 from ostiary_operator.compile.model import GatewayProblem
-from ostiary_operator.delivery.secret import SecretBytes
 from ostiary_operator.status.replica_reports import Report
 from ostiary_operator.status.replicas import Replica
 

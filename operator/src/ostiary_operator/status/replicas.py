@@ -9,8 +9,8 @@ from typing import Any, Final
 import aiohttp
 
 from ostiary_core.errors import OstiaryError
+from ostiary_core.secret_bytes import SecretBytes
 from ostiary_operator.api import labels
-from ostiary_operator.delivery.secret import SecretBytes
 from ostiary_operator.status.replica_reports import MAX_BYTES, Report, parse_report
 
 TIMEOUT: Final = aiohttp.ClientTimeout(total=2)

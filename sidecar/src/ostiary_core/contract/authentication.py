@@ -117,3 +117,8 @@ class AuthenticationConfig(ContractDocument):
     client_certificate: ClientCertificateConfig | None = None
     passthrough: bool = False
     anonymous: bool = False
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The entries of the gateway's Secret that it needs."""
+        return (self.introspection.client_secret,) if self.introspection is not None else ()

@@ -32,6 +32,11 @@ class GatewayConfig:
         known = self.written.get(key)
         return known if known is not None else document.canonical()
 
+    def secrets(self) -> frozenset[str]:
+        """Return the names of all credentials in the gateway's Secret that the documents need."""
+        of_entries = (name for entry in self.entries.values() for name in entry.secrets)
+        return frozenset(of_entries).union(name for policy in self.policies.values() for name in policy.secrets)
+
 
 @dataclass(frozen=True, slots=True)
 class Bundle:

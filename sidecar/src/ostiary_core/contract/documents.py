@@ -13,6 +13,7 @@ from pydantic.dataclasses import dataclass
 
 from ostiary_core.contract.authentication import AuthenticationConfig
 from ostiary_core.contract.base import CLOSED, ContractDocument, Count, Positive
+from ostiary_core.contract.upstream_credentials import UpstreamCredentialConfig
 from ostiary_core.mcp.methods import Primitive, Verb
 
 Tier: TypeAlias = Literal["platform", "owner"]
@@ -114,6 +115,11 @@ class PolicyDocument(ContractDocument):
         """``namespace/name``, as telemetry names it."""
         return f"{self.namespace}/{self.name}"
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The entries of the gateway's Secret that it needs."""
+        return self.authentication.secrets if self.authentication is not None else ()
+
 
 class CatalogueSelectionConfig(ContractDocument):
     """The names of one primitive that a proxy exposes."""
@@ -171,6 +177,7 @@ class ServerConfig(ContractDocument):
     addresses: list[str] = Field(default_factory=list)
     host: str | None = None
     headers: list[HeaderConfig] | None = None
+    credential: UpstreamCredentialConfig | None = None
 
 
 class EntryDocument(ContractDocument):
@@ -204,6 +211,11 @@ class EntryDocument(ContractDocument):
     def endpoint(self) -> str:
         """The path that clients post to."""
         return f"{self.path}/mcp"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The entries of the gateway's Secret that its servers need."""
+        return tuple(name for server in self.servers if server.credential for name in server.credential.secrets)
 
 
 class ShareConfig(ContractDocument):

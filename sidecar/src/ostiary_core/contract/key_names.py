@@ -3,12 +3,15 @@
     mac-<activation>        signs manifests from that time on (epoch seconds)
     session-<activation>    seals session ids from that time on, and opens them for as long as it exists
     admin-token             the bearer token of the gateway's admin port
-    credential-<id>         what the gateway itself sends to a server; documents name it, and its value never changes
+    credential-<uid>-<version>-<key>
+                            the copy of one value of a user's Secret: its uid, its resourceVersion, and the SHA-256 of
+                            the key in its data. The value behind such a name never changes.
 
 Keys come only from the Secret. Anyone who may write a ConfigMap chooses the names in it, so there a name proves
 nothing.
 """
 
+import hashlib
 from collections.abc import Iterable
 from typing import Final
 
@@ -32,6 +35,21 @@ def secret_name(gateway: str) -> str:
 def is_key(name: str) -> bool:
     """Return whether this is the name of a key."""
     return name.startswith((MAC_PREFIX, SESSION_PREFIX, CREDENTIAL_PREFIX)) or name == ADMIN_TOKEN
+
+
+def credential_name(*, uid: str, version: str, key: str) -> str:
+    """Return the immutable name of the value under ``key`` in one version of a user's Secret."""
+    return f"{CREDENTIAL_PREFIX}{uid}-{version}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+
+
+def uid_of(credential: str) -> str:
+    """Return the uid of the Secret that a credential was copied from, by the credential's name."""
+    return credential.removeprefix(CREDENTIAL_PREFIX).rsplit("-", 2)[0]
+
+
+def is_credential(name: str) -> bool:
+    """Return whether this is the name of a credential."""
+    return name.startswith(CREDENTIAL_PREFIX)
 
 
 def misplaced(config_files: Iterable[str]) -> tuple[str, ...]:

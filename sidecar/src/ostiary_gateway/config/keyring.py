@@ -1,4 +1,4 @@
-"""The gateway's keys from its Secret.
+"""The gateway's keys and credentials from its Secret.
 
 A key's name says what it is for (``ostiary_core.contract.key_names``).
 
@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from ostiary_core.contract.key_names import ADMIN_TOKEN, CREDENTIAL_PREFIX, MAC_PREFIX, SESSION_PREFIX
+from ostiary_core.contract.key_names import ADMIN_TOKEN, MAC_PREFIX, SESSION_PREFIX, is_credential
+from ostiary_core.secret_bytes import SecretBytes
+from ostiary_gateway.errors import CredentialMissing
 
 _KEY_BYTES: Final = 32
 
@@ -21,7 +23,8 @@ class Keyring:
     mac: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     sessions: Mapping[int, bytes] = field(default_factory=dict, repr=False)
     admin_tokens: frozenset[bytes] = field(default_factory=frozenset, repr=False)
-    credentials: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    credentials: Mapping[str, SecretBytes] = field(default_factory=dict, repr=False)
+    """What the gateway sends to other servers, by the immutable names that documents use."""
 
     @classmethod
     def from_secret(cls, files: Mapping[str, bytes]) -> "Keyring":
@@ -38,8 +41,19 @@ class Keyring:
         }
         mac = {n: v for n, v in files.items() if n.startswith(MAC_PREFIX) and len(v) >= _KEY_BYTES}
         token = files.get(ADMIN_TOKEN, b"").strip()
-        credentials = {name: value for name, value in files.items() if name.startswith(CREDENTIAL_PREFIX)}
+        credentials = {n: SecretBytes(v) for n, v in files.items() if is_credential(n) and v}
         return cls(mac, sessions, frozenset({token} if token else ()), credentials)
+
+    def credential(self, name: str) -> SecretBytes:
+        """Return the credential that a document names.
+
+        Raises:
+            CredentialMissing: the Secret does not have it.
+        """
+        found = self.credentials.get(name)
+        if found is None:
+            raise CredentialMissing(f"the credential {name} is not in the gateway's Secret yet")
+        return found
 
     @property
     def empty(self) -> bool:

@@ -8,15 +8,18 @@ from typing import Final
 
 from ostiary_core.contract import key_names
 from ostiary_core.errors import ContractError, OstiaryError, PatternError
-from ostiary_gateway.errors import ConfigIncomplete, RevisionAhead
+from ostiary_gateway.errors import ConfigIncomplete, CredentialMissing, RevisionAhead
 
 #: The reason of a config that was rejected because of the clock, and is checked again.
 REVISION_AHEAD: Final = "RevisionAhead"
+#: The reason of an entry whose credential has not arrived; it is checked again.
+CREDENTIAL_MISSING: Final = "CredentialMissing"
 _MESSAGE_LIMIT: Final = 500
 _REASONS: Final = {
     ContractError: "InvalidDocument",
     PatternError: "InvalidPattern",
     ConfigIncomplete: "Incomplete",
+    CredentialMissing: CREDENTIAL_MISSING,
     RevisionAhead: "RevisionAhead",
 }
 

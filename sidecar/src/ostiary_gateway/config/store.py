@@ -26,6 +26,7 @@ from ostiary_core.policy.compiled_policy import CompiledPolicy
 from ostiary_gateway.config.cooperative_build import CooperativeBuild, cooperative_build
 from ostiary_gateway.config.keyring import Keyring
 from ostiary_gateway.config.rejections import (
+    CREDENTIAL_MISSING,
     REVISION_AHEAD,
     ConfigRejection,
     EntryRejection,
@@ -232,7 +233,9 @@ class ConfigStore:
             *(snapshot.revision, len(snapshot.proxies), len(changed), seconds * 1000),
         )
         for proxy, found in rejected.items():
-            _log.error("proxy %s: its new config is rejected: %s", proxy, found.message)
+            # The Secret and the ConfigMaps arrive apart, in any order.
+            level = logging.INFO if found.reason == CREDENTIAL_MISSING else logging.ERROR
+            _log.log(level, "proxy %s: its new config is rejected: %s", proxy, found.message)
         for listener in self.listeners:
             listener(snapshot, changed)
 

@@ -273,6 +273,7 @@ class RequestPipeline:
                 finally:
                     response.close()
             except UpstreamFault as fault:
+                fault.message = exchange.selected.credential.redacted(fault.message)
                 record.failed(client, fault)
                 exchange.selected.health.failed(fault)
                 raise faults.refusal(fault) from fault

@@ -5,7 +5,7 @@ A request has a constant beginning, and a connection, direct or through an egres
 These belong together: a request through an egress proxy names the absolute URL, and may hold that proxy's credentials.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from yarl import URL
@@ -29,12 +29,12 @@ _HEADERS: Final = {
 class Place:
     """The location of a server.
 
-    It has a URL, a Host (None for that of the URL), and header lines for every request.
+    It has a URL, a Host (None for that of the URL), and header lines for every request, which may hold a credential.
     """
 
     url: URL
     host: str | None
-    lines: bytes
+    lines: bytes = field(repr=False)
 
 
 class Route:

@@ -10,6 +10,7 @@ from ostiary_core.mcp import codes
 from ostiary_core.upstream_faults import (
     ADDRESS_FORBIDDEN,
     CONNECT_TIMEOUT,
+    CREDENTIAL_REFUSED,
     DRAINING,
     EGRESS_FAILED,
     FULL,
@@ -32,6 +33,7 @@ from ostiary_gateway.errors import Refusal, UpstreamFault
 __all__ = [
     "ADDRESS_FORBIDDEN",
     "CONNECT_TIMEOUT",
+    "CREDENTIAL_REFUSED",
     "DRAINING",
     "EGRESS_FAILED",
     "FULL",
@@ -59,6 +61,7 @@ _CODES: Final = {
     ADDRESS_FORBIDDEN: codes.UPSTREAM_UNAVAILABLE,
     TLS_FAILED: codes.UPSTREAM_UNAVAILABLE,
     UNAUTHORIZED: codes.UPSTREAM_UNAVAILABLE,
+    CREDENTIAL_REFUSED: codes.UPSTREAM_UNAVAILABLE,
     HOST_REFUSED: codes.UPSTREAM_UNAVAILABLE,
     LOOP: codes.UPSTREAM_UNAVAILABLE,
     EGRESS_FAILED: codes.UPSTREAM_UNAVAILABLE,
@@ -84,6 +87,7 @@ _WORDS: Final = {
 #: Messages for some kinds that replace those of their code. The reader is often the gateway itself, or the person who
 #: configured it, so the loop is named.
 _OWN_WORDS: Final = {
+    CREDENTIAL_REFUSED: "The MCP server behind this gateway refuses the gateway's own credential",
     LOOP: "The MCP server behind this gateway leads back to this gateway",
     DRAINING: "This gateway is shutting down before the answer came; the request itself may have been carried out",
 }

@@ -13,6 +13,7 @@ from ostiary_core.contract.documents import EntryDocument, ServerShareConfig, Se
 from ostiary_core.errors import ContractError
 from ostiary_gateway.upstream import via
 from ostiary_gateway.upstream.allowed_addresses import OwnEndpoints
+from ostiary_gateway.upstream.credentials import CredentialSource, no_credential
 from ostiary_gateway.upstream.egress import Egress
 from ostiary_gateway.upstream.server import UpstreamServer
 
@@ -40,15 +41,23 @@ class PoolConfig(Protocol):
 
 
 class ServerPools:
-    """Creates and keeps servers.
+    """Creates and keeps servers. ``credential`` returns a credential by its name in documents.
 
     :meth:`take` may be called from the thread that builds a config.
     """
 
-    def __init__(self, own: OwnEndpoints, *, installation: str = "", egress: Egress | None = None) -> None:
+    def __init__(
+        self,
+        own: OwnEndpoints,
+        *,
+        installation: str = "",
+        egress: Egress | None = None,
+        credential: CredentialSource = no_credential,
+    ) -> None:
         self._environment = self._egress = egress or Egress()
         self._pod = self._own = own
         self._installation = installation
+        self._credential = credential
         self._connections = ServerShareConfig().connections
         self._refused_by_retired = 0
         self._servers: dict[str, UpstreamServer] = {}
@@ -58,7 +67,8 @@ class ServerPools:
         """Return the server of an entry: the same object for the same description within one proxy.
 
         Raises:
-            ContractError: the entry's TLS material cannot be used.
+            ContractError: the entry's TLS material or credential cannot be used.
+            CredentialMissing: the credential has not arrived.
         """
         document = entry.servers[0]
         key = digest(entry.uid.encode() + document.canonical())
@@ -71,6 +81,7 @@ class ServerPools:
                     proxy=entry.identity,
                     egress=self._egress,
                     mark=via.mark(entry.uid, installation=self._installation),
+                    credential=self._credential,
                 )
             except (ValueError, OSError) as error:
                 raise ContractError(f"server {document.name}: {error}") from error

@@ -14,6 +14,7 @@ from yarl import URL
 from ostiary_core.contract.documents import ServerConfig
 from ostiary_gateway.upstream import redirects, via
 from ostiary_gateway.upstream.allowed_addresses import OwnEndpoints, networks
+from ostiary_gateway.upstream.credentials import Credential, CredentialSource, no_credential
 from ostiary_gateway.upstream.egress import Egress
 from ostiary_gateway.upstream.egress_route import Place, Route
 from ostiary_gateway.upstream.health import Health
@@ -44,6 +45,7 @@ class UpstreamServer:
         proxy: str,
         mark: str,
         egress: Egress = _NO_EGRESS,
+        credential: CredentialSource = no_credential,
     ) -> None:
         self._url = url = _checked(URL(document.url))
         self._host = document.host
@@ -59,7 +61,8 @@ class UpstreamServer:
         self.idle_seconds = document.timeouts.idle / 1000
         self.request_seconds = document.timeouts.request / 1000
         self._connect_seconds = document.timeouts.connect / 1000
-        self._place = Place(url, document.host, http1.lines(headers) + self._via)
+        self.credential = Credential(document, credential)
+        self._place = Place(url, document.host, http1.lines(headers) + self._via + self.credential.line)
         self._tls = _tls_context(document) if url.scheme == "https" else None
         self._tls_name = document.tls.hostname if document.tls is not None else None
         self._granted = networks(document.addresses)

@@ -126,7 +126,7 @@ def test_a_field_in_other_case_gets_a_hint() -> None:
 
 def test_a_field_of_another_name_gets_the_list() -> None:
     (problem,) = refusal(proxy({"servers": [SERVER | {"weights": {}}]}))
-    assert problem.remedy == "known here: name, url, service, host, headers, timeouts, tls"
+    assert problem.remedy == "known here: name, url, service, host, headers, credential, timeouts, tls"
 
 
 def test_a_choice_gets_the_list_of_choices() -> None:

@@ -23,7 +23,7 @@ def proxy(*references: dict[str, str]) -> dict[str, Any]:
 def resolution(references: References) -> Resolution:
     [subject] = read_proxies([proxy({"kind": "ConfigMap", "name": "ca"})], Cache())
     assert subject.spec is not None
-    return resolve(subject, subject.spec, references, {}, Cache())
+    return resolve(subject, subject.spec, references, {}, {}, Cache())
 
 
 def refusal(references: References) -> tuple[str, str]:

@@ -5,7 +5,8 @@ import pickle
 
 import pytest
 
-from ostiary_operator.delivery.secret import LEAD, ROTATION, Keys, SecretBytes, parse, parse_secret, renewed
+from ostiary_core.secret_bytes import SecretBytes
+from ostiary_operator.delivery.secret import LEAD, ROTATION, Keys, parse, parse_secret, renewed
 
 NOW = 1_800_000_000.0
 DAY = 24 * 3600.0

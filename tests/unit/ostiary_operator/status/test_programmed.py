@@ -4,8 +4,8 @@ from typing import Any
 from operator_objects import GATEWAY
 
 from ostiary_core.contract.manifest import GatewayIdentity, Manifest
+from ostiary_core.secret_bytes import SecretBytes
 from ostiary_operator.compile.model import ConditionDraft, ObjectKey, ResourceStatus
-from ostiary_operator.delivery.secret import SecretBytes
 from ostiary_operator.status.programmed import (
     GRACE,
     ROLLOUT,

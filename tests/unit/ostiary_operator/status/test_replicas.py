@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 from operator_objects import GATEWAY, StubReplica, listening_replica
 
-from ostiary_operator.delivery.secret import SecretBytes
+from ostiary_core.secret_bytes import SecretBytes
 from ostiary_operator.status import replicas
 from ostiary_operator.status.replica_reports import MAX_BYTES, Report, ReportError, most_bytes, parse_report
 from ostiary_operator.status.replicas import NoResponse, Replica, from_slices, from_urls

@@ -1,0 +1,74 @@
+"""The credential that the gateway sends to one server.
+
+A static one is a header line, built once. A text from the server, which may repeat what it was sent, passes
+:meth:`Credential.redacted` before it is logged or reported.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from ostiary_core.contract.documents import ServerConfig
+from ostiary_core.contract.upstream_credentials import StaticCredentialConfig
+from ostiary_core.secret_bytes import SecretBytes
+from ostiary_gateway.errors import CredentialMissing, UpstreamFault
+from ostiary_gateway.upstream.http1 import request_head as http1
+
+CredentialSource = Callable[[str], SecretBytes]
+"""Returns a credential by its name in documents. Raises CredentialMissing where it has not arrived."""
+
+REDACTED: Final = "[credential]"
+#: A shorter secret would be found by chance in texts, and so reveal itself.
+_SHORTEST: Final = 8
+
+
+def no_credential(name: str) -> SecretBytes:
+    """Have no credential.
+
+    Raises:
+        CredentialMissing: always.
+    """
+    raise CredentialMissing(f"the credential {name} is not in the gateway's Secret yet")
+
+
+def static_line(config: StaticCredentialConfig, source: CredentialSource) -> SecretBytes:
+    """Return the line of a credential that is sent as it is.
+
+    Raises:
+        CredentialMissing: it has not arrived.
+        ValueError: it cannot be sent in a header; the message does not hold it.
+    """
+    value = source(config.secret).reveal()
+    try:
+        return SecretBytes(http1.private_line(config.header, config.prefix + value.decode("ascii")))
+    except (UnicodeDecodeError, UpstreamFault):
+        raise ValueError(f"the credential {config.secret} cannot be sent in a header") from None
+
+
+class Credential:
+    """The credential of one server; without one, :attr:`line` is empty."""
+
+    def __init__(self, document: ServerConfig, source: CredentialSource) -> None:
+        """Take the values that the document names.
+
+        Raises:
+            CredentialMissing: a value has not arrived.
+            ValueError: a value cannot be used.
+        """
+        config = document.credential
+        static = config.static if config is not None else None
+        self._line = static_line(static, source) if static is not None else SecretBytes(b"")
+        values = (source(name).reveal() for name in config.secrets) if config is not None else ()
+        self._hidden = tuple(SecretBytes(value) for value in values if len(value) >= _SHORTEST)
+        #: Whether there is one.
+        self.is_set = config is not None
+
+    @property
+    def line(self) -> bytes:
+        """The header line of every request. Never print it."""
+        return self._line.reveal()
+
+    def redacted(self, text: str) -> str:
+        """Return a text of the server without the credential."""
+        for value in self._hidden:
+            text = text.replace(value.reveal().decode("ascii", "replace"), REDACTED)
+        return text
