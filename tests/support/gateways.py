@@ -63,6 +63,8 @@ class RunningGateway:
     """What was applied last."""
     mac_key: bytes = field(default_factory=lambda: os.urandom(32), repr=False)
     session_key: bytes = field(default_factory=lambda: os.urandom(32), repr=False)
+    credentials: dict[str, bytes] = field(default_factory=dict, repr=False)
+    """The credentials in the gateway's Secret, by name."""
 
     def url(self, name: str = "mock") -> str:
         """The endpoint of a proxy."""
@@ -106,7 +108,11 @@ class RunningGateway:
     @property
     def secret(self) -> dict[str, bytes]:
         """The files of the gateway's Secret."""
-        return {"mac-1": self.mac_key, "session-0": self.session_key, "admin-token": b"admin-for-tests"}
+        return {
+            "mac-1": self.mac_key,
+            "session-0": self.session_key,
+            "admin-token": b"admin-for-tests",
+        } | self.credentials
 
     def place_secret(self, files: dict[str, bytes]) -> None:
         """Swap in a version of the Secret's volume with these files; the config stays."""

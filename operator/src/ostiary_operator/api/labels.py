@@ -83,15 +83,6 @@ def _texts_of(obj: ReadOnlyObject, field: str) -> Mapping[str, str]:
     return {key: value for key, value in found.items() if isinstance(value, str)}
 
 
-def annotations_of(obj: ReadOnlyObject) -> Mapping[str, str]:
-    """Return the annotations of an object; drop values that are no text."""
-    metadata = obj.get("metadata")
-    found = metadata.get("annotations") if isinstance(metadata, Mapping) else None
-    if not isinstance(found, Mapping):
-        return {}
-    return {key: value for key, value in found.items() if isinstance(value, str)}
-
-
 def of_outputs(gateway: str) -> dict[str, str]:
     """Return the labels of everything that the operator makes for a gateway."""
     return {MANAGED_BY: "ostiary", CONFIG: gateway, USAGE: CONFIG_USAGE}

@@ -100,7 +100,11 @@ def upstream_lines(exchange: Exchange, span: ClientSpan) -> bytes:
     if revision:
         headers["MCP-Protocol-Version"] = revision
     lines = http1.lines(headers) if headers else b""
-    if exchange.principal is PASSTHROUGH and "authorization" in request.headers:
+    if (
+        exchange.principal is PASSTHROUGH
+        and "authorization" in request.headers
+        and not exchange.selected.credential.is_set  # which the server gets in its place
+    ):
         lines += http1.private_line("Authorization", request.headers["authorization"])
     context = span.context
     return lines + http1.trusted_lines(context) if context else lines
