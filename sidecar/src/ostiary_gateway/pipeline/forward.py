@@ -232,7 +232,10 @@ def _relayed(exchange: Exchange, response: UpstreamResponse) -> Refusal | None:
 
 
 def _refuses_credential(exchange: Exchange, status: int) -> bool:
-    """Return whether a server refuses the credential that was sent; 407 is from a proxy before it."""
+    """Return whether a server refuses the credential that was sent.
+
+    407 is the response of a proxy before it.
+    """
     return exchange.selected.credential.is_set and status != 407
 
 
