@@ -209,8 +209,7 @@ async def _judge_head(exchange: Exchange, response: UpstreamResponse) -> None:
         if relayed is not None:
             raise relayed
         # Its challenge would send the client to another party's authorization server.
-        kind = faults.CREDENTIAL_REFUSED if _refuses_credential(exchange, status) else faults.UNAUTHORIZED
-        raise UpstreamFault(kind, f"the upstream answered HTTP {status}")
+        raise UpstreamFault(exchange.selected.credential.refused_by(status), f"the upstream answered HTTP {status}")
     if status in (403, 421):
         words = await _response_text(response)
         host = f"(the gateway sends Host: {exchange.selected.host})"
@@ -229,14 +228,6 @@ def _relayed(exchange: Exchange, response: UpstreamResponse) -> Refusal | None:
         return None
     challenge = response.header("www-authenticate") or ""
     return authenticator.relay_challenge(exchange.request, exchange.snapshot, response.status, challenge)
-
-
-def _refuses_credential(exchange: Exchange, status: int) -> bool:
-    """Return whether a server refuses the credential that was sent.
-
-    407 is the response of a proxy before it.
-    """
-    return exchange.selected.credential.is_set and status != 407
 
 
 async def _response_text(response: UpstreamResponse) -> str:

@@ -11,6 +11,7 @@ from ostiary_core.contract.documents import ServerConfig
 from ostiary_core.contract.upstream_credentials import StaticCredentialConfig
 from ostiary_core.secret_bytes import SecretBytes
 from ostiary_gateway.errors import CredentialMissing, UpstreamFault
+from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1 import request_head as http1
 
 CredentialSource = Callable[[str], SecretBytes]
@@ -66,6 +67,13 @@ class Credential:
     def line(self) -> bytes:
         """The header line of every request. Never print it."""
         return self._line.reveal()
+
+    def refused_by(self, status: int) -> str:
+        """Return the kind of fault of a status that asks for credentials.
+
+        407 is the response of a proxy before the server.
+        """
+        return faults.CREDENTIAL_REFUSED if self.is_set and status != 407 else faults.UNAUTHORIZED
 
     def redacted(self, text: str) -> str:
         """Return a text of the server without the credential."""
