@@ -171,7 +171,10 @@ def _rule(policy: CompiledPolicy, rule: CompiledRule, effect: Effect, query: _Tr
 
 
 def _conditions(traced: RuleTrace, condition: RuleCondition, query: _TracedUse) -> RuleTrace:
-    parts = list(_parts(condition, query))
+    of_caller = list(_caller_parts(condition, query))
+    if traced.effect == "Allow" and {result for _, result in of_caller} in ({_ERROR}, {_ERROR, _TRUE}):
+        return traced._replace(outcome=RuleOutcome.ERROR)  # decided before the message is known
+    parts = of_caller + list(_message_parts(condition, query))
     missing = condition.scopes - query.known.principal.scopes
     unmet = next((outcome for outcome, result in parts if result is _FALSE), None)
     if unmet is not None:
@@ -189,17 +192,20 @@ def _requirements(condition: RuleCondition, query: _TracedUse, unmet: RuleOutcom
     return condition.unmet(query.call) if query.call is not None and unmet is RuleOutcome.ARGUMENTS else ()
 
 
-def _parts(condition: RuleCondition, query: _TracedUse) -> Iterator[tuple[RuleOutcome, ExpressionResult | None]]:
-    """Yield the result of each part of a condition besides the scopes.
-
-    It is None where only a message could tell.
-    """
-    call = query.call
+def _caller_parts(condition: RuleCondition, query: _TracedUse) -> Iterator[tuple[RuleOutcome, ExpressionResult | None]]:
+    """Yield the results of the parts that the caller alone decides, besides the scopes."""
     if condition.subjects is not None:
         yield RuleOutcome.SUBJECTS, evaluate_subjects(condition.subjects, query.known)
     if condition.when is not None and not condition.when.needs_message:
         yield RuleOutcome.CONDITION, query.known.evaluate(condition.when)
-    elif condition.when is not None:
+
+
+def _message_parts(
+    condition: RuleCondition, query: _TracedUse
+) -> Iterator[tuple[RuleOutcome, ExpressionResult | None]]:
+    """Yield the results of the parts that the message decides; None where there is none."""
+    call = query.call
+    if condition.when is not None and condition.when.needs_message:
         context = call.context_for(condition.when) if call is not None else None
         yield RuleOutcome.CONDITION, condition.when.evaluate(context) if context is not None else None
     for constraint in condition.arguments:

@@ -132,8 +132,9 @@ def test_the_trace_of_every_decision_comes_to_the_decision(
     name = data.draw(st.sampled_from(NAMES[primitive])) if data is not None else "read_a"
     principal = caller(**described) if described is not None else ANONYMOUS
     visibility = visibility_of(*build(policies), catalogue=catalogue)
-    call = Call(principal, arguments=arguments, headers={}, request={"method": "m", "name": name})
-    found = trace(visibility, principal, primitive, verb, name, call if verb is not Verb.LIST else None)
+    message = Call(principal, arguments=arguments, headers={}, request={"method": "m", "name": name})
+    call = message if verb is not Verb.LIST else None
+    found = trace(visibility, principal, primitive, verb, name, call)
     assert found.decision == visibility.for_principal(principal).decide(primitive, verb, name, call)
     if found.decision.reason is DecisionReason.AMBIGUOUS_URI:
         assert found.readings == ()
