@@ -14,6 +14,8 @@ TLS_FAILED: Final = "UpstreamTLSFailed"
 UNAUTHORIZED: Final = "UpstreamUnauthorized"
 #: The server refuses the credential that the gateway sends (401, or 403 with a challenge).
 CREDENTIAL_REFUSED: Final = "UpstreamCredentialRefused"
+#: The authorization server gives the gateway no access token for the server.
+CREDENTIAL_UNAVAILABLE: Final = "UpstreamCredentialUnavailable"
 #: The server refuses every request, most likely because of its Host (403 or 421 without a challenge).
 HOST_REFUSED: Final = "UpstreamHostRefused"
 #: The server redirects, and the gateway does not follow.
@@ -43,6 +45,7 @@ KINDS: Final = frozenset(
         TLS_FAILED,
         UNAUTHORIZED,
         CREDENTIAL_REFUSED,
+        CREDENTIAL_UNAVAILABLE,
         HOST_REFUSED,
         REDIRECTED,
         LOOP,

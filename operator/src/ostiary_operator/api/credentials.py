@@ -1,9 +1,25 @@
 """The credential that gateways send to a server: `credential` of a server in an MCPProxy."""
 
+from typing import Annotated, Final
+
+from pydantic import Field, StrictStr, StringConstraints
+
 from ostiary_operator.api.authentication import CredentialHeader, Scheme
 from ostiary_operator.api.base_model import ApiModel
-from ostiary_operator.api.constraints import Rule
+from ostiary_operator.api.constraints import Pattern, Rule, Unique
 from ostiary_operator.api.names import DataKey, ObjectName
+from ostiary_operator.api.urls import UpstreamUrl
+
+PRINTABLE: Final = Pattern(
+    "^[!-~]([ -~]*[!-~])?$", "has characters that are not printable ASCII", "use letters, digits and punctuation"
+)
+
+Scope = Annotated[
+    StrictStr,
+    StringConstraints(min_length=1, max_length=256),
+    Pattern("^[-!#-,.-Z^-~]+$", "is not a scope", "write one word without quotes and brackets, such as crm.read"),
+]
+"""A scope of OAuth (RFC 6749 §3.3)."""
 
 
 class SecretReference(ApiModel):
@@ -40,6 +56,29 @@ class HeaderCredential(ApiModel):
     """The value. Example: `{name: crm-key, key: api-key}`."""
 
 
+class ClientCredentials(ApiModel):
+    """An access token that the gateway gets for itself (RFC 6749 §4.4)."""
+
+    token_endpoint: UpstreamUrl
+    """URL of the token endpoint. Its host must be among `ostiary.dev/hosts` of the Secret, besides the server's.
+    Example: `https://auth.example.com/oauth/token`."""
+
+    client_id: Annotated[StrictStr, StringConstraints(min_length=1, max_length=256), PRINTABLE]
+    """The client's id. Example: `ostiary`."""
+
+    client_secret_ref: SecretReference
+    """The client's secret, which is sent to the token endpoint alone. Example: `{name: crm-client, key: secret}`."""
+
+    scopes: Annotated[tuple[Scope, ...], Field(max_length=32), Unique()] = ()
+    """Scopes to ask for. Example: `[crm.read]`."""
+
+    resource: UpstreamUrl | None = None
+    """Resource that the token is for (RFC 8707). Example: `https://crm.example.com/mcp`."""
+
+    audience: Annotated[StrictStr, StringConstraints(min_length=1, max_length=1024), PRINTABLE] | None = None
+    """Audience of the token, for authorization servers with that parameter. Example: `https://crm.example.com`."""
+
+
 class UpstreamCredential(ApiModel):
     """The gateway's own credential for a server, which never gets a caller's."""
 
@@ -51,11 +90,15 @@ class UpstreamCredential(ApiModel):
     """Sends a value in a header. Exactly one of the members must be set.
     Example: `{name: X-Api-Key, secretRef: {name: crm-key, key: api-key}}`."""
 
+    client_credentials: ClientCredentials | None = None
+    """Gets access tokens and sends them. Exactly one of the members must be set. Example:
+    `{tokenEndpoint: "https://auth.example.com/token", clientId: a, clientSecretRef: {name: a, key: secret}}`."""
+
     constraints = (
         Rule(
-            "has(self.bearer) != has(self.header)",
-            lambda it: (it.bearer is None) != (it.header is None),
+            "[has(self.bearer), has(self.header), has(self.clientCredentials)].filter(x, x).size() == 1",
+            lambda it: sum(each is not None for each in (it.bearer, it.header, it.client_credentials)) == 1,
             "needs exactly one kind of credential",
-            "set bearer or header",
+            "set bearer, header or clientCredentials",
         ),
     )

@@ -48,6 +48,11 @@ class UpstreamHealthyReason(Reason):
         "The server refuses the credential that the gateway sends it.",
         "Put a valid credential into the Secret that `credential` names, and check header, scopes and audience.",
     )
+    CREDENTIAL_UNAVAILABLE = (
+        faults.CREDENTIAL_UNAVAILABLE,
+        "The token endpoint of `credential.clientCredentials` gives the gateway no access token.",
+        "Check tokenEndpoint, clientId, the secret, scopes and audience, and that gateways reach the endpoint.",
+    )
     HOST_REFUSED = (
         faults.HOST_REFUSED,
         "The server refuses requests (403 or 421) without asking for credentials; usually it checks the header Host.",

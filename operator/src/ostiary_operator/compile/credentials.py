@@ -7,9 +7,13 @@ from urllib.parse import urlsplit
 from ostiary_core.addresses import parse
 from ostiary_core.contract.documents import EntryDocument, ServerConfig
 from ostiary_core.contract.key_names import uid_of
-from ostiary_core.contract.upstream_credentials import StaticCredentialConfig, UpstreamCredentialConfig
+from ostiary_core.contract.upstream_credentials import (
+    ClientCredentialsConfig,
+    StaticCredentialConfig,
+    UpstreamCredentialConfig,
+)
 from ostiary_operator.api import labels
-from ostiary_operator.api.credentials import SecretReference, UpstreamCredential
+from ostiary_operator.api.credentials import ClientCredentials, SecretReference, UpstreamCredential
 from ostiary_operator.api.proxy import ProxySpec, Server
 from ostiary_operator.api.reasons import ResolvedRefsReason
 from ostiary_operator.compile.model import CredentialSecret, Missing, ReferenceKey, ResourceRejection
@@ -136,6 +140,8 @@ def _references(credential: UpstreamCredential | None) -> Iterator[tuple[str, Se
         yield "bearer.secretRef", credential.bearer.secret_ref
     if credential.header is not None:
         yield "header.secretRef", credential.header.secret_ref
+    if credential.client_credentials is not None:
+        yield "clientCredentials.clientSecretRef", credential.client_credentials.client_secret_ref
 
 
 def _hosts(server: Server | ServerConfig, url: str) -> Iterator[str]:
@@ -144,6 +150,9 @@ def _hosts(server: Server | ServerConfig, url: str) -> Iterator[str]:
     A shared front end reads Host or the TLS server name.
     """
     yield required_host(url)
+    client = server.credential.client_credentials if server.credential is not None else None
+    if client is not None:
+        yield required_host(client.token_endpoint)
     if server.host is not None:
         yield _without_port(server.host)
     if server.tls is not None and server.tls.hostname is not None:
@@ -157,10 +166,23 @@ def _without_port(authority: str) -> str:
     return (urlsplit(f"//{authority}").hostname or authority).lower()
 
 
+def _client(client: ClientCredentials, names: Mapping[str, str]) -> ClientCredentialsConfig:
+    return ClientCredentialsConfig(
+        token_endpoint=client.token_endpoint,
+        client_id=client.client_id,
+        secret=names["clientCredentials.clientSecretRef"],
+        scopes=list(client.scopes),
+        resource=client.resource,
+        audience=client.audience,
+    )
+
+
 def _config(credential: UpstreamCredential, names: Mapping[str, str]) -> UpstreamCredentialConfig:
     if credential.bearer is not None:
         static = StaticCredentialConfig(header="Authorization", prefix="Bearer ", secret=names["bearer.secretRef"])
         return UpstreamCredentialConfig(static=static)
+    if credential.client_credentials is not None:
+        return UpstreamCredentialConfig(client_credentials=_client(credential.client_credentials, names))
     if credential.header is None:
         raise AssertionError("a valid credential has one kind")
     header = credential.header

@@ -82,8 +82,8 @@ def hostnames_are_granted(claim: Claim, site: Site, _facts: ClusterFacts) -> Res
 
 def upstreams_are_granted(claim: Claim, site: Site, facts: ClusterFacts) -> ResourceRejection | None:
     """In Multi, a server outside the namespace needs a grant, through any chain of Services."""
-    for index, host in enumerate(claim.upstreams if _is_multi(site) else ()):
-        where = f"{claim.title}: spec.servers[{index}]"
+    for place, host in claim.destinations if _is_multi(site) else ():
+        where = f"{claim.title}: {place}"
         what = _outside(host, claim.key.namespace, site, facts)
         if what is not None:
             return ResourceRejection(AcceptedReason.UPSTREAM_NOT_PERMITTED, f"{where}{what}")
@@ -96,17 +96,21 @@ def api_server_is_granted(claim: Claim, site: Site, facts: ClusterFacts) -> Reso
     Where a name resolves to one, the gateway refuses it at the connect.
     """
     namespace = claim.key.namespace
-    for index, host in enumerate(claim.upstreams if facts.api_servers else ()):
+    for place, host in claim.destinations if facts.api_servers else ():
         address = parse(host)
         if address is None or address not in facts.api_servers or _grants_address(_grants(site, namespace), address):
             continue
         message = (
-            f"{claim.title}: spec.servers[{index}].url: {host} is an address of the cluster's API server, and gateway "
+            f"{claim.title}: {place}{_url_of(place)}: {host} is an address of the cluster's API server, and gateway "
             f"{site.identity} does not grant it; name an MCP server, or ask the platform team for a grant of the "
             "address in the gateway's settings"
         )
         return ResourceRejection(AcceptedReason.UPSTREAM_NOT_PERMITTED, message)
     return None
+
+
+def _url_of(place: str) -> str:
+    return ".tokenEndpoint" if place.endswith("clientCredentials") else ".url"
 
 
 def _grants_address(grants: Iterable[Grant], address: Address) -> bool:

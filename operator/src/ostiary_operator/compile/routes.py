@@ -42,6 +42,18 @@ class Claim:
         """How messages name the proxy."""
         return f"{self.key.kind} {self.key.namespace}/{self.key.name}"
 
+    token_endpoints: tuple[str | None, ...] = ()
+    """The token endpoint of each server's credential."""
+
+    @property
+    def destinations(self) -> Iterable[tuple[str, str]]:
+        """Yield the field and the host of everything that the gateway connects to."""
+        for index, host in enumerate(self.upstreams):
+            yield f"spec.servers[{index}]", host
+        for index, url in enumerate(self.token_endpoints):
+            if url is not None:
+                yield f"spec.servers[{index}].credential.clientCredentials", urlsplit(url).hostname or ""
+
     @property
     def upstreams(self) -> Iterable[str]:
         """The hosts of the servers, in lower case and without brackets."""
@@ -53,7 +65,16 @@ def claim_of_spec(key: ObjectKey, spec: ProxySpec) -> Claim:
     path = spec.path if spec.path is not None else f"/{key.namespace}/{key.name}"
     urls = tuple(server_url(server, key.namespace) for server in spec.servers)
     hosts = tuple(server.host for server in spec.servers)
-    return Claim(key, path, spec.hostnames, urls, hosts, tuple(map(_tls_name, spec.servers)), _forwarded(spec.servers))
+    return Claim(
+        key,
+        path,
+        spec.hostnames,
+        urls,
+        hosts,
+        tuple(map(_tls_name, spec.servers)),
+        _forwarded(spec.servers),
+        tuple(map(_token_endpoint, spec.servers)),
+    )
 
 
 def claim_of_entry(key: ObjectKey, entry: EntryDocument) -> Claim:
@@ -67,7 +88,14 @@ def claim_of_entry(key: ObjectKey, entry: EntryDocument) -> Claim:
         hosts,
         tuple(map(_tls_name, entry.servers)),
         _forwarded(entry.servers),
+        tuple(map(_token_endpoint, entry.servers)),
     )
+
+
+def _token_endpoint(server: Server | ServerDocument) -> str | None:
+    credential = server.credential
+    client = credential.client_credentials if credential is not None else None
+    return client.token_endpoint if client is not None else None
 
 
 def _tls_name(server: Server | ServerDocument) -> str | None:

@@ -3,6 +3,8 @@
 No secret is here: its value is an entry of the gateway's Secret.
 """
 
+from pydantic import Field
+
 from ostiary_core.contract.base import ContractDocument
 
 
@@ -17,12 +19,27 @@ class StaticCredentialConfig(ContractDocument):
     secret: str
 
 
+class ClientCredentialsConfig(ContractDocument):
+    """Client credentials of OAuth (RFC 6749 §4.4): the gateway gets access tokens for itself.
+
+    ``secret`` names an entry of the gateway's Secret. ``resource`` is that of RFC 8707.
+    """
+
+    token_endpoint: str
+    client_id: str
+    secret: str
+    scopes: list[str] = Field(default_factory=list)
+    resource: str | None = None
+    audience: str | None = None
+
+
 class UpstreamCredentialConfig(ContractDocument):
     """The credential that the gateway sends to a server; exactly one member is set."""
 
     static: StaticCredentialConfig | None = None
+    client_credentials: ClientCredentialsConfig | None = None
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """The entries of the gateway's Secret that it needs."""
-        return (self.static.secret,) if self.static is not None else ()
+        return tuple(each.secret for each in (self.static, self.client_credentials) if each is not None)

@@ -11,6 +11,7 @@ from ostiary_core.upstream_faults import (
     ADDRESS_FORBIDDEN,
     CONNECT_TIMEOUT,
     CREDENTIAL_REFUSED,
+    CREDENTIAL_UNAVAILABLE,
     DRAINING,
     EGRESS_FAILED,
     FULL,
@@ -34,6 +35,7 @@ __all__ = [
     "ADDRESS_FORBIDDEN",
     "CONNECT_TIMEOUT",
     "CREDENTIAL_REFUSED",
+    "CREDENTIAL_UNAVAILABLE",
     "DRAINING",
     "EGRESS_FAILED",
     "FULL",
@@ -62,6 +64,7 @@ _CODES: Final = {
     TLS_FAILED: codes.UPSTREAM_UNAVAILABLE,
     UNAUTHORIZED: codes.UPSTREAM_UNAVAILABLE,
     CREDENTIAL_REFUSED: codes.UPSTREAM_UNAVAILABLE,
+    CREDENTIAL_UNAVAILABLE: codes.UPSTREAM_UNAVAILABLE,
     HOST_REFUSED: codes.UPSTREAM_UNAVAILABLE,
     LOOP: codes.UPSTREAM_UNAVAILABLE,
     EGRESS_FAILED: codes.UPSTREAM_UNAVAILABLE,
@@ -87,6 +90,7 @@ _WORDS: Final = {
 #: Messages for some kinds that replace those of their code. The reader is often the gateway itself, or the person who
 #: configured it, so the loop is named.
 _OWN_WORDS: Final = {
+    CREDENTIAL_UNAVAILABLE: "This gateway cannot get its credential for the MCP server behind it",
     CREDENTIAL_REFUSED: "The MCP server behind this gateway refuses the gateway's own credential",
     LOOP: "The MCP server behind this gateway leads back to this gateway",
     DRAINING: "This gateway is shutting down before the answer came; the request itself may have been carried out",

@@ -82,6 +82,7 @@ class ServerPools:
                     egress=self._egress,
                     mark=via.mark(entry.uid, installation=self._installation),
                     credential=self._credential,
+                    routing=self.routing,
                 )
             except (ValueError, OSError) as error:
                 raise ContractError(f"server {document.name}: {error}") from error

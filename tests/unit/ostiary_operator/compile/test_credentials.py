@@ -185,11 +185,46 @@ def test_a_host_that_is_no_longer_permitted_gets_the_credential_no_more() -> Non
     assert after.configs["ostiary-system/default"].entries == {}
 
 
+CLIENT = {
+    "tokenEndpoint": "https://auth.example.com/token",
+    "clientId": "ostiary",
+    "clientSecretRef": {"name": "crm-token", "key": "token"},
+    "scopes": ["crm.read"],
+}
+
+
+def test_the_secret_of_a_client_needs_the_host_of_its_token_endpoint_too() -> None:
+    reason, message = refused(proxy({"clientCredentials": CLIENT}), secret())
+    assert reason == ResolvedRefsReason.HOST_NOT_PERMITTED
+    assert "may not be sent to auth.example.com" in message
+    [server] = servers(compiled(proxy({"clientCredentials": CLIENT}), secret(hosts="crm.example.com, auth.example.com")))
+    client = server.credential.client_credentials
+    assert (client.token_endpoint, client.client_id, client.scopes) == (CLIENT["tokenEndpoint"], "ostiary", ["crm.read"])
+    assert client.secret.startswith("credential-0a-1b-7-")
+
+
+def test_a_token_endpoint_is_granted_like_a_server() -> None:
+    settings = {
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": "settings",
+            "namespace": "ostiary-system",
+            "labels": {"ostiary.dev/gateway": "default", "ostiary.dev/usage": "settings"},
+        },
+        "data": {"settings.yaml": "tenancy: Multi\ngrants: [{namespaces: [team-a], upstreams: [crm.example.com]}]"},
+    }
+    found = compiled(settings, proxy({"clientCredentials": CLIENT}), secret(hosts="crm.example.com,auth.example.com"))
+    [accepted] = [c for c in found.statuses[KEY].conditions if c.type == "Accepted"]
+    assert (accepted.status, accepted.reason) == ("False", "UpstreamNotPermitted")
+    assert "spec.servers[0].credential.clientCredentials" in accepted.message
+    assert "auth.example.com" in accepted.message
+
+
 @pytest.mark.parametrize(
     ("credential", "remedy"),
     [
-        ({}, "set bearer or header"),
-        ({**BEARER, **API_KEY}, "set bearer or header"),
+        ({}, "set bearer, header or clientCredentials"),
+        ({**BEARER, **API_KEY}, "set bearer, header or clientCredentials"),
         ({"header": {**API_KEY["header"], "name": "Host"}}, "use Authorization, or a header for keys"),
     ],
 )
