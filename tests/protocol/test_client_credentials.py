@@ -80,7 +80,7 @@ async def world(
             token_endpoint=endpoint.url,
             client_id="ostiary",
             secret=NAME,
-            scopes=["a", "b"],
+            scopes=("a", "b"),
             resource="https://crm.example.com/mcp",
             audience="crm",
         )

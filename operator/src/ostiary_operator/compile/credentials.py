@@ -171,7 +171,7 @@ def _client(client: ClientCredentials, names: Mapping[str, str]) -> ClientCreden
         token_endpoint=client.token_endpoint,
         client_id=client.client_id,
         secret=names["clientCredentials.clientSecretRef"],
-        scopes=list(client.scopes),
+        scopes=client.scopes,
         resource=client.resource,
         audience=client.audience,
     )

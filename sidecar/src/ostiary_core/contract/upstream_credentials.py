@@ -3,8 +3,6 @@
 No secret is here: its value is an entry of the gateway's Secret.
 """
 
-from pydantic import Field
-
 from ostiary_core.contract.base import ContractDocument
 
 
@@ -28,7 +26,7 @@ class ClientCredentialsConfig(ContractDocument):
     token_endpoint: str
     client_id: str
     secret: str
-    scopes: list[str] = Field(default_factory=list)
+    scopes: tuple[str, ...] = ()
     resource: str | None = None
     audience: str | None = None
 

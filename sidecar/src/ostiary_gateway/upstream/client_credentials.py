@@ -38,7 +38,7 @@ class AccessToken:
     ends_at: float
 
 
-class ClientCredentials:
+class TokenSource:
     """The access tokens of one server. Must be used within one event loop.
 
     ``secret`` is the client's; ``clock`` is monotonic.
@@ -81,7 +81,10 @@ class ClientCredentials:
         return (await asyncio.shield(self._fetching())).line.reveal()
 
     def refused(self) -> None:
-        """Forget the token, which the server refuses. The next request gets a new one, at most one a second."""
+        """Forget the token, which the server refuses.
+
+        The next request gets a new one, at most one a second.
+        """
         if self.token is not None and self._clock() >= self._retry_at:
             self.token = None
             self._problem = "the server refuses the token, and the next one is not due yet"

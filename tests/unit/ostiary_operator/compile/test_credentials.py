@@ -197,9 +197,15 @@ def test_the_secret_of_a_client_needs_the_host_of_its_token_endpoint_too() -> No
     reason, message = refused(proxy({"clientCredentials": CLIENT}), secret())
     assert reason == ResolvedRefsReason.HOST_NOT_PERMITTED
     assert "may not be sent to auth.example.com" in message
-    [server] = servers(compiled(proxy({"clientCredentials": CLIENT}), secret(hosts="crm.example.com, auth.example.com")))
+    [server] = servers(
+        compiled(proxy({"clientCredentials": CLIENT}), secret(hosts="crm.example.com, auth.example.com"))
+    )
     client = server.credential.client_credentials
-    assert (client.token_endpoint, client.client_id, client.scopes) == (CLIENT["tokenEndpoint"], "ostiary", ["crm.read"])
+    assert (client.token_endpoint, client.client_id, client.scopes) == (
+        CLIENT["tokenEndpoint"],
+        "ostiary",
+        ["crm.read"],
+    )
     assert client.secret.startswith("credential-0a-1b-7-")
 
 
