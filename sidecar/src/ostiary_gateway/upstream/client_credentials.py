@@ -38,7 +38,7 @@ class AccessToken:
     ends_at: float
 
 
-class TokenSource:
+class ClientAccessTokens:
     """The access tokens of one server. Must be used within one event loop.
 
     ``secret`` is the client's; ``clock`` is monotonic.

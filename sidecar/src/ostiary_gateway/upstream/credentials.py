@@ -13,7 +13,7 @@ from ostiary_core.secret_bytes import SecretBytes
 from ostiary_gateway.errors import CredentialMissing, UpstreamFault
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.allowed_addresses import OwnEndpoints
-from ostiary_gateway.upstream.client_credentials import TokenSource
+from ostiary_gateway.upstream.client_credentials import ClientAccessTokens
 from ostiary_gateway.upstream.document_client import DocumentClient, Routing
 from ostiary_gateway.upstream.egress import Egress
 from ostiary_gateway.upstream.http1 import request_head as http1
@@ -56,13 +56,13 @@ def direct() -> tuple[OwnEndpoints, Egress]:
     return OwnEndpoints(), Egress()
 
 
-def _tokens(document: ServerConfig, source: CredentialSource, routing: Routing) -> TokenSource | None:
+def _tokens(document: ServerConfig, source: CredentialSource, routing: Routing) -> ClientAccessTokens | None:
     config = document.credential.client_credentials if document.credential is not None else None
     if config is None:
         return None
     # The rules for addresses are those of the server itself.
     client = DocumentClient(routing, seconds=_FETCH_SECONDS, addresses=document.addresses)
-    return TokenSource(config, source(config.secret), client)
+    return ClientAccessTokens(config, source(config.secret), client)
 
 
 class Credential:

@@ -8,7 +8,7 @@ import pytest
 from ostiary_core.contract.upstream_credentials import ClientCredentialsConfig
 from ostiary_core.secret_bytes import SecretBytes
 from ostiary_gateway.errors import UpstreamFault
-from ostiary_gateway.upstream.client_credentials import TokenSource
+from ostiary_gateway.upstream.client_credentials import ClientAccessTokens
 from ostiary_gateway.upstream.document_client import DocumentClient, DocumentUnavailable
 
 CONFIG = ClientCredentialsConfig(token_endpoint="https://auth.example.com/token", client_id="a", secret="s")
@@ -32,7 +32,7 @@ class Scene:
     def __init__(self) -> None:
         self.now = 0.0
         self.endpoint = Endpoint()
-        self.tokens = TokenSource(CONFIG, SecretBytes(b"x"), self.endpoint, clock=lambda: self.now)
+        self.tokens = ClientAccessTokens(CONFIG, SecretBytes(b"x"), self.endpoint, clock=lambda: self.now)
 
     async def line(self) -> str:
         found = (await self.tokens.line()).decode().strip()

@@ -204,7 +204,7 @@ def test_the_secret_of_a_client_needs_the_host_of_its_token_endpoint_too() -> No
     assert (client.token_endpoint, client.client_id, client.scopes) == (
         CLIENT["tokenEndpoint"],
         "ostiary",
-        ["crm.read"],
+        ("crm.read",),
     )
     assert client.secret.startswith("credential-0a-1b-7-")
 
