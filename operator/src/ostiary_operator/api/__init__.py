@@ -1,7 +1,10 @@
 """The API `ostiary.dev/v1alpha1`: its models, their CRDs, and the settings of gateways.
 
 proxy, policy, selectors    what users write: MCPProxy and MCPPolicy
-authentication              how an MCPPolicy authenticates callers
+authentication              how an MCPPolicy authenticates callers; ``token_authentication``: by tokens and certificates
+rule_conditions             which callers and calls a rule matches: subjects, expressions, constraints on arguments
+policy_tests                the tests in an MCPPolicy
+credentials                 the credential that a server of an MCPProxy gets
 settings, grants            what the platform team writes: the settings of a gateway
 status                      what the operator reports: the statuses of both kinds
 conditions                  the types of conditions, and which kind has which
