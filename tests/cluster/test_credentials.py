@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import contextlib
+import functools
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -70,6 +71,9 @@ class CheckedServer:
         self.accepted: set[str] = set()
         self.seen: list[str] = []
 
+    def saw_last(self, value: str) -> bool:
+        return self.seen[-1:] == [value]
+
     async def script(self, _: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         value = arrived.headers.get("Authorization", "").removeprefix("Bearer ")
         self.seen.append(value)
@@ -98,7 +102,7 @@ async def test_a_rotated_secret_is_in_force_soon_and_fails_no_request(cluster: L
             loading = asyncio.create_task(load())
             for value in VALUES[1:]:
                 await asyncio.to_thread(apply, cluster, secret(value))
-                await eventually(lambda value=value: server.seen[-1:] == [value])
+                await eventually(functools.partial(server.saw_last, value))
             loading.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await loading

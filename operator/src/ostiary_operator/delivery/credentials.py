@@ -25,6 +25,12 @@ def needed(names: Iterable[str], *, supplied: Credentials, delivered: Credential
     return {name: value for name, value in found.items() if value is not None}
 
 
+def named_in(documents: Iterable[bytes], delivered: Credentials) -> dict[str, SecretBytes]:
+    """Return the delivered credentials that a document names."""
+    texts = list(documents)
+    return {name: value for name, value in delivered.items() if any(name.encode() in text for text in texts)}
+
+
 def with_earlier(wanted: Credentials, earlier: Credentials) -> dict[str, SecretBytes]:
     """Return the wanted credentials and earlier ones, as many as have room in a Secret.
 

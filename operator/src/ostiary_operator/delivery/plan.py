@@ -15,7 +15,7 @@ An object that is already as desired is not written. Unchanged content keeps its
 """
 
 import base64
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -103,9 +103,9 @@ def make_plan(gateway: DiscoveredGateway, bundle: Bundle, keys: Keys, current: C
     ``bundle`` is stamped. ``acknowledged`` means that every ready replica runs the manifest in force.
     """
     prune = acknowledged and bundle.manifest == current.manifest
-    contents = _contents(bundle, current, prune=prune)
+    contents, kept = _contents(bundle, current, prune=prune)
     first, *others = [_part_write(gateway, number, contents[number], current) for number in sorted(contents)]
-    earlier = {} if prune else parse_secret(current.secret).credentials
+    earlier = {} if prune else _earlier_credentials(bundle, current, kept)
     held = replace(keys, credentials=credentials.with_earlier(keys.credentials, earlier))
     steps = ([_secret_write(gateway, held, current)], others, [first])
     exact = dict(enumerate(bundle.files))
@@ -127,8 +127,20 @@ def _part_write(gateway: DiscoveredGateway, number: int, files: Mapping[str, byt
     return Write(CONFIG_MAP, config_map(gateway, number, files, replaces=old), kinds.CONFIG_MANAGER, old)
 
 
-def _contents(bundle: Bundle, current: Current, *, prune: bool) -> dict[int, Mapping[str, bytes]]:
-    """Return the files of every part that is desired or exists."""
+def _earlier_credentials(bundle: Bundle, current: Current, kept: Iterable[bytes]) -> credentials.Credentials:
+    """Return the delivered credentials that replicas may still need.
+
+    They are those of the manifest before the new one.
+    """
+    delivered = parse_secret(current.secret).credentials
+    return delivered if bundle.manifest == current.manifest else credentials.named_in(kept, delivered)
+
+
+def _contents(bundle: Bundle, current: Current, *, prune: bool) -> tuple[dict[int, Mapping[str, bytes]], list[bytes]]:
+    """Return the files of every part that is desired or exists, and the documents to keep.
+
+    Those are of earlier manifests, among the parts that change.
+    """
     contents: dict[int, Mapping[str, bytes]] = dict(enumerate(bundle.files))
     contents[0] = {**bundle.head, **bundle.files[0]}
     files = {number: reader.files_of(obj) for number, obj in current.config_maps.items()}
@@ -143,7 +155,7 @@ def _contents(bundle: Bundle, current: Current, *, prune: bool) -> dict[int, Map
         old = present.get(number, {})
         kept = {digest: document for digest, document in old.items() if digest in still_needed}
         contents[number] = _joined(number, contents.get(number, {}), kept)
-    return contents
+    return contents, [text for old in present.values() for digest, text in old.items() if digest in still_needed]
 
 
 def _still_needed(

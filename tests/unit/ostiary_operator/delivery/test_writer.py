@@ -11,8 +11,10 @@ from operator_objects import GATEWAY, SYSTEM, config, delivered, delivered_files
 
 from ostiary_core.canonical import digest
 from ostiary_core.contract.bundle import GatewayConfig
-from ostiary_core.contract.documents import PolicyDocument
+from ostiary_core.contract.documents import EntryDocument, PolicyDocument
 from ostiary_core.contract.key_names import misplaced
+from ostiary_core.contract.upstream_credentials import StaticCredentialConfig, UpstreamCredentialConfig
+from ostiary_core.secret_bytes import SecretBytes
 from ostiary_operator.clock import ManualClock
 from ostiary_operator.compile.gateways import discover
 from ostiary_operator.compile.model import DiscoveredGateway
@@ -332,3 +334,63 @@ def test_nothing_there_is_no_problem() -> None:
 def test_undecodable_content_is_read_as_empty_and_not_trusted() -> None:
     assert reader.files_of({"binaryData": {"documents-0.jsonl.gz": "not base64!"}}) == {"documents-0.jsonl.gz": b""}
     assert reader.documents_of({"documents-1.jsonl.gz": b"", "documents-1.jsonl": b"no digest\n"}, 1) == {}
+
+
+def sending(name: str) -> EntryDocument:
+    """An entry whose server needs this credential."""
+    plain = entry("crm")
+    static = StaticCredentialConfig(header="Authorization", prefix="Bearer ", secret=f"credential-{name}")
+    credential = UpstreamCredentialConfig(static=static)
+    return plain.model_copy(update={"servers": [plain.servers[0].model_copy(update={"credential": credential})]})
+
+
+def held(world: World) -> dict[str, bytes]:
+    """The credentials in the gateway's Secret."""
+    data = world.peek("ostiary-default")["data"]
+    return {
+        name.removeprefix("credential-"): base64.b64decode(value)
+        for name, value in data.items()
+        if name.startswith("credential-")
+    }
+
+
+async def deliver(world: World, name: str, *supplied: str, acknowledged: int | None = None) -> int:
+    """Deliver a config that needs a credential; ``supplied`` are those that were read. Return its revision."""
+    what: GatewayConfig = config(sending(name))
+    values = {f"credential-{each}": SecretBytes(f"canary-{each}".encode()) for each in supplied}
+    done = await world.delivery.deliver(
+        world.gateway, what, world.gateway_objects(), acknowledged=acknowledged, credentials=values
+    )
+    revision: int = done.manifest.revision
+    return revision
+
+
+async def test_the_secret_has_old_and_new_values_until_every_replica_runs_the_new_config(world: World) -> None:
+    await deliver(world, "a", "a", "unused")
+    assert held(world) == {"a": b"canary-a"}
+    revision = await deliver(world, "b", "b")
+    assert held(world) == {"a": b"canary-a", "b": b"canary-b"}
+    await deliver(world, "b", "b", acknowledged=revision)
+    assert held(world) == {"b": b"canary-b"}
+
+
+async def test_values_do_not_pile_up_while_no_gateway_acknowledges(world: World) -> None:
+    for name in "abcdef":
+        await deliver(world, name, name)
+    assert held(world).keys() == {"e", "f"}
+
+
+async def test_a_value_whose_secret_is_gone_stays_also_after_a_restart(world: World) -> None:
+    revision = await deliver(world, "a", "a")
+    world.restart()
+    await deliver(world, "a", acknowledged=revision)
+    assert held(world) == {"a": b"canary-a"}
+
+
+async def test_no_config_map_holds_a_value(world: World) -> None:
+    await deliver(world, "a", "a")
+    maps = world.gateway_objects().config_maps
+    assert maps
+    assert "canary" not in repr(maps)
+    assert base64.b64encode(b"canary-a").decode() not in repr(maps)
+    assert SYSTEM in repr(maps)
