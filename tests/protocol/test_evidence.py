@@ -1,9 +1,11 @@
 """Spans record how a request ended, both downstream and upstream."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
 from gateways import SHORT_TIMEOUTS, RunningGateway, policy, running_gateway
@@ -13,6 +15,7 @@ from otlp_sink import Sink, SinkSpan, http_sink
 from upstreams import Arrived, Script, answer, document, events, for_ever, initialize_answer, serving
 
 from ostiary_gateway.telemetry import Telemetry
+from ostiary_gateway.telemetry.shadow_denials import SHADOW_DENIALS
 
 CALL = {"name": "get_users", "arguments": {}}
 Doing = Callable[[McpCaller, RunningGateway], Awaitable[Any]]
@@ -302,6 +305,62 @@ async def test_a_call_of_a_hidden_name_is_the_callers_error_and_the_decision_sho
     assert server.name == "tools/call"  # no name that may not exist names an operation
     assert server.attributes["ostiary.access.decision"] == "deny"
     assert server.attributes["ostiary.access.rule"] == "no"
+
+
+NO_GETS = {"name": "no", "effect": "Deny", "tools": {"names": ["get_*"]}}
+SMALL = {"name": "small", "effect": "Allow", "tools": {"names": ["get_*"]}, "when": "args.n == 1"}
+
+
+async def spans_in_shadow(*messages: dict[str, Any], rule: dict[str, Any], denials: int) -> list[SinkSpan]:
+    """The server spans of messages that all pass, under one policy in Shadow mode."""
+    trial = policy("trial", rule).model_copy(update={"mode": "Shadow"})
+    with http_sink() as sink:
+        telemetry = Telemetry.from_env({"OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint})
+        async with (
+            running_gateway(telemetry=telemetry) as gateway,
+            serving(well) as upstream,
+            mcp_caller(gateway.url("trial")) as caller,
+        ):
+            SHADOW_DENIALS.forget({"default/trial"})
+            await gateway.apply(gateway.entry("trial", upstream.url, [trial]))
+            for message in messages:
+                assert (await caller.post(message)).result == {"content": []}
+            metrics = f"http://127.0.0.1:{gateway.app.admin_port}/metrics"
+            async with aiohttp.ClientSession() as http, http.get(metrics) as page:
+                counted = f'ostiary_shadow_denials_total{{ostiary_proxy="default/trial"}} {denials}.0'
+                assert (counted in await page.text()) is (denials > 0)
+        spans = sink.wait_for(lambda found: sum(span.kind == "SERVER" for span in found) == len(messages))
+    return [span for span in spans if span.kind == "SERVER"]
+
+
+async def test_a_call_that_a_shadow_policy_would_deny_passes_and_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING)
+    messages = modern("tools/call", CALL), modern("tools/call", CALL)
+    for span in await spans_in_shadow(*messages, rule=NO_GETS, denials=2):
+        assert error(span) == (None, None, "UNSET")
+        found = {key: value for key, value in span.attributes.items() if key.startswith("ostiary.access.")}
+        assert found == {
+            "ostiary.access.shadow.decision": "deny",
+            "ostiary.access.shadow.policy": "default/trial",
+            "ostiary.access.shadow.rule": "no",
+            "ostiary.access.shadow.reason": "Denied",
+        }
+    warnings = [record.getMessage() for record in caplog.records if "Shadow" in record.getMessage()]
+    origin = "proxy default/trial: policy default/trial, rule no, in Shadow mode"
+    assert warnings == [f"{origin} would deny tools/call of 'get_users': Denied"]
+
+
+async def test_a_call_that_a_shadow_policy_allows_and_a_list_report_no_denial() -> None:
+    other = modern("tools/call", {**CALL, "name": "put_users"})
+    for span in await spans_in_shadow(other, modern("tools/list", {}), rule=NO_GETS, denials=0):
+        assert "ostiary.access.shadow.decision" not in span.attributes
+
+
+async def test_a_condition_of_a_shadow_policy_reads_the_call_and_refuses_no_odd_arguments() -> None:
+    passing, denied, odd = (modern("tools/call", {**CALL, "arguments": found}) for found in ({"n": 1}, {"n": 2}, [1]))
+    spans = await spans_in_shadow(passing, denied, odd, rule=SMALL, denials=1)
+    reasons = [span.attributes.get("ostiary.access.shadow.reason") for span in spans]
+    assert reasons == [None, "ConditionNotMet", None]
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from ostiary_gateway.server.certificate import Certificate
 from ostiary_gateway.telemetry import Telemetry
 from ostiary_gateway.telemetry.dropped_items import DROPPED
 from ostiary_gateway.telemetry.semantic_conventions import OPERATION_DURATION_BUCKETS
+from ostiary_gateway.telemetry.shadow_denials import SHADOW_DENIALS
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.pools import ServerPools
 
@@ -94,6 +95,7 @@ class GatewayMetrics:
         gone = changed - snapshot.proxies.keys()
         self.duration.forget(gone)
         DROPPED.forget(gone)
+        SHADOW_DENIALS.forget(gone)
 
 
 class Durations(Collector):
@@ -175,6 +177,7 @@ class _State(Collector):
         yield _gauge("ostiary_bytes_in_flight", "Bytes of requests and responses in memory", usage.bytes)
         yield self._refusals()
         yield _dropped_items()
+        yield _shadow_denials()
         yield self._faults()
         yield from self._spans()
 
@@ -222,6 +225,17 @@ def _dropped_items() -> Metric:
         labels=["ostiary_proxy"],
     )
     for proxy, count in list(DROPPED.counts.items()):
+        found.add_metric([proxy], count)
+    return found
+
+
+def _shadow_denials() -> Metric:
+    found = CounterMetricFamily(
+        "ostiary_shadow_denials",
+        "Requests that passed, and that policies in Shadow mode would deny",
+        labels=["ostiary_proxy"],
+    )
+    for proxy, count in list(SHADOW_DENIALS.counts.items()):
         found.add_metric([proxy], count)
     return found
 

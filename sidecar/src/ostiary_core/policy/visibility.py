@@ -109,7 +109,8 @@ class Visibility:
     Shadow mode were enforced, None where there are none.
 
     Where rules depend on the caller, :meth:`for_principal` returns what one caller may see and use. Where they also
-    depend on the message (``needs_call``), :meth:`decide` needs a :class:`Call`.
+    depend on the message (``needs_call``), :meth:`decide` needs a :class:`Call`; :meth:`would_deny` needs one where
+    they do in ``shadow``.
     """
 
     catalogue: dict[Primitive, CatalogueMatcher]
@@ -164,7 +165,7 @@ class Visibility:
             shadow=shadow,
             depends_on_caller=not is_specialised
             and (has_conditions or (shadow is not None and shadow.depends_on_caller)),
-            needs_call=has_conditions or (shadow is not None and shadow.needs_call),
+            needs_call=has_conditions,
             narrows=access.narrows,
             _judged=frozenset(judged),
         )

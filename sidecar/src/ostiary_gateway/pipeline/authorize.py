@@ -81,7 +81,7 @@ def authorize(exchange: Exchange) -> Decision | None:
     if message is None:
         return None
     try:
-        return judge(message, visibility, _call(exchange, message) if visibility.needs_call else None)
+        return judge(message, visibility, call_of(exchange, message) if visibility.needs_call else None)
     except DeniedError as denied:
         if denied.decision.missing_scopes and exchange.principal.method in _WITH_SCOPES:
             raise InsufficientScopeError(denied.decision, exchange) from None
@@ -96,7 +96,7 @@ def judge(message: Message, visibility: Visibility, call: Call | None = None) ->
     return judge_kind(message, visibility, call) if judge_kind is not None else None
 
 
-def _call(exchange: Exchange, message: Message) -> Call:
+def call_of(exchange: Exchange, message: Message) -> Call:
     """Return what conditions may read of a request: no credential is among it."""
     request, authenticator = exchange.request, exchange.proxy.authenticator
     hidden = _CREDENTIALS.union(authenticator.headers) if authenticator is not None else _CREDENTIALS

@@ -6,12 +6,15 @@ It never waits, and cannot fail a request.
 from typing import Protocol, TypeGuard
 
 from ostiary_core.mcp import codes
+from ostiary_core.mcp.methods import AuthorizationKind
+from ostiary_core.policy.decision import Decision
 from ostiary_gateway.errors import CallerGone, Refusal, UpstreamFault
-from ostiary_gateway.pipeline.authorize import DeniedError
+from ostiary_gateway.pipeline.authorize import DeniedError, call_of
 from ostiary_gateway.pipeline.content_capture import CapturedContent, start_capture
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
 from ostiary_gateway.telemetry import ClientSpan, ServerSpan, semantic_conventions
+from ostiary_gateway.telemetry.shadow_denials import SHADOW_DENIALS
 from ostiary_gateway.telemetry.span import exception_type
 
 
@@ -51,10 +54,43 @@ def decoded(span: ServerSpan, exchange: Exchange) -> None:
 
 
 def authorized(span: ServerSpan, exchange: Exchange) -> None:
-    """Report which rule allowed the message, if one had to."""
+    """Report which rule allowed the message, and what policies in Shadow mode would deny."""
     decision = exchange.decision
-    if decision is not None and decision.rule:
+    if decision is None:
+        return
+    if decision.rule:
         span.allow(policy=decision.policy, rule=decision.rule)
+    if exchange.proxy.visibility.shadow is not None:
+        _shadowed(span, exchange)
+
+
+def _shadowed(span: ServerSpan, exchange: Exchange) -> None:
+    denial, message = _shadow_denial(exchange), exchange.message
+    if denial is None or message is None or message.method is None:
+        return
+    span.set(semantic_conventions.OSTIARY_ACCESS_SHADOW_DECISION, semantic_conventions.DENY)
+    span.set(semantic_conventions.OSTIARY_ACCESS_SHADOW_POLICY, denial.policy or None)
+    span.set(semantic_conventions.OSTIARY_ACCESS_SHADOW_RULE, denial.rule or None)
+    span.set(semantic_conventions.OSTIARY_ACCESS_SHADOW_REASON, denial.reason.value)
+    SHADOW_DENIALS.note(exchange.proxy.identity, message.method.name, message.name, denial)
+
+
+def _shadow_denial(exchange: Exchange) -> Decision | None:
+    """Return the refusal that policies in Shadow mode would cause, of an allowed request.
+
+    Only requests that name one tool, resource or prompt are judged: lists are not.
+    """
+    message, visibility = exchange.message, exchange.visibility
+    method = message.method if message is not None else None
+    if message is None or method is None or method.authorization is not AuthorizationKind.NAME:
+        return None
+    if visibility.shadow is None or method.primitive is None or method.verb is None:
+        return None
+    try:
+        call = call_of(exchange, message) if visibility.shadow.needs_call else None
+    except Refusal:
+        return None  # arguments that are no object: the enforced policies do not read them, so the server answers
+    return visibility.would_deny(method.primitive, method.verb, message.name, call)
 
 
 def refused(span: ServerSpan, refusal: Refusal) -> None:

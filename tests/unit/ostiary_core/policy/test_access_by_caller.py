@@ -201,6 +201,15 @@ def test_a_shadow_policy_decides_nothing_and_reports_what_it_would_deny() -> Non
     assert visibility_of(one_rule()).would_deny(Primitive.TOOLS, Verb.CALL, "t1") is None
 
 
+def test_a_condition_of_a_shadow_policy_does_not_make_the_enforced_decision_need_the_message() -> None:
+    visibility = visibility_of(one_rule(), one_rule(when="args.n < 5", name="trial", mode="Shadow")).for_principal(
+        AGENT
+    )
+    assert not visibility.needs_call
+    assert visibility.shadow is not None
+    assert visibility.shadow.needs_call
+
+
 def test_an_error_in_an_expression_denies_and_never_allows() -> None:
     allowing, denying = one_rule(when="claims.nope == 1"), one_rule(when="args.nope == 1", effect="Deny", name="d")
     for documents in ([allowing], [denying]):
