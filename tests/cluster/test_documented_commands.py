@@ -33,7 +33,11 @@ FROM_NOTHING = (
 NEED_DEFINITIONS = ("helm/ostiary-demo/README.md", "docs/guides/sidecar.md")
 RELEASES = 'import json, sys; [print(each["name"], "-n", each["namespace"]) for each in json.load(sys.stdin)]'
 #: Pages whose commands are run by another test.
-ELSEWHERE = {"docs/tutorials/3-kind.md": "tests/cluster/test_tutorial_kind.py"}
+ELSEWHERE = {
+    "docs/tutorials/3-kind.md": "tests/cluster/test_tutorial_kind.py",
+    "docs/tutorials/6-known-agents.md": "tests/unit/docs/test_known_agents.py",
+    "docs/guides/decisions.md": "tests/unit/ostiary_operator/cli/test_test.py",
+}
 #: Commands that another test runs, by their beginning.
 RUN_BY = {
     "make run": "tests/protocol/test_run.py",
