@@ -160,12 +160,14 @@ async def test_the_response_of_a_server_that_has_not_read_the_request_is_relayed
 async def test_after_a_server_that_answered_before_it_had_read_the_next_caller_is_answered(
     gateway: RunningGateway,
 ) -> None:
+    never = asyncio.Event()  # held here: a task that waits for an event that no one else knows is garbage
+
     async def early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         text = json.dumps({"jsonrpc": "2.0", "id": 7, "result": {}}).encode()
         writer.write(JSON_HEAD + b"Content-Length: %d\r\n\r\n" % len(text) + text)
         await writer.drain()
-        await asyncio.Event().wait()
+        await never.wait()
 
     async with scripted(early) as port, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", f"http://127.0.0.1:{port}/mcp"))
