@@ -12,19 +12,10 @@ from pydantic_core import PydanticCustomError
 
 from ostiary_core.errors import PatternError
 from ostiary_core.policy.cost_limits import POLICY_WEIGHT
-from ostiary_core.policy.name_matcher import PATTERN_MEMORY, NameMatcher, needs_expression
+from ostiary_core.policy.name_matcher import PATTERN_MEMORY, NameMatcher, needs_expression, re2_options, re2_reason
 from ostiary_operator.api.constraints import Rule, problem
 
-
-def _options() -> re2.Options:
-    options = re2.Options()
-    options.max_mem = PATTERN_MEMORY
-    options.log_errors = False
-    options.never_capture = True
-    return options
-
-
-_OPTIONS = _options()
+_OPTIONS = re2_options(memory=PATTERN_MEMORY)
 _ANY_BYTE = re2.compile(r"(^|[^\\])(\\\\)*\\C")
 _ODD_GROUP_NAME = re2.compile(r"\(\?P?<[^>]*[^>A-Za-z0-9_]")
 
@@ -43,13 +34,8 @@ def _compile_error(pattern: str) -> str | None:
     try:
         re2.compile(pattern, _OPTIONS)
     except re2.error as error:
-        return _reason(error)
+        return re2_reason(error)
     return None
-
-
-def _reason(error: Exception) -> str:
-    reason = error.args[0]
-    return reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
 
 
 def _is_too_large(reason: str) -> bool:
@@ -115,7 +101,7 @@ def weigh_patterns(rules: object) -> None:
         try:
             weight += re2.compile(pattern, _OPTIONS).programsize
         except re2.error as error:
-            if _is_too_large(_reason(error)):
+            if _is_too_large(re2_reason(error)):
                 raise problem(*_TOO_LARGE, below=place) from None
         if weight > POLICY_WEIGHT:
             message = f"holds patterns that compile to more than {POLICY_WEIGHT} instructions"

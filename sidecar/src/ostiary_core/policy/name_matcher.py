@@ -24,7 +24,8 @@ _KEPT_MEMORY_EACH: Final = 128
 _OVERHEAD: Final = 16
 
 
-def _options(memory: int) -> Any:
+def re2_options(*, memory: int) -> Any:
+    """Return the options of both planes; ``memory`` limits the size of an expression."""
     options = re2.Options()
     options.max_mem = memory
     options.log_errors = False
@@ -56,11 +57,15 @@ def compile_expression(expression: str, *, memory: int = PATTERN_MEMORY) -> Any:
         PatternError: RE2 rejects it; the message includes RE2's own reason.
     """
     try:
-        return re2.compile(expression, _options(memory))
+        return re2.compile(expression, re2_options(memory=memory))
     except re2.error as error:
-        reason = error.args[0]
-        text = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
-        raise PatternError(f"pattern {expression!r} is not a valid RE2 expression: {text}") from None
+        raise PatternError(f"pattern {expression!r} is not a valid RE2 expression: {re2_reason(error)}") from None
+
+
+def re2_reason(error: Exception) -> str:
+    """Return RE2's own reason for rejecting an expression."""
+    reason = error.args[0]
+    return reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
 
 
 @dataclass(frozen=True, slots=True)
