@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Set
 from typing import Final
 
 _INTERVAL: Final = 60.0
@@ -28,3 +28,28 @@ class WarningLimiter:
         if held_back:
             message, args = message + " (and %d warnings more before this one)", (*args, held_back)
         self._log.warning(message, *args, exc_info=error)
+
+
+class CountsByProxy:
+    """Counts of this process by proxy, each proxy with a limited warning of its own in ``log``."""
+
+    def __init__(self, log: logging.Logger) -> None:
+        self._log = log
+        self._counts: dict[str, int] = {}
+        self._warners: dict[str, WarningLimiter] = {}
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """The counts by the identity of the proxy."""
+        return self._counts
+
+    def add(self, proxy: str, number: int, message: str, *args: object) -> None:
+        """Count, and log ``message`` with ``args`` once a minute per proxy."""
+        self._counts[proxy] = self._counts.get(proxy, 0) + number
+        self._warners.setdefault(proxy, WarningLimiter(self._log)).warn(message, *args)
+
+    def forget(self, proxies: Set[str]) -> None:
+        """Forget proxies."""
+        for proxy in self._counts.keys() & proxies:
+            del self._counts[proxy]
+            self._warners.pop(proxy, None)
