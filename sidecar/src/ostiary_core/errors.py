@@ -5,6 +5,7 @@
     ├── ContractError        a config violates the contract             (the writer's fault)
     ├── PatternError         a name or pattern of a policy is invalid   (the policy author's fault)
     ├── ExpressionError      a CEL expression of a policy is invalid    (the policy author's fault)
+    ├── ClaimsError          claims of a token name no usable identity  (the issuer's or the mapping's fault)
     └── AmbiguousURIError    servers may interpret a URI differently    (the caller's fault)
 
 Bugs raise Python's own errors. I/O errors belong to the planes: the core does no I/O.
@@ -51,6 +52,13 @@ class ExpressionError(OstiaryError):
     def within(self, field: str) -> "ExpressionError":
         """Return the error with the field that the expression is in."""
         return ExpressionError(self.problem, line=self.line, column=self.column, field=field)
+
+
+class ClaimsError(OstiaryError):
+    """Claims of a token that name no principal, or have another shape than the mapping needs.
+
+    The message names the claim, but not its value.
+    """
 
 
 class AmbiguousURIError(OstiaryError):

@@ -11,8 +11,9 @@ from ostiary_operator.cli import cluster
 from ostiary_operator.cli.common_arguments import namespace
 
 if TYPE_CHECKING:
+    from ostiary_operator.local.described_caller import CallerDescription
     from ostiary_operator.local.explanation import ExplainedCall
-    from ostiary_operator.local.governed_proxy import CallerDescription, GovernedProxy
+    from ostiary_operator.local.governed_proxy import GovernedProxy
 
 ALLOWED, DENIED, UNUSABLE = 0, 1, 2
 """The exit codes."""
@@ -88,12 +89,12 @@ def _object_of_file(path: str) -> dict[str, Any]:
 def run(arguments: argparse.Namespace) -> int:
     """Explain a call; return 0 if it is allowed, 1 if it is denied, 2 if that cannot be known."""
     from ostiary_core.errors import OstiaryError  # noqa: PLC0415  help needs none of it
-    from ostiary_operator.local import explanation, governed_proxy  # noqa: PLC0415  likewise
+    from ostiary_operator.local import described_caller, explanation  # noqa: PLC0415  likewise
 
     try:
         call = _call(arguments)
         proxy = _from_files(arguments) if arguments.paths else asyncio.run(_from_cluster(arguments))
-        found = explanation.explain(proxy, governed_proxy.principal_for(proxy, _caller(arguments)), call)
+        found = explanation.explain(proxy, described_caller.find_caller(proxy, _caller(arguments)), call)
     except OstiaryError as error:
         sys.stderr.write(f"ostiary explain: {error}\n")
         return UNUSABLE
@@ -123,7 +124,7 @@ def _call(arguments: argparse.Namespace) -> "ExplainedCall":
 
 
 def _caller(arguments: argparse.Namespace) -> "CallerDescription":
-    from ostiary_operator.local.governed_proxy import CallerDescription  # noqa: PLC0415  likewise
+    from ostiary_operator.local.described_caller import CallerDescription  # noqa: PLC0415  likewise
 
     return CallerDescription(arguments.claims, arguments.consumer, arguments.groups, arguments.scopes)
 

@@ -7,9 +7,10 @@ from ostiary_core.contract.documents import AccessRuleConfig
 from ostiary_core.mcp.methods import Primitive, Verb
 from ostiary_core.policy.decision import Decision
 from ostiary_core.policy.decision_trace import TIERS, DecisionTrace, RuleOutcome, RuleTrace, trace
-from ostiary_core.policy.principal import Principal
+from ostiary_core.policy.principal import PASSTHROUGH, Principal
 from ostiary_operator.compile.policy_test_runner import describe, message
 from ostiary_operator.local.console import printable
+from ostiary_operator.local.described_caller import DescribedCaller
 from ostiary_operator.local.governed_proxy import GovernedProxy
 
 _SHOWN: Final = 200
@@ -28,14 +29,19 @@ class Explanation(NamedTuple):
     """The decision on a call by one caller at one proxy."""
 
     proxy: GovernedProxy
-    principal: Principal
+    caller: DescribedCaller
     call: ExplainedCall
     trace: DecisionTrace
 
     @property
+    def principal(self) -> Principal:
+        """The caller that reaches the rules."""
+        return self.caller.principal
+
+    @property
     def is_authenticated(self) -> bool:
         """Whether authentication lets the caller reach the rules."""
-        return self.principal.authenticated or self.proxy.admits_anonymous
+        return self.caller.refusal is None
 
     @property
     def allowed(self) -> bool:
@@ -46,7 +52,7 @@ class Explanation(NamedTuple):
     def cause(self) -> str:
         """What decided, as a clause."""
         if not self.is_authenticated:
-            return "authentication refuses a caller without a credential (401)"
+            return f"authentication refuses the caller (401): {self.caller.refusal}"
         return cause_of(self.trace.decision)
 
     def as_object(self) -> dict[str, Any]:
@@ -83,12 +89,12 @@ class Explanation(NamedTuple):
         return self.is_authenticated and (rule.policy, rule.rule) == (decision.policy, decision.rule)
 
 
-def explain(proxy: GovernedProxy, principal: Principal, call: ExplainedCall) -> Explanation:
+def explain(proxy: GovernedProxy, caller: DescribedCaller, call: ExplainedCall) -> Explanation:
     """Explain the decision on a call."""
     arguments = dict(call.arguments or {})
-    sent = message(principal, call.primitive, call.verb, call.name, arguments=arguments)
-    found = trace(proxy.visibility, principal, call.primitive, call.verb, call.name, sent)
-    return Explanation(proxy, principal, call, found)
+    sent = message(caller.principal, call.primitive, call.verb, call.name, arguments=arguments)
+    found = trace(proxy.visibility, caller.principal, call.primitive, call.verb, call.name, sent)
+    return Explanation(proxy, caller, call, found)
 
 
 def cause_of(decision: Decision) -> str:
@@ -116,7 +122,7 @@ def lines(explanation: Explanation) -> Iterator[str]:
     yield f"{'ALLOW' if explanation.allowed else 'DENY'}: {explanation.cause}"
     yield ""
     yield f"proxy    {explanation.proxy.entry.identity}"
-    yield f"caller   {_caller(explanation.principal)}"
+    yield f"caller   {_caller(explanation)}"
     yield f"call     {call.verb} {call.primitive.removesuffix('s')} {printable(call.name, limit=_SHOWN)}"
     yield f"admitted {_admission(explanation)}"
     shadow = explanation.trace.shadow
@@ -127,9 +133,12 @@ def lines(explanation: Explanation) -> Iterator[str]:
         yield from _tier(explanation, tier)
 
 
-def _caller(principal: Principal) -> str:
+def _caller(explanation: Explanation) -> str:
+    principal = explanation.principal
+    if explanation.caller.is_ignored:
+        return "anonymous: the gateway does not authenticate callers here, so the described caller changes nothing"
     if not principal.authenticated:
-        return "anonymous"
+        return "anonymous" if explanation.is_authenticated else "none: authentication refuses it before any rule"
     parts = [f"consumer {principal.consumer}"] if principal.consumer else []
     parts += [f"{kind} {', '.join(sorted(names))}" for kind, names in _lists(principal) if names]
     parts += [f"claims {', '.join(sorted(principal.claims))}"] if principal.claims else []
@@ -143,9 +152,11 @@ def _lists(principal: Principal) -> tuple[tuple[str, frozenset[str]], ...]:
 def _admission(explanation: Explanation) -> str:
     policies = ", ".join(sorted(explanation.proxy.authentication))
     if not policies:
-        return "yes: no policy authenticates callers, so every caller is anonymous"
-    if not explanation.is_authenticated:
-        return f"no: authentication of {policies} admits no anonymous caller"
+        return "yes: no policy has spec.authentication in force, so every caller is anonymous"
+    if explanation.caller.refusal is not None:
+        return f"no: {explanation.caller.refusal} (authentication of {policies})"
+    if explanation.principal is PASSTHROUGH:
+        return f"yes: the server authenticates callers, and the gateway does not (passthrough of {policies})"
     what = "assumed: the credential is valid" if explanation.principal.authenticated else "yes: anonymous is admitted"
     return f"{what} (authentication of {policies})"
 

@@ -1,19 +1,15 @@
-"""An MCPProxy with the policies in force, as a gateway evaluates them.
-
-It also says which caller a description means.
-"""
+"""An MCPProxy with the policies in force, as a gateway evaluates them."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from ostiary_core.contract.authentication import AuthenticationConfig, ClaimsConfig
+from ostiary_core.contract.authentication import AuthenticationConfig
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.documents import EntryDocument, PolicyDocument
 from ostiary_core.errors import OstiaryError
 from ostiary_core.policy import authentication
 from ostiary_core.policy.access import AccessEvaluator
 from ostiary_core.policy.compiled_policy import CompiledPolicy
-from ostiary_core.policy.principal import ANONYMOUS, Principal
 from ostiary_core.policy.visibility import Visibility
 from ostiary_operator.local import manifests, validation
 from ostiary_operator.local.findings import Finding, Severity, in_order
@@ -61,64 +57,6 @@ class GovernedProxy(NamedTuple):
         keys = [key for each in self.authentication.values() if each.api_keys for key in each.api_keys.keys]
         found = [key.groups for key in keys if key.consumer == consumer]
         return frozenset(name for groups in found for name in groups) if found else None
-
-
-class CallerDescription(NamedTuple):
-    """A caller as a user describes it.
-
-    Absent members are taken from the consumer's keys, else from the claims.
-    """
-
-    claims: Mapping[str, Any] | None = None
-    consumer: str | None = None
-    groups: Sequence[str] | None = None
-    scopes: Sequence[str] | None = None
-
-
-def principal_for(proxy: GovernedProxy, described: CallerDescription) -> Principal:
-    """Return the caller as authentication would; nothing described is the anonymous caller."""
-    if described == CallerDescription():
-        return ANONYMOUS
-    claims = described.claims or {}
-    namespace, mapping = _mapping(proxy, claims)
-    consumer = described.consumer
-    if consumer is None:
-        consumer = next(iter(_names(claims, mapping.consumer)), "")
-    if consumer and "/" not in consumer:
-        consumer = f"{namespace}/{consumer}"
-    groups, scopes = described.groups, described.scopes
-    if groups is None:
-        groups = sorted(proxy.groups_of(consumer) or _names(claims, mapping.groups))
-    if scopes is None:
-        scopes = _names(claims, mapping.scopes)
-    return Principal(
-        id="explained",
-        method="described",
-        consumer=consumer,
-        groups=frozenset(groups),
-        scopes=frozenset(scopes),
-        claims=claims,
-    )
-
-
-def _mapping(proxy: GovernedProxy, claims: Mapping[str, Any]) -> tuple[str, ClaimsConfig]:
-    """Return how the policy that trusts the claims' issuer reads them, and its namespace."""
-    for policy, methods in proxy.authentication.items():
-        for issuer in methods.issuers:
-            if issuer.issuer == claims.get("iss"):
-                return policy.partition("/")[0], issuer.claims
-    namespace = next((policy.partition("/")[0] for policy in proxy.authentication), proxy.entry.namespace)
-    return namespace, ClaimsConfig()
-
-
-def _names(claims: Mapping[str, Any], path: Sequence[str] | None) -> list[str]:
-    """Return the names in a claim: a list, or one text with spaces (RFC 8693 §4.2)."""
-    value: Any = claims if path else None
-    for step in path or ():
-        value = value.get(step) if isinstance(value, Mapping) else None
-    if isinstance(value, str):
-        return value.split()
-    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
 
 
 def compiled_files(

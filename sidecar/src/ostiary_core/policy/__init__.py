@@ -8,6 +8,7 @@ It decides for the gateway, for ``ostiary explain`` and for policy tests.
     authentication        which policies of a proxy authenticate its callers
 
     principal             the caller that a decision is about
+    claims                the principal that the claims of a token describe
     subjects              the callers that a policy governs
     principal_conditions  conditions that depend on the caller alone, evaluated once for each caller
     conditions            the conditions of a rule besides the names

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ostiary_core.contract.authentication import IntrospectionConfig
+from ostiary_core.errors import ClaimsError
+from ostiary_core.policy.claims import principal_of
 from ostiary_core.policy.principal import Principal
-from ostiary_gateway.identity.claims import principal_of
 from ostiary_gateway.identity.errors import IdentityUnavailable, InvalidToken
 from ostiary_gateway.upstream.document_client import DocumentClient, DocumentUnavailable
 
@@ -125,14 +126,17 @@ class Introspection:
         audiences = resources if self._config.audiences is None else frozenset(self._config.audiences)
         if self._config.audiences != [] and audiences.isdisjoint(_audiences(found)):
             raise InvalidToken("the token is for another audience")
-        return principal_of(
-            found,
-            self._config.claims,
-            issuer=self._config.issuer,
-            namespace=self._namespace,
-            method="introspection",
-            expires_at=_time(found, "exp", math.inf),
-        )
+        try:
+            return principal_of(
+                found,
+                self._config.claims,
+                issuer=self._config.issuer,
+                namespace=self._namespace,
+                method="introspection",
+                expires_at=_time(found, "exp", math.inf),
+            )
+        except ClaimsError as error:
+            raise InvalidToken(str(error)) from None
 
     def _remember(self, digest: bytes, principal: Principal, now: float, resources: frozenset[str]) -> None:
         expires_at = principal.expires_at if principal.expires_at is not None else math.inf

@@ -17,9 +17,9 @@ import jwt
 
 from ostiary_core import strict_json
 from ostiary_core.contract.authentication import IssuerConfig
-from ostiary_core.errors import StrictJSONError
+from ostiary_core.errors import ClaimsError, StrictJSONError
+from ostiary_core.policy.claims import principal_of
 from ostiary_core.policy.principal import Principal
-from ostiary_gateway.identity.claims import principal_of
 from ostiary_gateway.identity.errors import IdentityUnavailable, InvalidToken
 from ostiary_gateway.identity.jwks import KeySource, KeysUnavailable
 from ostiary_gateway.identity.key_set import ALGORITHMS, VerificationKey
@@ -165,14 +165,17 @@ async def _verified(token: _Parsed, issuer: TrustedIssuer, resources: frozenset[
     except (jwt.PyJWTError, ValueError, TypeError, OverflowError) as error:
         raise InvalidToken(_reason(error)) from None
     expires_at = float(token.claims["exp"]) + skew
-    principal = principal_of(
-        token.claims,
-        issuer.config.claims,
-        issuer=issuer.config.issuer,
-        namespace=issuer.namespace,
-        method="jwt",
-        expires_at=expires_at,
-    )
+    try:
+        principal = principal_of(
+            token.claims,
+            issuer.config.claims,
+            issuer=issuer.config.issuer,
+            namespace=issuer.namespace,
+            method="jwt",
+            expires_at=expires_at,
+        )
+    except ClaimsError as error:
+        raise InvalidToken(str(error)) from None
     return _ValidToken(principal, expires_at, issuer, key, audiences)
 
 

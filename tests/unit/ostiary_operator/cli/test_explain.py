@@ -25,6 +25,7 @@ kind: MCPPolicy
 metadata: {name: tickets, namespace: team-a}
 spec:
   targetRefs: [{kind: MCPProxy, name: crm}]
+  authentication: {jwt: {issuers: [{issuer: "https://idp.example", groupsClaim: [groups]}]}, anonymous: {}}
   access:
     rules:
     - {name: read, effect: Allow, tools: {names: ["read_*"]}}
@@ -62,7 +63,7 @@ def test_a_denied_call_shows_both_tiers_and_why_each_rule_does_not_match(ostiary
         "proxy    team-a/crm\n"
         "caller   groups finance\n"
         "call     Call tool pay\n"
-        "admitted yes: no policy authenticates callers, so every caller is anonymous\n"
+        "admitted assumed: the credential is valid (authentication of team-a/tickets)\n"
         "\n"
         "platform policies\n"
         "  MCPPolicy ostiary-system/all, generation 1\n"
@@ -94,6 +95,58 @@ def test_claims_of_a_token_give_groups_and_scopes(ostiary: Ostiary, path: str, t
     result = ostiary("explain", "--tool", "delete", "--as", str(claims), path)
     assert result.code == 0
     assert "caller   scopes admin, other; claims scope, sub\n" in result.out
+
+
+def explained(ostiary: Ostiary, path: str, claims: object) -> str:
+    file = Path(path).with_name("claims.json")
+    file.write_text(json.dumps(claims))
+    result = ostiary("explain", "--tool", "pay", "--args", '{"n": 1}', "--as", str(file), path)
+    assert result.code == int(result.out.startswith("DENY"))
+    return result.out
+
+
+@pytest.mark.parametrize(
+    ("claims", "why"),
+    [
+        ({"sub": "me", "groups": "finance sales"}, None),
+        ({"sub": "me", "groups": ["finance", 1]}, "the claim groups has a value that is not a short text"),
+        ({"sub": "me", "groups": {"finance": True}}, "the claim groups is not a list, or has more than 1000 values"),
+        ({"groups": ["finance"]}, "the token names no subject"),
+        ({"sub": "me", "iss": "https://other.example"}, "iss must be one of https://idp.example"),
+        ({"sub": "me", "iss": ["https://idp.example"]}, "iss must be one of https://idp.example"),
+    ],
+)
+def test_claims_are_read_by_the_rules_of_the_gateway(
+    claims: dict[str, object], why: str | None, ostiary: Ostiary, path: str
+) -> None:
+    found = explained(ostiary, path, claims)
+    if why is None:
+        assert '    Allow  pay: the condition is false: "finance" in groups\n' in found
+        return
+    assert found.startswith(
+        f"DENY: authentication refuses the caller (401): it does not accept a token with these claims: {why}\n"
+    )
+    assert "=>" not in found
+    assert explained(ostiary, path, {"iss": "https://idp.example", "sub": "me", "groups": ["finance"]})[:5] == "ALLOW"
+
+
+def test_a_described_caller_changes_nothing_where_no_policy_authenticates(ostiary: Ostiary, tmp_path: Path) -> None:
+    file = tmp_path / "open.yaml"
+    file.write_text("\n".join(line for line in FILES.splitlines() if "authentication" not in line))
+    result = ostiary("explain", "--tool", "pay", "--args", '{"n": 1}', "--groups", "finance", str(file))
+    assert result.code == 1
+    assert (
+        "caller   anonymous: the gateway does not authenticate callers here, so the described caller changes nothing\n"
+        in result.out
+    )
+    assert "admitted yes: no policy has spec.authentication in force, so every caller is anonymous\n" in result.out
+
+
+def test_a_caller_without_a_credential_is_refused_where_no_policy_admits_it(ostiary: Ostiary, path: str) -> None:
+    Path(path).write_text(FILES.replace(", anonymous: {}", ""))
+    result = ostiary("explain", "--tool", "read_ticket", path)
+    assert result.out.startswith("DENY: authentication refuses the caller (401): it admits no anonymous caller\n")
+    assert ostiary("explain", "--tool", "read_ticket", "--consumer", "me", path).code == 0
 
 
 def test_an_explanation_is_an_object_for_programs_without_claims_and_arguments(ostiary: Ostiary, path: str) -> None:

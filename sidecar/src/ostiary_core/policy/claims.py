@@ -1,14 +1,15 @@
 """Takes a principal from the claims of a token, as a policy maps them.
 
-A claim of the wrong shape refuses the token. It is not ignored: a rule that denies a group would no longer match.
+Gateways do it with verified claims, `ostiary explain` with those that its user describes. A claim of the wrong shape
+refuses the token. It is not ignored: a rule that denies a group would no longer match.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ostiary_core.contract.authentication import ClaimsConfig
+from ostiary_core.errors import ClaimsError
 from ostiary_core.policy.principal import Principal, token_id
-from ostiary_gateway.identity.errors import InvalidToken
 
 _NAME_LENGTH: Final = 512
 _LIST_LENGTH: Final = 1000
@@ -17,17 +18,23 @@ _CLIENT_CLAIMS: Final = ("client_id", "azp", "appid", "cid")
 
 
 def principal_of(
-    claims: Mapping[str, Any], config: ClaimsConfig, *, issuer: str, namespace: str, method: str, expires_at: float
+    claims: Mapping[str, Any],
+    config: ClaimsConfig,
+    *,
+    issuer: str,
+    namespace: str,
+    method: str,
+    expires_at: float | None,
 ) -> Principal:
     """Return the principal of verified claims. ``namespace`` is that of the policy.
 
     Raises:
-        InvalidToken: the claims name neither a subject nor a client, or a mapped claim has another shape.
+        ClaimsError: the claims name neither a subject nor a client, or a mapped claim has another shape.
     """
     client = next((claims[name] for name in _CLIENT_CLAIMS if claims.get(name)), "")
     subject = claims.get("sub") or client
     if not _is_name(subject) or not (client == "" or _is_name(client)):
-        raise InvalidToken("the token names no subject")
+        raise ClaimsError("the token names no subject")
     consumer = _consumer(claims, config)
     return Principal(
         id=token_id(issuer=issuer, subject=subject, client_id=client),
@@ -45,7 +52,7 @@ def _consumer(claims: Mapping[str, Any], config: ClaimsConfig) -> str:
     if value is None:
         return ""
     if not _is_name(value):
-        raise InvalidToken("the claim of the consumer is not a short text")
+        raise ClaimsError("the claim of the consumer is not a short text")
     return str(value)
 
 
@@ -58,10 +65,10 @@ def _names(claims: Mapping[str, Any], path: Sequence[str], *, separator: str | N
         value.split(separator) if isinstance(value, str) and separator else [value] if isinstance(value, str) else value
     )
     if not isinstance(names, list) or len(names) > _LIST_LENGTH:
-        raise InvalidToken(f"the claim {'.'.join(path)} is not a list, or has more than {_LIST_LENGTH} values")
+        raise ClaimsError(f"the claim {'.'.join(path)} is not a list, or has more than {_LIST_LENGTH} values")
     names = [name for name in names if name != ""]
     if not all(map(_is_name, names)):
-        raise InvalidToken(f"the claim {'.'.join(path)} has a value that is not a short text")
+        raise ClaimsError(f"the claim {'.'.join(path)} has a value that is not a short text")
     return frozenset(names)
 
 
