@@ -7,6 +7,7 @@ async with start_mock_server() as url, connect(url, era="legacy") as client:
 import asyncio
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -36,7 +37,13 @@ _STOP_SECONDS = TIMEOUT_SECONDS
 
 @asynccontextmanager
 async def connect(
-    url: str, *, era: Era, headers: Mapping[str, str] | None = None, **options: Any
+    url: str,
+    *,
+    era: Era,
+    headers: Mapping[str, str] | None = None,
+    auth: httpx2.Auth | None = None,
+    tls: ssl.SSLContext | None = None,
+    **options: Any,
 ) -> AsyncIterator[Client]:
     """An open session of the official SDK: `list_tools()`, `call_tool(name, arguments)`, `read_resource(uri)`, …
 
@@ -44,6 +51,8 @@ async def connect(
         url: the endpoint.
         era: what to negotiate. Nothing else is accepted: a modern client does not fall back.
         headers: sent with every request.
+        auth: how the client authenticates.
+        tls: the certificate authorities that it trusts, None for those of the system.
         options: further arguments of `mcp.Client`, such as `logging_callback`, `message_handler`, `log_level`. The
             response cache is off unless `cache` is given, so that each call reaches the server.
 
@@ -52,7 +61,7 @@ async def connect(
         mcp.MCPError: the server refuses the handshake.
     """
     try:
-        async with _http_client(headers) as http:
+        async with _http_client(headers, auth, tls) as http:
             transport = streamable_http_client(url, http_client=http)
             mode = "legacy" if era == "legacy" else "auto"
             async with Client(transport, mode=mode, **{"cache": None} | options) as client:
@@ -142,9 +151,12 @@ def _innermost(error: BaseException) -> BaseException:
     return error
 
 
-def _http_client(headers: Mapping[str, str] | None) -> httpx2.AsyncClient:
+def _http_client(
+    headers: Mapping[str, str] | None, auth: httpx2.Auth | None, tls: ssl.SSLContext | None
+) -> httpx2.AsyncClient:
     timeout = httpx2.Timeout(10.0, read=30.0)
-    return httpx2.AsyncClient(headers=dict(headers or {}), timeout=timeout, trust_env=False)
+    verify = tls if tls is not None else True
+    return httpx2.AsyncClient(headers=dict(headers or {}), auth=auth, verify=verify, timeout=timeout, trust_env=False)
 
 
 def _spawn(arguments: Sequence[str], env: Mapping[str, str], stderr: Path) -> subprocess.Popen[str]:

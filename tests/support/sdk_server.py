@@ -18,7 +18,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 from mcp.types import CreateMessageResult, JSONRPCMessage, ListRootsResult, SamplingMessage, TextContent
 from mcp_clients import eventually
 from pydantic import BaseModel
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 
 class Name(BaseModel):
@@ -179,7 +179,7 @@ async def asking_server(
 
 
 @asynccontextmanager
-async def serving_app(app: Starlette) -> AsyncIterator[str]:
+async def serving_app(app: ASGIApp) -> AsyncIterator[str]:
     """Serve the app of a server on the Python SDK; yields the URL of ``/mcp`` at it."""
     config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)

@@ -8,19 +8,17 @@ Tests that use it bear the marker `node`. `tests/clients/typescript/session.mjs`
 """
 
 import asyncio
-import hashlib
 import json
-import os
-import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 from mcp_clients import Era
+from node_packages import installed_script
 from timeouts import TIMEOUT_SECONDS
 
-from ostiary_tools.toolchain import build_cache, node
+from ostiary_tools.toolchain import node
 
 Sdk = Literal["v1", "v2"]
 """v1: `@modelcontextprotocol/sdk`, legacy only; v2: `@modelcontextprotocol/client`, both eras."""
@@ -71,7 +69,7 @@ async def run_session(
         ConnectError: there is no session.
         AssertionError: the script failed, which is not the server's fault.
     """
-    script = await asyncio.to_thread(_installed_script)
+    script = await asyncio.to_thread(installed_script, SOURCE, "session")
     flags = [flag for name, value in (headers or {}).items() for flag in ("--header", f"{name}: {value}")]
     flags += ["--revision", revision] if revision is not None else []
     arguments = ["--sdk", sdk, "--era", era, "--url", url, "--script", "-", *flags]
@@ -113,7 +111,7 @@ async def meeting_server(*, json_response: bool) -> AsyncIterator[str]:
 @asynccontextmanager
 async def node_server(name: str, *arguments: str) -> AsyncIterator[str]:
     """Run a server of `tests/clients/typescript` until the block ends; yields its endpoint."""
-    script = await asyncio.to_thread(_installed_script, name)
+    script = await asyncio.to_thread(installed_script, SOURCE, name)
     found = await asyncio.to_thread(node.ensure)
     process = await asyncio.create_subprocess_exec(
         found.node, script, *arguments, env=found.environment(), stdout=asyncio.subprocess.PIPE
@@ -126,31 +124,3 @@ async def node_server(name: str, *arguments: str) -> AsyncIterator[str]:
     finally:
         process.kill()
         await process.wait()
-
-
-def _installed_script(name: str = "session") -> Path:
-    """A script next to the SDKs, which are installed once for each lock into the user's cache.
-
-    Node resolves imports from the directory of a script, so the script is copied there, named by its digest.
-    """
-    home = build_cache.root() / "typescript" / _digest(SOURCE / "package-lock.json")
-    home.mkdir(parents=True, exist_ok=True)
-    for file in ("package.json", "package-lock.json"):
-        _copy(SOURCE / file, home / file)
-    node.install(home)
-    script = home / f"{name}-{_digest(SOURCE / f'{name}.mjs')}.mjs"
-    _copy(SOURCE / f"{name}.mjs", script)
-    return script
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Copy in one step, for several test runs may do it at once, and none may see half a file."""
-    if target.is_file() and target.read_bytes() == source.read_bytes():
-        return
-    partial = target.with_name(f"{target.name}.{os.getpid()}")
-    shutil.copyfile(source, partial)
-    partial.replace(target)
