@@ -1,10 +1,11 @@
 """A document of the contract, encoded once, with its digest."""
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from ostiary_core.canonical import digest
 from ostiary_core.contract.base import ContractDocument
+from ostiary_core.contract.documents import PolicyDocument
 
 DocumentT_co = TypeVar("DocumentT_co", bound=ContractDocument, covariant=True)
 DocumentT = TypeVar("DocumentT", bound=ContractDocument)
@@ -22,6 +23,9 @@ class EncodedDocument(Generic[DocumentT_co]):
     def size(self) -> int:
         """Bytes of canonical JSON."""
         return len(self.text)
+
+
+EncodedPolicy: TypeAlias = EncodedDocument[PolicyDocument]
 
 
 def encode_document(document: DocumentT) -> EncodedDocument[DocumentT]:

@@ -8,28 +8,25 @@ refuse every call; so do all its targets where no version was ever accepted. A d
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.documents import PolicyDocument, SubjectConfig, Tier
 from ostiary_core.errors import ExpressionError, PatternError
-from ostiary_core.policy.compiled_policy import CompiledPolicy
 from ostiary_operator.api.reasons import AcceptedReason
 from ostiary_operator.compile.authentication import (
     ApiKeySecrets,
     compile_authentication,
     select_keys,
-    with_current_keys,
 )
 from ostiary_operator.compile.cache import Cache
-from ostiary_operator.compile.encoded_document import EncodedDocument, encode_document
+from ostiary_operator.compile.encoded_document import EncodedPolicy, encode_document
+from ostiary_operator.compile.last_accepted_policies import LastAcceptedPolicies
 from ostiary_operator.compile.model import ApiKeySecret, ObjectKey, ResourceRejection, first_rejection
+from ostiary_operator.compile.policy_checks import CHECKS
 from ostiary_operator.compile.policy_test_runner import PolicyTestResult, failures, run_tests
 from ostiary_operator.compile.resource_parser import ParsedPolicy, PolicyContent
-from ostiary_operator.compile.targets import TargetIndex, Targeting, Targets, source_of, tier_of
-from ostiary_operator.compile.token_issuers import authentication_is_usable
-
-EncodedPolicy: TypeAlias = EncodedDocument[PolicyDocument]
+from ostiary_operator.compile.targets import TargetIndex, Targeting, source_of, tier_of
 
 
 class PolicyVersion(NamedTuple):
@@ -95,7 +92,7 @@ def decide(
     cache: Cache,
 ) -> tuple[PolicyDecision, ...]:
     """Decide for every policy."""
-    last = _LastAccepted(previous, api_keys, cache, operator_namespace=operator_namespace)
+    last = LastAcceptedPolicies(previous, api_keys, cache, operator_namespace=operator_namespace)
     return tuple(
         _rule(policy, proxies, tier_of(policy.key.namespace, operator_namespace), last, cache) for policy in policies
     )
@@ -112,62 +109,15 @@ def govern(decisions: Iterable[PolicyDecision]) -> Mapping[ObjectKey, Governance
     return found
 
 
-class _LastAccepted:
-    """The last accepted version of each policy, by uid; read only when one is needed.
-
-    Only the configs of shared gateways, and of gateways in the policy's own namespace, are trusted. The key of any
-    other gateway belongs to another tenant, who could forge everyone's policies with it.
-    """
-
-    def __init__(
-        self, previous: Mapping[str, GatewayConfig], api_keys: ApiKeySecrets, cache: Cache, *, operator_namespace: str
-    ) -> None:
-        self.api_keys = api_keys
-        self._previous = previous
-        self._cache = cache
-        self._operator_namespace = operator_namespace
-        self._by_origin: dict[tuple[str, str], PolicyDocument] | None = None
-
-    def _known(self) -> Mapping[tuple[str, str], PolicyDocument]:
-        """Return the newest version of each policy at a namespace's gateways, by namespace and uid."""
-        if self._by_origin is None:
-            found = [
-                (identity.partition("/")[0], *item)
-                for identity, config in self._previous.items()
-                for item in config.policies.items()
-            ]
-            found.sort(key=lambda item: (item[2].generation, item[1]))
-            self._by_origin = {(namespace, document.uid): document for namespace, _, document in found}
-        return self._by_origin
-
-    def find(self, subject: ParsedPolicy, tier: Tier) -> EncodedPolicy | None:
-        origins = {self._operator_namespace, subject.key.namespace}
-        versions = [self._known().get((namespace, subject.uid)) for namespace in sorted(origins)]
-        document = max(filter(None, versions), key=lambda each: each.generation, default=None)
-        if document is None:
-            return None
-        # The tier is computed again, since the operator may have another namespace now.
-        encoded = encode_document(with_current_keys(document, self.api_keys).model_copy(update={"tier": tier}))
-        # A version from before the current limits may cost more than any gateway accepts.
-        runs = self._cache.get(("runs", encoded.digest), lambda: _runs(encoded.document))
-        return encoded if runs else None
-
-
-def _runs(document: PolicyDocument) -> bool:
-    try:
-        CompiledPolicy.build(document)
-    except (PatternError, ExpressionError):
-        return False
-    return True
-
-
-def _rule(subject: ParsedPolicy, proxies: TargetIndex, tier: Tier, last: _LastAccepted, cache: Cache) -> PolicyDecision:
+def _rule(
+    subject: ParsedPolicy, proxies: TargetIndex, tier: Tier, last: LastAcceptedPolicies, cache: Cache
+) -> PolicyDecision:
     if subject.spec is None:
         rejection: ResourceRejection | None = ResourceRejection(AcceptedReason.INVALID, subject.problem)
         return _hold(subject, proxies, tier, last, rejection=rejection, targeting=Targeting.of_raw(subject.raw))
     targeting = Targeting.of_content(subject.spec)
     targets = proxies.find(targeting, subject.key.namespace, tier)
-    rejection = first_rejection(_CHAIN, subject, subject.spec, tier, targets)
+    rejection = first_rejection(CHECKS, subject, subject.spec, tier, targets)
     keys = select_keys(subject.key, subject.spec.authentication, last.api_keys)
     version = _compiled(subject, subject.spec, tier, keys.secrets or (), cache)
     rejection = rejection or _objection(subject, version)
@@ -185,7 +135,7 @@ def _hold(
     subject: ParsedPolicy,
     proxies: TargetIndex,
     tier: Tier,
-    last: _LastAccepted,
+    last: LastAcceptedPolicies,
     *,
     rejection: ResourceRejection | None,
     targeting: Targeting,
@@ -199,49 +149,6 @@ def _hold(
     meant = proxies.find(targeting, subject.key.namespace, tier)
     closes = tuple(sorted(set(meant.found).difference(governs)))
     return PolicyDecision(subject, tier, rejection, encoded, governs, closes, meant.missing)
-
-
-def names_a_target(
-    subject: ParsedPolicy, content: PolicyContent, _tier: Tier, _targets: Targets
-) -> ResourceRejection | None:
-    """A policy without any target is a mistake."""
-    if not Targeting.of_content(content).is_empty:
-        return None
-    remedy = "set one of them; targetSelector: {} selects every MCPProxy that the policy reaches"
-    message = f"{subject.title}: spec: has neither targetRefs nor targetSelector, so it governs nothing; {remedy}"
-    return ResourceRejection(AcceptedReason.NO_TARGET, message)
-
-
-def selects_only_where_it_may(
-    subject: ParsedPolicy, content: PolicyContent, tier: Tier, _targets: Targets
-) -> ResourceRejection | None:
-    """Only the platform tier reaches other namespaces."""
-    if tier == "platform" or content.target_selector is None or content.target_selector.namespace_selector is None:
-        return None
-    message = (
-        f"{subject.title}: spec.targetSelector.namespaceSelector: only policies in the operator's namespace may select "
-        "namespaces; remove it, or ask the platform team to place the policy"
-    )
-    return ResourceRejection(AcceptedReason.SELECTOR_NOT_PERMITTED, message)
-
-
-def finds_a_target(
-    subject: ParsedPolicy, content: PolicyContent, _tier: Tier, targets: Targets
-) -> ResourceRejection | None:
-    """At least one named target must exist; a selector may match proxies created later."""
-    if targets.found or not targets.missing:
-        return None
-    index = next(i for i, name in enumerate(content.target_names) if name in targets.missing)
-    names = ", ".join(f"{subject.key.namespace}/{name}" for name in targets.missing)
-    correct = f"did you mean {targets.nearest}? Correct" if targets.nearest else "correct"
-    message = (
-        f"{subject.title}: spec.targetRefs[{index}]: there is no MCPProxy {names}; "
-        f"{correct} the name, or create the MCPProxy in the policy's namespace"
-    )
-    return ResourceRejection(AcceptedReason.TARGET_NOT_FOUND, message)
-
-
-_CHAIN = (names_a_target, selects_only_where_it_may, finds_a_target, authentication_is_usable)
 
 
 def _objection(subject: ParsedPolicy, version: PolicyVersion | ResourceRejection) -> ResourceRejection | None:

@@ -14,16 +14,16 @@ from typing import Final
 
 from ostiary_core.contract.documents import CatalogueConfig, EntryDocument, PolicyDocument
 from ostiary_core.errors import PatternError
+from ostiary_core.policy.catalogue import compile_catalogue
 from ostiary_core.policy.compiled_policy import CompiledPolicy
 from ostiary_core.policy.cost_limits import NAMESPACE_WEIGHT, PROXY_WEIGHT
-from ostiary_core.policy.visibility import compile_catalogue
 from ostiary_operator.compile.authentication import with_live_keys
 from ostiary_operator.compile.cache import Cache
-from ostiary_operator.compile.encoded_document import EncodedDocument, encode_document
+from ostiary_operator.compile.encoded_document import EncodedDocument, EncodedPolicy, encode_document
 from ostiary_operator.compile.entries import EncodedEntry, refreshed
 from ostiary_operator.compile.gateway_settings import Site
 from ostiary_operator.compile.model import ObjectKey
-from ostiary_operator.compile.policies import EncodedPolicy, Governance
+from ostiary_operator.compile.policies import Governance
 from ostiary_operator.compile.proxies import AdmissionContext, last_entry, object_to
 from ostiary_operator.compile.resource_parser import ParsedProxy
 from ostiary_operator.compile.routes import claim_of_entry

@@ -3,6 +3,8 @@
 It decides for the gateway, for ``ostiary explain`` and for policy tests.
 
     visibility            what a caller may see and use at one proxy: the catalogue and the access together
+    catalogue             the names that exist at a proxy
+    usable_names          whether any name could pass
     access                the rules of all policies of a proxy
     compiled_policy       the rules of one policy, compiled once for every proxy that it governs
     authentication        which policies of a proxy authenticate its callers

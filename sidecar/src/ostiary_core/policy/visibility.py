@@ -3,31 +3,29 @@
 That follows from the catalogue, the policies, and the default without policies.
 
 The request pipeline needs two answers: may this caller use this name in this way? If not, may the caller know that the
-name exists? The capabilities that a caller is shown depend on whether any name could pass. Patterns do not show
-this, so sample names are tried.
+name exists?
 """
 
-import string
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import islice, product
 from typing import Any, Final
 
-from ostiary_core.contract.documents import CatalogueConfig, CatalogueSelectionConfig
+from ostiary_core.contract.documents import CatalogueConfig
 from ostiary_core.errors import AmbiguousURIError
 from ostiary_core.mcp.methods import Primitive, Verb
 from ostiary_core.policy.access import AccessEvaluator
+from ostiary_core.policy.catalogue import CatalogueMatcher, compile_catalogue
 from ostiary_core.policy.compiled_policy import RuleStates
 from ostiary_core.policy.conditions import Call
 from ostiary_core.policy.cost_limits import STEPS, length_of, name_limit
 from ostiary_core.policy.decision import Decision, DecisionReason
 from ostiary_core.policy.decision_cache import DECISIONS, Memo
 from ostiary_core.policy.judgement import all_must_allow
-from ostiary_core.policy.name_matcher import NameMatcher
 from ostiary_core.policy.principal import Principal
 from ostiary_core.policy.principal_conditions import PrincipalConditions
 from ostiary_core.policy.schema_narrowing import narrowed
-from ostiary_core.policy.uri_readings import Readings, read_uri, rule_names
+from ostiary_core.policy.uri_readings import Readings, read_uri
+from ostiary_core.policy.usable_names import some_name_passes
 
 _NOT_IN_CATALOGUE: Final = Decision(False, DecisionReason.NOT_IN_CATALOGUE)
 _AMBIGUOUS_URI: Final = Decision(False, DecisionReason.AMBIGUOUS_URI)
@@ -41,61 +39,6 @@ _GRANTS: Final = 128
 
 #: Most URIs have one reading. The limit for all readings of one, as a multiple of a name of the greatest length.
 _READINGS: Final = 2
-
-_FIRST: Final = string.ascii_letters + string.digits + "_-./ é"
-#: Names that begin in every way that names of tools do, short and long.
-SAMPLE: Final = tuple(first + rest for first in _FIRST for rest in ("", "q7_x"))
-_FILLINGS: Final = ("", "x", "q7_x")
-#: The most names of each kind that are tried.
-_MOST: Final = 4_096
-
-
-@dataclass(frozen=True, slots=True)
-class CatalogueMatcher:
-    """Decides whether a name of one primitive exists at this proxy."""
-
-    include: NameMatcher
-    exclude: NameMatcher | None
-
-    @classmethod
-    def build(cls, primitive: Primitive, selection: CatalogueSelectionConfig) -> "CatalogueMatcher":
-        """Compile the include and exclude lists; an absent include list contains every name."""
-        include, exclude = selection.include, selection.exclude
-        if primitive is Primitive.RESOURCES:
-            include, exclude = rule_names(include, denies=False), rule_names(exclude, denies=True)
-        excluded = NameMatcher.build(exclude, None) if exclude is not None else None
-        return cls(NameMatcher.build(include, None), excluded)
-
-    @property
-    def weight(self) -> int:
-        """The cost of memory and matching, in instructions."""
-        return self.include.weight + (self.exclude.weight if self.exclude is not None else 0)
-
-    @property
-    def size(self) -> int:
-        """The instructions that judge one name."""
-        return self.include.size + (self.exclude.size if self.exclude is not None else 0)
-
-    def holds(self, name: str) -> bool:
-        """Return whether the name exists here."""
-        return self.include.matches(name) and not self.excludes(name)
-
-    def excludes(self, name: str) -> bool:
-        """Return whether the name is excluded."""
-        return self.exclude is not None and self.exclude.matches(name)
-
-
-def compile_catalogue(catalogue: CatalogueConfig | None) -> dict[Primitive, CatalogueMatcher]:
-    """Compile the selection of each primitive in a catalogue.
-
-    Raises:
-        PatternError: the names of one list together are too large.
-    """
-    return {
-        primitive: CatalogueMatcher.build(primitive, selection)
-        for primitive in Primitive
-        if catalogue is not None and (selection := catalogue.selection(primitive)) is not None
-    }
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
@@ -295,24 +238,14 @@ class Visibility:
         return self._usable[pair]
 
     def _lets_some_pass(self, primitive: Primitive, verb: Verb) -> bool:
-        """Try names: those that rules allow, and a sample of all names.
-
-        Where none of them passes, patterns may still allow a name that was not tried, unless every name of the sample
-        is denied: then everything is assumed to be denied.
-        """
         included = self.catalogue.get(primitive)
         demands = self.access.demands(primitive, verb) + ([[included.include]] if included is not None else [])
-        steps, denied = 0, True
-        for name in candidates(demands):
-            if self._judge(primitive, verb, name).allowed:
-                return True
-            denied = denied and self._takes_away(primitive, verb, name)
-            steps += length_of(name) * self._size(primitive)
-            if steps > STEPS:
-                return False
-        if any(map(is_finite, demands)):
-            return False
-        return not denied and any(matcher.expression is not None for demand in demands for matcher in demand)
+        return some_name_passes(
+            demands,
+            passes=lambda name: self._judge(primitive, verb, name).allowed,
+            is_denied=lambda name: self._takes_away(primitive, verb, name),
+            size=self._size(primitive),
+        )
 
     def _takes_away(self, primitive: Primitive, verb: Verb, name: str) -> bool:
         matcher = self.catalogue.get(primitive)
@@ -324,27 +257,3 @@ class Visibility:
     def _size(self, primitive: Primitive) -> int:
         matcher = self.catalogue.get(primitive)
         return self.access.size(primitive) + (matcher.size if matcher is not None else 0)
-
-
-def candidates(demands: Iterable[Sequence[NameMatcher]]) -> Iterator[str]:
-    """Yield the sample, then names made from what rules require.
-
-    A bounded number, and none of them empty.
-    """
-    return filter(None, _candidates(demands))
-
-
-def _candidates(demands: Iterable[Sequence[NameMatcher]]) -> Iterator[str]:
-    matchers = [matcher for demand in demands for matcher in demand]
-    prefixes = sorted({prefix for matcher in matchers for prefix in matcher.prefixes})
-    suffixes = sorted({suffix for matcher in matchers for suffix in matcher.suffixes})
-    yield from SAMPLE
-    yield from islice(sorted({name for matcher in matchers for name in matcher.exact}), _MOST)
-    yield from islice(map("".join, product(prefixes or [""], _FILLINGS, suffixes or [""])), _MOST)
-    yield from islice(map("".join, product(prefixes, _FILLINGS)), _MOST)
-    yield from islice(map("".join, product(_FILLINGS, suffixes)), _MOST)
-
-
-def is_finite(demand: Iterable[NameMatcher]) -> bool:
-    """Return whether the allowed names are all written out, so that all are candidates."""
-    return not any(it.any or it.prefixes or it.suffixes or it.expression is not None for it in demand)

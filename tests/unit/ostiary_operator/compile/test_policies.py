@@ -51,6 +51,22 @@ def test_what_a_tenant_signs_with_the_key_of_its_own_gateway_is_no_version_of_a_
     assert [policy.generation for policy in carried(own, "team-a/crm")] == [3]
 
 
+@pytest.mark.parametrize("namespace", ["a-first", "z-last"])
+def test_of_two_versions_of_one_generation_that_of_the_shared_gateway_is_kept(namespace: str) -> None:
+    # The tenant could sign any version for its own gateway; the names of namespaces must not decide.
+    good, broken, _ = golden_cases.load("a-broken-edit-keeps-the-last-accepted-policy").steps
+    moved = [{**each, "metadata": {**each["metadata"], "namespace": namespace}} for each in good.resources.policies]
+    proxies = [{**each, "metadata": {**each["metadata"], "namespace": namespace}} for each in good.resources.proxies]
+    true = compile_resources(replace(good.resources, policies=moved, proxies=proxies), {}).configs[DEFAULT]
+    [(key, document)] = true.policies.items()
+    forged = replace(true, policies={key: document.model_copy(update={"access": None})})
+    bad = [{**each, "metadata": {**each["metadata"], "namespace": namespace}} for each in broken.resources.policies]
+    after = compile_resources(
+        replace(broken.resources, policies=bad, proxies=proxies), {DEFAULT: true, f"{namespace}/own": forged}
+    )
+    assert [policy.access for policy in carried(after, f"{namespace}/crm")] == [document.access]
+
+
 @pytest.mark.parametrize(
     "claim",
     [
