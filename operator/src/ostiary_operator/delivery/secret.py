@@ -12,19 +12,27 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from ostiary_core.contract.key_names import ADMIN_TOKEN, MAC_PREFIX, SESSION_PREFIX, is_credential
+from ostiary_core.contract.key_names import (
+    ADMIN_TOKEN,
+    ASSERTION_PREFIX,
+    MAC_PREFIX,
+    SESSION_PREFIX,
+    is_credential,
+)
 from ostiary_core.secret_bytes import SecretBytes
 
 #: Seconds between a key's creation and its activation.
 LEAD: Final = 600
 #: Seconds after which a key has a successor.
 ROTATION: Final = 24 * 3600
-#: Seconds that a superseded key is kept beyond the longest session, since clocks differ.
+#: Seconds that a superseded key of assertions is published: longer than the longest assertion, and than caches of keys.
+_ASSERTION_KEEP: Final = 3600
+#: Seconds that a superseded key is kept beyond its last use, since clocks differ.
 _MARGIN: Final = 600
 #: A key with an activation further in the future than this was not created by us.
 _FURTHEST: Final = 2 * LEAD
 _BYTES: Final = 32
-_NAME: Final = re.compile(r"(mac|session)-(0|[1-9][0-9]{0,11})")
+_NAME: Final = re.compile(r"(mac|session|assertion)-(0|[1-9][0-9]{0,11})")
 RandomBytes = Callable[[int], bytes]
 
 
@@ -36,6 +44,7 @@ class Keys:
     session: Mapping[int, SecretBytes] = field(default_factory=dict)
     admin_token: SecretBytes | None = None
     credentials: Mapping[str, SecretBytes] = field(default_factory=dict)
+    assertion: Mapping[int, SecretBytes] = field(default_factory=dict)
 
     def mac_keys(self) -> dict[str, bytes]:
         """Return the MAC keys by name, for :func:`ostiary_core.contract.mac.verify`."""
@@ -51,20 +60,21 @@ class Keys:
         """Return all keys, the token and the credentials by their names in the Secret."""
         entries = {f"{MAC_PREFIX}{activation}": key for activation, key in self.mac.items()}
         entries |= {f"{SESSION_PREFIX}{activation}": key for activation, key in self.session.items()}
+        entries |= {f"{ASSERTION_PREFIX}{activation}": key for activation, key in self.assertion.items()}
         entries |= self.credentials
         return entries | ({ADMIN_TOKEN: self.admin_token} if self.admin_token is not None else {})
 
 
 def parse(entries: Mapping[str, bytes]) -> Keys:
     """Read keys by name; entries with another name or a wrong length are omitted."""
-    found: dict[str, dict[int, SecretBytes]] = {"mac": {}, "session": {}}
+    found: dict[str, dict[int, SecretBytes]] = {"mac": {}, "session": {}, "assertion": {}}
     for name, value in entries.items():
         match = _NAME.fullmatch(name)
         if match is not None and len(value) == _BYTES:
             found[match[1]][int(match[2])] = SecretBytes(value)
     token = entries.get(ADMIN_TOKEN)
     credentials = {name: SecretBytes(value) for name, value in entries.items() if is_credential(name)}
-    return Keys(found["mac"], found["session"], SecretBytes(token) if token else None, credentials)
+    return Keys(found["mac"], found["session"], SecretBytes(token) if token else None, credentials, found["assertion"])
 
 
 def parse_secret(secret: Mapping[str, Any] | None) -> Keys:
@@ -88,8 +98,9 @@ def renewed(keys: Keys, *, now: float, session_max_age: float, random: RandomByt
     born = min(keys.mac, default=now)
     mac = _rotated(keys.mac, first=int(now), now=now, born=born, keep=keep, random=random)
     session = _rotated(keys.session, first=0, now=now, born=born, keep=keep, random=random)
+    assertion = _rotated(keys.assertion, first=0, now=now, born=born, keep=_ASSERTION_KEEP + _MARGIN, random=random)
     token = keys.admin_token or SecretBytes(base64.urlsafe_b64encode(random(_BYTES)).rstrip(b"="))
-    return replace(keys, mac=mac, session=session, admin_token=token)
+    return replace(keys, mac=mac, session=session, assertion=assertion, admin_token=token)
 
 
 def _rotated(

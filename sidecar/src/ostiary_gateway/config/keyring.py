@@ -9,7 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from ostiary_core.contract.key_names import ADMIN_TOKEN, MAC_PREFIX, SESSION_PREFIX, is_credential
+from ostiary_core.contract.key_names import (
+    ADMIN_TOKEN,
+    ASSERTION_PREFIX,
+    MAC_PREFIX,
+    SESSION_PREFIX,
+    is_credential,
+)
 from ostiary_core.secret_bytes import SecretBytes
 from ostiary_gateway.errors import CredentialMissing
 
@@ -25,6 +31,8 @@ class Keyring:
     admin_tokens: frozenset[bytes] = field(default_factory=frozenset, repr=False)
     credentials: Mapping[str, SecretBytes] = field(default_factory=dict, repr=False)
     """What the gateway sends to other servers, by the immutable names that documents use."""
+    assertions: Mapping[int, SecretBytes] = field(default_factory=dict, repr=False)
+    """What identity assertions are signed with, by the time of activation."""
 
     @classmethod
     def from_secret(cls, files: Mapping[str, bytes]) -> "Keyring":
@@ -32,17 +40,12 @@ class Keyring:
 
         Ignore files with another name or a wrong length.
         """
-        sessions = {
-            int(name.removeprefix(SESSION_PREFIX)): value
-            for name, value in files.items()
-            if name.startswith(SESSION_PREFIX)
-            and name.removeprefix(SESSION_PREFIX).isdecimal()
-            and len(value) == _KEY_BYTES
-        }
+        sessions = _by_activation(files, SESSION_PREFIX)
+        assertions = {when: SecretBytes(value) for when, value in _by_activation(files, ASSERTION_PREFIX).items()}
         mac = {n: v for n, v in files.items() if n.startswith(MAC_PREFIX) and len(v) >= _KEY_BYTES}
         token = files.get(ADMIN_TOKEN, b"").strip()
         credentials = {n: SecretBytes(v) for n, v in files.items() if is_credential(n) and v}
-        return cls(mac, sessions, frozenset({token} if token else ()), credentials)
+        return cls(mac, sessions, frozenset({token} if token else ()), credentials, assertions)
 
     def credential(self, name: str) -> SecretBytes:
         """Return the credential that a document names.
@@ -67,4 +70,13 @@ class Keyring:
             {**self.sessions, **other.sessions},
             self.admin_tokens | other.admin_tokens,
             {**self.credentials, **other.credentials},
+            {**self.assertions, **other.assertions},
         )
+
+
+def _by_activation(files: Mapping[str, bytes], prefix: str) -> dict[int, bytes]:
+    return {
+        int(name.removeprefix(prefix)): value
+        for name, value in files.items()
+        if name.startswith(prefix) and name.removeprefix(prefix).isdecimal() and len(value) == _KEY_BYTES
+    }

@@ -13,6 +13,14 @@ def test_names_say_what_a_key_is_for() -> None:
     assert keys.admin_tokens == frozenset({b"secret"})
 
 
+def test_keys_of_assertions_have_a_purpose_of_their_own_and_are_not_printed() -> None:
+    keys = Keyring.from_secret({"assertion-0": A, "assertion-1700000000": B, "assertion-1": b"short"})
+
+    assert {when: key.reveal() for when, key in keys.assertions.items()} == {0: A, 1_700_000_000: B}
+    assert keys.sessions == {}
+    assert "a" * 32 not in repr(keys)
+
+
 def test_files_of_another_name_or_length_are_no_keys() -> None:
     files = {
         "manifest.json": b"{}",

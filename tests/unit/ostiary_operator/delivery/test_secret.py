@@ -22,7 +22,7 @@ def as_entries(keys: Keys) -> dict[str, bytes]:
 
 def test_the_first_session_key_is_used_by_all_replicas_at_once_whatever_their_clocks() -> None:
     keys = at(Keys(), NOW)
-    assert sorted(keys.entries()) == ["admin-token", f"mac-{int(NOW)}", "session-0"]
+    assert sorted(keys.entries()) == ["admin-token", "assertion-0", f"mac-{int(NOW)}", "session-0"]
     assert {len(value) for name, value in as_entries(keys).items() if name != "admin-token"} == {32}
 
 
@@ -59,6 +59,22 @@ def test_a_superseded_key_stays_as_long_as_a_session_that_it_sealed_is_valid() -
     later = at(keys, superseded + 8 * 3600 + 600, session_max_age=8 * 3600)
     assert list(later.session) == [int(superseded)]
     assert list(later.mac) == [int(superseded)]
+
+
+def test_a_superseded_key_of_assertions_is_published_for_an_hour_and_its_successor_before_it_signs() -> None:
+    keys = at(at(Keys(), NOW), NOW + ROTATION)
+    superseded = int(NOW + ROTATION + LEAD)
+    assert sorted(keys.assertion) == [0, superseded]
+    assert sorted(at(keys, superseded + 3600).assertion) == [0, superseded]
+    assert sorted(at(keys, superseded + 3600 + 600).assertion) == [superseded]
+
+
+def test_a_gateway_of_an_earlier_version_gets_a_key_of_assertions_and_keeps_its_others() -> None:
+    keys = at(Keys(), NOW)
+    earlier = parse({name: value for name, value in as_entries(keys).items() if not name.startswith("assertion-")})
+    later = at(earlier, NOW + 60)
+    assert list(later.assertion) == [0]
+    assert (later.mac, later.session) == (keys.mac, keys.session)
 
 
 def test_over_a_month_there_are_never_more_keys_than_needed_and_one_is_always_in_use() -> None:
