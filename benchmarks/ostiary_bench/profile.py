@@ -24,7 +24,7 @@ STAGES: Final = {
     "in-flight limits": ("limits/",),
     "decode": ("pipeline/body", "pipeline/decode", "pipeline/message_members", "pipeline/mirrored_headers", "session"),
     "authorize": ("pipeline/authorize",),
-    "forward": ("pipeline/forward", "upstream/"),
+    "forward": ("pipeline/forward", "pipeline/response_head", "upstream/"),
     "shape": (
         "pipeline/shape",
         "pipeline/list_filter",

@@ -16,6 +16,10 @@ UNAUTHORIZED: Final = "UpstreamUnauthorized"
 CREDENTIAL_REFUSED: Final = "UpstreamCredentialRefused"
 #: The authorization server gives the gateway no access token for the server.
 CREDENTIAL_UNAVAILABLE: Final = "UpstreamCredentialUnavailable"
+#: The server gets the caller's own token in exchange, and the caller has none.
+CALLER_TOKEN_REQUIRED: Final = "UpstreamCallerTokenRequired"  # noqa: S105  a kind of fault, not a token
+#: The authorization server does not exchange the caller's token.
+EXCHANGE_REFUSED: Final = "UpstreamTokenExchangeRefused"
 #: The server refuses every request, most likely because of its Host (403 or 421 without a challenge).
 HOST_REFUSED: Final = "UpstreamHostRefused"
 #: The server redirects, and the gateway does not follow.
@@ -46,6 +50,8 @@ KINDS: Final = frozenset(
         UNAUTHORIZED,
         CREDENTIAL_REFUSED,
         CREDENTIAL_UNAVAILABLE,
+        CALLER_TOKEN_REQUIRED,
+        EXCHANGE_REFUSED,
         HOST_REFUSED,
         REDIRECTED,
         LOOP,
@@ -62,6 +68,6 @@ KINDS: Final = frozenset(
     }
 )
 #: The kinds that say nothing about the server's health.
-NOT_OF_THE_SERVER: Final = frozenset({NO_ROOM, FULL, DRAINING})
+NOT_OF_THE_SERVER: Final = frozenset({NO_ROOM, FULL, DRAINING, CALLER_TOKEN_REQUIRED, EXCHANGE_REFUSED})
 #: The kinds that a single call can have with an otherwise healthy server.
 OF_ONE_CALL: Final = frozenset({UNAVAILABLE, TIMEOUT, INVALID, RESET, TOO_LARGE})

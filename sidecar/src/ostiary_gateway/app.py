@@ -26,6 +26,7 @@ from ostiary_gateway.server.listener import Listener
 from ostiary_gateway.session import Sealer
 from ostiary_gateway.telemetry import Telemetry
 from ostiary_gateway.upstream.allowed_addresses import OwnEndpoints
+from ostiary_gateway.upstream.assertion_keys import KEY_SET_PATH, AssertionKeys
 from ostiary_gateway.upstream.egress import Egress
 from ostiary_gateway.upstream.pools import ServerPools
 
@@ -48,11 +49,13 @@ class GatewayApp:
         self.options = options
         self.telemetry = telemetry
         own = OwnEndpoints.from_environment(ports=(options.port, options.admin_port))
+        self._assertion_keys = AssertionKeys(lambda: self.store.keyring.assertions)
         self.pools = ServerPools(
             own,
             installation=options.installation,
             egress=Egress.from_environment(os.environ),
             credential=self._credential,
+            keys=self._assertion_keys,
         )
         self.authenticators = Authenticators(routing=self.pools.routing, credential=self._client_secret)
         self.store = ConfigStore(
@@ -63,7 +66,7 @@ class GatewayApp:
             sealer=Sealer(lambda: self.store.keyring.sessions),
             telemetry=telemetry,
             loopback=options.host in _LOOPBACK,
-            metadata=self.authenticators.find_metadata,
+            metadata=self._find_public,
         )
         self._data = Listener(self.pipeline.serve, gate=self.pipeline.limiter)
         self._certificate: Certificate | None = None
@@ -88,6 +91,12 @@ class GatewayApp:
     def _trust_clients(self, snapshot: Snapshot, _changed: frozenset[str]) -> None:
         if self._certificate is not None:
             self._certificate.trust_clients(client_authorities(snapshot))
+
+    async def _find_public(self, host: str, target: str) -> bytes | None:
+        """Return the public document at a host and target; None for every other."""
+        if target == KEY_SET_PATH:
+            return self._assertion_keys.key_set()
+        return await self.authenticators.find_metadata(host, target)
 
     def _credential(self, name: str) -> SecretBytes:
         return self.store.keyring.credential(name)

@@ -51,11 +51,13 @@ class Refusal(OstiaryError):
 class UpstreamFault(OstiaryError):
     """The upstream failed.
 
-    ``kind`` is one of the reasons of :mod:`ostiary_gateway.upstream.faults`.
+    ``kind`` is one of the reasons of :mod:`ostiary_gateway.upstream.faults`. ``of_caller`` where other callers of the
+    server need not have it: it depends on a credential that is made for one caller.
     """
 
-    def __init__(self, kind: str, message: str, *, retry_after_ms: int | None = None) -> None:
+    def __init__(self, kind: str, message: str, *, retry_after_ms: int | None = None, of_caller: bool = False) -> None:
         super().__init__(message)
+        self.of_caller = of_caller
         self.kind = kind
         self.message = message
         self.retry_after_ms = retry_after_ms

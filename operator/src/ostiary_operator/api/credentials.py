@@ -1,5 +1,6 @@
 """The credential that gateways send to a server: `credential` of a server in an MCPProxy."""
 
+import enum
 from typing import Annotated, Final
 
 from pydantic import Field, StrictStr, StringConstraints
@@ -7,6 +8,7 @@ from pydantic import Field, StrictStr, StringConstraints
 from ostiary_operator.api.authentication import CredentialHeader, Scheme
 from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.constraints import Pattern, Rule, Unique
+from ostiary_operator.api.durations import Duration, between
 from ostiary_operator.api.names import DataKey, ObjectName
 from ostiary_operator.api.urls import UpstreamUrl
 
@@ -79,8 +81,42 @@ class ClientCredentials(ApiModel):
     """Audience of the token, for authorization servers with that parameter. Example: `https://crm.example.com`."""
 
 
+class AssertionAudience(enum.StrEnum):
+    """What the audience of an identity assertion is."""
+
+    URL = "URL"
+    ORIGIN = "Origin"
+
+
+class IdentityAssertion(ApiModel):
+    """A signed statement about the caller: a JWT (RFC 7519) with the algorithm ES256.
+
+    The server verifies it with the gateway's keys at `/.well-known/jwks.json`. Anonymous callers get none.
+    """
+
+    header: CredentialHeader = "Authorization"
+    """Header that carries it. Example: `X-Caller-Identity`."""
+
+    scheme: Scheme | None = None
+    """Word that precedes it. Absent means Bearer for the header Authorization, and none for any other header.
+    Example: `Bearer`."""
+
+    audience: AssertionAudience = AssertionAudience.URL
+    """Claim `aud`. URL: the server's URL without its query. Origin: scheme, host and port of it. Example: `Origin`."""
+
+    lifetime: Annotated[Duration, between("10s", "5m")] = Duration.parse("60s")
+    """How long one is valid; 10s to 5m. Example: `2m`."""
+
+    claims: Annotated[
+        tuple[Annotated[StrictStr, StringConstraints(min_length=1, max_length=256)], ...],
+        Field(max_length=16),
+        Unique(),
+    ] = ()
+    """Claims of the caller's own token that it repeats, in its claim `claims`. Example: `[email]`."""
+
+
 class UpstreamCredential(ApiModel):
-    """The gateway's own credential for a server, which never gets a caller's."""
+    """What the gateway sends to a server to authenticate itself, or to say who calls."""
 
     bearer: BearerCredential | None = None
     """Sends a token. Exactly one of the members must be set.
@@ -94,11 +130,21 @@ class UpstreamCredential(ApiModel):
     """Gets access tokens and sends them. Exactly one of the members must be set. Example:
     `{tokenEndpoint: "https://auth.example.com/token", clientId: a, clientSecretRef: {name: a, key: secret}}`."""
 
+    identity_assertion: IdentityAssertion | None = None
+    """Sends a signed statement about the caller. Exactly one of the members must be set. Example: `{}`."""
+
     constraints = (
         Rule(
-            "[has(self.bearer), has(self.header), has(self.clientCredentials)].filter(x, x).size() == 1",
-            lambda it: sum(each is not None for each in (it.bearer, it.header, it.client_credentials)) == 1,
+            "[has(self.bearer), has(self.header), has(self.clientCredentials), has(self.identityAssertion)]"
+            ".filter(x, x).size() == 1",
+            lambda it: it.kinds == 1,
             "needs exactly one kind of credential",
-            "set bearer, header or clientCredentials",
+            "set bearer, header, clientCredentials or identityAssertion",
         ),
     )
+
+    @property
+    def kinds(self) -> int:
+        """How many kinds are set."""
+        found = (self.bearer, self.header, self.client_credentials, self.identity_assertion)
+        return sum(each is not None for each in found)

@@ -9,11 +9,18 @@ from ostiary_core.contract.documents import EntryDocument, ServerConfig
 from ostiary_core.contract.key_names import uid_of
 from ostiary_core.contract.upstream_credentials import (
     ClientCredentialsConfig,
+    IdentityAssertionConfig,
     StaticCredentialConfig,
     UpstreamCredentialConfig,
 )
 from ostiary_operator.api import labels
-from ostiary_operator.api.credentials import ClientCredentials, SecretReference, UpstreamCredential
+from ostiary_operator.api.credentials import (
+    AssertionAudience,
+    ClientCredentials,
+    IdentityAssertion,
+    SecretReference,
+    UpstreamCredential,
+)
 from ostiary_operator.api.proxy import ProxySpec, Server
 from ostiary_operator.api.reasons import ResolvedRefsReason
 from ostiary_operator.compile.model import CredentialSecret, Missing, ReferenceKey, ResourceRejection
@@ -24,6 +31,7 @@ Secrets = Mapping[ReferenceKey, CredentialSecret | Missing]
 _SECRET: Final = "Secret"  # noqa: S105  the name of a kind
 _INSIDE: Final = (".svc", ".svc.cluster.local", ".localhost")
 _LOOPBACK: Final = "localhost"
+_BEARER: Final = "Bearer"
 _FORWARDED_HOST: Final = "x-forwarded-host"
 
 
@@ -51,7 +59,7 @@ def resolve_servers(
             if isinstance(name, ResourceRejection):
                 return name
             names[field] = name
-        found[server.name] = _config(server.credential, names)
+        found[server.name] = _config(server.credential, names, url=server_url(server, namespace))
     return found
 
 
@@ -177,7 +185,23 @@ def _client(client: ClientCredentials, names: Mapping[str, str]) -> ClientCreden
     )
 
 
-def _config(credential: UpstreamCredential, names: Mapping[str, str]) -> UpstreamCredentialConfig:
+def _assertion(assertion: IdentityAssertion, url: str) -> IdentityAssertionConfig:
+    scheme = assertion.scheme or (_BEARER if assertion.header.lower() == "authorization" else None)
+    parts = urlsplit(url)
+    path = "" if assertion.audience is AssertionAudience.ORIGIN else parts.path
+    return IdentityAssertionConfig(
+        header=assertion.header,
+        prefix=f"{scheme} " if scheme is not None else "",
+        # Never of the user's choice: a server could use an assertion for another one's audience there.
+        audience=f"{parts.scheme}://{parts.netloc}{path}",
+        lifetime=assertion.lifetime.milliseconds,
+        claims=assertion.claims,
+    )
+
+
+def _config(credential: UpstreamCredential, names: Mapping[str, str], *, url: str) -> UpstreamCredentialConfig:
+    if credential.identity_assertion is not None:
+        return UpstreamCredentialConfig(identity_assertion=_assertion(credential.identity_assertion, url))
     if credential.bearer is not None:
         static = StaticCredentialConfig(header="Authorization", prefix="Bearer ", secret=names["bearer.secretRef"])
         return UpstreamCredentialConfig(static=static)

@@ -3,7 +3,7 @@
 No secret is here: its value is an entry of the gateway's Secret.
 """
 
-from ostiary_core.contract.base import ContractDocument
+from ostiary_core.contract.base import ContractDocument, Positive
 
 
 class StaticCredentialConfig(ContractDocument):
@@ -31,11 +31,26 @@ class ClientCredentialsConfig(ContractDocument):
     audience: str | None = None
 
 
+class IdentityAssertionConfig(ContractDocument):
+    """A short-lived JWT that names the caller, signed by a key of the gateway's Secret.
+
+    It is sent in ``header``, after ``prefix``. ``lifetime`` is in milliseconds. ``claims`` names the claims of the
+    caller that it repeats.
+    """
+
+    header: str
+    prefix: str = ""
+    audience: str
+    lifetime: Positive
+    claims: tuple[str, ...] = ()
+
+
 class UpstreamCredentialConfig(ContractDocument):
     """The credential that the gateway sends to a server; exactly one member is set."""
 
     static: StaticCredentialConfig | None = None
     client_credentials: ClientCredentialsConfig | None = None
+    identity_assertion: IdentityAssertionConfig | None = None
 
     @property
     def secrets(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from ostiary_gateway.limits.reservation import Reservation
 from ostiary_gateway.pipeline.content_capture import CapturedContent
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.session import UpstreamSession
+from ostiary_gateway.upstream.caller import UpstreamCaller
 from ostiary_gateway.upstream.server import UpstreamServer
 
 _LISTEN: Final = AuthorizationKind.LISTEN
@@ -113,6 +114,11 @@ class Exchange:
         """What the caller may see and use under the config in force for this request."""
         visibility = self.proxy.visibility
         return visibility.for_principal(self.principal) if visibility.depends_on_caller else visibility
+
+    @property
+    def upstream_caller(self) -> UpstreamCaller:
+        """The caller, for a server whose credential is made for one."""
+        return UpstreamCaller(self.principal, external_url=self.snapshot.settings.external_url)
 
     @property
     def awaits_response(self) -> bool:

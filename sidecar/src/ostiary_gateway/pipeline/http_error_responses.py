@@ -17,10 +17,10 @@ from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.media_types import JSON_HEADERS
 from ostiary_gateway.pipeline import jsonrpc, server_revisions
 from ostiary_gateway.pipeline.exchange import Exchange
-from ostiary_gateway.pipeline.forward import refuses_in_text, retry_after_ms
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
 from ostiary_gateway.pipeline.large_messages import is_light
 from ostiary_gateway.pipeline.refusal_responses import error_message
+from ostiary_gateway.pipeline.response_head import refuses_in_text, retry_after_ms
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.upstream.health import printable
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse

@@ -15,11 +15,11 @@ from ostiary_gateway.limits.checks import reserve_response_bytes
 from ostiary_gateway.media_types import JSON_HEADERS
 from ostiary_gateway.pipeline import http_error_responses, jsonrpc, mirrored_parameters, server_revisions
 from ostiary_gateway.pipeline.exchange import Exchange
-from ostiary_gateway.pipeline.forward import http_fault
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
 from ostiary_gateway.pipeline.large_messages import LIGHT_BYTES, Steps, limit_of, process_large
 from ostiary_gateway.pipeline.list_cache import LISTS, ListResponse
 from ostiary_gateway.pipeline.list_filter import Reading, reading_for, shaping
+from ostiary_gateway.pipeline.response_head import http_fault
 from ostiary_gateway.pipeline.server_capabilities import with_list_changed
 from ostiary_gateway.pipeline.upstream_ids import with_id
 from ostiary_gateway.server.response import Response

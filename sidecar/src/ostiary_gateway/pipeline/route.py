@@ -1,8 +1,8 @@
 """Route: find the proxy of a host and path, by their exact spelling in the request.
 
-The protected resource metadata of proxies is served from here, too: the only responses without authentication (RFC 9728
-§3). It is searched only where no proxy has the path, so it cannot hide one. The target must be exactly one of the
-index, without a query; every other spelling stays what it was, a 404.
+The protected resource metadata of proxies (RFC 9728 §3) and the gateway's own public keys are served from here, too:
+the only responses without authentication. They are searched only where no proxy has the path, so they cannot hide one.
+The target must be exactly one of the index, without a query; every other spelling stays what it was, a 404.
 """
 
 from collections.abc import Awaitable, Callable

@@ -10,10 +10,10 @@ from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.media_types import EVENT_STREAM
 from ostiary_gateway.pipeline import record
 from ostiary_gateway.pipeline.exchange import Exchange
-from ostiary_gateway.pipeline.forward import no_stream
 from ostiary_gateway.pipeline.json_response import relay_document
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
 from ostiary_gateway.pipeline.open_streams import OpenStream, OpenStreams
+from ostiary_gateway.pipeline.response_head import no_stream
 from ostiary_gateway.pipeline.sse_response import EventRelay
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response

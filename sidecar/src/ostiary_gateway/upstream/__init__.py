@@ -5,6 +5,8 @@ http1                a small HTTP/1.1 client: connecting through that check, con
 egress_route         request heads and connections for a server, directly or through an egress proxy
 server               one upstream server: its pool, its TLS, its timeouts
 credentials          the credential that the gateway sends to one server, ``client_credentials`` its tokens
+caller               the caller of a request, for credentials that depend on it
+identity_assertion   a signed statement about the caller, for one server; ``assertion_keys`` sign it
 document_client      fetches small JSON documents of identity providers, such as key sets and metadata
 via                  ``Via`` marks of the proxies that a request has passed, which end loops
 egress               the egress proxy that leads to servers

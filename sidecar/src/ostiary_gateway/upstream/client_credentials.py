@@ -6,7 +6,7 @@ endpoint is in flight at a time. After a failure the next one waits; requests fa
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final
@@ -15,6 +15,7 @@ from ostiary_core.contract.upstream_credentials import ClientCredentialsConfig
 from ostiary_core.secret_bytes import SecretBytes
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
+from ostiary_gateway.upstream.caller import UpstreamCaller
 from ostiary_gateway.upstream.document_client import DocumentClient, DocumentUnavailable
 from ostiary_gateway.upstream.http1 import request_head as http1
 
@@ -62,7 +63,7 @@ class ClientAccessTokens:
         self._retry_at = float("-inf")
         self._problem = ""
 
-    async def line(self) -> bytes:
+    async def line(self, _caller: UpstreamCaller | None = None) -> bytes:
         """Return the header line of a request.
 
         Raises:
@@ -80,7 +81,12 @@ class ClientAccessTokens:
         # A caller that gives up must not cancel the fetch for the others.
         return (await asyncio.shield(self._fetching())).line.reveal()
 
-    def refused(self) -> None:
+    def values(self) -> Iterator[SecretBytes]:
+        """Yield the token, which may be in a text of the server."""
+        if self.token is not None:
+            yield self.token.value
+
+    def refused(self, _caller: UpstreamCaller | None = None) -> None:
         """Forget the token, which the server refuses.
 
         The next request gets a new one, at most one a second.

@@ -1,11 +1,13 @@
 """The credential that the gateway sends to one server.
 
-A static one is a header line, built once. Access tokens are added to each request (:mod:`.client_credentials`). A text
-from the server, which may repeat what it was sent, passes :meth:`Credential.redacted` before it is logged or reported.
+A static one is a header line, built once. Others are added to each request: access tokens of the gateway
+(:mod:`.client_credentials`), and an assertion of who calls (:mod:`.identity_assertion`). A text from the server, which
+may repeat what it was sent, passes :meth:`Credential.redacted` before it is logged or reported.
 """
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Final, Protocol
 
 from ostiary_core.contract.documents import ServerConfig
 from ostiary_core.contract.upstream_credentials import StaticCredentialConfig
@@ -13,10 +15,13 @@ from ostiary_core.secret_bytes import SecretBytes
 from ostiary_gateway.errors import CredentialMissing, UpstreamFault
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.allowed_addresses import OwnEndpoints
+from ostiary_gateway.upstream.assertion_keys import AssertionKeys
+from ostiary_gateway.upstream.caller import UpstreamCaller
 from ostiary_gateway.upstream.client_credentials import ClientAccessTokens
 from ostiary_gateway.upstream.document_client import DocumentClient, Routing
 from ostiary_gateway.upstream.egress import Egress
 from ostiary_gateway.upstream.http1 import request_head as http1
+from ostiary_gateway.upstream.identity_assertion import IdentityAssertions
 
 CredentialSource = Callable[[str], SecretBytes]
 """Returns a credential by its name in documents. Raises CredentialMissing where it has not arrived."""
@@ -56,22 +61,61 @@ def direct() -> tuple[OwnEndpoints, Egress]:
     return OwnEndpoints(), Egress()
 
 
-def _tokens(document: ServerConfig, source: CredentialSource, routing: Routing) -> ClientAccessTokens | None:
-    config = document.credential.client_credentials if document.credential is not None else None
+class RequestCredential(Protocol):
+    """A credential that is made for each request."""
+
+    async def line(self, caller: UpstreamCaller | None) -> bytes:
+        """Return the header line of a request; empty for none.
+
+        Raises:
+            UpstreamFault: there is no credential.
+        """
+
+    def refused(self, caller: UpstreamCaller | None) -> None:
+        """Forget what was sent for a caller: the server refuses it."""
+
+    def values(self) -> Iterable[SecretBytes]:
+        """Return what was sent, which may be in a text of the server."""
+
+    def close(self) -> None:
+        """Forget everything, and close connections."""
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialMakers:
+    """What credentials are made with.
+
+    ``source`` has the gateway's Secret, ``keys`` sign identity assertions, and ``routing`` says how token endpoints are
+    connected to. ``proxy`` is ``namespace/name``.
+    """
+
+    proxy: str
+    source: CredentialSource = no_credential
+    routing: Routing = direct
+    keys: AssertionKeys = field(default_factory=lambda: AssertionKeys(dict))
+
+
+def _made(document: ServerConfig, makers: CredentialMakers) -> RequestCredential | None:
+    config = document.credential
     if config is None:
         return None
+    if config.identity_assertion is not None:
+        makers.keys.require()
+        return IdentityAssertions(config.identity_assertion, makers.keys, proxy=makers.proxy)
+    if config.client_credentials is None:
+        return None
     # The rules for addresses are those of the server itself.
-    client = DocumentClient(routing, seconds=_FETCH_SECONDS, addresses=document.addresses)
-    return ClientAccessTokens(config, source(config.secret), client)
+    client = DocumentClient(makers.routing, seconds=_FETCH_SECONDS, addresses=document.addresses)
+    return ClientAccessTokens(config.client_credentials, makers.source(config.client_credentials.secret), client)
 
 
 class Credential:
     """The credential of one server; without one, :attr:`line` is empty.
 
-    ``tokens`` are set where it changes, and its line is added to each request.
+    ``of_request`` is set where it changes: its line is added to each request.
     """
 
-    def __init__(self, document: ServerConfig, source: CredentialSource, routing: Routing = direct) -> None:
+    def __init__(self, document: ServerConfig, makers: CredentialMakers) -> None:
         """Take the values that the document names.
 
         Raises:
@@ -80,12 +124,14 @@ class Credential:
         """
         config = document.credential
         static = config.static if config is not None else None
-        self._line = static_line(static, source) if static is not None else SecretBytes(b"")
-        values = (source(name).reveal() for name in config.secrets) if config is not None else ()
-        self.tokens = _tokens(document, source, routing)
+        self._line = static_line(static, makers.source) if static is not None else SecretBytes(b"")
+        values = (makers.source(name).reveal() for name in config.secrets) if config is not None else ()
+        self.of_request = _made(document, makers)
         self._hidden = tuple(SecretBytes(value) for value in values if len(value) >= _SHORTEST)
         #: Whether there is one.
         self.is_set = config is not None
+        #: Whether it is made for one caller.
+        self.is_of_caller = config is not None and config.identity_assertion is not None
 
     @property
     def line(self) -> bytes:
@@ -101,7 +147,6 @@ class Credential:
 
     def redacted(self, text: str) -> str:
         """Return a text of the server without the credential."""
-        token = self.tokens.token if self.tokens is not None else None
-        for value in (*self._hidden, *((token.value,) if token is not None else ())):
+        for value in (*self._hidden, *(self.of_request.values() if self.of_request is not None else ())):
             text = text.replace(value.reveal().decode("ascii", "replace"), REDACTED)
         return text

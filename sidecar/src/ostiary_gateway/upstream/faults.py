@@ -9,11 +9,13 @@ from typing import Final
 from ostiary_core.mcp import codes
 from ostiary_core.upstream_faults import (
     ADDRESS_FORBIDDEN,
+    CALLER_TOKEN_REQUIRED,
     CONNECT_TIMEOUT,
     CREDENTIAL_REFUSED,
     CREDENTIAL_UNAVAILABLE,
     DRAINING,
     EGRESS_FAILED,
+    EXCHANGE_REFUSED,
     FULL,
     HOST_REFUSED,
     INVALID,
@@ -33,11 +35,13 @@ from ostiary_gateway.errors import Refusal, UpstreamFault
 
 __all__ = [
     "ADDRESS_FORBIDDEN",
+    "CALLER_TOKEN_REQUIRED",
     "CONNECT_TIMEOUT",
     "CREDENTIAL_REFUSED",
     "CREDENTIAL_UNAVAILABLE",
     "DRAINING",
     "EGRESS_FAILED",
+    "EXCHANGE_REFUSED",
     "FULL",
     "HOST_REFUSED",
     "INVALID",
@@ -65,6 +69,8 @@ _CODES: Final = {
     UNAUTHORIZED: codes.UPSTREAM_UNAVAILABLE,
     CREDENTIAL_REFUSED: codes.UPSTREAM_UNAVAILABLE,
     CREDENTIAL_UNAVAILABLE: codes.UPSTREAM_UNAVAILABLE,
+    CALLER_TOKEN_REQUIRED: codes.DENIED,
+    EXCHANGE_REFUSED: codes.DENIED,
     HOST_REFUSED: codes.UPSTREAM_UNAVAILABLE,
     LOOP: codes.UPSTREAM_UNAVAILABLE,
     EGRESS_FAILED: codes.UPSTREAM_UNAVAILABLE,
@@ -92,6 +98,8 @@ _WORDS: Final = {
 _OWN_WORDS: Final = {
     CREDENTIAL_UNAVAILABLE: "This gateway cannot get its credential for the MCP server behind it",
     CREDENTIAL_REFUSED: "The MCP server behind this gateway refuses the gateway's own credential",
+    CALLER_TOKEN_REQUIRED: "The MCP server behind this gateway needs an access token of the caller",
+    EXCHANGE_REFUSED: "The authorization server gives this caller no access to the MCP server behind this gateway",
     LOOP: "The MCP server behind this gateway leads back to this gateway",
     DRAINING: "This gateway is shutting down before the answer came; the request itself may have been carried out",
 }

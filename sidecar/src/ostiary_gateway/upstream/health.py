@@ -81,15 +81,16 @@ class Health:
         """Record that the server failed."""
         self.counts[fault.kind] += 1
         self._in_a_row += 1
-        if self._concerns_server(fault.kind):
+        if self._concerns_server(fault):
             self.fault = LastFault(fault.kind, printable(fault.message), time())
         self._log_fault(fault)
 
-    def _concerns_server(self, kind: str) -> bool:
-        """Return whether a fault of this kind concerns the server, and not only a single call."""
-        if kind in NOT_OF_THE_SERVER:
+    def _concerns_server(self, fault: UpstreamFault) -> bool:
+        """Return whether a fault concerns the server, and not only a single call or caller."""
+        if fault.kind in NOT_OF_THE_SERVER:
             return False
-        return kind not in OF_ONE_CALL or not self.answered or self._in_a_row >= IN_A_ROW
+        of_one = fault.of_caller or fault.kind in OF_ONE_CALL
+        return not of_one or not self.answered or self._in_a_row >= IN_A_ROW
 
     def _log_fault(self, fault: UpstreamFault) -> None:
         now = monotonic()

@@ -13,7 +13,8 @@ from ostiary_core.contract.documents import EntryDocument, ServerShareConfig, Se
 from ostiary_core.errors import ContractError
 from ostiary_gateway.upstream import via
 from ostiary_gateway.upstream.allowed_addresses import OwnEndpoints
-from ostiary_gateway.upstream.credentials import CredentialSource, no_credential
+from ostiary_gateway.upstream.assertion_keys import AssertionKeys
+from ostiary_gateway.upstream.credentials import CredentialMakers, CredentialSource, no_credential
 from ostiary_gateway.upstream.egress import Egress
 from ostiary_gateway.upstream.server import UpstreamServer
 
@@ -41,7 +42,9 @@ class PoolConfig(Protocol):
 
 
 class ServerPools:
-    """Creates and keeps servers. ``credential`` returns a credential by its name in documents.
+    """Creates and keeps servers.
+
+    ``credential`` returns a credential by its name in documents; ``keys`` sign identity assertions.
 
     :meth:`take` may be called from the thread that builds a config.
     """
@@ -53,11 +56,13 @@ class ServerPools:
         installation: str = "",
         egress: Egress | None = None,
         credential: CredentialSource = no_credential,
+        keys: AssertionKeys | None = None,
     ) -> None:
         self._environment = self._egress = egress or Egress()
         self._pod = self._own = own
         self._installation = installation
         self._credential = credential
+        self._keys = keys or AssertionKeys(dict)
         self._connections = ServerShareConfig().connections
         self._refused_by_retired = 0
         self._servers: dict[str, UpstreamServer] = {}
@@ -81,8 +86,7 @@ class ServerPools:
                     proxy=entry.identity,
                     egress=self._egress,
                     mark=via.mark(entry.uid, installation=self._installation),
-                    credential=self._credential,
-                    routing=self.routing,
+                    credentials=CredentialMakers(entry.identity, self._credential, self.routing, self._keys),
                 )
             except (ValueError, OSError) as error:
                 raise ContractError(f"server {document.name}: {error}") from error

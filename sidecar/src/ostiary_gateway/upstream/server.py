@@ -14,8 +14,8 @@ from yarl import URL
 from ostiary_core.contract.documents import ServerConfig
 from ostiary_gateway.upstream import redirects, via
 from ostiary_gateway.upstream.allowed_addresses import OwnEndpoints, networks
-from ostiary_gateway.upstream.credentials import Credential, CredentialSource, direct, no_credential
-from ostiary_gateway.upstream.document_client import Routing
+from ostiary_gateway.upstream.caller import UpstreamCaller
+from ostiary_gateway.upstream.credentials import Credential, CredentialMakers
 from ostiary_gateway.upstream.egress import Egress
 from ostiary_gateway.upstream.egress_route import Place, Route
 from ostiary_gateway.upstream.health import Health
@@ -46,8 +46,7 @@ class UpstreamServer:
         proxy: str,
         mark: str,
         egress: Egress = _NO_EGRESS,
-        credential: CredentialSource = no_credential,
-        routing: Routing = direct,
+        credentials: CredentialMakers | None = None,
     ) -> None:
         self._url = url = _checked(URL(document.url))
         self._host = document.host
@@ -63,8 +62,8 @@ class UpstreamServer:
         self.idle_seconds = document.timeouts.idle / 1000
         self.request_seconds = document.timeouts.request / 1000
         self._connect_seconds = document.timeouts.connect / 1000
-        self.credential = Credential(document, credential, routing)
-        self._tokens = self.credential.tokens
+        self.credential = Credential(document, credentials or CredentialMakers(proxy))
+        self._of_request = self.credential.of_request
         self._place = Place(url, document.host, http1.lines(headers) + self._via + self.credential.line)
         self._tls = _tls_context(document) if url.scheme == "https" else None
         self._tls_name = document.tls.hostname if document.tls is not None else None
@@ -78,7 +77,14 @@ class UpstreamServer:
         self._unused = asyncio.Event()
 
     async def request(
-        self, method: str, lines: bytes, body: bytes | None, *, passed: Sequence[str] = (), repeatable: bool = False
+        self,
+        method: str,
+        lines: bytes,
+        body: bytes | None,
+        *,
+        passed: Sequence[str] = (),
+        repeatable: bool = False,
+        caller: UpstreamCaller | None = None,
     ) -> UpstreamResponse:
         """Send a request and return its response as soon as the head has arrived.
 
@@ -86,23 +92,23 @@ class UpstreamServer:
 
         ``lines`` are the headers of this request, see :func:`.http1.request_head.lines`; ``passed`` are the marks of
         the proxies that it has passed before (:mod:`.via`). A ``repeatable`` request is sent again if a kept connection
-        was closed just then.
+        was closed just then. ``caller`` is needed where the credential is made for one.
 
         Raises:
-            UpstreamFault: no access token, no connection, no head in time, or a head that is not HTTP.
+            UpstreamFault: no credential, no connection, no head in time, or a head that is not HTTP.
         """
         self._in_use += 1
         route = self._route
         try:
-            if self._tokens is not None:
-                lines += await self._tokens.line()
+            if self._of_request is not None:
+                lines += await self._of_request.line(caller)
             head = self._passing(route.heads[method], passed) if passed else route.heads[method]
             message = http1.message(head, lines, body)
             body = None  # it is part of ``message``, and would be in memory twice until the response arrives
             response = await route.pool.exchange(message, seconds=self.request_seconds, repeatable=repeatable)
             if response.status >= 300:
-                if response.status == 401 and self._tokens is not None:
-                    self._tokens.refused()
+                if response.status == 401 and self._of_request is not None:
+                    self._of_request.refused(caller)
                 response = await self._follow_redirect(route, response, method, message[len(head) :], passed)
         except BaseException:
             self._release()
@@ -191,8 +197,8 @@ class UpstreamServer:
 
     def close(self) -> None:
         """Close every connection; requests in flight fail."""
-        if self._tokens is not None:
-            self._tokens.close()
+        if self._of_request is not None:
+            self._of_request.close()
         for pool in (self._route.pool, *self._former):
             pool.close()
 
