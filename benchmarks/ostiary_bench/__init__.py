@@ -7,6 +7,7 @@ meters, probes  CPU and memory of a process tree, from /proc; whether a server i
 servers         nginx as the upstream and as the baseline, ``pass_through`` as the comparison
 gateways_under_test    the gateway itself, with a config compiled from YAML
 calls           one table row per way to call a tool or list them; spans go to ``otlp_collector``
+access          the cost of callers, rules and conditions, with ``access_resources``, in pairs with calls without them
 streams         the memory of open streams, which ``stream_server`` keeps open
 isolation       latency and memory while clients, or ``hostile_server``, are hostile
 edit_latency    the time from an edit until every replica enforces it

@@ -2,9 +2,9 @@
 
 ``--write-docs`` also writes docs/benchmarks.md.
 
-There are three parts, each of which can run alone: `calls` measures the cost of a call, `hostile` the effect of hostile
-clients and servers on others, and `scale` the cost of many proxies. A part replaces its own figures and its own section
-of the page.
+There are four parts, each of which can run alone: `calls` measures the cost of a call, `access` that of callers and
+rules, `hostile` the effect of hostile clients and servers on others, and `scale` the cost of many proxies. A part
+replaces its own figures and its own section of the page.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from ostiary_bench import isolation, report, scale, servers, streams
+from ostiary_bench import access, isolation, report, scale, servers, streams
 from ostiary_bench.calls import Bench, rows
 from ostiary_bench.edit_latency import measure
 from ostiary_bench.servers import Upstream
@@ -25,6 +25,7 @@ from ostiary_tools.common.errors import ToolError
 _ROOT: Final = Path(__file__).parents[2]
 _RESULTS: Final = _ROOT / "benchmarks" / "results" / "latest.json"
 _DOCS: Final = _ROOT / "docs" / "benchmarks.md"
+_PARTS: Final = ("calls", "access", "hostile", "scale")
 _SIZES: Final = (100, 1000, 5000)
 _INTRODUCTION: Final = """# Benchmarks
 
@@ -47,7 +48,7 @@ Measured {at} on {machine}.
 def main() -> int:
     """Run the benchmark; return the exit code."""
     options = _options()
-    parts = {"calls": _calls, "hostile": _hostile, "scale": _scale}
+    parts = {"calls": _calls, "access": _access, "hostile": _hostile, "scale": _scale}
     try:
         for name in options.only or parts:
             print(f"{name}:", file=sys.stderr, flush=True)
@@ -66,8 +67,9 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="make bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--only", choices=("calls", "hostile", "scale"), action="append", help="run this part only")
+    parser.add_argument("--only", choices=_PARTS, action="append", help="run this part only")
     parser.add_argument("--seconds", type=float, default=5.0, help="of load for each row of calls (default: 5)")
+    parser.add_argument("--rounds", type=int, default=15, help="of a second for each row of access (default: 15)")
     parser.add_argument("--rate", type=int, default=500, help="calls a second in the open loop (default: 500)")
     parser.add_argument("--edits", type=int, default=100, help="of a policy, on a real API server (default: 100)")
     parser.add_argument("--streams", type=int, default=10_000, help="that are open at a time (default: 10000)")
@@ -100,6 +102,14 @@ def _calls(options: argparse.Namespace) -> tuple[dict[str, object], str]:
     return figures, _INTRODUCTION.format(**words)
 
 
+def _access(options: argparse.Namespace) -> tuple[dict[str, object], str]:
+    """Measure the cost of callers and rules."""
+    found = access.measure(rounds=options.rounds)
+    at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    figures = {"at": at, "machine": report.machine(), "rows": [asdict(each) for each in found]}
+    return {"access": figures}, access.section(found, at=at[:10], machine=report.machine())
+
+
 def _scale(options: argparse.Namespace) -> tuple[dict[str, object], str]:
     """Measure the cost of many proxies."""
     found = scale.measure(options.sizes, edits=options.edits)
@@ -126,16 +136,18 @@ def _keep(figures: dict[str, object]) -> None:
 def _write_docs(name: str, text: str) -> None:
     """Replace one part of the page."""
     page = _DOCS.read_text() if _DOCS.exists() else ""
-    parts = dict(zip(("calls", "hostile", "scale"), _parts(page), strict=True))
+    parts = dict(zip(_PARTS, _parts(page), strict=True))
     parts[name] = text
     _DOCS.write_text("\n\n".join(part.strip() for part in parts.values() if part.strip()) + "\n")
 
 
-def _parts(page: str) -> tuple[str, str, str]:
+def _parts(page: str) -> list[str]:
     """Return the parts of the page, each with its title; the first has none."""
-    calls, title, below = page.partition(f"\n{scale.TITLE}\n")
-    calls, other, between = calls.partition(f"\n{isolation.TITLE}\n")
-    return calls, other + between, title + below
+    parts = []
+    for title in (scale.TITLE, isolation.TITLE, access.TITLE):
+        page, found, below = page.partition(f"\n{title}\n")
+        parts.append(found + below)
+    return [page, *reversed(parts)]
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 import os
 import sys
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -11,10 +10,9 @@ from typing import Any, Final
 
 from ostiary_bench import messages, servers
 from ostiary_bench.gateways_under_test import GatewayUnderTest
-from ostiary_bench.load import Closed, Open, closed_loop, open_loop
+from ostiary_bench.load import Closed, Load, Open, closed_loop, open_loop, require_result
 from ostiary_bench.probes import answers
 from ostiary_bench.servers import OTHER_CORE, Upstream, on_core
-from ostiary_tools.common.errors import ToolError
 from ostiary_tools.common.ports import reserve_port
 from ostiary_tools.common.processes import Process, wait_until
 
@@ -48,27 +46,16 @@ class Bench:
     def row(self, name: str, process: Process, url: str, *, kind: str, latency: bool = False) -> CallRow:
         """Measure one way to call."""
         body = LIST if kind.startswith("list") else CALL
-        _require_result(url, body)
+        require_result(url, Load(body))
         closed = closed_loop(self.directory, pid=process.pid, url=url, body=body, seconds=self.seconds)
         port, _, path = url.removeprefix("http://127.0.0.1:").partition("/")
         found = None
         if latency:
-            found = open_loop(port=int(port), path=f"/{path}", body=body, rate=self.rate, seconds=max(self.seconds, 4))
+            found = open_loop(
+                port=int(port), path=f"/{path}", load=Load(body), rate=self.rate, seconds=max(self.seconds, 4)
+            )
         print(f"  {name:58} {kind:10} {closed.cpu_microseconds:7.1f} us", file=sys.stderr, flush=True)
         return CallRow(name, kind, closed, found)
-
-
-def _require_result(url: str, body: bytes) -> None:
-    """Check that a call returns the upstream's result.
-
-    An error response would be fast, and the figures wrong.
-    """
-    headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
-    request = urllib.request.Request(url, data=body, headers=headers)  # noqa: S310  our own URL
-    with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310  our own URL
-        text = response.read()
-    if b'"result"' not in text:
-        raise ToolError(f"{url} did not answer with a result: {text[:300]!r}")
 
 
 def rows(bench: Bench) -> Iterator[CallRow]:
@@ -78,7 +65,7 @@ def rows(bench: Bench) -> Iterator[CallRow]:
     with _gateway(bench, "spans off", {}) as gateway:
         yield from _ungoverned(bench, gateway, "Ostiary, no policy, spans off")
         yield from _governed(bench, gateway)
-    with _collector(bench) as endpoint:
+    with collector(bench.directory) as endpoint:
         tracing = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
         with _gateway(bench, "unsampled", {**tracing, "OTEL_TRACES_SAMPLER": "always_off"}) as gateway:
             yield bench.row(
@@ -91,7 +78,7 @@ def rows(bench: Bench) -> Iterator[CallRow]:
 
 def _baseline(bench: Bench) -> Iterator[CallRow]:
     process, port = servers.nginx_proxy(bench.directory, bench.upstream)
-    with _ending(process):
+    with ending(process):
         for kind in servers.KINDS:
             url = f"http://127.0.0.1:{port}/{kind}"
             yield bench.row("nginx proxy_pass", process, url, kind=kind, latency=kind == "call-json")
@@ -99,7 +86,7 @@ def _baseline(bench: Bench) -> Iterator[CallRow]:
 
 def _comparison(bench: Bench) -> Iterator[CallRow]:
     process, port = servers.aiohttp_proxy(bench.directory, bench.upstream)
-    with _ending(process):
+    with ending(process):
         for kind in ("call-json", "list-200"):
             yield bench.row(
                 "aiohttp + ClientSession pass-through", process, f"http://127.0.0.1:{port}/{kind}", kind=kind
@@ -121,22 +108,24 @@ def _governed(bench: Bench, gateway: GatewayUnderTest) -> Iterator[CallRow]:
 def _gateway(bench: Bench, name: str, env: Mapping[str, str]) -> Iterator[GatewayUnderTest]:
     clean = {key: value for key, value in os.environ.items() if not key.startswith("OTEL_")}
     gateway = GatewayUnderTest(bench.directory, name.replace(" ", "-"), bench.upstream, env={**clean, **env})
-    with _ending(gateway.process):
+    with ending(gateway.process):
         yield gateway
 
 
 @contextmanager
-def _collector(bench: Bench) -> Iterator[str]:
+def collector(directory: Path) -> Iterator[str]:
+    """Run an OTLP collector that drops everything; yield its endpoint."""
     port = reserve_port()
     command = on_core(OTHER_CORE, sys.executable, Path(__file__).with_name("otlp_collector.py"), str(port))
-    process = Process("collector", command, log=bench.directory / "otlp_collector.log")
+    process = Process("collector", command, log=directory / "otlp_collector.log")
     wait_until(lambda: answers(port), what="the collector", processes=[process])
-    with _ending(process):
+    with ending(process):
         yield f"http://127.0.0.1:{port}"
 
 
 @contextmanager
-def _ending(process: Process) -> Iterator[None]:
+def ending(process: Process) -> Iterator[None]:
+    """End a process with the block."""
     try:
         yield
     finally:

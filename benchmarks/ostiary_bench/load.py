@@ -4,7 +4,10 @@ import asyncio
 import re
 import subprocess
 import time
-from dataclasses import dataclass
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +21,57 @@ wrk.method = "POST"
 wrk.body = [==[{body}]==]
 wrk.headers["Content-Type"] = "application/json"
 wrk.headers["Accept"] = "application/json, text/event-stream"
+{headers}
 """
+#: A request for each token in the file, in turns.
+_TOKENS: Final = """
+local requests, at = {{}}, 0
+function init(args)
+  for token in io.lines("{file}") do
+    wrk.headers["Authorization"] = "Bearer " .. token
+    requests[#requests + 1] = wrk.format()
+  end
+end
+function request()
+  at = at % #requests + 1
+  return requests[at]
+end
+"""
+
+
+@dataclass(slots=True)
+class Load:
+    """The requests of a load: one body, further headers, and ``tokens``, of which each request has the next one."""
+
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    tokens: Sequence[str] = ()
+
+    def script(self, directory: Path) -> str:
+        """Return the script for wrk; the tokens are written to a file in ``directory``."""
+        headers = "\n".join(f'wrk.headers["{name}"] = "{value}"' for name, value in self.headers.items())
+        script = _SCRIPT.format(body=self.body.decode(), headers=headers)
+        if not self.tokens:
+            return script
+        file = directory / "tokens"
+        file.write_text("\n".join(self.tokens) + "\n")
+        return script + _TOKENS.format(file=file)
+
+    def requests(self, port: int, path: str) -> Iterator[bytes]:
+        """Yield requests without an end."""
+        head = (
+            f"POST {path} HTTP/1.1\r\nHost: localhost:{port}\r\nContent-Type: application/json\r\n"
+            f"Accept: application/json, text/event-stream\r\nContent-Length: {len(self.body)}\r\n"
+        )
+        head += "".join(f"{name}: {value}\r\n" for name, value in self.headers.items())
+        more = [f"Authorization: Bearer {token}\r\n" for token in self.tokens] or [""]
+        return (f"{head}{each}\r\n".encode() + self.body for each in cycle(more))
+
+    def sent(self, calls: int) -> None:
+        """Begin the next time with the first token that was not sent."""
+        if self.tokens:
+            start = calls % len(self.tokens)
+            self.tokens = [*self.tokens[start:], *self.tokens[:start]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,41 +94,64 @@ class Open:
     p99: float
 
 
+def require_result(url: str, load: Load) -> None:
+    """Check that a call returns the upstream's result.
+
+    An error response would be fast, and the figures wrong.
+    """
+    headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream", **load.headers}
+    if load.tokens:
+        headers["Authorization"] = f"Bearer {load.tokens[-1]}"
+    request = urllib.request.Request(url, data=load.body, headers=headers)  # noqa: S310  our own URL
+    with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310  our own URL
+        text = response.read()
+    if b'"result"' not in text:
+        raise ToolError(f"{url} did not answer with a result: {text[:300]!r}")
+
+
 def closed_loop(directory: Path, *, pid: int, url: str, body: bytes, seconds: float) -> Closed:
     """Send as fast as possible, after a short warm-up.
 
     Raises:
         ToolError: a response was not 200.
     """
-    script = directory / "wrk.lua"
-    script.write_text(_SCRIPT.format(body=body.decode()))
-    _wrk(script, url, max(1.0, seconds / 4))
+    load = Load(body)
+    send(directory, load, url, seconds=max(1.0, seconds / 4))
+    return measured_loop(directory, load, pid=pid, url=url, seconds=seconds)
+
+
+def measured_loop(directory: Path, load: Load, *, pid: int, url: str, seconds: float) -> Closed:
+    """Send as fast as possible, without a warm-up.
+
+    Raises:
+        ToolError: a response was not 200.
+    """
     before = meters.cpu_microseconds(pid)
-    calls, took = _wrk(script, url, seconds)
+    calls, took = send(directory, load, url, seconds=seconds)
     used = meters.cpu_microseconds(pid) - before
     return Closed(used / calls, calls / took, meters.resident_mebibytes(pid))
 
 
-def _wrk(script: Path, url: str, seconds: float) -> tuple[int, float]:
-    command = on_core(OTHER_CORE, find("wrk"), "-t1", f"-c{_CONNECTIONS}", f"-d{seconds:.0f}s", "-s", script, url)
+def send(directory: Path, load: Load, url: str, *, seconds: float) -> tuple[int, float]:
+    """Send as fast as possible; return the calls and the seconds that they took."""
+    script = directory / "wrk.lua"
+    script.write_text(load.script(directory))
+    command = on_core(OTHER_CORE, find("wrk"), "-t1", f"-c{_CONNECTIONS}", f"-d{seconds:g}s", "-s", script, url)
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     found = re.search(r"(\d+) requests in ([\d.]+)s", text)
     if found is None or "Non-2xx" in text or "Socket errors" in text:
         raise ToolError(f"the load found errors at {url}:\n{text}")
+    load.sent(int(found[1]))
     return int(found[1]), float(found[2])
 
 
-def open_loop(*, port: int, path: str, body: bytes, rate: int, seconds: float) -> Open:
+def open_loop(*, port: int, path: str, load: Load, rate: int, seconds: float) -> Open:
     """Send at a fixed rate, so that a stall shows in every call that it delays."""
-    return asyncio.run(_open_loop(port=port, path=path, body=body, rate=rate, seconds=seconds))
+    return asyncio.run(_open_loop(port=port, requests=load.requests(port, path), rate=rate, seconds=seconds))
 
 
-async def _open_loop(*, port: int, path: str, body: bytes, rate: int, seconds: float) -> Open:
-    head = (
-        f"POST {path} HTTP/1.1\r\nHost: localhost:{port}\r\nContent-Type: application/json\r\n"
-        f"Accept: application/json, text/event-stream\r\nContent-Length: {len(body)}\r\n\r\n"
-    )
-    callers = [await _Caller.connect(port, head.encode() + body) for _ in range(64)]
+async def _open_loop(*, port: int, requests: Iterator[bytes], rate: int, seconds: float) -> Open:
+    callers = [await _Caller.connect(port) for _ in range(64)]
     free: asyncio.Queue[_Caller] = asyncio.Queue()
     for caller in callers:
         free.put_nowait(caller)
@@ -84,7 +160,7 @@ async def _open_loop(*, port: int, path: str, body: bytes, rate: int, seconds: f
 
     async def call(due: float) -> None:
         caller = await free.get()
-        await caller.call()
+        await caller.call(next(requests))
         latencies.append(time.perf_counter() - due)
         free.put_nowait(caller)
 
@@ -103,14 +179,13 @@ async def _open_loop(*, port: int, path: str, body: bytes, rate: int, seconds: f
 class _Caller:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
-    request: bytes
 
     @classmethod
-    async def connect(cls, port: int, request: bytes) -> "_Caller":
-        return cls(*await asyncio.open_connection("127.0.0.1", port), request)
+    async def connect(cls, port: int) -> "_Caller":
+        return cls(*await asyncio.open_connection("127.0.0.1", port))
 
-    async def call(self) -> None:
-        self.writer.write(self.request)
+    async def call(self, request: bytes) -> None:
+        self.writer.write(request)
         head = (await self.reader.readuntil(b"\r\n\r\n")).lower()
         if not head.startswith(b"http/1.1 200"):
             raise ToolError(f"an answer was not 200: {head[:60]!r}")
