@@ -92,29 +92,29 @@ class Authenticator:
             Refusal: 401 without a valid credential, 400 with several, or with one in the URL.
         """
         try:
-            principal = await self._authenticate(request, snapshot)
+            header = self._credential_header(request)
+            if header is None:
+                principal = self._without_credential(request, snapshot)
+            else:
+                value = request.headers[header]
+                digest = hashlib.sha256(f"{header}:{value}".encode("utf-8", "surrogatepass")).digest()
+                # The usual case is here, in one coroutine: it is part of every call.
+                principal = self._verdicts.get(digest) or await self._verified(header, digest, request, snapshot)
         except Refusal as refusal:
             self._outcomes.counts[self._proxy, "", refusal.reason] += 1
             raise
         self._outcomes.counts[self._proxy, principal.method, "accepted"] += 1
         return principal
 
-    async def _authenticate(self, request: Request, snapshot: Snapshot) -> Principal:
-        if "?" in request.target:
-            challenges.check_query(request.target)
-        header = self._credential_header(request)
-        if header is None:
-            certified = self._by_certificate(request, snapshot) if self._certificates else None
-            if certified is not None:
-                return certified
-            if self._anonymous:
-                return ANONYMOUS
-            raise challenges.credential_missing(_shown(self._expected), self.token_source(request, snapshot))
-        value = request.headers[header]
-        digest = hashlib.sha256(f"{header}:{value}".encode("utf-8", "surrogatepass")).digest()
-        known = self._verdicts.get(digest)
-        if known is not None:
-            return known
+    def _without_credential(self, request: Request, snapshot: Snapshot) -> Principal:
+        certified = self._by_certificate(request, snapshot) if self._certificates else None
+        if certified is not None:
+            return certified
+        if self._anonymous:
+            return ANONYMOUS
+        raise challenges.credential_missing(_shown(self._expected), self.token_source(request, snapshot))
+
+    async def _verified(self, header: str, digest: bytes, request: Request, snapshot: Snapshot) -> Principal:
         verdict = await self._verify(header, request, snapshot)
         self._verdicts.keep(digest, verdict)
         return verdict.principal
@@ -134,12 +134,20 @@ class Authenticator:
         return None
 
     def _credential_header(self, request: Request) -> str | None:
-        """Return the name of the one header with a credential; None where there is none."""
-        headers = request.headers
-        found = [name for name in self.headers if name in headers]
-        if len(found) > 1 or not request.repeated.isdisjoint(found):
-            raise challenges.several_credentials()
-        return found[0] if found else None
+        """Return the name of the one header with a credential; None where there is none.
+
+        Raises:
+            Refusal: there are several, or one is in the URL.
+        """
+        if "?" in request.target:
+            challenges.check_query(request.target)
+        found = None
+        for name in self.headers:
+            if name in request.headers:
+                if found is not None or name in request.repeated:
+                    raise challenges.several_credentials()
+                found = name
+        return found
 
     async def _verify(self, header: str, request: Request, snapshot: Snapshot) -> Verdict:
         why, is_unknown = "", False
