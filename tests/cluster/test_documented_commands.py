@@ -36,6 +36,7 @@ RELEASES = 'import json, sys; [print(each["name"], "-n", each["namespace"]) for 
 ELSEWHERE = {
     "docs/tutorials/3-kind.md": "tests/cluster/test_tutorial_kind.py",
     "docs/tutorials/6-known-agents.md": "tests/unit/docs/test_known_agents.py",
+    "examples/access-tiers/README.md": "tests/cluster/test_access_tiers.py",
     "docs/guides/decisions.md": "tests/unit/ostiary_operator/cli/test_test.py",
 }
 #: Commands that another test runs, by their beginning.

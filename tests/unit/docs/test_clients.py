@@ -39,9 +39,7 @@ def test_the_welcome_prints_the_first_command_and_names_the_page_of_the_others(
 ) -> None:
     import sys  # noqa: PLC0415  as it is while output is captured
 
-    proxy = EndpointSummary(
-        "sales/crm", "http://localhost:8080/sales/crm/mcp", "http://localhost:1/mcp", "", mock=False
-    )
+    proxy = EndpointSummary("sales/crm", "http://localhost:8080/sales/crm/mcp", "http://localhost:1/mcp", "")
     greet(Console(sys.stdout, colour=False), RunSummary([], [proxy], "x.yaml", "http://localhost:8081", None))
     output = capsys.readouterr().out
     assert "  claude mcp add --transport http crm http://localhost:8080/sales/crm/mcp\n" in output

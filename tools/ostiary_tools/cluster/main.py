@@ -88,7 +88,8 @@ def _serve(directory: Path) -> None:
     binaries.ensure()
     say("Starting etcd, kube-apiserver and kube-controller-manager, installing the chart, starting Ostiary …")
     tracing = {name: value for name, value in os.environ.items() if name.startswith("OTEL_")}
-    cluster = LocalCluster(directory, ports=ports, env={"gateway": tracing, "mock-server": tracing})
+    values = {"secretNamespaces": ["default"]}  # for API keys in the namespace of the example
+    cluster = LocalCluster(directory, ports=ports, values=values, env={"gateway": tracing, "mock-server": tracing})
     with cluster:
         _link_programs(directory / "bin")
         cluster.apply(EXAMPLE)

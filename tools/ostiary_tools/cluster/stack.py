@@ -272,7 +272,7 @@ class LocalCluster:
 
     def _install(self) -> None:
         self._make_namespace(NAMESPACE, labels=_RESTRICTED)
-        for name in workloads.role_namespaces(self._values):
+        for name in workloads.namespaces_to_create(self._values):
             self._make_namespace(name, labels={})
         self._helm("install")
         names = [definition["metadata"]["name"] for definition in crd_installer.read(ROOT / "crds")]

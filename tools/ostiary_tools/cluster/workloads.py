@@ -120,6 +120,6 @@ def _are_mappings(below: Mapping[str, Any], above: Mapping[str, Any], key: str) 
     return isinstance(below[key], Mapping) and isinstance(above[key], Mapping)
 
 
-def role_namespaces(values: Mapping[str, Any]) -> list[str]:
-    """Return the namespaces in which the chart creates roles, besides its own."""
-    return sorted({*values.get("watchNamespaces", ()), *values.get("secretNamespaces", ())})
+def namespaces_to_create(values: Mapping[str, Any]) -> list[str]:
+    """Return the namespaces in which the chart creates roles, without those that exist."""
+    return sorted({*values.get("watchNamespaces", ()), *values.get("secretNamespaces", ())} - {"default"})

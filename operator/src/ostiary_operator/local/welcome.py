@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from ostiary_core.contract.bundle import GatewayConfig
@@ -13,6 +13,7 @@ from ostiary_core.contract.documents import EntryDocument
 from ostiary_core.version import __version__
 from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND
 from ostiary_operator.local.console import Console, Style, printable
+from ostiary_operator.local.governed_proxy import GovernedProxy
 from ostiary_operator.local.manifests import ManifestKey
 from ostiary_operator.local.project import ProjectState
 
@@ -24,18 +25,31 @@ _INITIALIZE: Final = (
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 
 
+class SampleCall(NamedTuple):
+    """A tool call that works at a server: the name of the tool, and its arguments as JSON."""
+
+    tool: str
+    arguments: str
+
+
+_SAMPLES: Final = {"/mcp": SampleCall("get_users", "{}"), "/tickets/mcp": SampleCall("read_ticket", '{"ticket_id":1}')}
+"""A call for each server of the mock process, by its path."""
+
+
 @dataclass(frozen=True, slots=True)
 class EndpointSummary:
     """One served proxy.
 
-    ``access`` says which policies govern it, ``mock`` that its server is the mock server.
+    ``access`` says which policies govern it. ``sample`` is a call of the mock server, None for other servers.
+    ``credential`` is the header that a caller must send, with a shell variable as its value; empty for none.
     """
 
     name: str
     url: str
     server: str
     access: str
-    mock: bool
+    sample: SampleCall | None = None
+    credential: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +92,17 @@ def _endpoint_lines(console: Console, endpoints: Sequence[EndpointSummary]) -> I
 
 
 def _first_steps(endpoint: EndpointSummary) -> Iterator[str]:
+    header = f' --header "{endpoint.credential}"' if endpoint.credential else ""
+    if header:
+        yield "  # callers need a credential: an API key of the Secrets in these files, or an access token"
+        yield "  export KEY=...\n"
     yield f"  # in Claude Code; for others see {_CLIENTS}"
-    yield f"  claude mcp add --transport http {endpoint.name.rpartition('/')[2]} {endpoint.url}\n"
+    yield f"  claude mcp add --transport http {endpoint.name.rpartition('/')[2]} {endpoint.url}{header}\n"
     yield "  # the MCP Inspector, in a browser (needs Node.js 22.19 or newer)"
-    yield f"  npx @modelcontextprotocol/inspector --transport http --server-url {endpoint.url}\n"
-    yield "  # one tool call, from a shell" if endpoint.mock else "  # the server's description of itself, from a shell"
+    yield f"  npx @modelcontextprotocol/inspector --transport http --server-url {endpoint.url}{header}\n"
+    yield (
+        "  # one tool call, from a shell" if endpoint.sample else "  # the server's description of itself, from a shell"
+    )
     yield f"  {curl(endpoint)}"
 
 
@@ -93,8 +113,9 @@ def curl(endpoint: EndpointSummary) -> str:
     known yet: nearly all require a session that begins with ``initialize``.
     """
     headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
-    more, body = _tool_call("get_users") if endpoint.mock else ({}, _INITIALIZE)
-    lines = [f"curl -s {endpoint.url}", _flags(headers), _flags(more), f"-d {shlex.quote(body)}"]
+    more, body = _tool_call(endpoint.sample) if endpoint.sample else ({}, _INITIALIZE)
+    credential = f'-H "{endpoint.credential}"' if endpoint.credential else ""
+    lines = [f"curl -s {endpoint.url}", credential, _flags(headers), _flags(more), f"-d {shlex.quote(body)}"]
     return " \\\n    ".join(filter(None, lines))
 
 
@@ -102,14 +123,14 @@ def _flags(headers: Mapping[str, str]) -> str:
     return " ".join(f"-H {shlex.quote(f'{name}: {value}')}" for name, value in headers.items())
 
 
-def _tool_call(name: str) -> tuple[dict[str, str], str]:
+def _tool_call(sample: SampleCall) -> tuple[dict[str, str], str]:
     """Return the headers and the body of a call in the stateless revision."""
     meta = (
         '"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",'
         '"io.modelcontextprotocol/clientCapabilities":{}}'
     )
-    params = f'{{"name":"{name}","arguments":{{}},{meta}}}'
-    headers = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": name}
+    params = f'{{"name":"{sample.tool}","arguments":{sample.arguments},{meta}}}'
+    headers = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": sample.tool}
     return headers, f'{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}'
 
 
@@ -140,14 +161,34 @@ def endpoint_summaries(state: ProjectState, *, mock_port: int | None) -> list[En
 
 def _summary(entry: EntryDocument, config: GatewayConfig, url: str, mock_port: int | None) -> EndpointSummary:
     server = entry.servers[0].url
-    parts = urlsplit(server)
     return EndpointSummary(
         name=entry.identity.removeprefix("default/"),
         url=url,
         server=server,
         access=_access(entry, config),
-        mock=mock_port is not None and parts.port == mock_port and parts.hostname in ("localhost", "127.0.0.1", "::1"),
+        sample=_sample(server, mock_port),
+        credential=_credential(GovernedProxy.of(config, entry.identity)),
     )
+
+
+def _sample(server: str, mock_port: int | None) -> SampleCall | None:
+    parts = urlsplit(server)
+    is_mock = mock_port is not None and parts.port == mock_port and parts.hostname in ("localhost", "127.0.0.1", "::1")
+    return _SAMPLES.get(parts.path) if is_mock else None
+
+
+def _credential(proxy: GovernedProxy) -> str:
+    """Return the header that a caller must send.
+
+    It is empty where none is needed, and for client certificates.
+    """
+    if all(policy.authentication is None for policy in proxy.policies) or proxy.admits_anonymous:
+        return ""
+    methods = list(proxy.authentication.values())
+    keys = next((each.api_keys for each in methods if each.api_keys is not None), None)
+    if keys is not None:
+        return f"{keys.header.title()}: {f'{keys.scheme} ' if keys.scheme else ''}$KEY"
+    return "Authorization: Bearer $KEY" if any(each.issuers or each.introspection for each in methods) else ""
 
 
 def _access(entry: EntryDocument, config: GatewayConfig) -> str:

@@ -1,5 +1,7 @@
-"""Builds the mock server: the MCP server with its features, and its ASGI application."""
+"""Builds the mock server and the ticket server, and the ASGI application of both."""
 
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from mcp.server.mcpserver import MCPServer
@@ -19,7 +21,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from ostiary_core.version import __version__
-from ostiary_operator.demo.mock_server import prompts, sample_resources, tools
+from ostiary_operator.demo.mock_server import prompts, sample_resources, tickets, tools
 from ostiary_operator.demo.mock_server.middleware import Activity, RequestsInFlight
 from ostiary_operator.demo.mock_server.sample_store import Store
 from ostiary_operator.demo.mock_server.sessions import Sessions, Updates
@@ -39,18 +41,28 @@ class MockServerParts:
     """The parts of a mock server that the caller must run and close."""
 
     app: Starlette
-    """Serves `/mcp` while `sessions.run()` is entered, and `/healthz`."""
+    """Serves `/mcp` and `/tickets/mcp` while `running()` is entered, and `/healthz`."""
 
-    sessions: StreamableHTTPSessionManager
+    sessions: tuple[StreamableHTTPSessionManager, ...]
+    """Those of both servers."""
+
     listeners: ListenHandler
     """The open `subscriptions/listen` streams; its `close()` ends them in order."""
 
     calls: RequestsInFlight
     """The requests in flight; its `end()` answers them with an error."""
 
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run the session managers of both servers."""
+        async with AsyncExitStack() as stack:
+            for manager in self.sessions:
+                await stack.enter_async_context(manager.run())
+            yield
+
 
 def build(*, allowed_hosts: tuple[str, ...] = ()) -> MockServerParts:
-    """Return a new mock server with the sample data.
+    """Return a new mock server with the sample data, and a ticket server next to it.
 
     Args:
         allowed_hosts: accepted Host names besides the loopback ones, each with or without a port.
@@ -72,13 +84,26 @@ def build(*, allowed_hosts: tuple[str, ...] = ()) -> MockServerParts:
     tools.register(server, store=store, updates=Updates(bus=bus, sessions=sessions), sessions=sessions)
     sample_resources.register(server, store=store, activity=activity)
     prompts.register(server, store)
-    app = server.streamable_http_app(
-        streamable_http_path=PATH, max_sessions=_MAX_SESSIONS, transport_security=_security(allowed_hosts)
-    )
-    app.router.routes.append(Route("/healthz", _healthz))
+    ticket_server = tickets.build(calls)
+    app = _application({PATH: server, tickets.PATH: ticket_server}, allowed_hosts)
     listeners = ListenHandler(bus)
     _add_handlers(server, sessions=sessions, listeners=listeners, completer=prompts.Completer(store))
-    return MockServerParts(app=app, sessions=server.session_manager, listeners=listeners, calls=calls)
+    _add_listen_handler(ticket_server, listeners)
+    managers = (server.session_manager, ticket_server.session_manager)
+    return MockServerParts(app=app, sessions=managers, listeners=listeners, calls=calls)
+
+
+def _application(servers: Mapping[str, MCPServer], allowed_hosts: tuple[str, ...]) -> Starlette:
+    """Return an application that serves each of the servers at its path, and `/healthz`."""
+    security = _security(allowed_hosts)
+    routes = [
+        route
+        for path, server in servers.items()
+        for route in server.streamable_http_app(
+            streamable_http_path=path, max_sessions=_MAX_SESSIONS, transport_security=security
+        ).routes
+    ]
+    return Starlette(routes=[*routes, Route("/healthz", _healthz)])
 
 
 async def _healthz(_: Request) -> Response:
@@ -90,14 +115,19 @@ def _add_handlers(
 ) -> None:
     """Add handlers for methods that the SDK's high-level server does not support.
 
-    They also make it declare the capabilities `completions`, `logging` and `resources.subscribe`. The listen handler
-    replaces the SDK's own, which cannot be closed from outside.
+    They also make it declare the capabilities `completions`, `logging` and `resources.subscribe`.
     """
     protocol = server.session_manager.app
     protocol.add_request_handler("completion/complete", CompleteRequestParams, completer.complete)
     protocol.add_request_handler("logging/setLevel", SetLevelRequestParams, sessions.set_level)
     protocol.add_request_handler("resources/subscribe", SubscribeRequestParams, sessions.subscribe)
     protocol.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, sessions.unsubscribe)
+    _add_listen_handler(server, listeners)
+
+
+def _add_listen_handler(server: MCPServer, listeners: ListenHandler) -> None:
+    """Replace the SDK's own handler, which cannot be closed from outside."""
+    protocol = server.session_manager.app
     protocol.add_request_handler("subscriptions/listen", SubscriptionsListenRequestParams, listeners)
 
 

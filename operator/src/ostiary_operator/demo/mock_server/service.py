@@ -55,7 +55,7 @@ async def serve(
     parts = mock.build(allowed_hosts=allowed_hosts)
     drain = DrainingApp(parts.app)
     server = _Server(_config(drain))
-    async with parts.sessions.run():
+    async with parts.running():
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         # The socket listens already: connections before the start of uvicorn wait in the backlog.
         ready(_url(host, listener))
