@@ -4,7 +4,8 @@ A call in flight ends under the policy that authorized it. A stream can stay ope
 authenticated and authorized again when the entry of its proxy changes: it continues under the new policy, or is closed.
 It is closed when its caller's credential expires, too.
 There may be hundreds of streams, each with a thousand URIs, so they are authorized in slices between which other
-requests are served. A stream that waits for this has the new policy already, and delivers nothing before.
+requests are served. A stream that waits for this has the new policy already, and delivers nothing before. Callers are
+authenticated in parallel: an identity provider that responds slowly delays its own callers' streams only.
 Draining closes all streams: their clients open them again at another replica.
 """
 
@@ -24,6 +25,10 @@ from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 
 #: How long streams are authorized before other requests are served.
 _SLICE_SECONDS: Final = 0.01
+#: How long the authentication of an open stream's caller may take. After that the stream is closed.
+_AUTHENTICATION_SECONDS: Final = 10.0
+#: The most streams whose authentication begins before other requests are served.
+_BEGUN_AT_ONCE: Final = 32
 
 
 @dataclass(slots=True, eq=False)
@@ -43,6 +48,8 @@ class OpenStream:
     unsettled: bool = False
     unauthenticated: bool = False
     notices: ListNotices = field(init=False)
+    #: The authentication in progress, of those that :class:`OpenStreams` begins.
+    authentication: asyncio.Task[None] | None = None
     _expiry: asyncio.TimerHandle | None = None
 
     def __post_init__(self) -> None:
@@ -72,8 +79,15 @@ class OpenStream:
     async def authenticate(self) -> None:
         """Authenticate the caller again if that is due.
 
-        The stream ends if the caller is refused or is another principal.
+        The stream ends if the caller is refused, is another principal, or cannot be authenticated in time.
         """
+        try:
+            async with asyncio.timeout(_AUTHENTICATION_SECONDS):
+                await self._authenticate()
+        except TimeoutError:
+            self.end()
+
+    async def _authenticate(self) -> None:
         while self.unauthenticated and not self.ended:
             proxy = self.proxy
             principal = await self._principal()
@@ -108,6 +122,13 @@ class OpenStream:
             self.end()
         else:
             self._expiry = asyncio.get_running_loop().call_later(seconds, self.end_at_expiry)
+
+    def release(self) -> None:
+        """Release what a stream that has closed waits for."""
+        self.notices.close()
+        self.cancel_expiry()
+        if self.authentication is not None:
+            self.authentication.cancel()
 
     def cancel_expiry(self) -> None:
         """Stop waiting for the expiry."""
@@ -152,8 +173,7 @@ class OpenStreams:
     def closed(self, stream: OpenStream) -> None:
         """Remove a stream."""
         self._streams.discard(stream)
-        stream.notices.close()
-        stream.cancel_expiry()
+        stream.release()
 
     def on_swap(self, snapshot: Snapshot, changed: frozenset[str]) -> None:
         """Authorize the streams of changed proxies again.
@@ -171,20 +191,39 @@ class OpenStreams:
             self._settling = asyncio.get_running_loop().create_task(self._settle())
 
     async def _settle(self) -> None:
-        """Authorize all streams that are unsettled, also those that a further swap adds meanwhile."""
+        """Authorize all streams that are unsettled, also those that a further swap adds meanwhile.
+
+        Those whose callers must be authenticated first come back when they are.
+        """
         try:
-            since = monotonic()
+            since, begun = monotonic(), 0
             while waiting := list(filter(_is_due, self._streams)):
                 for stream in waiting:
                     if stream.unauthenticated:
-                        await stream.authenticate()
-                        stream.notices.retry()
-                    stream.settle()
-                    if monotonic() - since >= _SLICE_SECONDS:
+                        self._authenticate_soon(stream)
+                        begun += 1
+                    else:
+                        stream.settle()
+                    if begun >= _BEGUN_AT_ONCE or monotonic() - since >= _SLICE_SECONDS:
                         await asyncio.sleep(0)
-                        since = monotonic()
+                        since, begun = monotonic(), 0
         finally:
             self._settling = None
+
+    def _authenticate_soon(self, stream: OpenStream) -> None:
+        if stream.authentication is None and not stream.ended:
+            stream.authentication = asyncio.get_running_loop().create_task(self._authenticate(stream))
+
+    async def _authenticate(self, stream: OpenStream) -> None:
+        try:
+            await stream.authenticate()
+        except BaseException:
+            stream.end()  # a bug must not leave a stream open that was not authenticated
+            raise
+        finally:
+            stream.authentication = None
+        stream.notices.retry()
+        self._settle_soon()
 
     def end_all(self) -> None:
         """End every stream."""
@@ -193,7 +232,9 @@ class OpenStreams:
 
 
 def _is_due(stream: OpenStream) -> bool:
-    return (stream.unsettled or stream.unauthenticated) and not stream.ended
+    if stream.ended or stream.authentication is not None:
+        return False
+    return stream.unsettled or stream.unauthenticated
 
 
 def listen_ended(request_id: str | int | None) -> dict[str, Any]:

@@ -10,7 +10,9 @@ from mcp_clients import eventually
 from multidict import CIMultiDict
 from visibilities import visibility_by_rules
 
+from ostiary_core.policy.principal import ANONYMOUS, Principal
 from ostiary_gateway.config.snapshot import Snapshot
+from ostiary_gateway.errors import Refusal
 from ostiary_gateway.pipeline import open_streams
 from ostiary_gateway.pipeline.decode import decode
 from ostiary_gateway.pipeline.exchange import Exchange
@@ -96,3 +98,79 @@ async def test_a_stream_of_a_removed_proxy_ends_at_once() -> None:
     all_of_them.on_swap(gone, frozenset({"default/mock"}))
 
     assert found[0].ended
+
+
+class Provider:
+    """An authenticator whose identity provider responds when the test lets it."""
+
+    def __init__(self, principal: Principal | None, *, hangs: bool = False) -> None:
+        self.asked = 0
+        self.responds = asyncio.Event()
+        self._principal = principal
+        if not hangs:
+            self.responds.set()
+
+    async def authenticate(self, _request: object, _snapshot: object) -> Principal:
+        self.asked += 1
+        await self.responds.wait()
+        if self._principal is None:
+            raise Refusal(401, "CredentialInvalid", "no")
+        return self._principal
+
+
+def swap_authentication(all_of_them: OpenStreams, streams: list[OpenStream], providers: list[Provider]) -> None:
+    """Give each stream a proxy of its own, with this provider."""
+    proxies = {}
+    for number, (stream, provider) in enumerate(zip(streams, providers, strict=True)):
+        runtime = proxy(ALLOW)
+        runtime.identity = f"default/{number}"
+        stream.proxy = stream.exchange.proxy = runtime
+        proxies[runtime.identity] = SimpleNamespace(**(vars(runtime) | {"authenticator": provider}))
+    snapshot = cast("Snapshot", SimpleNamespace(proxies=proxies))
+    all_of_them.on_swap(snapshot, frozenset(proxies))
+
+
+async def test_a_provider_that_hangs_delays_no_other_stream() -> None:
+    all_of_them, found = opened(203)
+    hanging, refusing = [Provider(ANONYMOUS, hangs=True) for _ in range(200)], [Provider(None) for _ in range(3)]
+    swap_authentication(all_of_them, found, [*hanging, *refusing])
+
+    await eventually(lambda: all(stream.ended for stream in found[200:]))
+    assert not any(stream.ended for stream in found[:200])
+    for provider in hanging:
+        provider.responds.set()
+    await eventually(lambda: not any(stream.unauthenticated or stream.unsettled for stream in found[:200]))
+    assert not any(stream.ended for stream in found[:200])
+    assert {provider.asked for provider in hanging} == {1}
+
+
+async def test_a_stream_whose_caller_cannot_be_authenticated_in_time_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(open_streams, "_AUTHENTICATION_SECONDS", 0.01)
+    all_of_them, found = opened(1)
+    swap_authentication(all_of_them, found, [Provider(ANONYMOUS, hangs=True)])
+
+    await eventually(lambda: found[0].ended)
+
+
+async def test_a_stream_that_closes_stops_its_authentication() -> None:
+    all_of_them, found = opened(1)
+    provider = Provider(ANONYMOUS, hangs=True)
+    swap_authentication(all_of_them, found, [provider])
+    await eventually(lambda: provider.asked == 1)
+    task = found[0].authentication
+    assert task is not None
+    all_of_them.closed(found[0])
+    await eventually(task.cancelled)
+
+
+async def test_a_stream_gets_the_newest_policy_when_it_changes_while_its_caller_is_authenticated() -> None:
+    all_of_them, found = opened(1)
+    first, second = Provider(ANONYMOUS, hangs=True), Provider(None)
+    swap_authentication(all_of_them, found, [first])
+    await eventually(lambda: first.asked == 1)
+    newer = SimpleNamespace(**(vars(found[0].proxy) | {"authenticator": second}))
+    all_of_them.on_swap(cast("Snapshot", SimpleNamespace(proxies={"default/0": newer})), frozenset({"default/0"}))
+    assert not found[0].ended
+    first.responds.set()
+    await eventually(lambda: found[0].ended)
+    assert second.asked == 1
