@@ -40,6 +40,8 @@ FULL: Final = "UpstreamFull"
 NO_ROOM: Final = "GatewayFull"
 #: The gateway ends before the response has arrived: not a fault of the upstream either.
 DRAINING: Final = "Draining"
+#: The gateway's settings block the server: not a fault of the upstream either.
+BLOCKED: Final = "UpstreamBlocked"
 
 #: Every kind.
 KINDS: Final = frozenset(
@@ -65,9 +67,10 @@ KINDS: Final = frozenset(
         FULL,
         NO_ROOM,
         DRAINING,
+        BLOCKED,
     }
 )
 #: The kinds that say nothing about the server's health.
-NOT_OF_THE_SERVER: Final = frozenset({NO_ROOM, FULL, DRAINING, CALLER_TOKEN_REQUIRED, EXCHANGE_REFUSED})
+NOT_OF_THE_SERVER: Final = frozenset({NO_ROOM, FULL, DRAINING, BLOCKED, CALLER_TOKEN_REQUIRED, EXCHANGE_REFUSED})
 #: The kinds that a single call can have with an otherwise healthy server.
 OF_ONE_CALL: Final = frozenset({UNAVAILABLE, TIMEOUT, INVALID, RESET, TOO_LARGE})

@@ -23,6 +23,7 @@ from ostiary_gateway.limits.counters import Bound
 from ostiary_gateway.limits.limiter import Limiter
 from ostiary_gateway.server.certificate import Certificate
 from ostiary_gateway.telemetry import Telemetry
+from ostiary_gateway.telemetry.blocked_requests import BLOCKED_REQUESTS
 from ostiary_gateway.telemetry.dropped_items import DROPPED
 from ostiary_gateway.telemetry.semantic_conventions import OPERATION_DURATION_BUCKETS
 from ostiary_gateway.telemetry.shadow_denials import SHADOW_DENIALS
@@ -96,6 +97,8 @@ class GatewayMetrics:
         self.duration.forget(gone)
         DROPPED.forget(gone)
         SHADOW_DENIALS.forget(gone)
+        for counts in BLOCKED_REQUESTS.values():
+            counts.forget(gone)
 
 
 class Durations(Collector):
@@ -178,6 +181,7 @@ class _State(Collector):
         yield self._refusals()
         yield _dropped_items()
         yield _shadow_denials()
+        yield _blocked_requests()
         yield self._faults()
         yield from self._spans()
 
@@ -237,6 +241,18 @@ def _shadow_denials() -> Metric:
     )
     for proxy, count in list(SHADOW_DENIALS.counts.items()):
         found.add_metric([proxy], count)
+    return found
+
+
+def _blocked_requests() -> Metric:
+    found = CounterMetricFamily(
+        "ostiary_blocked_requests",
+        "Requests that were refused because the settings block their caller, proxy or server",
+        labels=["ostiary_proxy", "reason"],
+    )
+    for reason, counts in BLOCKED_REQUESTS.items():
+        for proxy, count in list(counts.counts.items()):
+            found.add_metric([proxy, reason], count)
     return found
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import Field, StrictInt
 
 from ostiary_operator.api.base_model import ApiModel
+from ostiary_operator.api.blocks import Blocked
 from ostiary_operator.api.constraints import Unique
 from ostiary_operator.api.durations import Duration, between
 from ostiary_operator.api.grants import Cidr, Grant
@@ -203,3 +204,8 @@ class GatewaySettings(ApiModel):
 
     bounds: Bounds = Bounds()
     """Limits of one gateway process. Example: `{requestBytes: 1Mi}`."""
+
+    blocked: Blocked | None = None
+    """What the gateway refuses at once, whatever policies and MCPProxies say: the means for an emergency. Valid items
+    apply also where another line of the settings is wrong; until the settings are valid again, nothing that was blocked
+    before is unblocked. Example: `{principals: [support/agent]}`."""

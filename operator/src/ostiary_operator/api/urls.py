@@ -6,7 +6,7 @@ from pydantic import StrictStr, StringConstraints
 
 from ostiary_operator.api.constraints import Pattern, Rule, compiled, excludes, matches
 
-_PORT = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+PORT = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 _BYTE = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _IPV4 = rf"{_BYTE}([.]{_BYTE}){{3}}"
 _H = "[0-9A-Fa-f]{1,4}"
@@ -16,7 +16,7 @@ _IPV6 = (
     rf"|{_H}:(:{_H}){{1,6}}|:(:{_H}){{1,7}}|::)\]"
 )
 _NAME = "([A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?[.])*[A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?"
-_HOST = rf"({_NAME}|{_IPV6})"
+HOST = rf"({_NAME}|{_IPV6})"
 _PATH = "(/([-A-Za-z0-9._~!$&()*+,;=:@]|%[0-9A-Fa-f]{2})*)*"
 _QUERY = "([-A-Za-z0-9._~!$&()*+,;=:@/?]|%[0-9A-Fa-f]{2})*"
 _CREDENTIAL_QUERY = (
@@ -45,7 +45,7 @@ UpstreamUrl = Annotated[
     ),
     excludes("#", "must not have a fragment", "remove everything from the # on"),
     matches(
-        rf"^[^:]*://([^/?#]*@)?{_HOST}(:{_PORT})?([/?#]|$)",
+        rf"^[^:]*://([^/?#]*@)?{HOST}(:{PORT})?([/?#]|$)",
         "has an invalid host or port",
         "write the host as a DNS name or an address and the port as 1 to 65535",
     ),
@@ -67,7 +67,7 @@ Authority = Annotated[
     StrictStr,
     StringConstraints(min_length=1, max_length=259),
     Pattern(
-        rf"^{_HOST}(:{_PORT})?$",
+        rf"^{HOST}(:{PORT})?$",
         "is not a host with an optional port",
         "write it as in the server's list of allowed hosts, such as localhost:8000 or crm.example.com",
     ),
@@ -78,7 +78,7 @@ Origin = Annotated[
     StrictStr,
     StringConstraints(min_length=1, max_length=300),
     Pattern(
-        rf"^[a-z][-a-z0-9+.]*://{_HOST}(:{_PORT})?$",
+        rf"^[a-z][-a-z0-9+.]*://{HOST}(:{PORT})?$",
         "is not an origin",
         "write scheme, host and port without path or trailing slash, such as https://app.example.com",
     ),
@@ -105,7 +105,7 @@ EgressProxyUrl = Annotated[
     ),
     excludes("(?i)^https://", "is the URL of a proxy with TLS, which is not supported", "write it as http://host:port"),
     matches(
-        rf"^http://{_HOST}:{_PORT}/?$",
+        rf"^http://{HOST}:{PORT}/?$",
         "is not the URL of an HTTP proxy",
         "write it as http://host:port, such as http://proxy.corp:3128",
     ),
@@ -117,7 +117,7 @@ NoProxyItem = Annotated[
     StrictStr,
     StringConstraints(min_length=1, max_length=300),
     matches(
-        rf"^([*]|([*]?[.])?{_NAME}(:{_PORT})?|{_IPV4}(/([12]?[0-9]|3[0-2]))?"
+        rf"^([*]|([*]?[.])?{_NAME}(:{PORT})?|{_IPV4}(/([12]?[0-9]|3[0-2]))?"
         rf"|(\[?[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*\]?)(/([1-9]?[0-9]|1[01][0-9]|12[0-8]))?)$",
         "names no server",
         "write a name, *.suffix, an address, a CIDR, or *; a name may have a port",

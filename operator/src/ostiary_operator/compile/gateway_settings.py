@@ -1,7 +1,8 @@
 """Finds the settings in force at each gateway, and the gateways that serve a proxy.
 
-A gateway whose settings cannot be used keeps its last good ones, which its previous config carries. Without any it is
-known, but nothing can be placed there: falling back to defaults would open what the settings close.
+A gateway whose settings cannot be used keeps its last good ones, which its previous config carries, and blocks what the
+current ones block (:mod:`.blocks`). Without any it is known, but nothing can be placed there: falling back to defaults
+would open what the settings close.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +25,7 @@ from ostiary_operator.api.reasons import AcceptedReason
 from ostiary_operator.api.settings import Bounds as ApiBounds
 from ostiary_operator.api.settings import EgressProxy as ApiEgressProxy
 from ostiary_operator.api.settings import GatewaySettings, PerPrincipal, PerProxy, PerSource
+from ostiary_operator.compile import blocks
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.gateways import claimants
 from ostiary_operator.compile.model import DiscoveredGateway, GatewayProblem, ResourceRejection, Resources
@@ -93,9 +95,24 @@ def _settle(
     if not isinstance(today, str):
         return Site(gateway, shared, *today), None
     last = _read(source, gateway, resources, cache) if source is not None else ""
-    if not isinstance(last, str):
-        return Site(gateway, shared, *last), GatewayProblem(gateway.identity, f"{today}; the last good settings stay")
+    if source is not None and not isinstance(last, str):
+        kept, message = _kept(source, last[0], gateway, resources, cache)
+        return Site(gateway, shared, *kept), GatewayProblem(gateway.identity, f"{today}; {message}")
     return Site(gateway, shared), GatewayProblem(gateway.identity, f"{today}; it serves nothing until then")
+
+
+def _kept(
+    source: str, last: GatewaySettings, gateway: DiscoveredGateway, resources: Resources, cache: Cache
+) -> tuple[tuple[GatewaySettings, SettingsDocument], str]:
+    """Return the last good settings, with what the current ones block too, and a message."""
+    text, api_servers = gateway.settings or "", resources.api_servers
+    key = ("kept settings", gateway.identity, api_servers, text, source)
+
+    def combine() -> tuple[tuple[GatewaySettings, SettingsDocument], str]:
+        settings, message = blocks.with_blocks_of(last, text)
+        return (settings, settings_document(settings, api_servers)), message
+
+    return cache.get(key, combine)
 
 
 def _today(
@@ -144,6 +161,7 @@ def settings_document(settings: GatewaySettings, api_servers: tuple[str, ...] = 
         bounds=_bounds(settings.bounds),
         egress_proxy=_egress_proxy(settings.egress_proxy),
         refused_addresses=list(api_servers) or None,
+        blocked=blocks.blocked_config(settings.blocked),
         source=canonical(settings.document()).decode(),
     )
 

@@ -1,7 +1,8 @@
 """The debounced work queue: one key, one worker, one pass at a time, however many requests.
 
 A burst of requests becomes one pass: it starts after a quiet period, and at the latest when the first request has
-waited for the ceiling, since a continuous stream would otherwise delay it forever. After a failure the pass is retried
+waited for the ceiling, since a continuous stream would otherwise delay it forever. Settings of the platform's gateways
+wait for neither, since they may block something in an emergency. After a failure the pass is retried
 with exponential back-off; a request may start it sooner, but not at once. Without requests it is repeated as a resync.
 """
 
@@ -15,6 +16,7 @@ from ostiary_core.errors import OstiaryError
 from ostiary_operator.clock import Clock
 from ostiary_operator.kube.changed_namespaces import EVERYTHING, NOTHING, ChangedNamespaces
 from ostiary_operator.kube.errors import Conflict
+from ostiary_operator.kube.informer import PLATFORM_SETTINGS
 from ostiary_operator.kube.watch_scopes import RESYNC
 
 #: Seconds without a request before a pass starts.
@@ -97,6 +99,10 @@ class Schedule:
             self._first_request = now
         self._last_request = now
 
+    def enqueue_now(self, now: float) -> None:
+        """Request a pass at once, also within the quiet period or after a failure."""
+        self._first_request, self._last_request, self._not_before = now - CEILING, now - QUIET, now
+
     def enqueue_at(self, at: float) -> None:
         """Request a pass at a given time."""
         self._retry_at = min(self._retry_at, at)
@@ -148,7 +154,8 @@ class WorkQueue:
         self.observed.requests[reason] = self.observed.requests.get(reason, 0) + 1
         self._reasons.add(reason)
         self._changed |= changed
-        self._schedule.enqueue(self._clock.monotonic())
+        request = self._schedule.enqueue_now if reason == PLATFORM_SETTINGS else self._schedule.enqueue
+        request(self._clock.monotonic())
         self._wake.set()
 
     def requeue_after(self, seconds: float, reason: str) -> None:

@@ -17,20 +17,24 @@ import aiohttp
 import kopf
 from yarl import URL
 
+from ostiary_operator.api import labels
 from ostiary_operator.api.objects import Object, name_of, namespace_of
 from ostiary_operator.kube.changed_namespaces import EVERYTHING, ChangedNamespaces
 from ostiary_operator.kube.credentials import close_at_once, load, open_session
 from ostiary_operator.kube.errors import Unreachable
 from ostiary_operator.kube.event_filter import EventFilter
-from ostiary_operator.kube.kinds import NAMESPACE, Kind
+from ostiary_operator.kube.kinds import CONFIG_MAP, NAMESPACE, Kind
 from ostiary_operator.kube.options import OperatorOptions
 from ostiary_operator.kube.watch_scopes import Scope
 
 _log = logging.getLogger(__name__)
 
 Enqueue = Callable[[str, ChangedNamespaces], None]
-"""Called with the kind of the changed object and its namespace, in the informer's own thread."""
+"""Called with the kind of the changed object, or :data:`PLATFORM_SETTINGS`, and its namespace, in the informer's
+thread."""
 
+#: Enqueued in place of the kind for settings in the operator's own namespace, which the platform writes.
+PLATFORM_SETTINGS: Final = "settings"
 #: Seconds to wait for each step of kopf's shutdown, and for all of it. Then its thread, a daemon, is abandoned.
 _PATIENCE: Final = 0.5
 _SHUTDOWN_TIMEOUT: Final = 3.0
@@ -118,7 +122,13 @@ class Informer:
             {"clusterwide": True} if self._scope.namespaces is None else {"namespaces": self._scope.namespaces}
         )
         await kopf.operator(
-            registry=make_registry(self._scope, login, self._event_filter, self._enqueue),
+            registry=make_registry(
+                self._scope,
+                login,
+                self._event_filter,
+                self._enqueue,
+                operator_namespace=self._options.operator_namespace,
+            ),
             settings=make_settings(self._scope),
             standalone=True,
             stop_flag=stopping,
@@ -222,21 +232,30 @@ def _quietly(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     _log.debug("in the informer's loop: %s", context.get("message"))
 
 
-def make_registry(scope: Scope, login: Login, event_filter: EventFilter, enqueue: Enqueue) -> kopf.OperatorRegistry:
+def make_registry(
+    scope: Scope, login: Login, event_filter: EventFilter, enqueue: Enqueue, *, operator_namespace: str
+) -> kopf.OperatorRegistry:
     """Return a registry with one event handler for each kind, and our own login."""
     registry = kopf.OperatorRegistry()
     kopf.on.login(registry=registry, id="login")(login.log_in)
     for kind in scope.kinds:
-        _register(registry, kind, event_filter, enqueue)
+        _register(registry, kind, event_filter, enqueue, operator_namespace)
     return registry
 
 
-def _register(registry: kopf.OperatorRegistry, kind: Kind, event_filter: EventFilter, enqueue: Enqueue) -> None:
+def _register(
+    registry: kopf.OperatorRegistry, kind: Kind, event_filter: EventFilter, enqueue: Enqueue, operator_namespace: str
+) -> None:
     @kopf.on.event(kind.group, kind.version, kind.plural, registry=registry, id=f"{kind.plural}-changed")
     async def changed(event: Any, **_: Any) -> None:
         obj = dict(event["object"])
         if event_filter.matters(kind, event["type"], obj):
-            enqueue(kind.name, _place(kind, obj))
+            enqueue(_reason(kind, obj, operator_namespace), _place(kind, obj))
+
+
+def _reason(kind: Kind, obj: Object, operator_namespace: str) -> str:
+    is_platform = namespace_of(obj) == operator_namespace and labels.of(obj).get(labels.USAGE) == labels.SETTINGS_USAGE
+    return PLATFORM_SETTINGS if kind == CONFIG_MAP and is_platform else kind.name
 
 
 def _place(kind: Kind, obj: Object) -> ChangedNamespaces:

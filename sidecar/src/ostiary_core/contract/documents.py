@@ -13,6 +13,7 @@ from pydantic.dataclasses import dataclass
 
 from ostiary_core.contract.authentication import AuthenticationConfig
 from ostiary_core.contract.base import CLOSED, ContractDocument, Count, Positive
+from ostiary_core.contract.blocks import BlockedConfig
 from ostiary_core.contract.upstream_credentials import UpstreamCredentialConfig
 from ostiary_core.mcp.methods import Primitive, Verb
 
@@ -275,7 +276,8 @@ class SettingsDocument(ContractDocument):
     ``trusted_proxies`` are CIDRs whose X-Forwarded-For is believed.
 
     ``egress_proxy`` is None where the gateway's environment decides whether there is one. ``refused_addresses`` are
-    those of the API server, which no server may have unless its ``addresses`` contain them.
+    those of the API server, which no server may have unless its ``addresses`` contain them. ``blocked`` is refused
+    whatever entries and policies say.
 
     Only the compiler uses ``source``, a gateway ignores it: the settings as accepted, as canonical JSON, so that they
     stay in force as a whole when newer ones cannot be used.
@@ -288,4 +290,5 @@ class SettingsDocument(ContractDocument):
     bounds: BoundsConfig
     egress_proxy: EgressProxyConfig | None = None
     refused_addresses: list[str] | None = None
+    blocked: BlockedConfig | None = None
     source: str | None = None

@@ -44,6 +44,8 @@ def principal_of(
         scopes=_names(claims, config.scopes, separator=" "),
         claims=claims,
         expires_at=expires_at,
+        issuer=issuer,
+        subject=subject,
     )
 
 

@@ -16,7 +16,7 @@ class Principal:
     ``id`` is the same for every credential of one caller: sessions are bound to it, and in-flight limits count by it.
     It never depends on claims, scopes, policies or the bytes of a token. ``consumer`` is ``namespace/name``, empty
     where the caller is no consumer. ``method`` names the authentication method. ``expires_at`` is in epoch seconds,
-    None for never. ``claims`` are never logged.
+    None for never. ``claims`` are never logged. ``issuer`` and ``subject`` are those of its token, empty without one.
     """
 
     id: str
@@ -26,6 +26,8 @@ class Principal:
     scopes: frozenset[str] = frozenset()
     claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
     expires_at: float | None = None
+    issuer: str = field(default="", repr=False)
+    subject: str = field(default="", repr=False)
 
     @property
     def authenticated(self) -> bool:

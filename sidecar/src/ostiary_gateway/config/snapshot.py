@@ -10,6 +10,7 @@ from typing import Final
 
 from ostiary_core.contract.documents import SettingsDocument
 from ostiary_core.contract.manifest import GatewayIdentity
+from ostiary_core.policy.block_list import BlockList
 from ostiary_gateway.config.runtime import ProxyRuntime
 
 _ANY_HOST: Final = ""
@@ -26,6 +27,8 @@ class Snapshot:
     proxies: Mapping[str, ProxyRuntime]
     own_origins: frozenset[str]
     """The origin of the gateway's public URL and the origins that its settings allow: they may use every proxy."""
+    blocked: BlockList | None
+    """What the settings block; None where nothing is blocked."""
     _endpoints: Mapping[tuple[str, str], ProxyRuntime] = field(repr=False)
     _paths: Mapping[tuple[str, str], ProxyRuntime] = field(repr=False)
     _origins: Mapping[str, frozenset[str]] = field(repr=False)
@@ -36,6 +39,13 @@ class Snapshot:
         A proxy's hostnames are its own, not other tenants'.
         """
         return origin in self.own_origins or origin in self._origins.get(proxy.identity, ())
+
+    def blocks(self, proxy: ProxyRuntime) -> bool:
+        """Return whether the settings block a proxy or its server."""
+        blocked, server = self.blocked, proxy.server
+        return blocked is not None and (
+            blocked.has_proxy(proxy.identity) or blocked.has_upstream(server.address, server.port)
+        )
 
     def at_endpoint(self, host: str, path: str) -> ProxyRuntime | None:
         """Return the proxy whose endpoint this is. ``host`` is lower case, without port."""
@@ -58,7 +68,8 @@ def build_snapshot(
             paths[host, proxy.path] = proxy
     own = frozenset({*_origins(settings), *settings.allowed_origins})
     origins = {key: _origins(settings, proxy.hostnames) for key, proxy in proxies.items() if proxy.hostnames}
-    return Snapshot(gateway, revision, settings, proxies, own, endpoints, paths, origins)
+    blocked = BlockList(settings.blocked) if settings.blocked is not None else None
+    return Snapshot(gateway, revision, settings, proxies, own, blocked, endpoints, paths, origins)
 
 
 def _origins(settings: SettingsDocument, hostnames: Iterable[str] | None = None) -> frozenset[str]:

@@ -206,7 +206,9 @@ class Authenticators:
             del self._methods[digest]
         self.outcomes.forget(changed - snapshot.proxies.keys())
         found = [proxy.authenticator for proxy in snapshot.proxies.values() if proxy.authenticator is not None]
-        relaying = [each for each in found if isinstance(each, PassthroughAuthenticator)]
+        # The metadata of a blocked server are not fetched: it could send clients to any identity provider.
+        unblocked = [proxy.authenticator for proxy in snapshot.proxies.values() if not snapshot.blocks(proxy)]
+        relaying = [each for each in unblocked if isinstance(each, PassthroughAuthenticator)]
         self._relays = {id(each.resource): each.metadata for each in relaying}
         own = [each.resource for each in found if isinstance(each, Authenticator) and each.resource is not None]
         self._metadata = MetadataIndex(

@@ -2,7 +2,7 @@
 
 A call in flight ends under the policy that authorized it. A stream can stay open for days, so its caller is
 authenticated and authorized again when the entry of its proxy changes: it continues under the new policy, or is closed.
-It is closed when its caller's credential expires, too.
+It is closed when its caller's credential expires, and when the settings block its caller, proxy or server.
 There may be hundreds of streams, each with a thousand URIs, so they are authorized in slices between which other
 requests are served. A stream that waits for this has the new policy already, and delivers nothing before. Callers are
 authenticated in parallel: an identity provider that responds slowly delays its own callers' streams only.
@@ -19,6 +19,7 @@ from ostiary_gateway.config.runtime import ProxyRuntime
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.pipeline.authorize import authorize
+from ostiary_gateway.pipeline.blocks import is_blocked
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.list_changed_notifications import ListNotices
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
@@ -99,6 +100,9 @@ class OpenStream:
                 return
             seen = self.exchange.visibility
             self.exchange.principal = principal
+            if is_blocked(self.exchange):
+                self.end()
+                return
             self.notices.compare(seen, self.exchange.visibility)
             self.end_at_expiry()
 
@@ -163,6 +167,8 @@ class OpenStreams:
         proxy = current.proxies.get(stream.proxy.identity) if current is not None else None
         if current is not None:
             stream.exchange.snapshot = current
+            if is_blocked(stream.exchange):
+                stream.end()
         if proxy is not stream.proxy:
             stream.replace_runtime(proxy)
             stream.settle()
@@ -176,13 +182,15 @@ class OpenStreams:
         stream.release()
 
     def on_swap(self, snapshot: Snapshot, changed: frozenset[str]) -> None:
-        """Authorize the streams of changed proxies again.
+        """Authorize the streams of changed proxies again, and end those that are blocked.
 
         No stream keeps an old snapshot: it may be open for days.
         """
         for stream in list(self._streams):
             stream.exchange.snapshot = snapshot
-            if stream.proxy.identity in changed:
+            if is_blocked(stream.exchange):
+                stream.end()
+            elif stream.proxy.identity in changed:
                 stream.replace_runtime(snapshot.proxies.get(stream.proxy.identity))
         self._settle_soon()
 

@@ -15,6 +15,7 @@ from ostiary_gateway.limits.limiter import Limiter
 from ostiary_gateway.media_types import EVENT_STREAM
 from ostiary_gateway.pipeline import record, server_revisions
 from ostiary_gateway.pipeline.authorize import authorize
+from ostiary_gateway.pipeline.blocks import check_blocked
 from ostiary_gateway.pipeline.body import body_at_hand, check_accept, check_head, parse_large, read_body
 from ostiary_gateway.pipeline.decode import bodiless_revision, decode, parse, request_id
 from ostiary_gateway.pipeline.exchange import Exchange
@@ -79,8 +80,8 @@ class RequestPipeline:
     async def handle(self, request: Request) -> Response | None:
         """Answer one request.
 
-        The stages are receive, route, check origin, authenticate, admit (in-flight limits), decode, check loop,
-        authorize, stream limits, select, forward, shape and record.
+        The stages are receive, route, check origin, authenticate, admit (in-flight limits), decode, check blocks, check
+        loop, authorize, stream limits, select, forward, shape and record.
         """
         headers = request.headers
         exchange: Exchange | None = None
@@ -103,6 +104,8 @@ class RequestPipeline:
                 self._admit(exchange)
                 await self._decode(exchange)
                 record.decoded(span, exchange)
+                if exchange.snapshot.blocked is not None:
+                    check_blocked(exchange, exchange.snapshot.blocked)
                 if "via" in headers:
                     check_loop(exchange)
                 if exchange.message is not None:
@@ -272,11 +275,12 @@ class RequestPipeline:
                     return await self._shaper.shape(exchange, response, span, client)
                 finally:
                     response.close()
-            except UpstreamFault as fault:
+            except UpstreamFault as found:
+                fault = exchange.selected.as_seen(found)
                 fault.message = exchange.selected.credential.redacted(fault.message)
                 record.failed(client, fault)
                 exchange.selected.health.failed(fault)
-                raise faults.refusal(fault) from fault
+                raise faults.refusal(fault) from found
             except (asyncio.CancelledError, CallerGone):
                 record.report_disconnect(client, exchange)
                 raise

@@ -10,6 +10,7 @@ from ostiary_core.mcp.methods import AuthorizationKind
 from ostiary_core.policy.decision import Decision
 from ostiary_gateway.errors import CallerGone, Refusal, UpstreamFault
 from ostiary_gateway.pipeline.authorize import DeniedError, call_of
+from ostiary_gateway.pipeline.blocks import BlockedError
 from ostiary_gateway.pipeline.content_capture import CapturedContent, start_capture
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
@@ -98,6 +99,8 @@ def refused(span: ServerSpan, refusal: Refusal) -> None:
     if isinstance(refusal, DeniedError):
         decision = refusal.decision
         span.deny(policy=decision.policy or None, rule=decision.rule or None, reason=decision.reason.value)
+    elif isinstance(refusal, BlockedError):
+        span.deny(reason=refusal.reason)
     words = _words(refusal)
     if refusal.result is not None:
         span.fail(str(refusal.code), words)  # the response is a result, but still a refusal

@@ -87,10 +87,10 @@ class EventRelay:
         try:
             await self._relay()
             self._finish()
-        except UpstreamFault as fault:
+        except UpstreamFault as found:
             if not self._downstream.begun:
                 raise
-            self.fault = fault
+            self.fault = fault = self._exchange.selected.as_seen(found)
             self._send_error(fault)
         except asyncio.CancelledError:
             if not self._downstream.begun or not self._ending():

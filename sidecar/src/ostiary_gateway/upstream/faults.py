@@ -9,6 +9,7 @@ from typing import Final
 from ostiary_core.mcp import codes
 from ostiary_core.upstream_faults import (
     ADDRESS_FORBIDDEN,
+    BLOCKED,
     CALLER_TOKEN_REQUIRED,
     CONNECT_TIMEOUT,
     CREDENTIAL_REFUSED,
@@ -35,6 +36,7 @@ from ostiary_gateway.errors import Refusal, UpstreamFault
 
 __all__ = [
     "ADDRESS_FORBIDDEN",
+    "BLOCKED",
     "CALLER_TOKEN_REQUIRED",
     "CONNECT_TIMEOUT",
     "CREDENTIAL_REFUSED",
@@ -56,6 +58,7 @@ __all__ = [
     "UNAUTHORIZED",
     "UNAVAILABLE",
     "UNREACHABLE",
+    "blocked",
     "code_of",
     "drain_expired",
     "idle_timeout",
@@ -84,6 +87,7 @@ _CODES: Final = {
     FULL: codes.UPSTREAM_UNAVAILABLE,
     NO_ROOM: codes.LIMITED,
     DRAINING: codes.UPSTREAM_UNAVAILABLE,
+    BLOCKED: codes.UPSTREAM_UNAVAILABLE,
 }
 
 _WORDS: Final = {
@@ -101,6 +105,7 @@ _OWN_WORDS: Final = {
     CALLER_TOKEN_REQUIRED: "The MCP server behind this gateway needs an access token of the caller",
     EXCHANGE_REFUSED: "The authorization server gives this caller no access to the MCP server behind this gateway",
     LOOP: "The MCP server behind this gateway leads back to this gateway",
+    BLOCKED: "The operator of this gateway has blocked the MCP server behind it",
     DRAINING: "This gateway is shutting down before the answer came; the request itself may have been carried out",
 }
 _RETRY_AFTER_MS: Final = 1000
@@ -122,6 +127,11 @@ def refusal(fault: UpstreamFault) -> Refusal:
         words = f"{words}: {fault.message}"
     data = {"retryAfterMs": fault.retry_after_ms} if fault.retry_after_ms is not None else None
     return Refusal(200, fault.kind, words, code=code, data=data)
+
+
+def blocked() -> UpstreamFault:
+    """Return the fault of a server that the gateway's settings block."""
+    return UpstreamFault(BLOCKED, "the gateway's settings block this server (blocked)")
 
 
 def drain_expired() -> UpstreamFault:

@@ -11,6 +11,7 @@ from typing import Protocol
 from ostiary_core.canonical import digest
 from ostiary_core.contract.documents import EntryDocument, ServerShareConfig, SettingsDocument
 from ostiary_core.errors import ContractError
+from ostiary_core.policy.block_list import BlockList
 from ostiary_gateway.upstream import via
 from ostiary_gateway.upstream.allowed_addresses import OwnEndpoints
 from ostiary_gateway.upstream.assertion_keys import AssertionKeys
@@ -35,6 +36,10 @@ class PoolConfig(Protocol):
     @property
     def settings(self) -> SettingsDocument:
         """The gateway's settings."""
+
+    @property
+    def blocked(self) -> BlockList | None:
+        """What the settings block."""
 
     @property
     def proxies(self) -> Mapping[str, ServerUser]:
@@ -99,6 +104,7 @@ class ServerPools:
     def on_swap(self, snapshot: PoolConfig, changed: frozenset[str]) -> None:
         """Take limits and egress proxy of a new config, and retire servers without use."""
         self._reroute(snapshot.settings)
+        self._block(snapshot.blocked)
         connections = snapshot.settings.bounds.per_server.connections
         if connections != self._connections:
             self._connections = connections
@@ -119,6 +125,14 @@ class ServerPools:
         self._own = self._pod.with_api_servers(settings.refused_addresses or ())
         for server in self._servers.values():
             server.set_route(own=self._own, egress=self._egress)
+
+    def _block(self, blocked: BlockList | None) -> None:
+        """Stop what is blocked, also where requests are in flight; let all others serve again."""
+        for server in (*self._servers.values(), *self._retiring):
+            server.set_blocked(
+                blocked is not None
+                and (blocked.has_proxy(server.proxy) or blocked.has_upstream(server.address, server.port))
+            )
 
     async def _retire(self, server: UpstreamServer) -> None:
         await server.unused()

@@ -12,7 +12,8 @@ from typing import Final
 from yarl import URL
 
 from ostiary_core.contract.documents import ServerConfig
-from ostiary_gateway.upstream import redirects, via
+from ostiary_gateway.errors import UpstreamFault
+from ostiary_gateway.upstream import faults, redirects, via
 from ostiary_gateway.upstream.allowed_addresses import OwnEndpoints, networks
 from ostiary_gateway.upstream.caller import UpstreamCaller
 from ostiary_gateway.upstream.credentials import Credential, CredentialMakers
@@ -54,6 +55,8 @@ class UpstreamServer:
         #: The value of Host.
         self.host = document.host or http1.authority(url)
         self.mark = mark
+        self.proxy = proxy
+        self.is_blocked = False
         self.health = Health(f"server {document.name} of MCPProxy {proxy} ({url.with_query(None)})")
         self._via = _via([mark])
         self.name = document.name
@@ -153,8 +156,26 @@ class UpstreamServer:
             return
         old, self._route = self._route.pool, Route(self._place, dialer, connections=self._connections)
         old.keep_none()
+        if self.is_blocked:
+            self._route.pool.close()
         self._former.append(old)
         self._forget_former()
+
+    def set_blocked(self, is_blocked: bool) -> None:
+        """Refuse every request from now on and end those in flight; or serve again."""
+        if is_blocked == self.is_blocked:
+            return
+        self.is_blocked = is_blocked
+        if not is_blocked:
+            self._refused_by_former += self._route.pool.refused
+            self._route = Route(self._place, self._route.dialer, connections=self._connections)
+            return
+        for pool in (self._route.pool, *self._former):
+            pool.close()
+
+    def as_seen(self, fault: UpstreamFault) -> UpstreamFault:
+        """Return the fault as callers see it: a blocked server fails because it is blocked."""
+        return faults.blocked() if self.is_blocked else fault
 
     def _forget_former(self) -> None:
         for pool in [each for each in self._former if each.is_unused]:

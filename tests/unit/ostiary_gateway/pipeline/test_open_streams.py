@@ -37,7 +37,7 @@ def listening(uris: int) -> OpenStream:
 
 
 def config(visibility: Any) -> Snapshot:
-    return cast("Snapshot", SimpleNamespace(proxies={"default/mock": proxy(visibility)}))
+    return cast("Snapshot", SimpleNamespace(proxies={"default/mock": proxy(visibility)}, blocked=None))
 
 
 def swap(all_of_them: OpenStreams, visibility: Any) -> None:
@@ -94,7 +94,7 @@ async def test_a_stream_has_the_new_policy_at_once_and_is_judged_before_its_next
 
 async def test_a_stream_of_a_removed_proxy_ends_at_once() -> None:
     all_of_them, found = opened(1)
-    gone = cast("Snapshot", SimpleNamespace(proxies={}))
+    gone = cast("Snapshot", SimpleNamespace(proxies={}, blocked=None))
     all_of_them.on_swap(gone, frozenset({"default/mock"}))
 
     assert found[0].ended

@@ -17,6 +17,7 @@ from ostiary_operator.controller.queue import (
 )
 from ostiary_operator.kube.changed_namespaces import EVERYTHING, ChangedNamespaces
 from ostiary_operator.kube.errors import Conflict, Unreachable
+from ostiary_operator.kube.informer import PLATFORM_SETTINGS
 from ostiary_operator.kube.watch_scopes import RESYNC
 
 Script = Callable[[int], Awaitable[PassResult] | PassResult]
@@ -303,3 +304,28 @@ def test_a_pass_can_be_asked_for_at_a_moment() -> None:
     assert it.due() == 7.0
     it.started()
     assert it.due() > 9.0
+
+
+def test_a_change_of_the_platforms_settings_gets_a_pass_at_once_also_in_a_busy_queue_or_after_a_failure() -> None:
+    now = schedule()
+    now.enqueue(9.99)
+    now.enqueue_now(10.0)
+    assert now.due() <= 10.0
+    now.started()
+    now.failed(10.0)
+    now.enqueue_now(10.1)
+    assert now.due() <= 10.1
+    now.started()
+    now.succeeded(10.2)
+    assert now.due() > 11.0
+
+
+async def test_only_settings_of_the_platform_begin_a_pass_within_the_quiet_period() -> None:
+    clock, passes = ManualClock(), Passes()
+    async with running(passes, clock) as queue:
+        queue.enqueue("ConfigMap")
+        await settle()
+        assert passes.reasons == []
+        queue.enqueue(PLATFORM_SETTINGS)
+        await settle()
+        assert passes.reasons == [frozenset({"ConfigMap", PLATFORM_SETTINGS})]

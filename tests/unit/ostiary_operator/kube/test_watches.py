@@ -211,7 +211,13 @@ async def test_secrets_are_also_watched_in_the_secret_namespaces_of_an_operator_
 
 def registry_of(*kinds: Kind) -> kopf.OperatorRegistry:
     options = OperatorOptions(operator_namespace=SYSTEM)
-    return make_registry(Scope(None, kinds), Login(options, kinds, lambda: None), changes(), lambda _, __: None)
+    return make_registry(
+        Scope(None, kinds),
+        Login(options, kinds, lambda: None),
+        changes(),
+        lambda _, __: None,
+        operator_namespace="ostiary-system",
+    )
 
 
 def test_after_each_complete_listing_kopf_requests_a_check_for_earlier_deletions() -> None:

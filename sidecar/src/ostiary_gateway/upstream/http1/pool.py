@@ -84,6 +84,8 @@ class Pool:
             connection = self._take_idle()
             if connection is not None:
                 return connection
+            if self._closed:
+                raise broken_off()
             if len(self._all) + self._dialing < self._limit:
                 return await self._open()
             try:
