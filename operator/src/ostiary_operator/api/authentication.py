@@ -9,6 +9,7 @@ from ostiary_operator.api.constraints import Pattern, Rule, excludes
 from ostiary_operator.api.selectors import LabelSelector
 from ostiary_operator.api.token_authentication import (
     ClientCertificateAuthentication,
+    IntrospectionAuthentication,
     JwtAuthentication,
     PassthroughAuthentication,
 )
@@ -77,6 +78,10 @@ class Authentication(ApiModel):
     """Accepts OAuth access tokens that are JWTs, and leads clients without one to the issuers.
     Example: `{issuers: [{issuer: "https://id.example.com"}]}`."""
 
+    introspection: IntrospectionAuthentication | None = None
+    """Accepts OAuth access tokens that the authorization server confirms, which may be opaque. Example:
+    `{issuer: "https://id.example.com", clientId: ostiary, clientSecretRef: {name: introspection, key: secret}}`."""
+
     client_certificate: ClientCertificateAuthentication | None = None
     """Accepts client certificates. Example: `{source: Forwarded, caBundle: "-----BEGIN CERTIFICATE-----..."}`."""
 
@@ -89,15 +94,15 @@ class Authentication(ApiModel):
 
     constraints = (
         Rule(
-            "has(self.apiKey) || has(self.jwt) || has(self.clientCertificate) || has(self.passthrough)"
-            " || has(self.anonymous)",
+            "has(self.apiKey) || has(self.jwt) || has(self.introspection) || has(self.clientCertificate)"
+            " || has(self.passthrough) || has(self.anonymous)",
             lambda it: it.methods > 0,
             "names no method",
-            "set apiKey, jwt, clientCertificate or passthrough, or anonymous to admit every caller",
+            "set apiKey, jwt, introspection, clientCertificate or passthrough, or anonymous to admit every caller",
         ),
         Rule(
-            "!has(self.passthrough) || !(has(self.apiKey) || has(self.jwt) || has(self.clientCertificate)"
-            " || has(self.anonymous))",
+            "!has(self.passthrough) || !(has(self.apiKey) || has(self.jwt) || has(self.introspection)"
+            " || has(self.clientCertificate) || has(self.anonymous))",
             lambda it: it.passthrough is None or it.methods == 1,
             "combines passthrough with another method",
             "remove one: with passthrough the MCP server decides alone",
@@ -107,5 +112,6 @@ class Authentication(ApiModel):
     @property
     def methods(self) -> int:
         """How many methods there are."""
-        found = (self.api_key, self.jwt, self.client_certificate, self.passthrough, self.anonymous)
+        bearers = (self.api_key, self.jwt, self.introspection)
+        found = (*bearers, self.client_certificate, self.passthrough, self.anonymous)
         return sum(each is not None for each in found)

@@ -1,7 +1,7 @@
 """The credential that gateways send to a server: `credential` of a server in an MCPProxy."""
 
 import enum
-from typing import Annotated, Final
+from typing import Annotated
 
 from pydantic import Field, StrictStr, StringConstraints
 
@@ -9,12 +9,8 @@ from ostiary_operator.api.authentication import CredentialHeader, Scheme
 from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.constraints import Pattern, Rule, Unique
 from ostiary_operator.api.durations import Duration, between
-from ostiary_operator.api.names import DataKey, ObjectName
+from ostiary_operator.api.references import PRINTABLE, SecretReference
 from ostiary_operator.api.urls import UpstreamUrl
-
-PRINTABLE: Final = Pattern(
-    "^[!-~]([ -~]*[!-~])?$", "has characters that are not printable ASCII", "use letters, digits and punctuation"
-)
 
 Scope = Annotated[
     StrictStr,
@@ -22,20 +18,6 @@ Scope = Annotated[
     Pattern("^[-!#-,.-Z^-~]+$", "is not a scope", "write one word without quotes and brackets, such as crm.read"),
 ]
 """A scope of OAuth (RFC 6749 §3.3)."""
-
-
-class SecretReference(ApiModel):
-    """Names a value in a Secret of the namespace of the resource.
-
-    The Secret needs the label `ostiary.dev/usage`, and the annotation `ostiary.dev/hosts` with the hosts that its
-    values may be sent to.
-    """
-
-    name: ObjectName
-    """Name of the Secret. Example: `crm-token`."""
-
-    key: DataKey
-    """Key in its data. White space around the value is ignored. Example: `token`."""
 
 
 class BearerCredential(ApiModel):

@@ -1,6 +1,5 @@
 """MCPProxy: the endpoint that gateways publish, and the MCP server behind it."""
 
-import enum
 from typing import Annotated, Self
 
 from pydantic import Field, StrictInt, StrictStr, StringConstraints, model_validator
@@ -10,9 +9,10 @@ from ostiary_operator.api.constraints import Atomic, Rule, Unique
 from ostiary_operator.api.credentials import UpstreamCredential
 from ostiary_operator.api.durations import Duration, between
 from ostiary_operator.api.headers import Header
-from ostiary_operator.api.names import DataKey, DnsLabel, Hostname, NameGlobs, ObjectName
+from ostiary_operator.api.names import DnsLabel, Hostname, NameGlobs
 from ostiary_operator.api.patterns import check_together
 from ostiary_operator.api.quantities import INTEGRAL
+from ostiary_operator.api.references import CaCertificateReferences
 from ostiary_operator.api.urls import Authority, EndpointPath, ProxyPath, UpstreamUrl
 
 
@@ -54,37 +54,10 @@ class Timeouts(ApiModel):
     """How long a stream may be silent; 100ms to 24h. Example: `10m`."""
 
 
-class CertificateSource(enum.StrEnum):
-    """Kinds of object that can hold a CA bundle."""
-
-    CONFIG_MAP = "ConfigMap"
-    SECRET = "Secret"  # noqa: S105  the name of a kind
-
-
-class CaCertificateReference(ApiModel):
-    """Names a CA bundle in the namespace of the MCPProxy."""
-
-    kind: CertificateSource
-    """Kind of the object. A Secret must carry the label `ostiary.dev/usage`. Example: `ConfigMap`."""
-
-    name: ObjectName
-    """Name of the object. Example: `internal-ca`."""
-
-    key: DataKey = "ca.crt"
-    """Key in its data that holds the certificates as PEM. Example: `ca.crt`."""
-
-
 class Tls(ApiModel):
     """How to verify a server; the names follow Gateway API's BackendTLSPolicy."""
 
-    ca_certificate_refs: (
-        Annotated[
-            tuple[CaCertificateReference, ...],
-            Field(min_length=1, max_length=4),
-            Unique(("kind", "name", "key"), absent=(("key", "ca.crt"),)),
-        ]
-        | None
-    ) = None
+    ca_certificate_refs: CaCertificateReferences | None = None
     """CA bundles that the server's certificate is verified with. Absent means the CA bundle of the gateway's system.
     Example: `[{kind: ConfigMap, name: internal-ca}]`."""
 

@@ -1,13 +1,14 @@
 """How callers are authenticated by OAuth: parts of `spec.authentication`."""
 
 import enum
-from typing import Annotated, Final
+from typing import Annotated, ClassVar, Final
 
 from pydantic import Field, StrictStr, StringConstraints
 
 from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.constraints import Atomic, Rule, Unique, excludes, matches
 from ostiary_operator.api.durations import Duration, between
+from ostiary_operator.api.references import PRINTABLE, CaCertificateReferences, SecretReference
 from ostiary_operator.api.urls import NO_DISGUISED_ADDRESS
 
 _HTTPS_OR_INSIDE: Final = (
@@ -70,8 +71,8 @@ class SignatureAlgorithm(enum.StrEnum):
     EDDSA = "EdDSA"
 
 
-class TokenIssuer(ApiModel):
-    """One issuer of access tokens."""
+class IssuedTokens(ApiModel):
+    """Which tokens of one issuer are accepted, and which claims say who the caller is."""
 
     issuer: ServerUrl
     """The issuer's identifier, exactly as in the claim `iss`. Clients are sent there for tokens. Example:
@@ -80,6 +81,36 @@ class TokenIssuer(ApiModel):
     audiences: Audiences | None = None
     """Accepted values of the claim `aud`. Absent means the URLs of the MCPProxy, as MCP demands; set it where the
     authorization server cannot put them into tokens. Example: `["api://tickets"]`."""
+
+    consumer_claim: ClaimPath | None = None
+    """Claim with the name of the consumer, as `subjects` uses it. Absent means that the caller is no consumer.
+    Example: `[azp]`."""
+
+    groups_claim: ClaimPath | None = None
+    """Claim with the caller's groups: a list, or one name. Absent means none. Example: `[realm_access, roles]`."""
+
+    scopes_claim: ClaimPath = ("scope",)
+    """Claim with the scopes: a list, or one text with spaces. Example: `[scp]`."""
+
+    ca_certificate_refs: CaCertificateReferences | None = None
+    """CA bundles that the issuer's server is verified with. Absent, and without `caBundle`, those of the gateway's
+    system count. Example: `[{kind: ConfigMap, name: internal-ca}]`."""
+
+    ca_bundle: PemBundle | None = None
+    """The same certificate authorities in this place, as PEM. Example: `|`."""
+
+    constraints: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "!(has(self.caBundle) && has(self.caCertificateRefs))",
+            lambda it: it.ca_bundle is None or it.ca_certificate_refs is None,
+            "has both caBundle and caCertificateRefs",
+            "remove one of them",
+        ),
+    )
+
+
+class TokenIssuer(IssuedTokens):
+    """One issuer of access tokens."""
 
     jwks_uri: ServerUrl | None = None
     """Where the issuer publishes its keys. Absent means that its metadata says so (RFC 8414, OpenID Connect).
@@ -104,21 +135,8 @@ class TokenIssuer(ApiModel):
     clock_skew: Annotated[Duration, between("0s", "5m")] = Duration.parse("30s")
     """How far the clocks of issuer and gateway may differ; 0s to 5m. Example: `10s`."""
 
-    consumer_claim: ClaimPath | None = None
-    """Claim with the name of the consumer, as `subjects` uses it. Absent means that the caller is no consumer.
-    Example: `[azp]`."""
-
-    groups_claim: ClaimPath | None = None
-    """Claim with the caller's groups: a list, or one name. Absent means none. Example: `[realm_access, roles]`."""
-
-    scopes_claim: ClaimPath = ("scope",)
-    """Claim with the scopes: a list, or one text with spaces. Example: `[scp]`."""
-
-    ca_bundle: PemBundle | None = None
-    """Certificate authorities that the issuer's server is verified with, as PEM. Absent means those of the gateway's
-    system. Example: `|`."""
-
     constraints = (
+        *IssuedTokens.constraints,
         Rule(
             "!(has(self.jwks) && has(self.jwksUri))",
             lambda it: it.jwks is None or it.jwks_uri is None,
@@ -135,6 +153,32 @@ class JwtAuthentication(ApiModel):
     """The issuers whose tokens are accepted. Example: `[{issuer: "https://id.example.com"}]`."""
 
 
+class IntrospectionAuthentication(IssuedTokens):
+    """Access tokens that the authorization server itself confirms (RFC 7662).
+
+    They may be opaque. A token that names another issuer is never sent there.
+    """
+
+    endpoint: ServerUrl | None = None
+    """URL of the introspection endpoint. Absent means that the issuer's metadata says so; then it must have the
+    issuer's scheme, host and port. Example: `https://id.example.com/introspect`."""
+
+    client_id: Annotated[StrictStr, StringConstraints(min_length=1, max_length=256), PRINTABLE]
+    """Id of the client that the gateway is at the authorization server. Example: `ostiary`."""
+
+    client_secret_ref: SecretReference
+    """The client's secret, which is sent to the introspection endpoint alone, with HTTP Basic. The annotation
+    `ostiary.dev/hosts` of the Secret must name its host. Example: `{name: introspection, key: secret}`."""
+
+    cache: Annotated[Duration, between("0s", "5m")] = Duration.parse("30s")
+    """How long a token that is active is accepted without another request, and so how long a revoked one may stay in
+    use; 0s to 5m, and never beyond the token's expiry. A token that is not active is never remembered.
+    Example: `10s`."""
+
+    timeout: Annotated[Duration, between("100ms", "30s")] = Duration.parse("5s")
+    """How long one request to the endpoint may take; 100ms to 30s. Example: `2s`."""
+
+
 class CertificateOrigin(enum.StrEnum):
     """Where a client certificate comes from."""
 
@@ -148,13 +192,26 @@ class ClientCertificateAuthentication(ApiModel):
     The first URI of a certificate is the name of the consumer, else its first DNS name.
     """
 
-    ca_bundle: PemBundle
-    """Certificate authorities of the clients, as PEM. Example: `|`."""
+    ca_certificate_refs: CaCertificateReferences | None = None
+    """CA bundles of the clients' certificate authorities. Exactly one of `caCertificateRefs` and `caBundle` must be
+    set. Example: `[{kind: ConfigMap, name: agents-ca}]`."""
+
+    ca_bundle: PemBundle | None = None
+    """The same certificate authorities in this place, as PEM. Example: `|`."""
 
     source: CertificateOrigin = CertificateOrigin.CONNECTION
     """Connection: TLS on the gateway's data port. Forwarded: the header `X-Forwarded-Client-Cert` with `Cert` or
     `Chain`, from an address in the gateway's `trustedProxies`. The gateway verifies the certificate in both cases.
     Example: `Forwarded`."""
+
+    constraints = (
+        Rule(
+            "has(self.caBundle) != has(self.caCertificateRefs)",
+            lambda it: (it.ca_bundle is None) != (it.ca_certificate_refs is None),
+            "needs exactly one of caBundle and caCertificateRefs",
+            "refer to a ConfigMap or Secret with the certificate authorities of the clients, or paste them as caBundle",
+        ),
+    )
 
 
 class PassthroughAuthentication(ApiModel):

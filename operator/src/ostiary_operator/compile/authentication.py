@@ -7,7 +7,7 @@ the last accepted version stays.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from pydantic import ValidationError
@@ -18,13 +18,26 @@ from ostiary_operator.api import labels
 from ostiary_operator.api.authentication import ApiKeyAuthentication, Authentication
 from ostiary_operator.api.policy import PolicySpec
 from ostiary_operator.api.reasons import ResolvedRefsReason
+from ostiary_operator.compile.ca_bundles import References
 from ostiary_operator.compile.cache import Cache
+from ostiary_operator.compile.credentials import Secrets
 from ostiary_operator.compile.model import ApiKeySecret, Missing, ObjectKey, ResourceRejection
+from ostiary_operator.compile.policy_references import ResolvedReferences, resolve_policy
 from ostiary_operator.compile.resource_parser import read_policies
-from ostiary_operator.compile.token_issuers import compile_certificates, compile_issuers
+from ostiary_operator.compile.token_issuers import compile_certificates, compile_introspection, compile_issuers
 
 ApiKeySecrets: TypeAlias = Mapping[str, tuple[ApiKeySecret, ...] | Missing]
 """The Secrets with API keys, by namespace, or why they are not available."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReferencedObjects:
+    """The objects that resources refer to, as the compiler may know them."""
+
+    api_keys: ApiKeySecrets
+    references: References
+    credentials: Secrets
+
 
 _FIELD: Final = "spec.authentication.apiKey.selector"
 _AUTHORIZATION: Final = "authorization"
@@ -119,16 +132,20 @@ def _defect(where: str, namespace: str, secrets: Iterable[ApiKeySecret]) -> Reso
 
 
 def compile_authentication(
-    namespace: str, authentication: Authentication | None, secrets: Iterable[ApiKeySecret]
+    namespace: str,
+    authentication: Authentication | None,
+    secrets: Iterable[ApiKeySecret],
+    resolved: ResolvedReferences,
 ) -> AuthenticationConfig | None:
-    """Return the authentication of a policy with these keys; None where it sets none."""
+    """Return the authentication of a policy with these objects; None where it sets none."""
     if authentication is None:
         return None
     api_key = authentication.api_key
     return AuthenticationConfig(
         api_keys=_api_keys(namespace, api_key, secrets) if api_key is not None else None,
-        issuers=compile_issuers(authentication),
-        client_certificate=compile_certificates(authentication.client_certificate),
+        issuers=compile_issuers(authentication, resolved),
+        introspection=compile_introspection(authentication.introspection, resolved),
+        client_certificate=compile_certificates(authentication.client_certificate, resolved),
         passthrough=authentication.passthrough is not None,
         anonymous=authentication.anonymous is not None,
     )
@@ -153,35 +170,64 @@ def _key(namespace: str, secret: ApiKeySecret, digest: str) -> ApiKeyConfig:
     )
 
 
-def with_current_keys(document: PolicyDocument, available: ApiKeySecrets) -> PolicyDocument:
-    """Return a kept version of a policy with the keys of today.
+def with_current_objects(document: PolicyDocument, objects: ReferencedObjects, cache: Cache) -> PolicyDocument:
+    """Return a kept version of a policy with the objects of today that it refers to.
 
-    So a removed key is refused although the version is kept. Where the Secrets cannot be read, it keeps its own keys.
+    So a removed key is refused although the version is kept, and a new client secret is used. What cannot be read or
+    used keeps its last value.
     """
-    if document.authentication is None or document.source is None:
-        return document
-    try:
-        authentication = PolicySpec.model_validate_json(document.source).authentication
-    except ValidationError:  # written by a version whose fields we do not know
+    authentication, found = _authentication_of(document), document.authentication
+    if authentication is None or found is None:
         return document
     key = ObjectKey("MCPPolicy", document.namespace, document.name)
-    secrets = select_keys(key, authentication, available).secrets
-    if authentication is None or secrets is None:
-        return document
-    compiled = compile_authentication(document.namespace, authentication, secrets)
-    return document.model_copy(update={"authentication": compiled})
+    secrets = select_keys(key, authentication, objects.api_keys).secrets
+    if secrets is not None and authentication.api_key is not None:
+        api_keys = _api_keys(document.namespace, authentication.api_key, secrets)
+        found = found.model_copy(update={"api_keys": api_keys})
+    return document.model_copy(
+        update={"authentication": _with_references(document, found, authentication, objects, cache)}
+    )
 
 
-def with_live_keys(document: PolicyDocument, available: ApiKeySecrets) -> PolicyDocument:
+def _with_references(
+    document: PolicyDocument,
+    found: AuthenticationConfig,
+    authentication: Authentication,
+    objects: ReferencedObjects,
+    cache: Cache,
+) -> AuthenticationConfig:
+    resolved = resolve_policy("", document.namespace, authentication, objects.references, objects.credentials, cache)
+    if resolved.rejection is None:
+        current = compile_authentication(document.namespace, authentication, (), resolved)
+        return current.model_copy(update={"api_keys": found.api_keys}) if current is not None else found
+    if resolved.rejection.reason is ResolvedRefsReason.HOST_NOT_PERMITTED:
+        # The owner of the Secret withdrew it: its tokens are refused from now on.
+        return found.model_copy(update={"introspection": None})
+    return found
+
+
+def _authentication_of(document: PolicyDocument) -> Authentication | None:
+    """Return what a kept version's author wrote; None where that is not known."""
+    if document.authentication is None or document.source is None:
+        return None
+    try:
+        return PolicySpec.model_validate_json(document.source).authentication
+    except ValidationError:  # written by a version whose fields we do not know
+        return None
+
+
+def with_live_keys(document: PolicyDocument, objects: ReferencedObjects, cache: Cache) -> PolicyDocument:
     """Return a kept version of a policy without the keys that were removed since.
 
-    None is added: that could exceed a budget.
+    It gets the client secret of today. No key is added: that could exceed a budget.
     """
-    current = with_current_keys(document, available).authentication
+    current = with_current_objects(document, objects, cache).authentication
     before = document.authentication
-    if before is None or before.api_keys is None or current is None or current.api_keys is None:
+    if before is None or current is None:
         return document
-    known = {key.digest for key in before.api_keys.keys}
-    keys = [key for key in current.api_keys.keys if key.digest in known]
-    api_keys = before.api_keys.model_copy(update={"keys": keys})
-    return document.model_copy(update={"authentication": before.model_copy(update={"api_keys": api_keys})})
+    update: dict[str, object] = {"introspection": current.introspection}
+    if before.api_keys is not None and current.api_keys is not None:
+        known = {key.digest for key in before.api_keys.keys}
+        keys = [key for key in current.api_keys.keys if key.digest in known]
+        update["api_keys"] = before.api_keys.model_copy(update={"keys": keys})
+    return document.model_copy(update={"authentication": before.model_copy(update=update)})

@@ -6,6 +6,7 @@ from ostiary_core.addresses import parse
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.manifest import GatewayIdentity
 from ostiary_operator.compile import gateway_settings, policies, resource_parser
+from ostiary_operator.compile.authentication import ReferencedObjects
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.entries import entries_of
 from ostiary_operator.compile.gateway_settings import Site
@@ -40,22 +41,15 @@ def compile_resources(
     places, problems = gateway_settings.resolve_sites(resources, previous, memory)
     api_servers = frozenset(address for text in resources.api_servers if (address := parse(text)) is not None)
     known = ClusterFacts(_namespaces(resources, proxies), resources.services, api_servers)
-    context = AdmissionContext(
-        places,
-        resources.operator_namespace,
-        known,
-        resources.references,
-        resources.credentials,
-        previous,
-        resources.api_keys,
-    )
+    objects = ReferencedObjects(resources.api_keys, resources.references, resources.credentials)
+    context = AdmissionContext(places, resources.operator_namespace, known, objects, previous)
     admissions = admit(proxies, context, memory)
     decisions = policies.decide(
         owners,
         TargetIndex(proxies, resources.namespaces),
         operator_namespace=resources.operator_namespace,
         previous=previous,
-        api_keys=resources.api_keys,
+        objects=objects,
         cache=memory,
     )
     governance = policies.govern(decisions)

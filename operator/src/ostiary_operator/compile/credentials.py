@@ -18,11 +18,11 @@ from ostiary_operator.api.credentials import (
     AssertionAudience,
     ClientCredentials,
     IdentityAssertion,
-    SecretReference,
     UpstreamCredential,
 )
 from ostiary_operator.api.proxy import ProxySpec, Server
 from ostiary_operator.api.reasons import ResolvedRefsReason
+from ostiary_operator.api.references import SecretReference
 from ostiary_operator.compile.model import CredentialSecret, Missing, ReferenceKey, ResourceRejection
 from ostiary_operator.compile.routes import server_url
 

@@ -38,8 +38,8 @@ def resources_from_objects(objects: Iterable[ReadOnlyObject], operator_namespace
     """Gather everything that a compilation reads.
 
     Objects of other kinds are ignored, and a List counts as its items. A namespace exists if it has a Namespace object
-    or any other object is in it. Only ConfigMaps and Secrets that a proxy refers to are included. A Service that is not
-    among the objects may exist elsewhere.
+    or any other object is in it. Only ConfigMaps and Secrets that a resource refers to are included. A Service that is
+    not among the objects may exist elsewhere.
 
     Raises:
         InvalidObject: an object has no kind or name, or appears twice.
@@ -55,14 +55,16 @@ def resources_from_objects(objects: Iterable[ReadOnlyObject], operator_namespace
             raise InvalidObject(f"{kind} {where}", [Problem("metadata.name", "appears twice", "remove one of the two")])
         seen.add(identity)
         found[kind].append(item)
-    credentials = read_credentials(found["Secret"], wanted=wanted_credentials(found[PROXY_KIND]))
+    credentials = read_credentials(found["Secret"], wanted=wanted_credentials(found[PROXY_KIND], found[POLICY_KIND]))
     return Resources(
         operator_namespace=operator_namespace,
         proxies=found[PROXY_KIND],
         policies=found[POLICY_KIND],
         gateways=discover(found["Service"], found["ConfigMap"]).gateways,
         namespaces=_namespaces(found["Namespace"], [namespace for kind, namespace, _ in seen if namespace]),
-        references=references_from_objects([*found["ConfigMap"], *found["Secret"]], wanted=wanted(found[PROXY_KIND])),
+        references=references_from_objects(
+            [*found["ConfigMap"], *found["Secret"]], wanted=wanted(found[PROXY_KIND], found[POLICY_KIND])
+        ),
         credentials=credentials.secrets,
         services=services_from_objects(found["Service"], found["EndpointSlice"], complete=False),
         api_servers=_api_servers(found["EndpointSlice"]),

@@ -6,7 +6,7 @@ from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.documents import PolicyDocument, Tier
 from ostiary_core.errors import ExpressionError, PatternError
 from ostiary_core.policy.compiled_policy import CompiledPolicy
-from ostiary_operator.compile.authentication import ApiKeySecrets, with_current_keys
+from ostiary_operator.compile.authentication import ReferencedObjects, with_current_objects
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.encoded_document import EncodedPolicy, encode_document
 from ostiary_operator.compile.resource_parser import ParsedPolicy
@@ -20,9 +20,14 @@ class LastAcceptedPolicies:
     """
 
     def __init__(
-        self, previous: Mapping[str, GatewayConfig], api_keys: ApiKeySecrets, cache: Cache, *, operator_namespace: str
+        self,
+        previous: Mapping[str, GatewayConfig],
+        objects: ReferencedObjects,
+        cache: Cache,
+        *,
+        operator_namespace: str,
     ) -> None:
-        self.api_keys = api_keys
+        self.objects = objects
         self._previous = previous
         self._cache = cache
         self._operator_namespace = operator_namespace
@@ -42,7 +47,7 @@ class LastAcceptedPolicies:
         return self._by_origin
 
     def find(self, subject: ParsedPolicy, tier: Tier) -> EncodedPolicy | None:
-        """Return the last accepted version of a policy, with today's tier and API keys.
+        """Return the last accepted version of a policy, with the tier and the objects of today.
 
         It is found by uid, so a policy that was deleted and created again has none. Of two versions of one generation,
         that of a shared gateway counts.
@@ -54,7 +59,8 @@ class LastAcceptedPolicies:
         if document is None:
             return None
         # The tier is computed again, since the operator may have another namespace now.
-        encoded = encode_document(with_current_keys(document, self.api_keys).model_copy(update={"tier": tier}))
+        current = with_current_objects(document, self.objects, self._cache)
+        encoded = encode_document(current.model_copy(update={"tier": tier}))
         # A version from before the current limits may cost more than any gateway accepts.
         runs = self._cache.get(("runs", encoded.digest), lambda: _runs(encoded.document))
         return encoded if runs else None

@@ -8,32 +8,21 @@ refuse every call; so do all its targets where no version was ever accepted. A d
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
 from ostiary_core.contract.bundle import GatewayConfig
-from ostiary_core.contract.documents import PolicyDocument, SubjectConfig, Tier
-from ostiary_core.errors import ExpressionError, PatternError
+from ostiary_core.contract.documents import Tier
 from ostiary_operator.api.reasons import AcceptedReason
-from ostiary_operator.compile.authentication import (
-    ApiKeySecrets,
-    compile_authentication,
-    select_keys,
-)
+from ostiary_operator.compile.authentication import ReferencedObjects, select_keys
 from ostiary_operator.compile.cache import Cache
-from ostiary_operator.compile.encoded_document import EncodedPolicy, encode_document
+from ostiary_operator.compile.encoded_document import EncodedPolicy
 from ostiary_operator.compile.last_accepted_policies import LastAcceptedPolicies
-from ostiary_operator.compile.model import ApiKeySecret, ObjectKey, ResourceRejection, first_rejection
+from ostiary_operator.compile.model import ObjectKey, ResourceRejection, first_rejection
 from ostiary_operator.compile.policy_checks import CHECKS
-from ostiary_operator.compile.policy_test_runner import PolicyTestResult, failures, run_tests
+from ostiary_operator.compile.policy_references import ResolvedReferences, resolve_policy
+from ostiary_operator.compile.policy_test_runner import PolicyTestResult
+from ostiary_operator.compile.policy_versions import PolicyVersion, VersionInputs, compile_version, defect_of
 from ostiary_operator.compile.resource_parser import ParsedPolicy, PolicyContent
-from ostiary_operator.compile.targets import TargetIndex, Targeting, source_of, tier_of
-
-
-class PolicyVersion(NamedTuple):
-    """A version of a policy that gateways can compile, and the results of its tests."""
-
-    encoded: EncodedPolicy
-    tests: tuple[PolicyTestResult, ...]
+from ostiary_operator.compile.targets import TargetIndex, Targeting, tier_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +77,11 @@ def decide(
     *,
     operator_namespace: str,
     previous: Mapping[str, GatewayConfig],
-    api_keys: ApiKeySecrets,
+    objects: ReferencedObjects,
     cache: Cache,
 ) -> tuple[PolicyDecision, ...]:
     """Decide for every policy."""
-    last = LastAcceptedPolicies(previous, api_keys, cache, operator_namespace=operator_namespace)
+    last = LastAcceptedPolicies(previous, objects, cache, operator_namespace=operator_namespace)
     return tuple(
         _rule(policy, proxies, tier_of(policy.key.namespace, operator_namespace), last, cache) for policy in policies
     )
@@ -118,17 +107,27 @@ def _rule(
     targeting = Targeting.of_content(subject.spec)
     targets = proxies.find(targeting, subject.key.namespace, tier)
     rejection = first_rejection(CHECKS, subject, subject.spec, tier, targets)
-    keys = select_keys(subject.key, subject.spec.authentication, last.api_keys)
-    version = _compiled(subject, subject.spec, tier, keys.secrets or (), cache)
-    rejection = rejection or _objection(subject, version)
+    keys = select_keys(subject.key, subject.spec.authentication, last.objects.api_keys)
+    references = _resolved(subject, subject.spec, last.objects, cache)
+    unresolved = references.rejection or keys.defect
+    version = compile_version(subject, subject.spec, VersionInputs(tier, keys.secrets or (), references), cache)
+    rejection = rejection or defect_of(subject, version)
     tests = version.tests if isinstance(version, PolicyVersion) else ()
-    if rejection is None and keys.secrets is not None and isinstance(version, PolicyVersion):
+    is_complete = keys.secrets is not None and references.rejection is None
+    if rejection is None and is_complete and isinstance(version, PolicyVersion):
         evadable = tier == "platform" and targeting.is_by_labels_of_proxies
         encoded = version.encoded
         decided = PolicyDecision(subject, tier, None, encoded, targets.found, (), targets.missing, evadable, tests)
-        return replace(decided, unresolved=keys.defect, is_newest=True)
+        return replace(decided, unresolved=unresolved, is_newest=True)
     held = _hold(subject, proxies, tier, last, rejection=rejection, targeting=targeting)
-    return replace(held, tests=tests, unresolved=keys.defect)
+    return replace(held, tests=tests, unresolved=unresolved)
+
+
+def _resolved(
+    subject: ParsedPolicy, content: PolicyContent, objects: ReferencedObjects, cache: Cache
+) -> ResolvedReferences:
+    namespace, given = subject.key.namespace, content.authentication
+    return resolve_policy(subject.title, namespace, given, objects.references, objects.credentials, cache)
 
 
 def _hold(
@@ -149,59 +148,3 @@ def _hold(
     meant = proxies.find(targeting, subject.key.namespace, tier)
     closes = tuple(sorted(set(meant.found).difference(governs)))
     return PolicyDecision(subject, tier, rejection, encoded, governs, closes, meant.missing)
-
-
-def _objection(subject: ParsedPolicy, version: PolicyVersion | ResourceRejection) -> ResourceRejection | None:
-    """Return why a version is not accepted, whatever it targets."""
-    if isinstance(version, ResourceRejection):
-        return version
-    failed = failures(version.tests)
-    if not failed:
-        return None
-    return ResourceRejection(AcceptedReason.TESTS_FAILED, f"{subject.title}: {failed}")
-
-
-def _compiled(
-    subject: ParsedPolicy, content: PolicyContent, tier: Tier, keys: tuple[ApiKeySecret, ...], cache: Cache
-) -> PolicyVersion | ResourceRejection:
-    if subject.fingerprint is None:
-        return _compile(subject, content, tier, keys)
-    return cache.get(("policy", tier, subject.fingerprint, keys), lambda: _compile(subject, content, tier, keys))
-
-
-def _subjects(content: PolicyContent, namespace: str) -> list[SubjectConfig] | None:
-    """Return the subjects with whole names of consumers.
-
-    A policy names consumers of its own namespace only.
-    """
-    if content.subjects is None:
-        return None
-    names = [[f"{namespace}/{name}" for name in each.consumers or ()] or None for each in content.subjects]
-    found = zip(content.subjects, names, strict=True)
-    return [each.model_copy(update={"consumers": consumers}) for each, consumers in found]
-
-
-def _compile(
-    subject: ParsedPolicy, content: PolicyContent, tier: Tier, keys: tuple[ApiKeySecret, ...]
-) -> PolicyVersion | ResourceRejection:
-    """Encode the document of a policy, verify that a gateway can compile it, and run its tests."""
-    document = PolicyDocument(
-        namespace=subject.key.namespace,
-        name=subject.key.name,
-        uid=subject.uid,
-        generation=subject.generation,
-        tier=tier,
-        access=content.access,
-        mode=content.mode,
-        authentication=compile_authentication(subject.key.namespace, content.authentication, keys),
-        subjects=_subjects(content, subject.key.namespace),
-        source=source_of(content),
-    )
-    try:
-        tests = run_tests(document, content.tests)
-    except ExpressionError as error:
-        return ResourceRejection(AcceptedReason.INVALID, f"{subject.title}: {error}")
-    except PatternError as error:
-        message = f"{subject.title}: spec.access.rules: {error}"
-        return ResourceRejection(AcceptedReason.INVALID, message)
-    return PolicyVersion(encode_document(document), tests)

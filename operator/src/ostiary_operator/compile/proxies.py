@@ -12,13 +12,13 @@ from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.documents import EntryDocument
 from ostiary_operator.api.proxy import ProxySpec
 from ostiary_operator.api.reasons import AcceptedReason
-from ostiary_operator.compile.authentication import ApiKeySecrets
+from ostiary_operator.compile.authentication import ReferencedObjects
 from ostiary_operator.compile.cache import Cache
-from ostiary_operator.compile.credentials import Secrets, object_to_kept
+from ostiary_operator.compile.credentials import object_to_kept
 from ostiary_operator.compile.gateway_settings import Site, place
 from ostiary_operator.compile.grants import ClusterFacts, permitted
 from ostiary_operator.compile.model import ResourceRejection
-from ostiary_operator.compile.references import References, Resolution, resolve
+from ostiary_operator.compile.references import Resolution, resolve
 from ostiary_operator.compile.resource_parser import ParsedProxy
 from ostiary_operator.compile.routes import (
     Claim,
@@ -59,10 +59,8 @@ class AdmissionContext:
     sites: Sequence[Site]
     operator_namespace: str
     known: ClusterFacts
-    references: References
-    credentials: Secrets
+    objects: ReferencedObjects
     previous: Mapping[str, GatewayConfig]
-    api_keys: ApiKeySecrets
     ledger: GrantedRoutes = field(default_factory=GrantedRoutes)
 
 
@@ -95,7 +93,7 @@ def last_entry(subject: ParsedProxy, site: Site, previous: Mapping[str, GatewayC
 def _admit(subject: ParsedProxy, context: AdmissionContext, cache: Cache) -> Admission:
     if subject.spec is None:
         return _keep(Admission(subject, ResourceRejection(AcceptedReason.INVALID, subject.problem), None), context)
-    resolution = resolve(subject, subject.spec, context.references, context.credentials, context.known.services, cache)
+    resolution = resolve(subject, subject.spec, context.objects, context.known.services, cache)
     sites = _accepted_at(subject, subject.spec, context)
     if isinstance(sites, ResourceRejection):
         return _keep(Admission(subject, sites, resolution), context)
@@ -127,7 +125,7 @@ def _keep(admission: Admission, context: AdmissionContext) -> Admission:
     for site, entry in _last_entries(admission.subject, context):
         claim = claim_of_entry(admission.subject.key, entry)
         objection = object_to(claim, site, context) or object_to_kept(
-            admission.subject.title, entry, context.credentials
+            admission.subject.title, entry, context.objects.credentials
         )
         if objection is not None:
             objections.append(objection)

@@ -79,7 +79,7 @@ def apply_budget(
             written.update({encoded.digest: encoded.text for encoded in governed.encoded})
             continue
         over_budget[key] = entry
-        before = _before(site, existing.proxies[key], governed, context, existing.policy_uids)
+        before = _before(site, existing.proxies[key], governed, context, policy_uids=existing.policy_uids, cache=cache)
         if before is not None:
             settled[key], documents = before
             policies.update(documents)
@@ -154,7 +154,13 @@ def _remedy(documents: Mapping[str, _Cost]) -> str:
 
 
 def _before(
-    site: Site, subject: ParsedProxy, governance: Governance, context: AdmissionContext, policy_uids: AbstractSet[str]
+    site: Site,
+    subject: ParsedProxy,
+    governance: Governance,
+    context: AdmissionContext,
+    *,
+    policy_uids: AbstractSet[str],
+    cache: Cache,
 ) -> tuple[EncodedEntry, Mapping[str, PolicyDocument]] | None:
     """Return a proxy's previous entry, if it is still permitted, with its policies of today."""
     entry = last_entry(subject, site, context.previous)
@@ -167,7 +173,7 @@ def _before(
     lost = any(digest not in known for digest in entry.policies)
     documents = {digest: known[digest] for digest in entry.policies if digest in known}
     documents = {key: it for key, it in documents.items() if it.tier == "owner" and it.uid in policy_uids}
-    kept = (with_live_keys(it, context.api_keys) for it in documents.values())
+    kept = (with_live_keys(it, context.objects, cache) for it in documents.values())
     documents = {encoded.digest: encoded.document for encoded in map(encode_document, kept)}
     documents |= {it.digest: it.document for it in governance.encoded if it.document.tier == "platform"}
     # A policy that closed the proxy may be fixed by now, but its rules are not in force here: it stays closed.

@@ -16,6 +16,7 @@ from ostiary_operator.compile.gateway_settings import Site
 from ostiary_operator.compile.messages import condition, identity, joined, listing
 from ostiary_operator.compile.model import ConditionDraft, ObjectKey, ResourceStatus
 from ostiary_operator.compile.policies import Governance, PolicyDecision
+from ostiary_operator.compile.policy_references import refers_to_objects
 from ostiary_operator.compile.proxies import Admission
 from ostiary_operator.compile.quota import BudgetedConfig
 from ostiary_operator.compile.routes import DEFAULT_PORTS
@@ -236,13 +237,21 @@ def _policy_accepted(decision: PolicyDecision, over_budget: Sequence[CompiledGat
 def _policy_resolved(decision: PolicyDecision) -> ConditionDraft:
     unresolved, title = decision.unresolved, decision.subject.title
     if unresolved is None:
-        spec = decision.subject.spec
-        refers = spec is not None and spec.authentication is not None and spec.authentication.api_key is not None
-        what = "the Secrets that it selects were found" if refers else "it refers to nothing that could be missing"
-        message = f"{title}: {what}"
+        message = f"{title}: {_found_by(decision)}"
         return condition(ConditionType.RESOLVED_REFS, ConditionStatus.TRUE, ResolvedRefsReason.RESOLVED_REFS, message)
     message = joined(unresolved.message, "" if decision.is_newest else _in_force(decision))
     return condition(ConditionType.RESOLVED_REFS, ConditionStatus.FALSE, unresolved.reason, message)
+
+
+def _found_by(decision: PolicyDecision) -> str:
+    """Return what was found of the objects that a policy refers to."""
+    spec = decision.subject.spec
+    authentication = spec.authentication if spec is not None else None
+    if authentication is not None and refers_to_objects(authentication):
+        return "everything that it refers to was found"
+    if authentication is not None and authentication.api_key is not None:
+        return "the Secrets that it selects were found"
+    return "it refers to nothing that could be missing"
 
 
 def _in_force(decision: PolicyDecision) -> str:

@@ -29,8 +29,8 @@ _PARTS: Final[Mapping[Kind, tuple[str, ...]]] = {
     ENDPOINT_SLICE: ("endpoints", "ports"),
 }
 
-#: What a Secret with API keys says of its consumer.
-_ANNOTATIONS: Final = (labels.CONSUMER, labels.GROUPS, labels.EXPIRES)
+#: What a Secret states about the consumer of its API keys, and where its values may be sent.
+_ANNOTATIONS: Final = (labels.CONSUMER, labels.GROUPS, labels.EXPIRES, labels.HOSTS)
 
 
 class EventFilter:

@@ -81,11 +81,13 @@ class IssuerConfig(ContractDocument):
 class IntrospectionConfig(ContractDocument):
     """Introspection of opaque tokens (RFC 7662).
 
-    ``client_secret`` names an entry of the gateway's Secret. A result is kept for ``cache`` milliseconds at most.
+    ``endpoint`` None means that of the issuer's metadata, at the issuer's origin. ``client_secret`` names an entry of
+    the gateway's Secret. A token that is active is accepted for ``cache`` milliseconds at most without another request;
+    ``timeout`` is in milliseconds.
     """
 
     issuer: str
-    endpoint: str
+    endpoint: str | None = None
     client_id: str
     client_secret: str
     audiences: list[str] | None = None

@@ -17,6 +17,7 @@ from ostiary_core.errors import ClaimsError
 from ostiary_core.policy.claims import principal_of
 from ostiary_core.policy.principal import Principal
 from ostiary_gateway.identity.errors import IdentityUnavailable, InvalidToken
+from ostiary_gateway.identity.introspection_endpoint import IntrospectionEndpoint
 from ostiary_gateway.upstream.document_client import DocumentClient, DocumentUnavailable
 
 #: The longest token, in characters.
@@ -53,6 +54,7 @@ class Introspection:
     ) -> None:
         self._config = config
         self._client = client
+        self._endpoint = IntrospectionEndpoint(config.issuer, config.endpoint, client)
         self._namespace = namespace
         self._secret = secret
         self._clock = clock
@@ -105,9 +107,8 @@ class Introspection:
             raise IdentityUnavailable("the client secret for introspection has not arrived")
         form = {"token": token, "token_type_hint": "access_token"}
         try:
-            found = await self._client.post(
-                self._config.endpoint, form, client_id=self._config.client_id, secret=secret
-            )
+            url = await self._endpoint.url()
+            found = await self._client.post(url, form, client_id=self._config.client_id, secret=secret)
         except DocumentUnavailable as error:
             raise IdentityUnavailable(str(error)) from None
         now = self._clock()

@@ -132,7 +132,7 @@ class FetchedKeys:
         url = (await discover(self._issuer.issuer, self._client)).get("jwks_uri")
         if not isinstance(url, str):
             raise DocumentUnavailable("the issuer's metadata has no jwks_uri")
-        return await self._client.get(url, only_public=not _is_same_origin(url, self._issuer.issuer))
+        return await self._client.get(url, only_public=not is_same_origin(url, self._issuer.issuer))
 
 
 async def discover(issuer: str, client: DocumentClient) -> dict[str, Any]:
@@ -165,7 +165,8 @@ def metadata_urls(issuer: str) -> list[str]:
     return [f"{root}/{_OAUTH}/{path}", f"{root}/{_OPENID}/{path}", f"{root}/{path}/{_OPENID}"]
 
 
-def _is_same_origin(url: str, other: str) -> bool:
+def is_same_origin(url: str, other: str) -> bool:
+    """Return whether two URLs have the same scheme, host and port."""
     try:
         return URL(url).origin() == URL(other).origin()
     except ValueError:

@@ -7,7 +7,8 @@ from ostiary_operator.api import load
 from ostiary_operator.api.durations import Duration
 from ostiary_operator.api.load import InvalidResource, InvalidSettings, parse_policy, parse_proxy, parse_settings
 from ostiary_operator.api.problems import InvalidDocument, Problem
-from ostiary_operator.api.proxy import CertificateSource, Timeouts
+from ostiary_operator.api.proxy import Timeouts
+from ostiary_operator.api.references import CertificateSource
 
 SERVER = {"name": "crm", "url": "https://mcp.example.com/mcp"}
 

@@ -21,7 +21,7 @@ def test_the_outcome_never_depends_on_the_cache(history: list[Resources]) -> Non
     cache = Cache()
 
     for resources in history:
-        assert wanted(resources.proxies, cache) == wanted(resources.proxies)
+        assert wanted(resources.proxies, resources.policies, cache) == wanted(resources.proxies, resources.policies)
         cached = compile_resources(resources, previous, cache=cache)
         plain = compile_resources(resources, previous)
         assert compiled_bytes(cached) == compiled_bytes(plain)

@@ -3,9 +3,11 @@ from typing import Any
 import pytest
 from pem import CERTIFICATE
 
+from ostiary_operator.compile.authentication import ReferencedObjects
+from ostiary_operator.compile.ca_bundles import References
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.model import Missing, ReferenceKey
-from ostiary_operator.compile.references import References, Resolution, resolve, wanted
+from ostiary_operator.compile.references import Resolution, resolve, wanted
 from ostiary_operator.compile.resource_parser import read_proxies
 
 CA = ReferenceKey("ConfigMap", "team-a", "ca")
@@ -23,7 +25,7 @@ def proxy(*references: dict[str, str]) -> dict[str, Any]:
 def resolution(references: References) -> Resolution:
     [subject] = read_proxies([proxy({"kind": "ConfigMap", "name": "ca"})], Cache())
     assert subject.spec is not None
-    return resolve(subject, subject.spec, references, {}, {}, Cache())
+    return resolve(subject, subject.spec, ReferencedObjects({}, references, {}), {}, Cache())
 
 
 def refusal(references: References) -> tuple[str, str]:
@@ -35,11 +37,11 @@ def refusal(references: References) -> tuple[str, str]:
 def test_the_referenced_objects_are_listed() -> None:
     references = [{"kind": "ConfigMap", "name": "ca"}, {"kind": "Secret", "name": "ca", "key": "tls.crt"}]
 
-    assert wanted([proxy(*references)]) == {CA, ReferenceKey("Secret", "team-a", "ca")}
+    assert wanted([proxy(*references)], []) == {CA, ReferenceKey("Secret", "team-a", "ca")}
 
 
 def test_a_proxy_that_cannot_be_read_wants_nothing() -> None:
-    assert wanted([{**proxy({"kind": "ConfigMap", "name": "ca"}), "spec": 5}]) == set()
+    assert wanted([{**proxy({"kind": "ConfigMap", "name": "ca"}), "spec": 5}], []) == set()
 
 
 def test_only_the_certificates_travel() -> None:
