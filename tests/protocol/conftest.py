@@ -6,6 +6,8 @@ from typing import Protocol
 
 import pytest
 from aiohttp import web
+from authorization_server import AuthorizationServer, authorization_server
+from client_certificates import Authority
 from gateways import RunningGateway, running_gateway
 from mcp_caller import McpCaller, mcp_caller
 from mcp_clients import mock_process
@@ -58,3 +60,16 @@ def quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     caplog.set_level(logging.INFO)
     yield
     assert [record for record in caplog.records if record.exc_info or record.levelno >= logging.ERROR] == []
+
+
+@pytest.fixture(scope="session")
+def authority() -> Authority:
+    """A certificate authority that no system trusts."""
+    return Authority()
+
+
+@pytest.fixture(scope="session")
+def provider_process(authority: Authority) -> Iterator[AuthorizationServer]:
+    """A real authorization server, one for all tests that do not stop it or change its keys."""
+    with authorization_server(trusted=authority.issued.pem) as server:
+        yield server

@@ -1,0 +1,180 @@
+"""Sign-in with a real authorization server: each official SDK's own OAuth client, from 401 to a call of a tool."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession
+from authorization_server import GATEWAY_SECRET, AuthorizationServer, authorization_server
+from client_certificates import Authority
+from gateways import RunningGateway, policy
+from headless_browser import HeadlessBrowser
+from mcp_clients import ERAS, Era
+from oauth_clients import REGISTRATIONS, Registration, signed_in
+from sign_in import SECRET_NAME, client_document, introspecting, local_url, loopback_certificate, trust_in, trusting
+from ticket_server import TicketServer, ticket_server
+from typescript_oauth import typescript_client
+from typescript_sdk import CLIENTS, Sdk
+
+pytestmark = pytest.mark.node
+READ: dict[str, Any] = {"name": "read_ticket", "arguments": {"number": 7}}
+
+
+@pytest.fixture
+async def tickets() -> AsyncIterator[TicketServer]:
+    async with ticket_server() as server:
+        yield server
+
+
+@pytest.fixture
+def provider(provider_process: AuthorizationServer) -> AuthorizationServer:
+    return provider_process
+
+
+@pytest.fixture
+async def document(authority: Authority, tmp_path: Path) -> AsyncIterator[str]:
+    async with client_document(loopback_certificate(authority), tmp_path) as url:
+        yield url
+
+
+@pytest.fixture
+async def endpoint(gateway: RunningGateway, tickets: TicketServer, provider: AuthorizationServer) -> str:
+    """The URL of a proxy that accepts the JWTs of the provider."""
+    local_url(gateway)
+    await gateway.apply(gateway.entry("tickets", tickets.url, [trusting(provider)]))
+    provider.serve(gateway.url("tickets"))
+    return gateway.url("tickets")
+
+
+def check_request(browser: HeadlessBrowser, url: str) -> None:
+    """Check how the browser was sent to the provider, and what it was asked for there."""
+    (query,) = browser.queries
+    assert (query["resource"], query["code_challenge_method"]) == (url, "S256")
+    assert browser.submitted == ["login", "consent"]
+
+
+@pytest.mark.parametrize("era", ERAS)
+@pytest.mark.parametrize("registration", REGISTRATIONS)
+async def test_a_python_client_without_a_token_signs_in_and_calls_a_tool(
+    endpoint: str, tickets: TicketServer, document: str, era: Era, registration: Registration
+) -> None:
+    browser = HeadlessBrowser("ada")
+    async with signed_in(endpoint, era=era, browser=browser, registration=registration, document=document) as session:
+        result = await session.client.call_tool(READ["name"], READ["arguments"])
+        used = session.storage.client
+
+    assert "ticket 7" in str(result.content)
+    check_request(browser, endpoint)
+    assert used is not None
+    assert (used.client_id == document) == (registration == "metadata-document")
+    assert not any("authorization" in headers for headers in tickets.headers)
+
+
+@pytest.mark.parametrize(("sdk", "era"), CLIENTS)
+@pytest.mark.parametrize("registration", REGISTRATIONS)
+async def test_a_typescript_client_without_a_token_signs_in_and_calls_a_tool(
+    endpoint: str, tickets: TicketServer, document: str, sdk: Sdk, era: Era, registration: Registration
+) -> None:
+    browser = HeadlessBrowser("ada")
+    async with typescript_client(
+        endpoint, sdk=sdk, era=era, browser=browser, registration=registration, document=document
+    ) as client:
+        result = await client.run("callTool", **READ)
+        used = (await client.run("state"))["client"]
+
+    assert "ticket 7" in str(result)
+    check_request(browser, endpoint)
+    assert (used["client_id"] == document) == (registration == "metadata-document")
+    assert not any("authorization" in headers for headers in tickets.headers)
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_opaque_tokens_are_introspected(
+    gateway: RunningGateway, tickets: TicketServer, provider: AuthorizationServer, era: Era
+) -> None:
+    local_url(gateway)
+    gateway.credentials = {SECRET_NAME: GATEWAY_SECRET.encode()}
+    await gateway.apply(gateway.entry("tickets", tickets.url, [introspecting(provider)]))
+    provider.serve(gateway.url("tickets"), tokens="opaque")
+
+    browser = HeadlessBrowser("ada")
+    async with signed_in(gateway.url("tickets"), era=era, browser=browser) as session:
+        result = await session.client.call_tool(READ["name"], READ["arguments"])
+        assert "." not in session.tokens[0]
+
+    assert "ticket 7" in str(result.content)
+
+
+async def test_a_token_for_another_proxy_of_the_gateway_is_refused(
+    gateway: RunningGateway, tickets: TicketServer, provider: AuthorizationServer
+) -> None:
+    local_url(gateway)
+    entries = [gateway.entry(name, tickets.url, [trusting(provider)]) for name in ("tickets", "other")]
+    await gateway.apply(*entries)
+    for name in ("tickets", "other"):
+        provider.serve(gateway.url(name))
+    async with signed_in(gateway.url("tickets"), era="legacy", browser=HeadlessBrowser("ada")) as session:
+        token = session.tokens[-1]
+
+    headers = {"Authorization": f"Bearer {token}", "Accept": "text/event-stream"}
+    async with ClientSession() as http, http.get(gateway.url("other"), headers=headers) as response:
+        assert response.status == 401
+        assert "the token is for another audience" in response.headers["WWW-Authenticate"]
+
+
+async def test_a_user_who_is_signed_in_is_asked_for_consent_only(endpoint: str) -> None:
+    browser = HeadlessBrowser("ada")
+    for _ in range(2):
+        async with signed_in(endpoint, era="modern", browser=browser, registration="dynamic"):
+            pass
+
+    assert browser.submitted == ["login", "consent", "consent"]
+
+
+async def test_the_sign_in_works_where_only_the_paths_of_rfc_9728_lead_to_the_metadata(
+    endpoint: str, gateway: RunningGateway
+) -> None:
+    """Clients that do not read ``resource_metadata`` try the path of the endpoint, then the root."""
+    origin, path = f"http://127.0.0.1:{gateway.app.port}", "/tickets/mcp"
+    async with ClientSession(origin) as http:
+        for suffix in (path, ""):
+            async with http.get(f"/.well-known/oauth-protected-resource{suffix}") as response:
+                assert (await response.json())["resource"] == endpoint
+
+
+async def test_the_scopes_of_the_rules_are_asked_for_at_the_first_sign_in(
+    gateway: RunningGateway, tickets: TicketServer, provider: AuthorizationServer
+) -> None:
+    rules = [
+        {"name": "read", "effect": "Allow", "tools": {"names": ["read_*"]}, "scopes": ["users:read"]},
+        {"name": "delete", "effect": "Allow", "tools": {"names": ["delete_*"]}, "scopes": ["users:write"]},
+    ]
+    local_url(gateway)
+    await gateway.apply(gateway.entry("tickets", tickets.url, [trusting(provider), policy("scopes", *rules)]))
+    provider.serve(gateway.url("tickets"))
+
+    browser = HeadlessBrowser("ada")
+    async with signed_in(gateway.url("tickets"), era="modern", browser=browser) as session:
+        names = {tool.name for tool in (await session.client.list_tools()).tools}
+
+    assert names == {"read_ticket", "delete_ticket"}
+    assert {"users:read", "users:write"} <= set(browser.queries[0]["scope"].split())
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_an_issuer_with_a_private_certificate_authority_is_trusted_by_ca_bundle_alone(
+    gateway: RunningGateway, tickets: TicketServer, authority: Authority, tmp_path: Path, era: Era
+) -> None:
+    local_url(gateway)
+    (tmp_path / "ca.pem").write_text(authority.issued.pem)
+    browser = HeadlessBrowser("ada", trust_in(authority))
+    with authorization_server(certificate=loopback_certificate(authority)) as provider:
+        provider.serve(gateway.url("tickets"))
+        await gateway.apply(gateway.entry("tickets", tickets.url, [trusting(provider, ca=authority.issued.pem)]))
+        async with signed_in(gateway.url("tickets"), era=era, browser=browser) as session:
+            result = await session.client.call_tool(READ["name"], READ["arguments"])
+    assert provider.issuer.startswith("https://")
+    assert "ticket 7" in str(result.content)
+    assert json.dumps(tickets.headers).find("Bearer") == -1
