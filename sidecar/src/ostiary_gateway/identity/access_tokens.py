@@ -11,8 +11,8 @@ from ostiary_gateway.identity.jwt_verifier import JwtVerifier
 from ostiary_gateway.identity.protected_resource import ResourceServer
 from ostiary_gateway.identity.verdict_cache import Verdict
 
-#: Seconds for which the authenticator need not ask again. Both verifiers remember a token for longer, and notice when a
-#: key is withdrawn.
+#: Seconds for which the authenticator need not ask again. The verifier of JWTs remembers a token for longer, and notices
+#: when a key is withdrawn; a result of introspection counts for as long as the policy says, and not a second longer.
 _UNQUESTIONED_SECONDS: Final = 10.0
 
 
@@ -47,7 +47,11 @@ class AccessTokens:
             raise InvalidToken("the token is not ASCII") from None
         verifier = self._verifier(text)
         principal = await verifier.verify(text, self._resource.urls(snapshot.settings.external_url).resources)
-        return Verdict(principal, self._clock() + _UNQUESTIONED_SECONDS)
+        until = self._clock() + _UNQUESTIONED_SECONDS
+        return Verdict(principal, until if verifier is self._jwts else min(until, self._result_end(text)))
+
+    def _result_end(self, token: str) -> float:
+        return self._introspection.kept_until(token) if self._introspection is not None else 0.0
 
     def _verifier(self, token: str) -> JwtVerifier | Introspection:
         """Return the verifier of a token: introspection never gets a JWT of a known issuer."""
