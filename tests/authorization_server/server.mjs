@@ -31,6 +31,7 @@ const usual = { redirect_uris: [options.redirect], application_type: 'native', g
 const CLIENTS = [
   { ...usual, client_id: 'pre-registered', client_secret: 'canary-secret-of-the-pre-registered-client' },
   { ...usual, client_id: 'public', token_endpoint_auth_method: 'none' },
+  { ...usual, client_id: 'without-refresh', token_endpoint_auth_method: 'none', grant_types: ['authorization_code'] },
   { client_id: 'gateway', client_secret: 'canary-secret-of-the-gateway', redirect_uris: [], response_types: [], grant_types: [] },
 ];
 

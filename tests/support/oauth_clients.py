@@ -22,9 +22,9 @@ from mcp.shared.auth import (
 from mcp_clients import Era, connect
 from pydantic import AnyUrl
 
-Registration = Literal["pre-registered", "public", "dynamic", "metadata-document"]
-"""How the authorization server knows a client: beforehand (with a secret or without), by its registration endpoint, or
-by a document at the URL that is the client's id."""
+Registration = Literal["pre-registered", "public", "without-refresh", "dynamic", "metadata-document"]
+"""How the authorization server knows a client: beforehand (with a secret, without, or without refresh tokens), by its
+registration endpoint, or by a document at the URL that is the client's id."""
 
 REGISTRATIONS: tuple[Registration, ...] = ("pre-registered", "public", "dynamic", "metadata-document")
 
@@ -105,7 +105,7 @@ def oauth(url: str, browser: HeadlessBrowser, storage: Storage, *, document: str
 
 
 def _known(registration: Registration) -> OAuthClientInformationFull | None:
-    secrets = {"pre-registered": CLIENT_SECRET, "public": None}
+    secrets = {"pre-registered": CLIENT_SECRET, "public": None, "without-refresh": None}
     if registration not in secrets:
         return None
     secret = secrets[registration]

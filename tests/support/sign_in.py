@@ -15,8 +15,8 @@ from secrets import token_urlsafe
 from typing import Any
 from urllib.parse import urlencode
 
-from aiohttp import BasicAuth, ClientSession, web
-from authorization_server import CLIENT_SECRET, REDIRECT, AuthorizationServer
+from aiohttp import ClientSession, web
+from authorization_server import REDIRECT, AuthorizationServer
 from client_certificates import Authority, Issued
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -80,7 +80,7 @@ async def tokens(
     scope: str = "",
     client: str = "public",
 ) -> dict[str, Any]:
-    """Return the tokens of a new authorization."""
+    """Return the tokens of a new authorization of a client without a secret."""
     verifier = token_urlsafe(48)
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
     query = {"response_type": "code", "client_id": client, "redirect_uri": REDIRECT, "resource": resource}
@@ -99,10 +99,9 @@ async def revoke(provider: AuthorizationServer, token: str) -> None:
 async def post(
     provider: AuthorizationServer, path: str, form: dict[str, str], *, client: str = "public"
 ) -> dict[str, Any]:
-    """Post a form as a client; return the JSON object of the response, which must be good."""
-    secret = BasicAuth(client, CLIENT_SECRET) if client == "pre-registered" else None
-    form = form if secret is not None else form | {"client_id": client}
-    async with ClientSession() as http, http.post(provider.issuer + path, data=form, auth=secret) as response:
+    """Post a form as a client without a secret; return the JSON object of the response, which must be good."""
+    form = form | {"client_id": client}
+    async with ClientSession() as http, http.post(provider.issuer + path, data=form) as response:
         assert response.status == 200, await response.text()
         return dict(await response.json()) if response.content_type == "application/json" else {}
 

@@ -74,7 +74,7 @@ async def typescript_client(
     ``trusted`` is a file of certificate authorities.
     """
     known = {"pre-registered": {"client_id": "pre-registered", "client_secret": CLIENT_SECRET}}
-    known["public"] = {"client_id": "public"}
+    known |= {name: {"client_id": name} for name in ("public", "without-refresh")}
     options = {"sdk": sdk, "era": era, "url": url, "redirect": REDIRECT, "client": known.get(registration)}
     options |= {"document": document} if registration == "metadata-document" else {}
     script = await asyncio.to_thread(installed_script, SOURCE, "oauth")

@@ -11,8 +11,8 @@ from ostiary_gateway.identity.jwt_verifier import JwtVerifier
 from ostiary_gateway.identity.protected_resource import ResourceServer
 from ostiary_gateway.identity.verdict_cache import Verdict
 
-#: Seconds for which the authenticator need not ask again. The verifier of JWTs remembers a token for longer, and notices
-#: when a key is withdrawn; a result of introspection counts for as long as the policy says, and not a second longer.
+#: Seconds for which the authenticator need not ask again. The verifier of JWTs remembers a token for longer, and
+#: notices when a key is withdrawn. A result of introspection never counts longer than the policy says.
 _UNQUESTIONED_SECONDS: Final = 10.0
 
 
