@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ostiary_core.contract.documents import AccessRuleConfig, PolicyDocument, SubjectConfig
-from ostiary_core.policy.arguments import ArgumentConstraint
+from ostiary_core.policy.arguments import ArgumentConstraint, ConstrainedArguments
 from ostiary_core.policy.expressions import Expression, ExpressionContext, ExpressionResult
 from ostiary_core.policy.principal import Principal
 
@@ -56,7 +56,8 @@ def matches(document: PolicyDocument, rule: AccessRuleConfig, call: ReferenceCal
         found = [governs(subject, call) for subject in document.subjects]
         results.append(TRUE if TRUE in found else ERROR if ERROR in found else FALSE)
     results.append(TRUE if set(rule.scopes or ()) <= call.principal.scopes else FALSE)
-    results += [ArgumentConstraint.build(each).evaluate(call.arguments) for each in rule.arguments or ()]
+    arguments = ConstrainedArguments(call.arguments)
+    results += [ArgumentConstraint.build(each).evaluate(arguments) for each in rule.arguments or ()]
     return both([*results, call.judge(rule.when)] if rule.when is not None else results)
 
 

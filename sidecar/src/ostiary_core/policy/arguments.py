@@ -20,6 +20,65 @@ _LOOK_ALIKE: Final = object()
 #: Values and characters of a constraint that a message repeats.
 _SHOWN_VALUES: Final = 16
 _SHOWN_CHARACTERS: Final = 256
+#: The most members of an object on the path to an argument. Comparing more names would delay other requests.
+_MEMBERS: Final = 4_096
+#: The limit for the matches of all patterns with one message, as a multiple of the most costly one allowed.
+_MATCHES: Final = 8
+
+
+class ConstrainedArguments:
+    """The arguments of one message, as constraints read them.
+
+    A policy may have a thousand constraints. So the names of each object are compared once for all of them, and all
+    matches of patterns share a budget of steps.
+    """
+
+    __slots__ = ("_folded", "_root", "_steps")
+
+    def __init__(self, arguments: Mapping[str, Any]) -> None:
+        self._root = arguments
+        self._folded: dict[int, dict[str, str | None]] = {}
+        self._steps = _MATCHES * STEPS
+
+    def at(self, path: tuple[str, ...]) -> Any:
+        """Return the value at a path.
+
+        A member that differs from it only in case may be that member to a server.
+        """
+        found: Any = self._root
+        for member in path:
+            if not isinstance(found, dict):
+                return _ABSENT
+            if len(found) > _MEMBERS:
+                return _LOOK_ALIKE
+            name = self._names(found).get(member.casefold(), _ABSENT)
+            if name is _ABSENT:
+                return _ABSENT
+            if name != member:
+                return _LOOK_ALIKE
+            found = found[member]
+        return found
+
+    def _names(self, found: dict[str, Any]) -> dict[str, str | None]:
+        """Return the names of an object by their form without case.
+
+        None for several with the same form.
+        """
+        names = self._folded.get(id(found))
+        if names is None:
+            names = self._folded[id(found)] = {}
+            for name in found:
+                folded = name.casefold()
+                names[folded] = None if folded in names else name
+        return names
+
+    def can_match(self, expression: Any, text: str) -> bool:
+        """Return whether a text can be matched, and take the steps from the budget."""
+        steps = length_of(text) * expression.programsize
+        if steps > STEPS or steps > self._steps:
+            return False
+        self._steps -= steps
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,26 +127,26 @@ class ArgumentConstraint:
         size = self.expression.programsize if self.expression is not None else 0
         return 8 + size + len(self.values or ())
 
-    def evaluate(self, arguments: Mapping[str, Any]) -> ExpressionResult:
+    def evaluate(self, arguments: ConstrainedArguments) -> ExpressionResult:
         """Judge a call's arguments.
 
         A value of a type that cannot be judged is ERROR, an absent one FALSE.
         """
-        value = _at(self.path, arguments)
+        value = arguments.at(self.path)
         if value is _ABSENT:
             return ExpressionResult.FALSE
-        if value is _LOOK_ALIKE or not self._can_judge(value):
+        if value is _LOOK_ALIKE or not self._can_judge(value, arguments):
             return ExpressionResult.ERROR
         return ExpressionResult.TRUE if self._permits(value) else ExpressionResult.FALSE
 
-    def _can_judge(self, value: Any) -> bool:
+    def _can_judge(self, value: Any, arguments: ConstrainedArguments) -> bool:
         if self.values is not None and _kind(value) not in {_kind(each) for each in self.values}:
             return False
         if (self.minimum is not None or self.maximum is not None) and _kind(value) != "number":
             return False
         if (self.pattern is not None or self.max_length is not None) and not isinstance(value, str):
             return False
-        return self.expression is None or length_of(value) * self.expression.programsize <= STEPS
+        return self.expression is None or arguments.can_match(self.expression, value)
 
     def _permits(self, value: Any) -> bool:
         if self.values is not None and not any(same(value, each) for each in self.values):
@@ -132,23 +191,6 @@ def _listed(values: tuple[Any, ...]) -> str:
     shown = [json.dumps(value, ensure_ascii=False)[:_SHOWN_CHARACTERS] for value in values[:_SHOWN_VALUES]]
     more = [f"{len(values) - len(shown)} more values"] if len(values) > len(shown) else []
     return f"one of {', '.join(shown + more)}" if len(values) > 1 else shown[0]
-
-
-def _at(path: tuple[str, ...], arguments: Any) -> Any:
-    """Return the value at a path.
-
-    A member that differs from it only in case may be that member to a server.
-    """
-    for member in path:
-        if not isinstance(arguments, dict):
-            return _ABSENT
-        folded = member.casefold()
-        if any(name != member and name.casefold() == folded for name in arguments):
-            return _LOOK_ALIKE
-        if member not in arguments:
-            return _ABSENT
-        arguments = arguments[member]
-    return arguments
 
 
 def _found(expression: Any, text: str) -> bool:

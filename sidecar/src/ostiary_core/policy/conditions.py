@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ostiary_core.contract.documents import AccessRuleConfig
-from ostiary_core.policy.arguments import ArgumentConstraint
+from ostiary_core.policy.arguments import ArgumentConstraint, ConstrainedArguments
 from ostiary_core.policy.expressions import Expression, ExpressionContext, ExpressionResult
 from ostiary_core.policy.principal import Principal
 from ostiary_core.policy.principal_conditions import PrincipalConditions
@@ -26,13 +26,13 @@ _ERROR: Final = ExpressionResult.ERROR
 class Call:
     """One message, as conditions read it.
 
-    Its expression context is built once, when first needed.
+    What expressions and constraints read of it is prepared once, when first needed.
 
     ``request`` has the JSON-RPC ``method``, the ``name`` or URI, and the ``host`` and ``path`` of the request.
     ``headers`` must not contain credentials.
     """
 
-    __slots__ = ("_context", "arguments", "headers", "principal", "request")
+    __slots__ = ("_constrained", "_context", "arguments", "headers", "principal", "request")
 
     def __init__(
         self,
@@ -47,6 +47,14 @@ class Call:
         self.headers = headers
         self.request = request
         self._context: ExpressionContext | None = None
+        self._constrained: ConstrainedArguments | None = None
+
+    @property
+    def constrained(self) -> ConstrainedArguments:
+        """The arguments, as constraints read them."""
+        if self._constrained is None:
+            self._constrained = ConstrainedArguments(self.arguments)
+        return self._constrained
 
     def context_for(self, expression: Expression) -> ExpressionContext:
         """Return the values of the variables that an expression reads."""
@@ -138,7 +146,7 @@ class RuleCondition:
     def evaluate(self, call: Call) -> ExpressionResult:
         """Decide the condition for a message."""
         results = self._of_caller(call.principal) if self.subjects is not None or self.scopes else []
-        results += [constraint.evaluate(call.arguments) for constraint in self.arguments]
+        results += [constraint.evaluate(call.constrained) for constraint in self.arguments]
         if self.when is not None and _FALSE not in results:
             results.append(self.when.evaluate(call.context_for(self.when)))
         return _FALSE if _FALSE in results else _ERROR if _ERROR in results else _TRUE
@@ -150,7 +158,7 @@ class RuleCondition:
 
     def unmet(self, call: Call) -> tuple[str, ...]:
         """Return what the arguments of a call must be to meet this condition, and are not."""
-        return tuple(each.requirement() for each in self.arguments if each.evaluate(call.arguments) is not _TRUE)
+        return tuple(each.requirement() for each in self.arguments if each.evaluate(call.constrained) is not _TRUE)
 
 
 _NONE: Final = RuleCondition()

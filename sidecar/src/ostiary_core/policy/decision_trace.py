@@ -209,4 +209,4 @@ def _message_parts(
         context = call.context_for(condition.when) if call is not None else None
         yield RuleOutcome.CONDITION, condition.when.evaluate(context) if context is not None else None
     for constraint in condition.arguments:
-        yield RuleOutcome.ARGUMENTS, constraint.evaluate(call.arguments) if call is not None else None
+        yield RuleOutcome.ARGUMENTS, constraint.evaluate(call.constrained) if call is not None else None

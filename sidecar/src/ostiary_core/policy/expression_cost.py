@@ -3,46 +3,88 @@
 The engine limits the iterations of one evaluation, but not the size of values: ten nested lists that each repeat a
 variable hold more elements than a machine could compare. So an expression must not build larger values than it reads.
 It may not concatenate, replace, join, format or map, and patterns must be literals. What one evaluation can cost is
-then bounded by the size of its input, which is limited (``largest_input``).
+then bounded by the size of its input, and all evaluations for one message or caller have one budget of steps together:
+a policy may have hundreds of expressions.
 """
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from ostiary_core.errors import ExpressionError, PatternError
 from ostiary_core.policy.name_matcher import compile_expression
 
-#: Steps that one evaluation may take, and the largest input in characters and values.
-_STEPS: Final = 1 << 25
-_LARGEST_INPUT: Final = 1 << 16
+#: Steps that all evaluations for one message or caller may take together: about 100 ms at worst.
+STEPS: Final = 1 << 23
+#: The largest input in characters and values.
+LARGEST_INPUT: Final = 1 << 16
+#: The steps of reading one value; reading a character is one step.
+_VALUE_STEPS: Final = 8
+#: The steps of an operation on nothing.
+_LEAST_STEPS: Final = 16
 #: The engine's own limit of iterations in one evaluation.
 _ITERATIONS: Final = 10_000
+#: Searching one text in another takes more steps a character, the longer they are.
+_SEARCHES: Final = frozenset({"contains", "indexOf", "lastIndexOf"})
+_SEARCH_LENGTH: Final = 2_048
+#: The instructions of a pattern that take one step for each character.
+_PATTERN_INSTRUCTIONS: Final = 8
 _COMPREHENSIONS: Final = 8
 _GROWING: Final = frozenset({"replace", "join", "format", "quote", "split"})
 _FREE: Final = frozenset({"_&&_", "_||_", "!_", "@not_strictly_false", "_?_:_"})
 
 # Field numbers of cel.expr.Expr (google/api/expr/v1alpha1/syntax.proto) and of the messages in it.
 _PACKED, _TREE = 2, 4  # of google.protobuf.Any and cel.expr.CheckedExpr
-_CONST, _SELECT, _CALL, _LIST, _STRUCT, _LOOP = 3, 5, 6, 7, 8, 9
+_CONST, _IDENT, _SELECT, _CALL, _LIST, _STRUCT, _LOOP = 3, 4, 5, 6, 7, 8, 9
 
 
 @dataclass(slots=True)
 class ExpressionCost:
-    """The operations and comprehensions of an expression, and the members that it reads."""
+    """What determines the steps of an expression: its operations, and what they read.
 
-    operations: int = 0
-    comprehensions: int = 0
+    ``operations`` and ``searches`` are numbers of operations, by the number of loops that repeat each of them over all
+    values of the variables. ``members`` are the members that it reads, ``copies`` how often lists in it repeat a
+    variable, ``longest_list`` is the length of the longest of them.
+    """
+
+    operations: Counter[int] = field(default_factory=Counter)
+    searches: Counter[int] = field(default_factory=Counter)
+    variables: set[str] = field(default_factory=set)
     members: set[str] = field(default_factory=set)
-    depth: int = 0
+    comprehensions: int = 0
+    copies: int = 0
+    longest_list: int = 0
+    #: The variables of the loops around the part that is measured.
+    loops: tuple[bytes, ...] = ()
 
     @property
-    def largest_input(self) -> int:
-        """The most characters and values that the input may have."""
-        if not self.comprehensions:
-            return min(_LARGEST_INPUT, _STEPS // max(self.operations, 1))
-        size = int((_STEPS // max(self.operations, 1)) ** 0.5)
-        return min(_LARGEST_INPUT, max(size, _STEPS // max(self.operations * _ITERATIONS, 1)))
+    def depth(self) -> int:
+        """The number of loops around the part that is measured."""
+        return len(self.loops) // 2
+
+    def count(self, name: str, *, reads_variables: bool, weight: int = 1) -> None:
+        """Count an operation.
+
+        On elements of a list alone, it reads the whole list once in all its repetitions.
+        """
+        repetitions = self.depth if reads_variables else max(self.depth - 1, 0)
+        self.operations[repetitions] += weight
+        self.searches[repetitions] += name in _SEARCHES
+
+    def steps(self, *, values: int, characters: int) -> int:
+        """Return the most steps of one evaluation on variables of this size."""
+        size = (_VALUE_STEPS * values + characters + _LEAST_STEPS) * max(self.copies, 1)
+        rounds = max(values, self.longest_list)
+        return size * (_repeated(self.operations, rounds) + _repeated(self.searches, rounds) * (size // _SEARCH_LENGTH))
+
+
+def _repeated(numbers: Mapping[int, int], rounds: int) -> int:
+    """Return the number of operations, each repeated by its loops of ``rounds``."""
+    repetitions = 0
+    for loops, number in numbers.items():
+        repetitions += number * min(int(rounds**loops), _ITERATIONS)
+    return repetitions
 
 
 def measure(checked: bytes) -> ExpressionCost:
@@ -63,40 +105,61 @@ def _only(message: bytes, wanted: int) -> bytes:
     return next((value for number, value in _fields(message) if number == wanted and isinstance(value, bytes)), b"")
 
 
-def _measure(expr: bytes, cost: ExpressionCost) -> None:
+def _measure(expr: bytes, cost: ExpressionCost) -> bool:
+    """Add the cost of a part.
+
+    Return whether it reads variables, and not only elements of loops.
+    """
+    reads = False
     for number, value in _fields(expr):
         if not isinstance(value, bytes):
             continue
-        if number == _CALL:
-            _measure_call(value, cost)
+        if number == _IDENT:
+            reads |= _measure_variable(value, cost)
+        elif number == _CALL:
+            reads |= _measure_call(value, cost)
         elif number == _LOOP:
-            _measure_loop(value, cost)
+            reads |= _measure_loop(value, cost)
         elif number == _SELECT:
-            _measure_select(value, cost)
+            reads |= _measure_select(value, cost)
         elif number == _LIST:
-            _measure_list([part for inner, part in _fields(value) if inner == 1 and isinstance(part, bytes)], cost)
+            elements = [part for inner, part in _fields(value) if inner == 1 and isinstance(part, bytes)]
+            reads |= _measure_list(elements, cost)
         elif number == _STRUCT:
             raise ExpressionError("builds a map or message, which conditions may not do")
     if cost.comprehensions > _COMPREHENSIONS:
         raise ExpressionError(f"holds more than {_COMPREHENSIONS} macros such as all and exists")
+    return reads
 
 
-def _measure_list(elements: list[bytes], cost: ExpressionCost) -> None:
+def _measure_variable(ident: bytes, cost: ExpressionCost) -> bool:
+    name = _only(ident, 1)
+    if name in cost.loops:
+        return False
+    cost.variables.add(name.decode())
+    return True
+
+
+def _measure_list(elements: list[bytes], cost: ExpressionCost) -> bool:
     if cost.depth and any(number != _CONST and isinstance(v, bytes) for it in elements for number, v in _fields(it)):
         raise ExpressionError("builds a list from variables in a macro, which can build large values")
-    for element in elements:
-        _measure(element, cost)
+    reading = sum(_measure(element, cost) for element in elements)
+    cost.copies += reading
+    cost.longest_list = max(cost.longest_list, len(elements))
+    return reading > 0
 
 
-def _measure_select(select: bytes, cost: ExpressionCost) -> None:
+def _measure_select(select: bytes, cost: ExpressionCost) -> bool:
+    reads = False
     for number, value in _fields(select):
         if isinstance(value, bytes) and number == 1:
-            _measure(value, cost)
+            reads |= _measure(value, cost)
         elif isinstance(value, bytes) and number == 2:
             cost.members.add(value.decode())
+    return reads
 
 
-def _measure_call(call: bytes, cost: ExpressionCost) -> None:
+def _measure_call(call: bytes, cost: ExpressionCost) -> bool:
     parts = list(_fields(call))
     name = next((v.decode() for n, v in parts if n == 2 and isinstance(v, bytes)), "")
     operands = [v for n, v in parts if n in (1, 3) and isinstance(v, bytes)]
@@ -104,20 +167,23 @@ def _measure_call(call: bytes, cost: ExpressionCost) -> None:
         raise ExpressionError(f"uses {name}, which can build large values")
     if name == "_+_" and not any(_is_number(operand) for operand in operands):
         raise ExpressionError("uses + on values that may be text or lists; convert numbers with int() or double()")
+    weight = 1
     if name == "matches":
-        _check_pattern(operands[-1])
-    cost.operations += name not in _FREE
+        weight += _pattern_size(operands[-1]) // _PATTERN_INSTRUCTIONS
     cost.members |= {text for operand in operands if (text := _text(operand)) is not None}
-    for operand in operands:
-        _measure(operand, cost)
+    reads = sum(_measure(operand, cost) for operand in operands) > 0  # all of them are measured
+    if name not in _FREE:
+        cost.count(name, reads_variables=reads, weight=weight)
+    return reads
 
 
-def _check_pattern(operand: bytes) -> None:
+def _pattern_size(operand: bytes) -> int:
+    """Return the instructions of a pattern, which must be written out."""
     pattern = _text(operand)
     if pattern is None:
         raise ExpressionError("uses matches with a pattern that is not written out")
     try:
-        compile_expression(pattern)
+        return int(compile_expression(pattern).programsize)
     except PatternError as error:
         raise ExpressionError(f"uses matches: {error}") from None
 
@@ -141,7 +207,7 @@ def _text(operand: bytes) -> str | None:
     return None
 
 
-def _measure_loop(loop: bytes, cost: ExpressionCost) -> None:
+def _measure_loop(loop: bytes, cost: ExpressionCost) -> bool:
     parts = {number: value for number, value in _fields(loop) if isinstance(value, bytes)}
     cost.comprehensions += 1
     if _builds_list(parts.get(4, b"")):
@@ -151,11 +217,13 @@ def _measure_loop(loop: bytes, cost: ExpressionCost) -> None:
         bodies = [_operand(parts[6], 0)]
     else:
         bodies = [parts.get(number, b"") for number in (4, 5, 6, 7)]
-    _measure(parts.get(2, b""), cost)
-    cost.depth += 1
-    for body in bodies:
-        _measure(body, cost)
-    cost.depth -= 1
+    reads = _measure(parts.get(2, b""), cost)
+    around = cost.loops
+    cost.loops = (*around, parts.get(1, b""), parts.get(3, b""))  # the element and the result so far
+    cost.count("loop", reads_variables=False)
+    inner = [_measure(body, cost) for body in bodies]
+    cost.loops = around
+    return reads or any(inner)
 
 
 def _builds_list(start: bytes) -> bool:

@@ -7,14 +7,14 @@ a result of its own: callers must never allow because of it.
 
 import enum
 import re
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
 
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_optional, ext_strings
 
 from ostiary_core.errors import ExpressionError
-from ostiary_core.policy.expression_cost import ExpressionCost, measure
+from ostiary_core.policy.expression_cost import LARGEST_INPUT, STEPS, ExpressionCost, measure
 from ostiary_core.policy.principal import Principal
 
 #: Characters of one expression.
@@ -62,48 +62,97 @@ _EXPECTING: Final = re.compile(r" expecting \{.*\}$")
 _DEPTH: Final = 64
 
 
+class _Extent(NamedTuple):
+    """The size of the values of variables."""
+
+    values: int = 0
+    characters: int = 0
+
+    def __add__(self, other: object) -> "_Extent":
+        if not isinstance(other, _Extent):
+            return NotImplemented
+        return _Extent(self.values + other.values, self.characters + other.characters)
+
+
 class ExpressionContext:
     """The values of the variables of expressions, about one principal or message.
 
-    ``size`` is the number of characters and values, None where they are nested too deeply. ``members`` are the names of
-    members in the arguments, by their form without case.
+    All evaluations on one context share a budget of steps. The engine gets the values when they are first needed:
+    values that are too large or nested too deeply are never given to it.
     """
 
-    __slots__ = ("activation", "members", "size")
+    __slots__ = ("_activation", "_environment", "_extents", "_members", "_steps", "_values")
 
     def __init__(self, environment: Any, values: Mapping[str, Any]) -> None:
-        self.activation = environment.Activation(values)
-        self.members: dict[str, set[str]] = {}
-        self.size = self._measured([values[name] for name in values if name != "args"], keeps=False)
-        arguments = self._measured([values.get("args")], keeps=True)
-        self.size = self.size + arguments if self.size is not None and arguments is not None else None
+        self._environment = environment
+        self._values = values
+        self._activation: Any = None
+        self._steps = STEPS
+        #: Names of members in the arguments, by their form without case.
+        self._members: dict[str, set[str]] = {}
+        self._extents = self._measured()
 
-    def _measured(self, level: list[Any], *, keeps: bool) -> int | None:
-        size = 0
+    @property
+    def activation(self) -> Any:
+        """The values as the engine reads them."""
+        if self._activation is None:
+            self._activation = self._environment.Activation(self._values)
+        return self._activation
+
+    def _measured(self) -> dict[str, _Extent] | None:
+        """Return the size of each variable.
+
+        None where all are too large together, or one is nested too deeply.
+        """
+        extents, total = {}, _Extent()
+        for name, value in self._values.items():
+            extent = self._extent(value, keeps_members=name == "args")
+            if extent is None:
+                return None
+            extents[name] = extent
+            total += extent
+        return extents if sum(total) <= LARGEST_INPUT else None
+
+    def _extent(self, value: Any, *, keeps_members: bool) -> _Extent | None:
+        values = characters = 0
+        level = [value]
         for _ in range(_DEPTH):
             below: list[Any] = []
-            for value in level:
-                if isinstance(value, dict):
-                    size += sum(map(len, value))
-                    below += value.values()
-                    for name in value if keeps else ():
-                        self.members.setdefault(name.casefold(), set()).add(name)
-                elif isinstance(value, list):
-                    below += value
-                size += 1 + (len(value) if isinstance(value, str) else 0)
+            for each in level:
+                if isinstance(each, str):
+                    characters += len(each)
+                elif isinstance(each, list):
+                    below += each
+                elif isinstance(each, dict):
+                    characters += sum(map(len, each))
+                    below += each.values()
+                    if keeps_members and characters <= LARGEST_INPUT:
+                        self._keep_members(each)
+            values += len(level)
+            if values + characters + len(below) > LARGEST_INPUT:
+                return None
             if not below:
-                return size
+                return _Extent(values, characters)
             level = below
         return None
 
-    def suits(self, cost: ExpressionCost) -> bool:
-        """Return whether an expression can be judged on these values.
+    def _keep_members(self, names: Iterable[str]) -> None:
+        for name in names:
+            self._members.setdefault(name.casefold(), set()).add(name)
+
+    def admits(self, cost: ExpressionCost) -> bool:
+        """Return whether an expression can be judged, and take its steps from the budget.
 
         A member that differs only in case from one that the expression reads may be that member to a server.
         """
-        if self.size is None or self.size > cost.largest_input:
+        if self._extents is None:
             return False
-        found = (self.members.get(name.casefold(), ()) for name in cost.members) if self.members else ()
+        extent = sum((self._extents[name] for name in cost.variables), _Extent())
+        steps = cost.steps(values=extent.values, characters=extent.characters)
+        if steps > self._steps:
+            return False
+        self._steps -= steps
+        found = (self._members.get(name.casefold(), ()) for name in cost.members) if self._members else ()
         return all(name in cost.members for names in found for name in names)
 
     @classmethod
@@ -167,7 +216,7 @@ class Expression:
 
     def evaluate(self, context: ExpressionContext) -> ExpressionResult:
         """Evaluate it. An error, an exceeded limit of work and a value that is no bool are ERROR."""
-        if not context.suits(self._cost):
+        if not context.admits(self._cost):
             return ExpressionResult.ERROR
         try:
             value = self._program.eval(context.activation).value()

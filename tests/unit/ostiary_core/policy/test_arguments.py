@@ -6,7 +6,7 @@ import pytest
 
 from ostiary_core.contract.documents import ArgumentConfig
 from ostiary_core.errors import PatternError
-from ostiary_core.policy.arguments import ArgumentConstraint
+from ostiary_core.policy.arguments import ArgumentConstraint, ConstrainedArguments
 from ostiary_core.policy.expressions import ExpressionResult
 
 TRUE, FALSE, ERROR = ExpressionResult.TRUE, ExpressionResult.FALSE, ExpressionResult.ERROR
@@ -14,6 +14,10 @@ TRUE, FALSE, ERROR = ExpressionResult.TRUE, ExpressionResult.FALSE, ExpressionRe
 
 def constraint(**keywords: Any) -> ArgumentConstraint:
     return ArgumentConstraint.build(ArgumentConfig(**{"path": ["a"], **keywords}))
+
+
+def judged(made: ArgumentConstraint, arguments: dict[str, Any]) -> ExpressionResult:
+    return made.evaluate(ConstrainedArguments(arguments))
 
 
 @pytest.mark.parametrize(
@@ -46,25 +50,25 @@ def constraint(**keywords: Any) -> ArgumentConstraint:
     ],
 )  # fmt: skip
 def test_a_constraint_has_this_result(keywords: dict[str, Any], value: Any, expected: ExpressionResult) -> None:
-    assert constraint(**keywords).evaluate({"a": value}) is expected
+    assert judged(constraint(**keywords), {"a": value}) is expected
 
 
 def test_an_absent_argument_does_not_meet_a_constraint() -> None:
     nested = constraint(path=["a", "b"], maximum=1)
-    assert constraint(maximum=1).evaluate({}) is FALSE
-    assert nested.evaluate({"a": {"b": 1}}) is TRUE
+    assert judged(constraint(maximum=1), {}) is FALSE
+    assert judged(nested, {"a": {"b": 1}}) is TRUE
     absent: list[dict[str, Any]] = [{"a": {}}, {"a": [1]}, {"a": None}, {"a.b": 1}]
     for arguments in absent:
-        assert nested.evaluate(arguments) is FALSE
+        assert judged(nested, arguments) is FALSE
 
 
 def test_a_member_that_looks_like_the_argument_is_an_error() -> None:
-    assert constraint(maximum=1).evaluate({"a": 1, "A": 99}) is ERROR
-    assert constraint(maximum=1).evaluate({"A": 99}) is ERROR
+    assert judged(constraint(maximum=1), {"a": 1, "A": 99}) is ERROR
+    assert judged(constraint(maximum=1), {"A": 99}) is ERROR
 
 
 def test_text_that_would_take_too_long_to_match_is_an_error() -> None:
-    assert constraint(pattern="(a|b)*c").evaluate({"a": "a" * 1_000_000}) is ERROR
+    assert judged(constraint(pattern="(a|b)*c"), {"a": "a" * 1_000_000}) is ERROR
 
 
 def test_a_constraint_that_constrains_nothing_is_refused() -> None:
@@ -80,3 +84,39 @@ def test_the_words_say_what_the_argument_must_be() -> None:
         "argument 'order.amount' must be given and be a number of at least 1 and be a number of at most 1000"
     )
     assert constraint(enum=["EUR", 1]).requirement() == "argument 'a' must be given and be one of \"EUR\", 1"
+
+
+class CountedName(str):
+    """A name that counts how often its form without case is computed."""
+
+    __slots__ = ()
+    folded = 0
+
+    def casefold(self) -> str:
+        CountedName.folded += 1
+        return super().casefold()
+
+
+def test_the_names_of_members_are_compared_once_for_all_constraints_of_a_message() -> None:
+    arguments = ConstrainedArguments({CountedName(f"m{number}"): 1 for number in range(4_000)})
+
+    assert {constraint(path=[f"m{number}"], maximum=1).evaluate(arguments) for number in range(1_000)} == {TRUE}
+
+    assert CountedName.folded == 4_000
+
+
+def test_an_object_of_more_members_than_can_be_compared_in_time_is_an_error() -> None:
+    members = {f"m{number}": 1 for number in range(4_096)}
+    assert judged(constraint(maximum=1), {**members, "a": 1}) is ERROR
+    assert judged(constraint(path=["b", "a"], maximum=1), {"b": {**members, "a": 1}}) is ERROR
+    assert judged(constraint(maximum=1), {"a": 1, "b": {**members, "c": 1}}) is TRUE
+
+
+def test_all_patterns_of_a_message_share_one_budget() -> None:
+    arguments = ConstrainedArguments({"a": "a" * 20_000})
+    costly = constraint(pattern="(a|b|c|d)*(e|f|g)*a$")
+
+    results = [costly.evaluate(arguments) for _ in range(1_000)]
+
+    assert results[0] is TRUE
+    assert results[-1] is ERROR

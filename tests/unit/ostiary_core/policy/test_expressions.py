@@ -1,6 +1,7 @@
 """Conditions in CEL: what is accepted, and what a result means."""
 
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -163,6 +164,53 @@ def test_one_expression_iterates_only_over_what_it_can_judge_in_time() -> None:
     assert evaluate(nested, args={"a": [1] * 50}) is TRUE
     assert evaluate(nested, args={"a": [1] * 10_000}) is ERROR
     assert evaluate("args.s.contains('b')", args={"s": "a" * 100_000}) is ERROR
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        " && ".join(["args == args"] * 200),
+        f"[{', '.join(['args'] * 300)}] == [{', '.join(['args'] * 300)}]",
+        f"[{', '.join(['args'] * 300)}].all(x, x == x)",
+        "args.a.all(x, args == args)",
+        f"[{', '.join(['1'] * 1_000)}].all(x, args == args)",
+        " && ".join(["args.s.indexOf(args.t) == 0"] * 100),
+        " && ".join(["args.s.matches('(ab?c?d?e?){1,30}')"] * 80),
+    ],
+)
+def test_an_expression_that_reads_large_arguments_too_often_is_not_judged(source: str) -> None:
+    large = {"a": [1] * 8_000, "s": "a" * 16_000, "t": "a" * 8_000 + "b"}
+    assert evaluate(source, args={"a": [1], "s": "a", "t": "a"}) is TRUE
+    assert evaluate(source, args=large) is ERROR
+
+
+def test_all_expressions_of_a_message_share_one_budget() -> None:
+    expression = Expression.compile("args == args")
+    context = ExpressionContext.of_message(ANONYMOUS, args={"a": [1] * 30_000}, headers={}, request={})
+
+    results = [expression.evaluate(context) for _ in range(500)]
+
+    assert results[0] is TRUE
+    assert results[-1] is ERROR
+
+
+def test_an_expression_costs_what_the_variables_that_it_reads_take() -> None:
+    expression = Expression.compile("request.method == 'x' && args.tags.exists(tag, tag == 'urgent')")
+    headers = {f"x-{number}": "x" * 100 for number in range(500)}
+    args = {"tags": ["low", "urgent"]}
+    context = ExpressionContext.of_message(ANONYMOUS, args=args, headers=headers, request={"method": "x"})
+
+    assert {expression.evaluate(context) for _ in range(500)} == {TRUE}
+
+
+def test_values_that_are_too_large_are_never_given_to_the_engine() -> None:
+    huge = {f"m{number}": [number] for number in range(100_000)}
+    context = ExpressionContext.of_message(ANONYMOUS, args=huge, headers={}, request={})
+
+    with mock.patch.object(ExpressionContext, "activation", new_callable=mock.PropertyMock) as given:
+        assert Expression.compile("true || args.a == 1").evaluate(context) is ERROR
+
+    given.assert_not_called()
 
 
 @pytest.mark.parametrize("depth", [1_000, 100_000])

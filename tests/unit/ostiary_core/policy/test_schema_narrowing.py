@@ -7,7 +7,7 @@ import pytest
 from visibilities import visibility_by_rules
 
 from ostiary_core.contract.documents import ArgumentConfig
-from ostiary_core.policy.arguments import ArgumentConstraint
+from ostiary_core.policy.arguments import ArgumentConstraint, ConstrainedArguments
 from ostiary_core.policy.schema_narrowing import narrowed
 
 PAY = {
@@ -68,7 +68,7 @@ def test_a_narrowed_schema_accepts_what_the_schema_and_the_constraints_accept(
     made = [ArgumentConstraint.build(ArgumentConfig(**config)) for config in CONSTRAINTS]
     result = narrowed(schema, made)
     jsonschema.Draft202012Validator.check_schema(result)
-    is_permitted = all(each.evaluate(arguments).value == "true" for each in made)
+    is_permitted = all(each.evaluate(ConstrainedArguments(arguments)).value == "true" for each in made)
     accepts = jsonschema.Draft202012Validator(schema).is_valid(arguments)
     assert jsonschema.Draft202012Validator(result).is_valid(arguments) is (accepts and is_permitted)
 

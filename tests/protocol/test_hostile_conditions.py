@@ -1,0 +1,62 @@
+"""Conditions of rules that cost much to judge: one message of one tenant must not delay the requests of others."""
+
+from typing import Any
+
+import pytest
+from aiohttp import web
+from gateways import RunningGateway, policy
+from mcp_caller import McpCaller, modern
+from slow_callbacks import slow_callbacks
+from upstreams import Arrived, Upstream, answer, document
+
+from ostiary_gateway.process import tune_collector
+
+#: Without a limit for all conditions together, one of these messages takes 2 to 4 seconds.
+HELD_SECONDS = 0.5
+SELECTS = {"tools": {"names": ["get_users"]}}
+
+
+class Scene:
+    """An upstream that answers every call."""
+
+    async def script(self, _request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        return document(answer(arrived, {"content": []}))
+
+
+@pytest.fixture
+def scene() -> Scene:
+    return Scene()
+
+
+def rules(number: int, **condition: Any) -> list[dict[str, Any]]:
+    return [{"name": f"r{each}", "effect": "Allow", **SELECTS, **condition} for each in range(number)]
+
+
+EXPRESSION = " && ".join(["args == args"] * 200) + " && args.a[0] == 2"
+CONSTRAINTS = [{"path": [f"b{number}"], "const": 1} for number in range(16)]
+COSTLY = {
+    "an expression that reads all arguments 200 times": (
+        rules(7, when=EXPRESSION),
+        {"a": [1] * 60_000},
+    ),
+    "a thousand constraints on one of very many members": (
+        rules(50, arguments=CONSTRAINTS),
+        {f"m{number}": 1 for number in range(40_000)},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", COSTLY)
+async def test_large_arguments_for_a_policy_of_many_conditions_delay_no_other_request(
+    gateway: RunningGateway, caller: McpCaller, upstream: Upstream, case: str
+) -> None:
+    costly, arguments = COSTLY[case]
+    tune_collector()
+    await gateway.apply(gateway.entry("mock", upstream.url, [policy("costly", *costly)]))
+
+    with slow_callbacks() as slow:
+        reply = await caller.post(modern("tools/call", {"name": "get_users", "arguments": arguments}))
+
+    assert slow.longest < HELD_SECONDS, slow.callback
+    assert reply.json["result"]["isError"] is True
+    assert upstream.arrived == []
