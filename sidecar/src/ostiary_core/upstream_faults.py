@@ -71,6 +71,6 @@ KINDS: Final = frozenset(
     }
 )
 #: The kinds that say nothing about the server's health.
-NOT_OF_THE_SERVER: Final = frozenset({NO_ROOM, FULL, DRAINING, BLOCKED, CALLER_TOKEN_REQUIRED, EXCHANGE_REFUSED})
+NOT_OF_THE_SERVER: Final = frozenset({NO_ROOM, FULL, DRAINING, BLOCKED, CALLER_TOKEN_REQUIRED})
 #: The kinds that a single call can have with an otherwise healthy server.
 OF_ONE_CALL: Final = frozenset({UNAVAILABLE, TIMEOUT, INVALID, RESET, TOO_LARGE})

@@ -63,6 +63,52 @@ class ClientCredentials(ApiModel):
     """Audience of the token, for authorization servers with that parameter. Example: `https://crm.example.com`."""
 
 
+TokenType = Annotated[
+    StrictStr,
+    StringConstraints(min_length=1, max_length=256),
+    Pattern(
+        "^[A-Za-z][-A-Za-z0-9+.]*:[!-~]+$",
+        "is not the URI of a token type",
+        "write one such as urn:ietf:params:oauth:token-type:access_token",
+    ),
+]
+"""The type of a token in an exchange (RFC 8693 §3)."""
+
+
+class TokenExchange(ApiModel):
+    """An access token for each caller, in exchange for the caller's own (RFC 8693).
+
+    Callers need an access token of `jwt` authentication. It is sent to the token endpoint, and never to the server.
+    """
+
+    token_endpoint: UpstreamUrl
+    """URL of the token endpoint. Its host must be among `ostiary.dev/hosts` of the Secret, besides the server's. Where
+    platform policies authenticate callers, it must be the host of one of their issuers.
+    Example: `https://auth.example.com/oauth/token`."""
+
+    client_id: Annotated[StrictStr, StringConstraints(min_length=1, max_length=256), PRINTABLE]
+    """The gateway's id as a client. Example: `ostiary`."""
+
+    client_secret_ref: SecretReference
+    """The client's secret, which is sent to the token endpoint alone. Example: `{name: crm-client, key: secret}`."""
+
+    subject_token_type: TokenType = "urn:ietf:params:oauth:token-type:access_token"  # noqa: S105  a type, not a token
+    """Type of the caller's token. Example: `urn:ietf:params:oauth:token-type:jwt`."""
+
+    requested_token_type: TokenType | None = None
+    """Type of the token to get. Absent means that the authorization server decides.
+    Example: `urn:ietf:params:oauth:token-type:access_token`."""
+
+    scopes: Annotated[tuple[Scope, ...], Field(max_length=32), Unique()] = ()
+    """Scopes to ask for. Example: `[crm.read]`."""
+
+    resource: UpstreamUrl | None = None
+    """Resource that the token is for (RFC 8707). Example: `https://crm.example.com/mcp`."""
+
+    audience: Annotated[StrictStr, StringConstraints(min_length=1, max_length=1024), PRINTABLE] | None = None
+    """Audience of the token. Example: `crm`."""
+
+
 class AssertionAudience(enum.StrEnum):
     """What the audience of an identity assertion is."""
 
@@ -112,21 +158,30 @@ class UpstreamCredential(ApiModel):
     """Gets access tokens and sends them. Exactly one of the members must be set. Example:
     `{tokenEndpoint: "https://auth.example.com/token", clientId: a, clientSecretRef: {name: a, key: secret}}`."""
 
+    token_exchange: TokenExchange | None = None
+    """Exchanges the caller's token and sends the result. Exactly one of the members must be set. Example:
+    `{tokenEndpoint: "https://auth.example.com/token", clientId: a, clientSecretRef: {name: a, key: secret}}`."""
+
     identity_assertion: IdentityAssertion | None = None
     """Sends a signed statement about the caller. Exactly one of the members must be set. Example: `{}`."""
 
     constraints = (
         Rule(
-            "[has(self.bearer), has(self.header), has(self.clientCredentials), has(self.identityAssertion)]"
-            ".filter(x, x).size() == 1",
+            "[has(self.bearer), has(self.header), has(self.clientCredentials), has(self.tokenExchange),"
+            " has(self.identityAssertion)].filter(x, x).size() == 1",
             lambda it: it.kinds == 1,
             "needs exactly one kind of credential",
-            "set bearer, header, clientCredentials or identityAssertion",
+            "set bearer, header, clientCredentials, tokenExchange or identityAssertion",
         ),
     )
 
     @property
     def kinds(self) -> int:
         """How many kinds are set."""
-        found = (self.bearer, self.header, self.client_credentials, self.identity_assertion)
-        return sum(each is not None for each in found)
+        found = (self.bearer, self.header, self.token_client, self.identity_assertion)
+        return sum(each is not None for each in found) + (None not in (self.client_credentials, self.token_exchange))
+
+    @property
+    def token_client(self) -> ClientCredentials | TokenExchange | None:
+        """The part that sends a secret to a token endpoint, None where there is none."""
+        return self.client_credentials or self.token_exchange

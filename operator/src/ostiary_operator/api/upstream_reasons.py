@@ -50,8 +50,13 @@ class UpstreamHealthyReason(Reason):
     )
     CREDENTIAL_UNAVAILABLE = (
         faults.CREDENTIAL_UNAVAILABLE,
-        "The token endpoint of `credential.clientCredentials` gives the gateway no access token.",
+        "The gateway has no credential to send: the token endpoint gives it none, or it has no key to sign with.",
         "Check tokenEndpoint, clientId, the secret, scopes and audience, and that gateways reach the endpoint.",
+    )
+    EXCHANGE_REFUSED = (
+        faults.EXCHANGE_REFUSED,
+        "The token endpoint of `credential.tokenExchange` refuses the tokens of callers.",
+        "Check that it accepts tokens for this MCPProxy, and its resource, audience, scopes and subjectTokenType.",
     )
     HOST_REFUSED = (
         faults.HOST_REFUSED,

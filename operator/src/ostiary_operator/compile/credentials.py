@@ -11,6 +11,7 @@ from ostiary_core.contract.upstream_credentials import (
     ClientCredentialsConfig,
     IdentityAssertionConfig,
     StaticCredentialConfig,
+    TokenExchangeConfig,
     UpstreamCredentialConfig,
 )
 from ostiary_operator.api import labels
@@ -18,6 +19,7 @@ from ostiary_operator.api.credentials import (
     AssertionAudience,
     ClientCredentials,
     IdentityAssertion,
+    TokenExchange,
     UpstreamCredential,
 )
 from ostiary_operator.api.proxy import ProxySpec, Server
@@ -150,6 +152,8 @@ def _references(credential: UpstreamCredential | None) -> Iterator[tuple[str, Se
         yield "header.secretRef", credential.header.secret_ref
     if credential.client_credentials is not None:
         yield "clientCredentials.clientSecretRef", credential.client_credentials.client_secret_ref
+    if credential.token_exchange is not None:
+        yield "tokenExchange.clientSecretRef", credential.token_exchange.client_secret_ref
 
 
 def _hosts(server: Server | ServerConfig, url: str) -> Iterator[str]:
@@ -158,7 +162,7 @@ def _hosts(server: Server | ServerConfig, url: str) -> Iterator[str]:
     A shared front end reads Host or the TLS server name.
     """
     yield required_host(url)
-    client = server.credential.client_credentials if server.credential is not None else None
+    client = server.credential.token_client if server.credential is not None else None
     if client is not None:
         yield required_host(client.token_endpoint)
     if server.host is not None:
@@ -185,6 +189,19 @@ def _client(client: ClientCredentials, names: Mapping[str, str]) -> ClientCreden
     )
 
 
+def _exchange(exchange: TokenExchange, names: Mapping[str, str]) -> TokenExchangeConfig:
+    return TokenExchangeConfig(
+        token_endpoint=exchange.token_endpoint,
+        client_id=exchange.client_id,
+        secret=names["tokenExchange.clientSecretRef"],
+        subject_token_type=exchange.subject_token_type,
+        requested_token_type=exchange.requested_token_type,
+        scopes=exchange.scopes,
+        resource=exchange.resource,
+        audience=exchange.audience,
+    )
+
+
 def _assertion(assertion: IdentityAssertion, url: str) -> IdentityAssertionConfig:
     scheme = assertion.scheme or (_BEARER if assertion.header.lower() == "authorization" else None)
     parts = urlsplit(url)
@@ -207,6 +224,8 @@ def _config(credential: UpstreamCredential, names: Mapping[str, str], *, url: st
         return UpstreamCredentialConfig(static=static)
     if credential.client_credentials is not None:
         return UpstreamCredentialConfig(client_credentials=_client(credential.client_credentials, names))
+    if credential.token_exchange is not None:
+        return UpstreamCredentialConfig(token_exchange=_exchange(credential.token_exchange, names))
     if credential.header is None:
         raise AssertionError("a valid credential has one kind")
     header = credential.header

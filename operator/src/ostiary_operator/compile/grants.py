@@ -110,7 +110,7 @@ def api_server_is_granted(claim: Claim, site: Site, facts: ClusterFacts) -> Reso
 
 
 def _url_of(place: str) -> str:
-    return ".tokenEndpoint" if place.endswith("clientCredentials") else ".url"
+    return ".tokenEndpoint" if place.endswith(("clientCredentials", "tokenExchange")) else ".url"
 
 
 def _grants_address(grants: Iterable[Grant], address: Address) -> bool:

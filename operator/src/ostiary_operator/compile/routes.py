@@ -44,6 +44,8 @@ class Claim:
 
     token_endpoints: tuple[str | None, ...] = ()
     """The token endpoint of each server's credential."""
+    token_clients: tuple[str, ...] = ()
+    """The field of each server's credential that has the token endpoint."""
 
     @property
     def destinations(self) -> Iterable[tuple[str, str]]:
@@ -52,7 +54,7 @@ class Claim:
             yield f"spec.servers[{index}]", host
         for index, url in enumerate(self.token_endpoints):
             if url is not None:
-                yield f"spec.servers[{index}].credential.clientCredentials", urlsplit(url).hostname or ""
+                yield f"spec.servers[{index}].credential.{self.token_clients[index]}", urlsplit(url).hostname or ""
 
     @property
     def upstreams(self) -> Iterable[str]:
@@ -74,6 +76,7 @@ def claim_of_spec(key: ObjectKey, spec: ProxySpec) -> Claim:
         tuple(map(_tls_name, spec.servers)),
         _forwarded(spec.servers),
         tuple(map(_token_endpoint, spec.servers)),
+        tuple(map(_token_client, spec.servers)),
     )
 
 
@@ -89,13 +92,19 @@ def claim_of_entry(key: ObjectKey, entry: EntryDocument) -> Claim:
         tuple(map(_tls_name, entry.servers)),
         _forwarded(entry.servers),
         tuple(map(_token_endpoint, entry.servers)),
+        tuple(map(_token_client, entry.servers)),
     )
 
 
 def _token_endpoint(server: Server | ServerDocument) -> str | None:
     credential = server.credential
-    client = credential.client_credentials if credential is not None else None
+    client = credential.token_client if credential is not None else None
     return client.token_endpoint if client is not None else None
+
+
+def _token_client(server: Server | ServerDocument) -> str:
+    credential = server.credential
+    return "tokenExchange" if credential is not None and credential.token_exchange is not None else "clientCredentials"
 
 
 def _tls_name(server: Server | ServerDocument) -> str | None:

@@ -25,6 +25,9 @@ from ostiary_operator.view import rows
 #: :mod:`ostiary_core.upstream_faults`; a test compares them.
 UPSTREAM_REMEDIES: Final = {
     **{str(reason): reason.remedy for reason in UpstreamHealthyReason if reason in faults.KINDS},
+    faults.CALLER_TOKEN_REQUIRED: (
+        "This server gets a caller's own token in exchange: call with an access token, or set another `credential`."
+    ),
     faults.FULL: "All connections to this server are in use: check why it is slow, and how many calls it gets.",
     faults.DRAINING: "Call again; if tools take longer than a gateway drains, raise the chart's gateway.drain.seconds.",
     faults.NO_ROOM: (

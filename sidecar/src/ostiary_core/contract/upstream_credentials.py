@@ -31,6 +31,22 @@ class ClientCredentialsConfig(ContractDocument):
     audience: str | None = None
 
 
+class TokenExchangeConfig(ContractDocument):
+    """Token exchange (RFC 8693): the gateway exchanges each caller's token for another one.
+
+    ``secret`` names an entry of the gateway's Secret.
+    """
+
+    token_endpoint: str
+    client_id: str
+    secret: str
+    subject_token_type: str
+    requested_token_type: str | None = None
+    scopes: tuple[str, ...] = ()
+    resource: str | None = None
+    audience: str | None = None
+
+
 class IdentityAssertionConfig(ContractDocument):
     """A short-lived JWT that names the caller, signed by a key of the gateway's Secret.
 
@@ -51,8 +67,14 @@ class UpstreamCredentialConfig(ContractDocument):
     static: StaticCredentialConfig | None = None
     client_credentials: ClientCredentialsConfig | None = None
     identity_assertion: IdentityAssertionConfig | None = None
+    token_exchange: TokenExchangeConfig | None = None
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """The entries of the gateway's Secret that it needs."""
-        return tuple(each.secret for each in (self.static, self.client_credentials) if each is not None)
+        return tuple(each.secret for each in (self.static, self.token_client) if each is not None)
+
+    @property
+    def token_client(self) -> ClientCredentialsConfig | TokenExchangeConfig | None:
+        """The part that sends a secret to a token endpoint, None where there is none."""
+        return self.client_credentials or self.token_exchange

@@ -29,6 +29,10 @@ class CallerAuthenticator(Protocol):
     def headers(self) -> tuple[str, ...]:
         """The headers that it reads, in lower case."""
 
+    @property
+    def token_hosts(self) -> frozenset[str] | None:
+        """The hosts of token endpoints that callers' tokens may be sent to; None for any."""
+
     async def authenticate(self, request: Request, snapshot: "Snapshot") -> Principal:
         """Return who sends a request.
 

@@ -45,6 +45,8 @@ class PassthroughAuthenticator:
     """Admits every caller of one proxy: its server authenticates them."""
 
     headers: Final = ("authorization",)
+    #: The gateway knows no token of a caller here.
+    token_hosts: Final[frozenset[str]] = frozenset()
 
     def __init__(self, resource: ResourceServer, metadata: "UpstreamMetadata") -> None:
         self.resource = resource

@@ -9,6 +9,7 @@ from ostiary_core.mcp.protocol_revisions import MODERN, Era
 from ostiary_core.policy.decision import Decision
 from ostiary_core.policy.principal import ANONYMOUS, Principal
 from ostiary_core.policy.visibility import Visibility
+from ostiary_core.secret_bytes import SecretBytes
 from ostiary_gateway.config.runtime import ProxyRuntime
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.limits.reservation import Reservation
@@ -18,6 +19,7 @@ from ostiary_gateway.session import UpstreamSession
 from ostiary_gateway.upstream.caller import UpstreamCaller
 from ostiary_gateway.upstream.server import UpstreamServer
 
+_TOKEN_METHODS: Final = frozenset({"jwt", "introspection"})
 _LISTEN: Final = AuthorizationKind.LISTEN
 #: By method, the member of the params that is read again after the request has been forwarded.
 _KEPT: Final = {"subscriptions/listen": "notifications", "initialize": "protocolVersion"} | {
@@ -118,7 +120,20 @@ class Exchange:
     @property
     def upstream_caller(self) -> UpstreamCaller:
         """The caller, for a server whose credential is made for one."""
-        return UpstreamCaller(self.principal, external_url=self.snapshot.settings.external_url)
+        authenticator = self.proxy.authenticator
+        return UpstreamCaller(
+            self.principal,
+            token=self._access_token(),
+            token_hosts=authenticator.token_hosts if authenticator is not None else None,
+            external_url=self.snapshot.settings.external_url,
+        )
+
+    def _access_token(self) -> SecretBytes | None:
+        """Return the access token that authenticated the caller; None for any other credential."""
+        if self.principal.method not in _TOKEN_METHODS:
+            return None
+        token = self.request.headers.get("authorization", "").partition(" ")[2].strip(" ")
+        return SecretBytes(token.encode()) if token.isascii() else None
 
     @property
     def awaits_response(self) -> bool:

@@ -6,6 +6,7 @@ egress_route         request heads and connections for a server, directly or thr
 server               one upstream server: its pool, its TLS, its timeouts
 credentials          the credential that the gateway sends to one server, ``client_credentials`` its tokens
 caller               the caller of a request, for credentials that depend on it
+token_exchange       access tokens for callers, in exchange for theirs; ``access_token`` is one that is replaced in time
 identity_assertion   a signed statement about the caller, for one server; ``assertion_keys`` sign it
 document_client      fetches small JSON documents of identity providers, such as key sets and metadata
 via                  ``Via`` marks of the proxies that a request has passed, which end loops

@@ -1,5 +1,6 @@
 """The caller of a request, for credentials that depend on it."""
 
+import math
 from dataclasses import dataclass
 
 from ostiary_core.policy.principal import Principal
@@ -10,10 +11,21 @@ from ostiary_core.secret_bytes import SecretBytes
 class UpstreamCaller:
     """Who a request is sent upstream for.
 
-    ``token`` is the access token that authenticated it, None where it had none. ``external_url`` is that of the
-    gateway's settings.
+    ``token`` is the access token that authenticated it, None where it had none. ``token_hosts`` are the hosts of token
+    endpoints that it may be sent to, None for any. ``external_url`` is that of the gateway's settings.
     """
 
     principal: Principal
     token: SecretBytes | None = None
+    token_hosts: frozenset[str] | None = None
     external_url: str | None = None
+
+    @property
+    def token_ends_at(self) -> float:
+        """The time at which the token expires, in epoch seconds.
+
+        Without the clock skew, which admits it for longer.
+        """
+        claimed = self.principal.claims.get("exp")
+        limits = [self.principal.expires_at, claimed if isinstance(claimed, int | float) else None]
+        return min((limit for limit in limits if limit is not None), default=math.inf)

@@ -1,7 +1,8 @@
 """The credential that the gateway sends to one server.
 
 A static one is a header line, built once. Others are added to each request: access tokens of the gateway
-(:mod:`.client_credentials`), and an assertion of who calls (:mod:`.identity_assertion`). A text from the server, which
+(:mod:`.client_credentials`) or of a caller (:mod:`.token_exchange`), or an assertion of who calls
+(:mod:`.identity_assertion`). A text from the server, which
 may repeat what it was sent, passes :meth:`Credential.redacted` before it is logged or reported.
 """
 
@@ -22,6 +23,7 @@ from ostiary_gateway.upstream.document_client import DocumentClient, Routing
 from ostiary_gateway.upstream.egress import Egress
 from ostiary_gateway.upstream.http1 import request_head as http1
 from ostiary_gateway.upstream.identity_assertion import IdentityAssertions
+from ostiary_gateway.upstream.token_exchange import ExchangedTokens
 
 CredentialSource = Callable[[str], SecretBytes]
 """Returns a credential by its name in documents. Raises CredentialMissing where it has not arrived."""
@@ -102,11 +104,16 @@ def _made(document: ServerConfig, makers: CredentialMakers) -> RequestCredential
     if config.identity_assertion is not None:
         makers.keys.require()
         return IdentityAssertions(config.identity_assertion, makers.keys, proxy=makers.proxy)
-    if config.client_credentials is None:
+    if config.token_client is None:
         return None
     # The rules for addresses are those of the server itself.
     client = DocumentClient(makers.routing, seconds=_FETCH_SECONDS, addresses=document.addresses)
-    return ClientAccessTokens(config.client_credentials, makers.source(config.client_credentials.secret), client)
+    secret = makers.source(config.token_client.secret)
+    if config.token_exchange is not None:
+        return ExchangedTokens(config.token_exchange, secret, client)
+    if config.client_credentials is None:
+        raise AssertionError("a token endpoint is that of client credentials or of an exchange")
+    return ClientAccessTokens(config.client_credentials, secret, client)
 
 
 class Credential:
@@ -131,7 +138,7 @@ class Credential:
         #: Whether there is one.
         self.is_set = config is not None
         #: Whether it is made for one caller.
-        self.is_of_caller = config is not None and config.identity_assertion is not None
+        self.is_of_caller = config is not None and bool(config.identity_assertion or config.token_exchange)
 
     @property
     def line(self) -> bytes:

@@ -7,6 +7,7 @@ HTTPS, except within the cluster; no redirect; one time limit for the whole fetc
 import asyncio
 import base64
 import ipaddress
+import re
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,9 @@ _SERVERS: Final = 4
 _FORM: Final = "application/x-www-form-urlencoded"
 #: Kubernetes serves its keys as application/jwk-set+json only.
 _HEADERS: Final = {"Accept": f"{JSON}, */*;q=0.1", "Accept-Encoding": "identity"}
+#: Statuses with which a token endpoint refuses a request.
+_REFUSALS: Final = frozenset({400, 401, 403})
+_ERROR_CODE: Final = re.compile("[a-z_]{1,64}")
 _INSIDE: Final = (".svc", ".svc.cluster.local")
 
 #: Returns how connections are made now: the addresses that are refused, and the egress proxy.
@@ -43,6 +47,17 @@ Routing = Callable[[], tuple[OwnEndpoints, Egress]]
 
 class DocumentUnavailable(OstiaryError):
     """A document cannot be fetched now, or is not one. The message holds no content of it."""
+
+
+class DocumentRefused(DocumentUnavailable):
+    """The server refuses a request of an OAuth client.
+
+    ``code`` is its error code (RFC 6749 §5.2), empty for none.
+    """
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class DocumentClient:
@@ -88,6 +103,7 @@ class DocumentClient:
         """Post a form as an OAuth client, and return the JSON object of the response.
 
         Raises:
+            DocumentRefused: the response is an error of OAuth.
             DocumentUnavailable: there is no response of status 200 with a JSON object.
         """
         headers = {"Content-Type": _FORM, "Authorization": _basic(client_id, secret)}
@@ -109,6 +125,8 @@ class DocumentClient:
                     response.close()
         except TimeoutError:
             raise DocumentUnavailable(f"{where}: no complete response within {self._seconds:g} s") from None
+        except DocumentRefused as refused:
+            raise DocumentRefused(f"{where}: {refused}", code=refused.code) from None
         except (UpstreamFault, DocumentUnavailable) as fault:
             raise DocumentUnavailable(f"{where}: {fault}") from None
 
@@ -200,19 +218,36 @@ async def _body(response: UpstreamResponse, *, seconds: float) -> bytes:
     """Return the body of a response of status 200, up to the limit.
 
     Raises:
+        DocumentRefused: a status with which a token endpoint refuses.
         DocumentUnavailable: another status, a content encoding, or too large.
     """
+    if response.status in _REFUSALS and not response.encoded:
+        code = _error_code(await _read(response, seconds=seconds))
+        raise DocumentRefused(f"it answered with status {response.status}{code and f' and {code}'}", code=code)
     if response.status != 200:
         kind = ", a redirect, which is not followed" if 300 <= response.status < 400 else ""
         raise DocumentUnavailable(f"it answered with status {response.status}{kind}")
     if response.encoded:
         raise DocumentUnavailable("its content is encoded, which was not asked for")
+    return await _read(response, seconds=seconds)
+
+
+async def _read(response: UpstreamResponse, *, seconds: float) -> bytes:
     pieces = bytearray()
     while piece := await response.read_some(seconds):
         pieces += piece
         if len(pieces) > DOCUMENT_LIMIT:
             raise DocumentUnavailable(f"its document is larger than {DOCUMENT_LIMIT} bytes")
     return bytes(pieces)
+
+
+def _error_code(text: bytes) -> str:
+    """Return the code of an error of OAuth; empty where there is none that is usable."""
+    try:
+        code = _parsed(text).get("error")
+    except DocumentUnavailable:
+        return ""
+    return code if isinstance(code, str) and _ERROR_CODE.fullmatch(code) is not None else ""
 
 
 def _parsed(text: bytes) -> dict[str, Any]:

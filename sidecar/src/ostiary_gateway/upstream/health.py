@@ -80,7 +80,7 @@ class Health:
     def failed(self, fault: UpstreamFault) -> None:
         """Record that the server failed."""
         self.counts[fault.kind] += 1
-        self._in_a_row += 1
+        self._in_a_row += fault.kind not in NOT_OF_THE_SERVER
         if self._concerns_server(fault):
             self.fault = LastFault(fault.kind, printable(fault.message), time())
         self._log_fault(fault)

@@ -229,8 +229,8 @@ def test_a_token_endpoint_is_granted_like_a_server() -> None:
 @pytest.mark.parametrize(
     ("credential", "remedy"),
     [
-        ({}, "set bearer, header, clientCredentials or identityAssertion"),
-        ({**BEARER, **API_KEY}, "set bearer, header, clientCredentials or identityAssertion"),
+        ({}, "set bearer, header, clientCredentials, tokenExchange or identityAssertion"),
+        ({**BEARER, **API_KEY}, "set bearer, header, clientCredentials, tokenExchange or identityAssertion"),
         ({"header": {**API_KEY["header"], "name": "Host"}}, "use Authorization, or a header for keys"),
     ],
 )
