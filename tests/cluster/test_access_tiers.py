@@ -80,7 +80,9 @@ async def test_a_rule_that_breaks_a_test_is_reported_and_not_put_in_force(
         lambda: condition(cluster, "tickets-support", "TestsPassed").get("reason") == "TestsFailed",
         what="the failed test in the status",
     )
-    assert "support cannot delete" in condition(cluster, "tickets-support", "TestsPassed")["message"]
+    message = condition(cluster, "tickets-support", "TestsPassed")["message"]
+    assert "support cannot delete" in message
+    assert "expected Deny, but the decision is Allow: rule " in message
     async with mcp_caller(endpoints[0]) as caller:
         assert "Unknown tool" in str((await caller.post(DELETE, bearer(SUPPORT))).error)
     cluster.apply(EXAMPLE)

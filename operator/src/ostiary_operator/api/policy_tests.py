@@ -6,10 +6,12 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field, StrictStr, StringConstraints
 
+from ostiary_core.contract.authentication import HIDDEN_HEADERS
 from ostiary_core.contract.documents import Effect
 from ostiary_core.mcp.methods import USE, VERBS, Primitive, Verb
 from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.constraints import Atomic, Constraint, Pattern, Rule, Unique, problem
+from ostiary_operator.api.headers import HeaderValue
 from ostiary_operator.api.names import DnsLabel
 
 _MAX_DEPTH: Final = 16
@@ -85,6 +87,43 @@ class PolicyTestCaller(ApiModel):
     """Claims of its token, as JSON. Example: `{email: ada@example.com}`."""
 
 
+_HIDDEN: Final = sorted(HIDDEN_HEADERS)
+
+ReadableHeaderName = Annotated[
+    StrictStr,
+    StringConstraints(min_length=1, max_length=64),
+    Pattern(
+        "^[a-z0-9]([-a-z0-9_]*[a-z0-9])?$",
+        "is not the name of a header as conditions read it",
+        "use lower-case letters, digits and hyphens, such as x-environment",
+    ),
+    Rule(
+        f"!(self in {_HIDDEN})",
+        lambda name: name not in HIDDEN_HEADERS,
+        "names a header that no condition reads, since it has credentials",
+        "remove it, and describe the caller in `as`",
+    ),
+]
+"""The name of a header in a test."""
+
+RequestPath = Annotated[
+    StrictStr,
+    StringConstraints(min_length=1, max_length=1024),
+    Pattern("^/[!-~]*$", "is not the path of a request", "begin with / and use printable ASCII, such as /tickets/mcp"),
+]
+"""The path of a request."""
+
+
+class PolicyTestHeader(ApiModel):
+    """A header of the request of a test."""
+
+    name: ReadableHeaderName
+    """Name of the header, in lower case. Example: `x-environment`."""
+
+    value: HeaderValue
+    """Value of the header. Example: `production`."""
+
+
 class PolicyTestCall(ApiModel):
     """What the caller of a test tries to use: a tool, a resource or a prompt."""
 
@@ -99,6 +138,20 @@ class PolicyTestCall(ApiModel):
 
     arguments: JsonObject | None = None
     """Arguments of the call, as JSON. Absent means none. Example: `{id: 7}`."""
+
+    headers: Annotated[tuple[PolicyTestHeader, ...], Field(min_length=1, max_length=16), Unique(("name",))] | None = (
+        None
+    )
+    """Headers of the request, for conditions that read `headers`. Absent means none.
+    Example: `[{name: x-environment, value: production}]`."""
+
+    host: PlainText | None = None
+    """Host of the request, for conditions that read `request.host`: they fail without it.
+    Example: `tools.example.com`."""
+
+    path: RequestPath | None = None
+    """Path of the request, for conditions that read `request.path`: they fail without it.
+    Example: `/tickets/mcp`."""
 
     constraints = (
         Rule(
@@ -198,10 +251,11 @@ def check_cost(tests: Sequence[PolicyTest], *, expressions: int) -> None:
         remedy = f"write fewer of them, so that tests times expressions is at most {_MOST_EVALUATIONS}"
         raise problem(message, remedy, below=("tests",))
     if sum(map(_characters, tests)) > _MOST_CHARACTERS_IN_ALL:
-        message = "have too large arguments and claims together"
+        message = "have too large arguments, headers and claims together"
         raise problem(message, f"use at most {_MOST_CHARACTERS_IN_ALL} characters", below=("tests",))
 
 
 def _characters(test: PolicyTest) -> int:
-    values = (test.call.arguments, test.as_.claims if test.as_ is not None else None)
+    headers = {header.name: header.value for header in test.call.headers or ()}
+    values = (test.call.arguments, headers, test.as_.claims if test.as_ is not None else None)
     return sum(len(each) if isinstance(each, str) else 1 for value in values for _, each in _values(value))

@@ -53,6 +53,18 @@ def _add_call(parser: argparse.ArgumentParser) -> None:
     one.add_argument("--prompt", metavar="NAME", help="a prompt")
     group.add_argument("--verb", metavar="VERB", help="List, Call, Read, Subscribe or Get (default: Call, Read or Get)")
     group.add_argument("--args", metavar="JSON", type=_object, help="arguments of the call, as a JSON object")
+    group.add_argument(
+        "--header",
+        dest="headers",
+        metavar="'NAME: VALUE'",
+        action="append",
+        type=_header,
+        help="a header of the request, which conditions may read; may be repeated",
+    )
+    group.add_argument(
+        "--request-host", metavar="HOST", help="its header Host (default: the MCPProxy's first hostname)"
+    )
+    group.add_argument("--request-path", metavar="PATH", help="its path (default: that of the MCPProxy)")
 
 
 def _add_caller(parser: argparse.ArgumentParser) -> None:
@@ -65,6 +77,13 @@ def _add_caller(parser: argparse.ArgumentParser) -> None:
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(name for each in text.split(",") if (name := each.strip()))
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a header, such as 'x-environment: production'")
+    return name.strip().lower(), value.strip()
 
 
 def _object(text: str) -> dict[str, Any]:
@@ -108,6 +127,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _call(arguments: argparse.Namespace) -> "ExplainedCall":
     from ostiary_core.errors import OstiaryError  # noqa: PLC0415  likewise
     from ostiary_core.mcp.methods import USE, VERBS, Primitive  # noqa: PLC0415  likewise
+    from ostiary_operator.compile.policy_test_runner import DescribedMessage  # noqa: PLC0415  likewise
     from ostiary_operator.local.explanation import ExplainedCall  # noqa: PLC0415  likewise
 
     named = {
@@ -120,7 +140,9 @@ def _call(arguments: argparse.Namespace) -> "ExplainedCall":
     if verb is None:
         known = ", ".join(VERBS[primitive])
         raise OstiaryError(f"--verb {arguments.verb}: a {primitive.removesuffix('s')} has no such verb; use {known}")
-    return ExplainedCall(primitive, verb, name, arguments.args)
+    headers = dict(arguments.headers or ())
+    described = DescribedMessage(arguments.args or {}, headers, arguments.request_host, arguments.request_path)
+    return ExplainedCall(primitive, verb, name, described)
 
 
 def _caller(arguments: argparse.Namespace) -> "CallerDescription":

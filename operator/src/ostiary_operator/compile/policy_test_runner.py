@@ -5,9 +5,10 @@ and on no catalogue. A policy in Shadow mode is judged as if it were enforced. M
 name only, since claims and arguments may be confidential.
 """
 
-from collections.abc import Iterable
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
 
+from ostiary_core.contract.authentication import HIDDEN_HEADERS, AuthenticationConfig
 from ostiary_core.contract.documents import PolicyDocument
 from ostiary_core.mcp.methods import METHODS, AuthorizationKind, Primitive, Verb
 from ostiary_core.policy.access import AccessEvaluator
@@ -91,8 +92,15 @@ def _run(position: int, test: PolicyTest, document: PolicyDocument, visibility: 
         return PolicyTestResult(position, test, decision, is_authenticated=False)
     principal = caller(test.as_, namespace=document.namespace)
     primitive, verb, name = test.call.primitive, test.effective_verb, test.call.target
-    call = message(principal, primitive, verb, name, arguments=test.call.arguments)
+    methods = [document.authentication] if document.authentication is not None else []
+    call = message(principal, primitive, verb, name, _described(test), hidden=hidden_headers(methods))
     return PolicyTestResult(position, test, visibility.for_principal(principal).decide(primitive, verb, name, call))
+
+
+def _described(test: PolicyTest) -> "DescribedMessage":
+    call = test.call
+    headers = {header.name: header.value for header in call.headers or ()}
+    return DescribedMessage(call.arguments or {}, headers, call.host, call.path)
 
 
 def _refuses_anonymous(document: PolicyDocument) -> bool:
@@ -114,17 +122,46 @@ def caller(described: PolicyTestCaller | None, *, namespace: str) -> Principal:
     )
 
 
+class DescribedMessage(NamedTuple):
+    """What a message contains besides its method and name.
+
+    An expression that reads an absent member fails.
+    """
+
+    arguments: Mapping[str, Any] = {}
+    headers: Mapping[str, str] = {}
+    host: str | None = None
+    path: str | None = None
+
+
+def hidden_headers(methods: Iterable[AuthenticationConfig]) -> frozenset[str]:
+    """Return the headers that no condition reads, since the methods read credentials in them."""
+    return HIDDEN_HEADERS.union(each.api_keys.header for each in methods if each.api_keys is not None)
+
+
 def message(
-    principal: Principal, primitive: Primitive, verb: Verb, name: str, *, arguments: dict[str, object] | None
+    principal: Principal,
+    primitive: Primitive,
+    verb: Verb,
+    name: str,
+    described: DescribedMessage,
+    *,
+    hidden: frozenset[str] = HIDDEN_HEADERS,
 ) -> Call | None:
     """Return the message of a call as conditions read it; None for a list.
 
-    It has no headers, host and path: an expression that reads them fails.
+    Its ``hidden`` headers are not in it.
     """
     method = _METHODS.get((primitive, verb))
     if method is None:
         return None
-    return Call(principal, arguments=arguments or {}, headers={}, request={"method": method, "name": name})
+    places = {key: value for key, value in (("host", described.host), ("path", described.path)) if value is not None}
+    return Call(
+        principal,
+        arguments=described.arguments,
+        headers={key.lower(): value for key, value in described.headers.items() if key.lower() not in hidden},
+        request={"method": method, "name": name, **places},
+    )
 
 
 def describe(decision: Decision) -> str:

@@ -1,6 +1,6 @@
 """Explanations of decisions: what decided, and why each other rule did not."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 from ostiary_core.contract.documents import AccessRuleConfig
@@ -8,7 +8,7 @@ from ostiary_core.mcp.methods import Primitive, Verb
 from ostiary_core.policy.decision import Decision
 from ostiary_core.policy.decision_trace import TIERS, DecisionTrace, RuleOutcome, RuleTrace, trace
 from ostiary_core.policy.principal import PASSTHROUGH, Principal
-from ostiary_operator.compile.policy_test_runner import describe, message
+from ostiary_operator.compile.policy_test_runner import DescribedMessage, describe, hidden_headers, message
 from ostiary_operator.local.console import printable
 from ostiary_operator.local.described_caller import DescribedCaller
 from ostiary_operator.local.governed_proxy import GovernedProxy
@@ -17,12 +17,15 @@ _SHOWN: Final = 200
 
 
 class ExplainedCall(NamedTuple):
-    """A call to explain: what is used, how, and with which arguments."""
+    """A call to explain: what is used, how, and the rest of its message.
+
+    Absent host and path are those of the MCPProxy.
+    """
 
     primitive: Primitive
     verb: Verb
     name: str
-    arguments: Mapping[str, Any] | None = None
+    message: DescribedMessage = DescribedMessage()
 
 
 class Explanation(NamedTuple):
@@ -91,10 +94,17 @@ class Explanation(NamedTuple):
 
 def explain(proxy: GovernedProxy, caller: DescribedCaller, call: ExplainedCall) -> Explanation:
     """Explain the decision on a call."""
-    arguments = dict(call.arguments or {})
-    sent = message(caller.principal, call.primitive, call.verb, call.name, arguments=arguments)
+    hidden = hidden_headers(proxy.authentication.values())
+    described = _completed(call.message, proxy)
+    sent = message(caller.principal, call.primitive, call.verb, call.name, described, hidden=hidden)
     found = trace(proxy.visibility, caller.principal, call.primitive, call.verb, call.name, sent)
     return Explanation(proxy, caller, call, found)
+
+
+def _completed(described: DescribedMessage, proxy: GovernedProxy) -> DescribedMessage:
+    """Return a message with the host and path of the proxy where it has none."""
+    host = described.host if described.host is not None else next(iter(proxy.entry.hostnames), None)
+    return described._replace(host=host, path=described.path if described.path is not None else proxy.entry.endpoint)
 
 
 def cause_of(decision: Decision) -> str:

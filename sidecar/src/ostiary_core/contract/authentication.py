@@ -10,6 +10,9 @@ from pydantic import Field
 
 from ostiary_core.contract.base import ContractDocument, Count, Positive
 
+#: Headers with credentials, which no condition reads. Those in which a policy's methods read credentials are added.
+HIDDEN_HEADERS: Final = frozenset({"authorization", "cookie", "proxy-authorization"})
+
 _SHA256_HEX: Final = "^[0-9a-f]{64}$"
 Sha256: TypeAlias = Annotated[str, Field(pattern=_SHA256_HEX)]
 

@@ -8,6 +8,7 @@ that is a result with ``isError``, which a model reads and acts on: agents end t
 from collections.abc import Callable
 from typing import Any, Final
 
+from ostiary_core.contract.authentication import HIDDEN_HEADERS
 from ostiary_core.mcp import codes
 from ostiary_core.mcp.methods import METHODS, USE, AuthorizationKind, Primitive, Verb
 from ostiary_core.mcp.protocol_revisions import MODERN
@@ -34,8 +35,6 @@ _LISTEN_DECISIONS: Final = 4
 _NO_USE: Final = "You can see this tool, but you are not permitted to call it. Calling it again will not help."
 _OTHER_ARGUMENTS: Final = "Change the arguments accordingly before you call it again."
 _OTHER_CONDITIONS: Final = "You may call this tool only under conditions that this call does not meet."
-#: Request headers with credentials: no condition reads them.
-_CREDENTIALS: Final = frozenset({"authorization", "cookie", "proxy-authorization"})
 #: How callers authenticate that can get more scopes from an authorization server.
 _WITH_SCOPES: Final = frozenset({"introspection", "jwt"})
 _AMBIGUOUS_URI: Final = (
@@ -99,7 +98,7 @@ def judge(message: Message, visibility: Visibility, call: Call | None = None) ->
 def call_of(exchange: Exchange, message: Message) -> Call:
     """Return what conditions may read of a request: no credential is among it."""
     request, authenticator = exchange.request, exchange.proxy.authenticator
-    hidden = _CREDENTIALS.union(authenticator.headers) if authenticator is not None else _CREDENTIALS
+    hidden = HIDDEN_HEADERS.union(authenticator.headers) if authenticator is not None else HIDDEN_HEADERS
     arguments = message.params.get("arguments", {})
     if not isinstance(arguments, dict):
         raise bad_params('"params.arguments" must be an object', message.era)

@@ -97,6 +97,18 @@ def test_claims_of_a_token_give_groups_and_scopes(ostiary: Ostiary, path: str, t
     assert "caller   scopes admin, other; claims scope, sub\n" in result.out
 
 
+def test_headers_host_and_path_of_the_request_can_be_described(ostiary: Ostiary, path: str) -> None:
+    when = 'headers["x-env"] == "prod" && request.path == "/team-a/crm/mcp" && request.host == "tools.example"'
+    text = FILES.replace("""'"finance" in groups'""", f"'{when}'")
+    Path(path).write_text(text.replace("spec:\n  servers", "spec:\n  hostnames: [tools.example]\n  servers"))
+    call = ("explain", "--tool", "pay", "--args", '{"n": 1}', path)
+    assert ostiary(*call, "--header", "X-Env: prod").code == 0
+    assert ostiary(*call, "--header", "X-Env: prod", "--request-host", "other.example").code == 1
+    assert ostiary(*call, "--header", "X-Env: prod", "--request-path", "/x/mcp").code == 1
+    assert "an expression failed, so the rule does not apply" in ostiary(*call).out
+    assert "'x' is not a header, such as 'x-environment: production'" in ostiary(*call, "--header", "x").err
+
+
 def explained(ostiary: Ostiary, path: str, claims: object) -> str:
     file = Path(path).with_name("claims.json")
     file.write_text(json.dumps(claims))

@@ -29,6 +29,11 @@ def result(policy: PolicyDocument, **test: Any) -> PolicyTestResult:
     return found
 
 
+def with_header(name: str, *, value: str = "v") -> dict[str, Any]:
+    """A test of a call with this header."""
+    return {"call": {"tool": "a", "headers": [{"name": name, "value": value}]}, "expect": "Deny"}
+
+
 def test_a_consumer_is_one_of_the_namespace_of_the_policy() -> None:
     policy = document(READ, subjects=[{"consumers": ["team-a/support"]}])
     call = {"tool": "read_ticket"}
@@ -58,6 +63,39 @@ def test_arguments_are_judged_and_the_failure_says_what_they_must_be() -> None:
         "argument 'id' must be given and be a number of at most 10"
     )
     assert result(policy, call={"tool": "read_ticket"}, verb="List", expect="Allow").passed
+
+
+def test_headers_host_and_path_of_a_request_can_be_tested() -> None:
+    when = 'headers["x-env"] == "prod" && request.host == "tools.example" && request.path.startsWith("/crm/")'
+    policy = document(READ | {"when": when})
+    call = {
+        "tool": "read_ticket",
+        "headers": [{"name": "x-env", "value": "prod"}],
+        "host": "tools.example",
+        "path": "/crm/mcp",
+    }
+    assert result(policy, call=call, expect="Allow", rule="read").passed
+    assert result(policy, call=call | {"host": "other.example"}, expect="Deny", rule="read").passed
+    assert result(policy, call=call | {"headers": [{"name": "x-env", "value": "dev"}]}, expect="Deny").passed
+    without = {key: value for key, value in call.items() if key != "host"}
+    assert result(policy, call=without, expect="Allow").failure == (
+        "expected Allow, but the decision is Deny: an expression of rule read failed"
+    )
+    assert result(policy, call=call, verb="List", expect="Allow").passed
+
+
+def test_a_header_with_the_api_key_is_hidden_from_conditions_of_a_test_as_in_the_gateway() -> None:
+    keys = {"api_keys": {"header": "x-crm"}, "anonymous": True}
+    policy = document(READ | {"when": '!("x-crm" in headers)'}, authentication=keys)
+    call = {"tool": "read_ticket", "headers": [{"name": "x-crm", "value": "k"}]}
+    assert result(policy, call=call, expect="Allow").passed
+
+
+def test_every_verb_of_a_policy_in_shadow_mode_can_be_tested() -> None:
+    policy = document(READ, mode="Shadow")
+    assert result(policy, call={"tool": "delete_ticket"}, expect="Deny").passed
+    assert result(policy, call={"prompt": "summary"}, verb="List", expect="Deny").passed
+    assert result(policy, call={"resource": "file:///docs/a"}, verb="Subscribe", expect="Deny").passed
 
 
 def test_every_primitive_can_be_tested_with_its_verbs() -> None:
@@ -125,6 +163,11 @@ def test_a_message_names_the_first_failures_and_never_claims_or_arguments() -> N
         ({"call": {"tool": "a\x1b[2J"}, "expect": "Deny"}, "spec.tests[0].call.tool"),
         ({"call": {"tool": "a", "arguments": {"x": "y" * 9000}}, "expect": "Deny"}, "spec.tests[0].call.arguments"),
         ({"call": {"tool": "a", "arguments": {"x": [0] * 300}}, "expect": "Deny"}, "spec.tests[0].call.arguments"),
+        (with_header("X-Env"), "spec.tests[0].call.headers[0].name"),
+        (with_header("authorization"), "spec.tests[0].call.headers[0].name"),
+        (with_header("x-env", value="a\r\nb"), "spec.tests[0].call.headers[0].value"),
+        ({"call": {"tool": "a", "path": "mcp"}, "expect": "Deny"}, "spec.tests[0].call.path"),
+        ({"call": {"tool": "a", "host": "\x1b"}, "expect": "Deny"}, "spec.tests[0].call.host"),
     ],
 )
 def test_a_test_that_makes_no_sense_is_refused_with_its_field(test: dict[str, Any], field: str) -> None:
@@ -153,5 +196,8 @@ def test_tests_that_would_evaluate_too_many_expressions_are_refused() -> None:
 
 def test_arguments_that_are_too_large_together_are_refused() -> None:
     call = {"tool": "a", "arguments": {"text": "x" * 8000}}
-    with pytest.raises(InvalidResource, match=r"spec\.tests: have too large arguments and claims together"):
+    with pytest.raises(InvalidResource, match=r"spec\.tests: have too large arguments, headers and claims together"):
         cases(*[{"call": call, "expect": "Deny"}] * 3)
+    headers = [{"name": f"x-{number}", "value": "x" * 1024} for number in range(16)]
+    with pytest.raises(InvalidResource, match=r"spec\.tests: have too large arguments, headers and claims together"):
+        cases({"call": {"tool": "a", "headers": headers}, "expect": "Deny"})
