@@ -109,21 +109,30 @@ class UpstreamMetadata:
         """Return the metadata with another resource identifier; None where the server has none."""
         async with self._turn:
             if self._clock() >= self._until:
-                self._found = await self._fetch()
+                self._found = await self._fetch(resource)
                 kept = _RETRY_SECONDS if self._found is None else _KEPT_SECONDS
                 self._until = self._clock() + kept
         if self._found is None:
             return None
         return strict_json.dumps({"resource": resource, **self._found, "bearer_methods_supported": ["header"]})
 
-    async def _fetch(self) -> dict[str, list[str]] | None:
-        origin = self._url.origin()
-        for path in (f"{WELL_KNOWN}{self._url.raw_path.rstrip('/')}", WELL_KNOWN):
+    async def _fetch(self, resource: str) -> dict[str, list[str]] | None:
+        reasons = []
+        for url in self._places(resource):
             try:
-                return _judged(await self._client.get(f"{origin}{path}"))
+                return _judged(await self._client.get(url))
             except DocumentUnavailable as error:
-                _log.warning("passthrough: metadata of the MCP server: %s", error)
+                reasons.append(str(error))
+        _log.warning("passthrough: metadata of the MCP server: %s", "; ".join(reasons))
         return None
+
+    def _places(self, resource: str) -> list[str]:
+        """Return where the server may publish its metadata, the likeliest place first.
+
+        That is by its own path, by the path of the proxy if it knows its public URL, or at the root.
+        """
+        paths = (self._url.raw_path.rstrip("/"), URL(resource).raw_path.rstrip("/"), "")
+        return list(dict.fromkeys(f"{self._url.origin()}{WELL_KNOWN}{path}" for path in paths))
 
 
 def _judged(document: dict[str, Any]) -> dict[str, list[str]]:
@@ -132,7 +141,8 @@ def _judged(document: dict[str, Any]) -> dict[str, list[str]]:
     Raises:
         DocumentUnavailable: they are no lists of texts, or there is no authorization server.
     """
-    found = {name: document[name] for name in _LISTS if name in document}
+    # Without empty lists (RFC 9728 §3.2): clients would ask for the empty scope.
+    found = {name: document[name] for name in _LISTS if document.get(name) not in (None, [])}
     for name, items in found.items():
         if not isinstance(items, list) or len(items) > _LISTS[name] or not all(map(_is_text, items)):
             raise DocumentUnavailable(f"{name} is no list of texts")
