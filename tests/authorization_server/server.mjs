@@ -54,6 +54,7 @@ const fetchFromLoopback = (url, { dispatcher, ...rest }) => fetch(url, rest);
 const configuration = {
   clients: CLIENTS,
   clientDefaults: { id_token_signed_response_alg: 'ES256' },
+  scopes: ['openid', 'offline_access', ...SCOPES.split(' ')], // all that a client may register for
   cookies: { keys: ['cookies-of-a-test'] },
   fetch: fetchFromLoopback,
   issueRefreshToken: (_, client) => client.grantTypeAllowed('refresh_token'),
@@ -79,6 +80,8 @@ async function record(ctx, next) {
   for (const name of ['access_token', 'refresh_token', 'id_token', 'client_secret', 'registration_access_token']) {
     if (typeof body[name] === 'string') issued.add(body[name]);
   }
+  // As with most servers, the metadata do not name what each resource adds.
+  if (ctx.path.startsWith('/.well-known/')) body.scopes_supported = ['openid', 'offline_access'];
   if (ctx.path === '/reg' && ctx.method === 'POST' && body.client_id) registered.push(body.client_id);
 }
 

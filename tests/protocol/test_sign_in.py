@@ -1,6 +1,5 @@
 """Sign-in with a real authorization server: each official SDK's own OAuth client, from 401 to a call of a tool."""
 
-import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,16 @@ from gateways import RunningGateway, policy
 from headless_browser import HeadlessBrowser
 from mcp_clients import ERAS, Era
 from oauth_clients import REGISTRATIONS, Registration, signed_in
-from sign_in import SECRET_NAME, client_document, introspecting, local_url, loopback_certificate, trust_in, trusting
+from sign_in import (
+    SECRET_NAME,
+    client_document,
+    introspecting,
+    local_url,
+    loopback_certificate,
+    tokens,
+    trust_in,
+    trusting,
+)
 from ticket_server import TicketServer, ticket_server
 from typescript_oauth import typescript_client
 from typescript_sdk import CLIENTS, Sdk
@@ -90,21 +98,32 @@ async def test_a_typescript_client_without_a_token_signs_in_and_calls_a_tool(
     assert not any("authorization" in headers for headers in tickets.headers)
 
 
-@pytest.mark.parametrize("era", ERAS)
-async def test_opaque_tokens_are_introspected(
-    gateway: RunningGateway, tickets: TicketServer, provider: AuthorizationServer, era: Era
-) -> None:
+@pytest.fixture
+async def opaque(gateway: RunningGateway, tickets: TicketServer, provider: AuthorizationServer) -> str:
+    """The URL of a proxy whose callers have opaque tokens."""
     local_url(gateway)
     gateway.credentials = {SECRET_NAME: GATEWAY_SECRET.encode()}
     await gateway.apply(gateway.entry("tickets", tickets.url, [introspecting(provider)]))
     provider.serve(gateway.url("tickets"), tokens="opaque")
+    return gateway.url("tickets")
 
-    browser = HeadlessBrowser("ada")
-    async with signed_in(gateway.url("tickets"), era=era, browser=browser) as session:
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_python_client_calls_a_tool_with_an_opaque_token(opaque: str, era: Era) -> None:
+    async with signed_in(opaque, era=era, browser=HeadlessBrowser("ada")) as session:
         result = await session.client.call_tool(READ["name"], READ["arguments"])
         assert "." not in session.tokens[0]
 
     assert "ticket 7" in str(result.content)
+
+
+@pytest.mark.parametrize(("sdk", "era"), CLIENTS)
+async def test_a_typescript_client_calls_a_tool_with_an_opaque_token(opaque: str, sdk: Sdk, era: Era) -> None:
+    async with typescript_client(opaque, sdk=sdk, era=era, browser=HeadlessBrowser("ada")) as client:
+        result = await client.run("callTool", **READ)
+        assert "." not in (await client.run("state"))["tokens"][0]
+
+    assert "ticket 7" in str(result)
 
 
 async def test_a_token_for_another_proxy_of_the_gateway_is_refused(
@@ -163,18 +182,49 @@ async def test_the_scopes_of_the_rules_are_asked_for_at_the_first_sign_in(
     assert {"users:read", "users:write"} <= set(browser.queries[0]["scope"].split())
 
 
-@pytest.mark.parametrize("era", ERAS)
-async def test_an_issuer_with_a_private_certificate_authority_is_trusted_by_ca_bundle_alone(
-    gateway: RunningGateway, tickets: TicketServer, authority: Authority, tmp_path: Path, era: Era
-) -> None:
+@pytest.fixture
+async def private(
+    gateway: RunningGateway, tickets: TicketServer, authority: Authority
+) -> AsyncIterator[AuthorizationServer]:
+    """A provider over https whose certificate only the policy's bundle verifies, before the proxy `tickets`."""
     local_url(gateway)
-    (tmp_path / "ca.pem").write_text(authority.issued.pem)
-    browser = HeadlessBrowser("ada", trust_in(authority))
     with authorization_server(certificate=loopback_certificate(authority)) as provider:
+        assert provider.issuer.startswith("https://")
         provider.serve(gateway.url("tickets"))
         await gateway.apply(gateway.entry("tickets", tickets.url, [trusting(provider, ca=authority.issued.pem)]))
-        async with signed_in(gateway.url("tickets"), era=era, browser=browser) as session:
-            result = await session.client.call_tool(READ["name"], READ["arguments"])
-    assert provider.issuer.startswith("https://")
-    assert "ticket 7" in str(result.content)
-    assert json.dumps(tickets.headers).find("Bearer") == -1
+        yield provider
+
+
+@pytest.mark.usefixtures("private")
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_python_client_signs_in_where_the_issuer_has_a_private_certificate_authority(
+    gateway: RunningGateway, authority: Authority, era: Era
+) -> None:
+    browser = HeadlessBrowser("ada", trust_in(authority))
+    async with signed_in(gateway.url("tickets"), era=era, browser=browser) as session:
+        assert "ticket 7" in str((await session.client.call_tool(READ["name"], READ["arguments"])).content)
+
+
+@pytest.mark.usefixtures("private")
+@pytest.mark.parametrize(("sdk", "era"), CLIENTS)
+async def test_a_typescript_client_signs_in_where_the_issuer_has_a_private_certificate_authority(
+    gateway: RunningGateway, authority: Authority, tmp_path: Path, sdk: Sdk, era: Era
+) -> None:
+    bundle = tmp_path / "ca.pem"
+    bundle.write_text(authority.issued.pem)
+    browser = HeadlessBrowser("ada", trust_in(authority))
+    url = gateway.url("tickets")
+    async with typescript_client(url, sdk=sdk, era=era, browser=browser, trusted=str(bundle)) as client:
+        assert "ticket 7" in str(await client.run("callTool", **READ))
+
+
+async def test_an_issuer_whose_certificate_nothing_verifies_is_not_reached(
+    gateway: RunningGateway, tickets: TicketServer, private: AuthorizationServer, authority: Authority
+) -> None:
+    found = await tokens(
+        private, HeadlessBrowser("ada", trust_in(authority)), resource=gateway.url("tickets"), scope="users:read"
+    )
+    await gateway.apply(gateway.entry("tickets", tickets.url, [trusting(private)]))
+    headers = {"Authorization": f"Bearer {found['access_token']}", "Accept": "text/event-stream"}
+    async with ClientSession() as http, http.get(gateway.url("tickets"), headers=headers) as response:
+        assert response.status == 503

@@ -88,7 +88,7 @@ async def tokens(
     callback = await browser.follow(f"{provider.issuer}/auth?{urlencode(query)}")
     form = {"grant_type": "authorization_code", "code": callback["code"], "code_verifier": verifier}
     form |= {"redirect_uri": REDIRECT, "resource": resource}
-    return await post(provider, "/token", form, client=client)
+    return await post(provider, "/token", form, client=client, tls=browser.tls)
 
 
 async def revoke(provider: AuthorizationServer, token: str) -> None:
@@ -97,11 +97,17 @@ async def revoke(provider: AuthorizationServer, token: str) -> None:
 
 
 async def post(
-    provider: AuthorizationServer, path: str, form: dict[str, str], *, client: str = "public"
+    provider: AuthorizationServer,
+    path: str,
+    form: dict[str, str],
+    *,
+    client: str = "public",
+    tls: ssl.SSLContext | None = None,
 ) -> dict[str, Any]:
     """Post a form as a client without a secret; return the JSON object of the response, which must be good."""
     form = form | {"client_id": client}
-    async with ClientSession() as http, http.post(provider.issuer + path, data=form) as response:
+    url, verified = provider.issuer + path, tls if tls is not None else True
+    async with ClientSession() as http, http.post(url, data=form, ssl=verified) as response:
         assert response.status == 200, await response.text()
         return dict(await response.json()) if response.content_type == "application/json" else {}
 
