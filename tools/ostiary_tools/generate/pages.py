@@ -33,6 +33,7 @@ _QUESTIONS = {
     ConditionType.EFFECTIVE: (
         "Only an MCPPolicy has it, and it is not part of Ready: does it probably do what its author meant?"
     ),
+    ConditionType.UNBLOCKED: "Only an MCPProxy that a gateway's settings block has it: who blocks it?",
     ConditionType.TESTS_PASSED: "Only an MCPPolicy with tests has it: do they have the expected results?",
 }
 _SECTIONS = (

@@ -17,6 +17,7 @@ from ostiary_operator.api.reasons import (
     Reason,
     ResolvedRefsReason,
     TestsPassedReason,
+    UnblockedReason,
 )
 from ostiary_operator.api.upstream_reasons import UpstreamHealthyReason
 
@@ -38,6 +39,7 @@ class ConditionType(enum.StrEnum):
     GOVERNED = "Governed"
     EFFECTIVE = "Effective"
     TESTS_PASSED = "TestsPassed"
+    UNBLOCKED = "Unblocked"
 
 
 #: Conditions of both kinds, and of an object that the operator has not seen yet. Ready summarises the others.
@@ -66,11 +68,12 @@ REASONS: dict[ConditionType, type[Reason]] = {
     ConditionType.GOVERNED: GovernedReason,
     ConditionType.EFFECTIVE: EffectiveReason,
     ConditionType.TESTS_PASSED: TestsPassedReason,
+    ConditionType.UNBLOCKED: UnblockedReason,
 }
 """The reasons of each condition type."""
 
 ASIDE: Final = {
-    "MCPProxy": (ConditionType.UPSTREAM_HEALTHY, ConditionType.GOVERNED),
+    "MCPProxy": (ConditionType.UPSTREAM_HEALTHY, ConditionType.GOVERNED, ConditionType.UNBLOCKED),
     "MCPPolicy": (ConditionType.EFFECTIVE, ConditionType.TESTS_PASSED),
 }
 """By kind, the conditions that are not part of Ready."""
@@ -86,8 +89,8 @@ class Condition(ApiModel):
     """One aspect of the state, in the shape of a Kubernetes condition (meta/v1 Condition)."""
 
     type: Annotated[StrictStr, StringConstraints(max_length=316)]
-    """Which aspect: Accepted, ResolvedRefs, Programmed, Ready, UpstreamHealthy, Governed, Effective or
-    TestsPassed. Example: `Ready`."""
+    """Which aspect: Accepted, ResolvedRefs, Programmed, Ready, UpstreamHealthy, Governed, Unblocked,
+    Effective or TestsPassed. Example: `Ready`."""
 
     status: ConditionStatus
     """Whether the condition is true. Example: `True`."""

@@ -212,6 +212,21 @@ class EffectiveReason(Reason):
     )
 
 
+class UnblockedReason(Reason):
+    """Reasons of Unblocked, of an MCPProxy that the settings of a gateway block.
+
+    It is not part of Ready: what is blocked is blocked on purpose.
+    """
+
+    UNBLOCKED = ("Unblocked", "No gateway blocks it; then the condition is absent.", NOTHING)
+    PENDING = ("Pending", "The operator has not seen it yet.", WAIT)
+    BLOCKED = (
+        "Blocked",
+        "The settings of a gateway block it or its server, so every request to it is refused there.",
+        "Ask the platform team; remove the line from `blocked` in the gateway's settings once the reason is gone.",
+    )
+
+
 class TestsPassedReason(Reason):
     """Reasons of TestsPassed, of an MCPPolicy with tests: does it pass them?
 

@@ -1,13 +1,13 @@
 """The conditions that Ready ignores.
 
-They are Governed of a proxy, Effective and TestsPassed of a policy.
+They are Governed and Unblocked of a proxy, Effective and TestsPassed of a policy.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from ostiary_operator.api.conditions import ConditionStatus, ConditionType
-from ostiary_operator.api.reasons import EffectiveReason, GovernedReason, Reason, TestsPassedReason
+from ostiary_operator.api.reasons import EffectiveReason, GovernedReason, Reason, TestsPassedReason, UnblockedReason
 from ostiary_operator.compile.messages import condition, identity, listing, nearest
 from ostiary_operator.compile.model import ConditionDraft
 from ostiary_operator.compile.policies import Governance, PolicyDecision
@@ -30,6 +30,18 @@ def governed(subject: ParsedProxy, governance: Governance, access: str) -> Condi
     if reason is GovernedReason.NO_POLICY:
         access = f"{access.replace('no policy:', 'no policy governs it:')}; apply an MCPPolicy that targets it"
     return condition(ConditionType.GOVERNED, status, reason, f"{subject.title}: {access}")
+
+
+def blocked(subject: ParsedProxy, found: Mapping[str, str]) -> tuple[ConditionDraft, ...]:
+    """Return that gateways block a proxy; nothing where none does.
+
+    ``found`` contains by gateway what it blocks.
+    """
+    if not found:
+        return ()
+    what = " and ".join(f"the settings of gateway {gateway} block {item}" for gateway, item in sorted(found.items()))
+    message = f"{subject.title}: {what}, so every request to it is refused there (blocked)"
+    return (condition(ConditionType.UNBLOCKED, ConditionStatus.FALSE, UnblockedReason.BLOCKED, message),)
 
 
 def effective(decision: PolicyDecision, known: Sequence[str]) -> ConditionDraft:

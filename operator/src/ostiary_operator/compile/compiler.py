@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ostiary_core.addresses import parse
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.manifest import GatewayIdentity
+from ostiary_core.policy.block_list import BlockList
 from ostiary_operator.compile import gateway_settings, policies, resource_parser
 from ostiary_operator.compile.authentication import ReferencedObjects
 from ostiary_operator.compile.cache import Cache
@@ -55,7 +56,11 @@ def compile_resources(
     governance = policies.govern(decisions)
     existing = ExistingResources({proxy.key: proxy for proxy in proxies}, {policy.uid for policy in owners})
     settled = [
-        CompiledGateway(site, _settle(site, admissions, governance, context, existing, cache=memory, budget=budget))
+        CompiledGateway(
+            site,
+            _settle(site, admissions, governance, context, existing, cache=memory, budget=budget),
+            _block_list(site),
+        )
         for site in places
         if site.settings is not None
     ]
@@ -81,6 +86,11 @@ def _settle(
 ) -> BudgetedConfig:
     entries = entries_of(site, admissions, governance, cache)
     return apply_budget(site, entries, governance, context=context, existing=existing, budget=budget, cache=cache)
+
+
+def _block_list(site: Site) -> BlockList | None:
+    blocked = site.document.blocked if site.document is not None else None
+    return BlockList(blocked) if blocked is not None else None
 
 
 def _configs(settled: Iterable[CompiledGateway]) -> Mapping[str, GatewayConfig]:

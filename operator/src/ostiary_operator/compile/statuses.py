@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from ostiary_core.contract.documents import EntryDocument
+from ostiary_core.policy.block_list import BlockList
 from ostiary_operator.api.conditions import ConditionStatus, ConditionType
 from ostiary_operator.api.reasons import AcceptedReason, ResolvedRefsReason
 from ostiary_operator.compile import advisories
@@ -19,6 +20,7 @@ from ostiary_operator.compile.policies import Governance, PolicyDecision
 from ostiary_operator.compile.policy_references import refers_to_objects
 from ostiary_operator.compile.proxies import Admission
 from ostiary_operator.compile.quota import BudgetedConfig
+from ostiary_operator.compile.resource_parser import ParsedProxy
 from ostiary_operator.compile.routes import DEFAULT_PORTS
 
 _WITHOUT_POLICY: Mapping[str, str] = {
@@ -29,10 +31,11 @@ _WITHOUT_POLICY: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class CompiledGateway:
-    """One gateway with its compiled config."""
+    """One gateway with its compiled config, and what its settings block."""
 
     site: Site
     config: BudgetedConfig
+    block_list: BlockList | None = None
 
 
 def proxy_status(admission: Admission, governance: Governance, settled: Sequence[CompiledGateway]) -> ResourceStatus:
@@ -46,13 +49,28 @@ def proxy_status(admission: Admission, governance: Governance, settled: Sequence
         uid=subject.uid,
         generation=subject.generation,
         conditions=(_proxy_accepted(admission, governance, served, over_budget), _proxy_resolved(admission, served)),
-        aside=(advisories.governed(subject, governance, _access(governance, served)),),
+        aside=(
+            advisories.governed(subject, governance, _access(governance, served)),
+            *advisories.blocked(subject, dict(_blocked(subject, settled))),
+        ),
         urls=_urls(served),
         related=_sorted_names(decision.subject.key for decision in decisions),
         expected={site.identity: {subject.identity: entry.digest} for site, entry in served},
         serves_last_accepted=admission.serves_last_accepted,
         too_large=bool(over_budget),
     )
+
+
+def _blocked(subject: ParsedProxy, settled: Sequence[CompiledGateway]) -> Iterator[tuple[str, str]]:
+    """Yield the gateways that block a proxy, each with what it blocks."""
+    for it in settled:
+        if it.block_list is None or subject.key not in it.config.entries:
+            continue
+        url = urlsplit(it.config.entries[subject.key].document.servers[0].url)
+        if it.block_list.has_proxy(subject.identity):
+            yield it.site.identity, "it"
+        elif it.block_list.has_upstream(url.hostname or "", url.port or DEFAULT_PORTS[url.scheme]):
+            yield it.site.identity, f"its server {url.hostname}"
 
 
 def _urls(served: Sequence[tuple[Site, EncodedEntry]]) -> tuple[tuple[str, str, str], ...]:

@@ -29,6 +29,7 @@ UPSTREAM_REMEDIES: Final = {
         "This server gets a caller's own token in exchange: call with an access token, or set another `credential`."
     ),
     faults.FULL: "All connections to this server are in use: check why it is slow, and how many calls it gets.",
+    faults.BLOCKED: "Ask the platform team: the settings of the gateway block this server (blocked).",
     faults.DRAINING: "Call again; if tools take longer than a gateway drains, raise the chart's gateway.drain.seconds.",
     faults.NO_ROOM: (
         "This replica buffers as many bytes of responses as it may: add replicas, or raise its bounds in the settings."

@@ -29,7 +29,10 @@ async def exists(case: Case) -> CheckResult:
 
 
 async def accepted(case: Case) -> CheckResult:
-    """Check that it is valid and permitted (Accepted)."""
+    """Check that it is valid and permitted (Accepted), and that no gateway blocks it."""
+    blocked = rows.condition(case.proxy, ConditionType.UNBLOCKED)
+    if blocked.status == ConditionStatus.FALSE:
+        return broken(f"{blocked.reason}: {blocked.message}", blocked.remedy)
     return _condition(case, ConditionType.ACCEPTED, "valid and permitted")
 
 
