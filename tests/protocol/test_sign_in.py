@@ -12,6 +12,7 @@ from gateways import RunningGateway, policy
 from headless_browser import HeadlessBrowser
 from mcp_clients import ERAS, Era
 from oauth_clients import REGISTRATIONS, Registration, signed_in
+from oauth_processes import CLIENTS, SdkProcess, oauth_process
 from sign_in import (
     SECRET_NAME,
     client_document,
@@ -23,8 +24,6 @@ from sign_in import (
     trusting,
 )
 from ticket_server import TicketServer, ticket_server
-from typescript_oauth import typescript_client
-from typescript_sdk import CLIENTS, Sdk
 
 pytestmark = pytest.mark.node
 READ: dict[str, Any] = {"name": "read_ticket", "arguments": {"number": 7}}
@@ -82,12 +81,12 @@ async def test_a_python_client_without_a_token_signs_in_and_calls_a_tool(
 
 @pytest.mark.parametrize(("sdk", "era"), CLIENTS)
 @pytest.mark.parametrize("registration", REGISTRATIONS)
-async def test_a_typescript_client_without_a_token_signs_in_and_calls_a_tool(
-    endpoint: str, tickets: TicketServer, document: str, sdk: Sdk, era: Era, registration: Registration
+async def test_a_client_of_another_sdk_without_a_token_signs_in_and_calls_a_tool(
+    endpoint: str, tickets: TicketServer, document: str, sdk: SdkProcess, era: Era, registration: Registration
 ) -> None:
     browser = HeadlessBrowser("ada")
-    async with typescript_client(
-        endpoint, sdk=sdk, era=era, browser=browser, registration=registration, document=document
+    async with oauth_process(
+        sdk, endpoint, era=era, browser=browser, registration=registration, document=document
     ) as client:
         result = await client.run("callTool", **READ)
         used = (await client.run("state"))["client"]
@@ -118,8 +117,10 @@ async def test_a_python_client_calls_a_tool_with_an_opaque_token(opaque: str, er
 
 
 @pytest.mark.parametrize(("sdk", "era"), CLIENTS)
-async def test_a_typescript_client_calls_a_tool_with_an_opaque_token(opaque: str, sdk: Sdk, era: Era) -> None:
-    async with typescript_client(opaque, sdk=sdk, era=era, browser=HeadlessBrowser("ada")) as client:
+async def test_a_client_of_another_sdk_calls_a_tool_with_an_opaque_token(
+    opaque: str, sdk: SdkProcess, era: Era
+) -> None:
+    async with oauth_process(sdk, opaque, era=era, browser=HeadlessBrowser("ada")) as client:
         result = await client.run("callTool", **READ)
         assert "." not in (await client.run("state"))["tokens"][0]
 
@@ -207,14 +208,14 @@ async def test_a_python_client_signs_in_where_the_issuer_has_a_private_certifica
 
 @pytest.mark.usefixtures("private")
 @pytest.mark.parametrize(("sdk", "era"), CLIENTS)
-async def test_a_typescript_client_signs_in_where_the_issuer_has_a_private_certificate_authority(
-    gateway: RunningGateway, authority: Authority, tmp_path: Path, sdk: Sdk, era: Era
+async def test_a_client_of_another_sdk_signs_in_where_the_issuer_has_a_private_certificate_authority(
+    gateway: RunningGateway, authority: Authority, tmp_path: Path, sdk: SdkProcess, era: Era
 ) -> None:
     bundle = tmp_path / "ca.pem"
     bundle.write_text(authority.issued.pem)
     browser = HeadlessBrowser("ada", trust_in(authority))
     url = gateway.url("tickets")
-    async with typescript_client(url, sdk=sdk, era=era, browser=browser, trusted=str(bundle)) as client:
+    async with oauth_process(sdk, url, era=era, browser=browser, trusted=str(bundle)) as client:
         assert "ticket 7" in str(await client.run("callTool", **READ))
 
 

@@ -14,10 +14,9 @@ from headless_browser import HeadlessBrowser
 from mcp_caller import mcp_caller
 from mcp_clients import ERAS, Era
 from oauth_clients import REGISTRATIONS, Registration, signed_in
+from oauth_processes import CLIENTS, SdkProcess, oauth_process
 from sign_in import client_document, local_url, loopback_certificate, oauth_policy, tokens
 from ticket_server import JwksVerifier, TicketServer, ticket_server
-from typescript_oauth import typescript_client
-from typescript_sdk import CLIENTS, Sdk
 
 from ostiary_core.contract.authentication import AuthenticationConfig
 
@@ -77,11 +76,11 @@ async def test_a_python_client_signs_in_for_the_server_behind_the_proxy(
 
 
 @pytest.mark.parametrize(("sdk", "era"), CLIENTS)
-async def test_a_typescript_client_signs_in_for_the_server_behind_the_proxy(
-    endpoint: str, document: str, sdk: Sdk, era: Era
+async def test_a_client_of_another_sdk_signs_in_for_the_server_behind_the_proxy(
+    endpoint: str, document: str, sdk: SdkProcess, era: Era
 ) -> None:
     browser = HeadlessBrowser("ada")
-    async with typescript_client(endpoint, sdk=sdk, era=era, browser=browser, registration="dynamic") as client:
+    async with oauth_process(sdk, endpoint, era=era, browser=browser, registration="dynamic") as client:
         result = await client.run("callTool", name="whoami", arguments={})
 
     assert "ada" in str(result)

@@ -160,6 +160,27 @@ _FRAMEWORKS: Final = (
     ),
 )
 
+_YES: Final = ("yes",) * 4
+_FLOWS: Final = (
+    ("Client registered beforehand, with a secret and without", *_YES, "`test_sign_in.py`"),
+    ("Client id metadata document", *_YES, "`test_sign_in.py`"),
+    ("Dynamic registration", *_YES, "`test_sign_in.py`"),
+    ("Opaque tokens, confirmed by introspection", *_YES, "`test_sign_in.py`"),
+    ("An issuer whose certificate has a private authority", *_YES, "`test_sign_in.py`"),
+    (
+        "A call needs more scopes: a wider token, in the same session",
+        *("yes", "yes", "without a refresh token only", "yes"),
+        "`test_sign_in_sessions.py`",
+    ),
+    ("A token expires: a new one, in the same session", *_YES, "`test_sign_in_sessions.py`"),
+    (
+        "The issuer signs with a new key during a session",
+        *("-", "yes", "-", "-"),
+        "`test_sign_in_sessions.py`",
+    ),
+    ("Passthrough before a server that does its own OAuth", *_YES, "`test_sign_in_passthrough.py`"),
+)
+
 _PAGE: Final = """\
 <!-- Written by `make conformance WRITE_DOCS=1`. Do not edit. -->
 # Compatibility
@@ -175,6 +196,20 @@ servers. A dash means that the client cannot do it, with or without the gateway.
 Dashes: `resumption` belongs to sessions, `mrtr` and `listen` to 2026-07-28; in that revision sampling, elicitation and
 roots are rounds of `input_required`, and a `subscriptions/listen` stream reports changes. The Inspector's command line
 opens a session for each command, and has no command for the rest.
+
+## Signing in with OAuth
+
+The OAuth clients of the official SDKs sign in through a gateway, from the 401 to the call of a tool, at a real
+authorization server: `oidc-provider` 9.13.3. A scripted browser follows its redirects and posts its forms. Each
+sign-in uses PKCE (S256) and `resource` (RFC 8707). Clients of version 2 do it in the revisions 2025-11-25 and
+2026-07-28, those of version 1 in 2025-11-25. A dash means that it was not tried. Each run of the tests repeats it.
+
+| Flow | Python 1.30.0 | Python 2.3.0 | TypeScript 1.32.2 | TypeScript 2.4.0 | Test, in `tests/protocol` |
+|---|---|---|---|---|---|
+{flows}
+
+With a refresh token the TypeScript SDK 1.32.2 refreshes where it should ask for more scopes, and its call fails with
+the status 403. At a 401 the Python SDKs sign in again where they could refresh; they refresh by their own clock.
 
 ## Agent frameworks at a tool that may be seen and not called
 
@@ -201,8 +236,8 @@ def page(rows: Sequence[str]) -> str:
     head = f"| Client | Revision | {' | '.join(f'`{each}`' for each in FEATURES)} |"
     table = "\n".join([head, "|---" * (len(FEATURES) + 2) + "|", *rows])
     legend = "\n".join(f"- `{name}`: {meaning}" for name, meaning in FEATURES.items())
-    frameworks = "\n".join(f"| {' | '.join(each)} |" for each in _FRAMEWORKS)
-    return _PAGE.format(table=table, legend=legend, frameworks=frameworks)
+    flows, frameworks = ("\n".join(f"| {' | '.join(each)} |" for each in lines) for lines in (_FLOWS, _FRAMEWORKS))
+    return _PAGE.format(table=table, legend=legend, flows=flows, frameworks=frameworks)
 
 
 def _measure(world: ConformanceEnvironment, client: Client) -> list[Outcomes]:
