@@ -15,7 +15,7 @@ It decides for the gateway, for ``ostiary explain`` and for policy tests.
     principal_conditions  conditions that depend on the caller alone, evaluated once for each caller
     conditions            the conditions of a rule besides the names
     arguments             constraints on the arguments of a call
-    expressions           conditions in CEL; ``expression_cost`` limits their work
+    expressions           conditions in CEL; ``expression_cost`` limits their work, ``cel_engine`` evaluates them
     schema_narrowing      the input schema of a tool, with the constraints on its arguments
     name_matcher          names, prefixes, suffixes and patterns of one list
     uri_readings          every reading that servers may give a URI

@@ -1,17 +1,16 @@
 """Conditions of rules in CEL, the Common Expression Language.
 
-This is the only module that imports the CEL engine. An expression is compiled when a policy is loaded, must return a
-bool, and is evaluated with the engine's own limits on work. Only the value True counts as true. An evaluation error is
-a result of its own: callers must never allow because of it.
+An expression is compiled when a policy is loaded, must return a bool, and is evaluated with the engine's own limits on
+work. Only the value True counts as true. An evaluation error is a result of its own: callers must never allow because
+of it.
 """
 
 import enum
+import functools
 import re
 from collections.abc import Iterable, Mapping
+from types import ModuleType
 from typing import Any, Final, NamedTuple
-
-from cel_expr_python import cel
-from cel_expr_python.ext import ext_optional, ext_strings
 
 from ostiary_core.errors import ExpressionError
 from ostiary_core.policy.expression_cost import LARGEST_INPUT, STEPS, ExpressionCost, measure
@@ -29,29 +28,28 @@ class ExpressionResult(enum.Enum):
     ERROR = "error"
 
 
-_T: Final = cel.Type
-#: The variables that depend on the caller alone.
-PRINCIPAL_VARIABLES: Final[Mapping[str, Any]] = {
-    "authenticated": _T.BOOL,
-    "claims": _T.Map(_T.STRING, _T.DYN),
-    "consumer": _T.STRING,
-    "groups": _T.List(_T.STRING),
-    "scopes": _T.List(_T.STRING),
+#: The variables that depend on the caller alone, with their types in CEL.
+PRINCIPAL_VARIABLES: Final[Mapping[str, str]] = {
+    "authenticated": "bool",
+    "claims": "map(string, dyn)",
+    "consumer": "string",
+    "groups": "list(string)",
+    "scopes": "list(string)",
 }
 #: The variables that depend on the message.
-MESSAGE_VARIABLES: Final[Mapping[str, Any]] = {
-    "args": _T.Map(_T.STRING, _T.DYN),
-    "headers": _T.Map(_T.STRING, _T.STRING),
-    "request": _T.Map(_T.STRING, _T.STRING),
+MESSAGE_VARIABLES: Final[Mapping[str, str]] = {
+    "args": "map(string, dyn)",
+    "headers": "map(string, string)",
+    "request": "map(string, string)",
 }
 
 
-def _environment(variables: Mapping[str, Any]) -> Any:
-    return cel.NewEnv(variables=variables, extensions=[ext_strings.ExtStrings(), ext_optional.ExtOptional()])
+@functools.cache
+def _engine() -> ModuleType:
+    from ostiary_core.policy import cel_engine  # noqa: PLC0415  see its docstring
 
+    return cel_engine
 
-_OF_PRINCIPAL: Final = _environment(PRINCIPAL_VARIABLES)
-_OF_MESSAGE: Final = _environment({**PRINCIPAL_VARIABLES, **MESSAGE_VARIABLES})
 
 _ERROR: Final = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): ([^\n]*)")
 _STATUS: Final = re.compile(r"^[A-Z_]+: | \[[A-Z_]+\]$")
@@ -158,7 +156,7 @@ class ExpressionContext:
     @classmethod
     def of_principal(cls, principal: Principal) -> "ExpressionContext":
         """Return the context of expressions that read only the principal."""
-        return cls(_OF_PRINCIPAL, _principal_values(principal))
+        return cls(_engine().OF_PRINCIPAL, _principal_values(principal))
 
     @classmethod
     def of_message(
@@ -171,7 +169,7 @@ class ExpressionContext:
     ) -> "ExpressionContext":
         """Return the context of expressions that read a message."""
         values = {"args": dict(args), "headers": dict(headers), "request": dict(request)}
-        return cls(_OF_MESSAGE, _principal_values(principal) | values)
+        return cls(_engine().OF_MESSAGE, _principal_values(principal) | values)
 
 
 def _principal_values(principal: Principal) -> dict[str, Any]:
@@ -208,11 +206,11 @@ class Expression:
         if len(source) > MAX_CHARACTERS:
             raise ExpressionError(f"is longer than {MAX_CHARACTERS} characters")
         try:
-            return cls(source, _program(_OF_PRINCIPAL, source), needs_message=False)
+            return cls(source, _program(_engine().OF_PRINCIPAL, source), needs_message=False)
         except ExpressionError:
             if principal_only:
                 raise
-        return cls(source, _program(_OF_MESSAGE, source), needs_message=True)
+        return cls(source, _program(_engine().OF_MESSAGE, source), needs_message=True)
 
     def evaluate(self, context: ExpressionContext) -> ExpressionResult:
         """Evaluate it. An error, an exceeded limit of work and a value that is no bool are ERROR."""
@@ -246,7 +244,7 @@ def _program(environment: Any, source: str) -> Any:
         program = environment.compile(source)
     except RuntimeError as error:
         raise _compile_error(str(error)) from None
-    if program.return_type() != _T.BOOL:
+    if program.return_type() != _engine().BOOL:
         raise ExpressionError(f"returns {program.return_type().name().lower()}, and must return bool")
     return program
 

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -62,6 +63,23 @@ loaded = {{name.partition(".")[0] for name in sys.modules}}
 sys.exit(sorted(loaded & set({[*OPTIONAL_PACKAGES, "pydantic"]!r})) or 0)
 """
     result = without_extras(code=code)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["status"], ["doctor"], ["key", "create", "agent"], ["crds"]])
+def test_a_command_that_judges_no_policy_does_not_load_the_cel_engine(arguments: list[str], tmp_path: Path) -> None:
+    code = """
+import sys
+from ostiary_operator.cli import main
+try:
+    main(sys.argv[1:])
+except SystemExit:
+    pass
+sys.exit("cel_expr_python" in sys.modules)
+"""
+    environment = {**os.environ, "KUBECONFIG": str(tmp_path / "none")}
+    command = [sys.executable, "-c", code, *arguments]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
 
 

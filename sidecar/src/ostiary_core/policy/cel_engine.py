@@ -1,0 +1,35 @@
+"""The CEL engine with Ostiary's variables.
+
+This is the only module that imports the engine. :mod:`.expressions` imports it when the first expression is compiled or
+evaluated, since the import takes longer than most commands.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from cel_expr_python import cel
+from cel_expr_python.ext import ext_optional, ext_strings
+
+from ostiary_core.policy.expressions import MESSAGE_VARIABLES, PRINCIPAL_VARIABLES
+
+_T: Final = cel.Type
+BOOL: Final = _T.BOOL
+_TYPES: Final = {
+    "bool": BOOL,
+    "string": _T.STRING,
+    "list(string)": _T.List(_T.STRING),
+    "map(string, string)": _T.Map(_T.STRING, _T.STRING),
+    "map(string, dyn)": _T.Map(_T.STRING, _T.DYN),
+}
+
+
+def _environment(variables: Mapping[str, str]) -> Any:
+    types = {name: _TYPES[kind] for name, kind in variables.items()}
+    return cel.NewEnv(variables=types, extensions=[ext_strings.ExtStrings(), ext_optional.ExtOptional()])
+
+
+OF_PRINCIPAL: Final = _environment(PRINCIPAL_VARIABLES)
+"""The environment of expressions that read only the principal."""
+
+OF_MESSAGE: Final = _environment({**PRINCIPAL_VARIABLES, **MESSAGE_VARIABLES})
+"""The environment of expressions that read a message."""
