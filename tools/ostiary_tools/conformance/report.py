@@ -18,8 +18,9 @@ _PAGE: Final = """\
 Ostiary relays the Model Context Protocol and must not change it. The official conformance suite
 (`@modelcontextprotocol/conformance`) runs against two servers with every fixture that it needs, one on the official
 Python SDK and one on the official TypeScript SDK. It runs three times: directly, through a gateway without a policy,
-and through a gateway with a policy that allows everything by name, so that every message passes the code that filters
-lists and judges calls. No check may be worse than it is directly. `make conformance` repeats it, and so does
+and through a gateway with a policy. The policy admits anonymous callers besides those with a key, and allows them
+everything by name and by a condition on the message. So every message passes the code that authenticates callers,
+filters lists and judges calls. No check may be worse than it is directly. `make conformance` repeats it, and so does
 `make test`.
 
 Checks passed/failed, as the suite counts them; each cell is a separate run of the suite.

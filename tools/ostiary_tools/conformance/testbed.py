@@ -1,7 +1,8 @@
 """The processes of a conformance run: the everything-servers, and a gateway for them.
 
-Every server has two proxies: one without a policy, and one under a policy that allows everything by name, so that every
-message passes the code that filters and authorizes.
+Every server has two proxies: one without a policy, and one under a policy that admits anonymous callers besides those
+with a key, and allows them everything by name and by a condition on the message. So every message passes the code that
+authenticates, filters and authorizes.
 """
 
 import contextlib
@@ -21,6 +22,7 @@ from ostiary_tools.conformance import suite
 
 SERVERS: Final = ("python", "typescript")
 WAYS: Final = ("ungoverned", "governed")
+_EVERY_ANONYMOUS_CALL: Final = 'consumer == "" && request.method != "" && size(args) >= 0'
 _SUPPORT: Final = Path(__file__).parents[3] / "tests" / "support"
 
 
@@ -114,11 +116,13 @@ def _proxy(name: str, url: str) -> dict[str, Any]:
 
 
 def _policy(proxies: Sequence[str]) -> dict[str, Any]:
-    """Return a policy that allows everything by name.
+    """Return a policy that allows anonymous callers everything, by name and by a condition on the message.
 
-    Each listed item and each call is checked.
+    Each caller is authenticated, and each listed item and each call is checked.
     """
     everything = {primitive: {"names": ["*"]} for primitive in ("tools", "resources", "prompts")}
-    rules = [{"name": "everything", "effect": "Allow", **everything}]
+    rules = [{"name": "everything", "effect": "Allow", "when": _EVERY_ANONYMOUS_CALL, **everything}]
     targets = [{"kind": "MCPProxy", "name": name} for name in proxies]
-    return _object("MCPPolicy", "everything", {"targetRefs": targets, "access": {"rules": rules}})
+    authentication = {"apiKey": {"selector": {}}, "anonymous": {}}
+    spec = {"targetRefs": targets, "authentication": authentication, "access": {"rules": rules}}
+    return _object("MCPPolicy", "everything", spec)
