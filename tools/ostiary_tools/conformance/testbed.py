@@ -123,6 +123,6 @@ def _policy(proxies: Sequence[str]) -> dict[str, Any]:
     everything = {primitive: {"names": ["*"]} for primitive in ("tools", "resources", "prompts")}
     rules = [{"name": "everything", "effect": "Allow", "when": _EVERY_ANONYMOUS_CALL, **everything}]
     targets = [{"kind": "MCPProxy", "name": name} for name in proxies]
-    authentication = {"apiKey": {"selector": {}}, "anonymous": {}}
+    authentication: dict[str, Any] = {"apiKey": {"selector": {}}, "anonymous": {}}
     spec = {"targetRefs": targets, "authentication": authentication, "access": {"rules": rules}}
     return _object("MCPPolicy", "everything", spec)

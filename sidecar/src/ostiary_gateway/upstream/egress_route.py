@@ -5,11 +5,12 @@ A request has a constant beginning, and a connection, direct or through an egres
 These belong together: a request through an egress proxy names the absolute URL, and may hold that proxy's credentials.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from yarl import URL
 
+from ostiary_core.secret_bytes import SecretBytes
 from ostiary_gateway.media_types import BOTH, EVENT_STREAM, JSON
 from ostiary_gateway.upstream.http1 import request_head as http1
 from ostiary_gateway.upstream.http1.dialer import Dialer
@@ -34,7 +35,7 @@ class Place:
 
     url: URL
     host: str | None
-    lines: bytes = field(repr=False)
+    lines: SecretBytes
 
 
 class Route:
@@ -53,7 +54,7 @@ class Route:
 
     def heads_at(self, url: URL) -> dict[str, bytes]:
         """Return the beginnings of requests to a URL of the server."""
-        more = self._place.lines
+        more = self._place.lines.reveal()
         proxy = self._relayed_by
         if proxy is not None and proxy.authorization is not None:
             more += http1.trusted_lines({"Proxy-Authorization": proxy.authorization})

@@ -12,6 +12,7 @@ from typing import Final
 from yarl import URL
 
 from ostiary_core.contract.documents import ServerConfig
+from ostiary_core.secret_bytes import SecretBytes
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults, redirects, via
 from ostiary_gateway.upstream.allowed_addresses import OwnEndpoints, networks
@@ -67,7 +68,8 @@ class UpstreamServer:
         self._connect_seconds = document.timeouts.connect / 1000
         self.credential = Credential(document, credentials or CredentialMakers(proxy))
         self._of_request = self.credential.of_request
-        self._place = Place(url, document.host, http1.lines(headers) + self._via + self.credential.line)
+        lines = SecretBytes(http1.lines(headers) + self._via + self.credential.line)
+        self._place = Place(url, document.host, lines)
         self._tls = _tls_context(document) if url.scheme == "https" else None
         self._tls_name = document.tls.hostname if document.tls is not None else None
         self._granted = networks(document.addresses)
