@@ -116,9 +116,10 @@ def _proxy(name: str, url: str) -> dict[str, Any]:
 
 
 def _policy(proxies: Sequence[str]) -> dict[str, Any]:
-    """Return a policy that allows anonymous callers everything, by name and by a condition on the message.
+    """Return a policy that allows anonymous callers everything.
 
-    Each caller is authenticated, and each listed item and each call is checked.
+    Each caller is authenticated, and each listed item and each call is checked, by name and by a condition on the
+    message.
     """
     everything = {primitive: {"names": ["*"]} for primitive in ("tools", "resources", "prompts")}
     rules = [{"name": "everything", "effect": "Allow", "when": _EVERY_ANONYMOUS_CALL, **everything}]
