@@ -193,14 +193,16 @@ CLIENT = {
 }
 
 
-def test_the_secret_of_a_client_needs_the_host_of_its_token_endpoint_too() -> None:
-    reason, message = refused(proxy({"clientCredentials": CLIENT}), secret())
+TOKEN_CLIENTS = pytest.mark.parametrize("kind", ["clientCredentials", "tokenExchange"])
+
+
+@TOKEN_CLIENTS
+def test_the_secret_of_a_client_needs_the_host_of_its_token_endpoint_too(kind: str) -> None:
+    reason, message = refused(proxy({kind: CLIENT}), secret())
     assert reason == ResolvedRefsReason.HOST_NOT_PERMITTED
     assert "may not be sent to auth.example.com" in message
-    [server] = servers(
-        compiled(proxy({"clientCredentials": CLIENT}), secret(hosts="crm.example.com, auth.example.com"))
-    )
-    client = server.credential.client_credentials
+    [server] = servers(compiled(proxy({kind: CLIENT}), secret(hosts="crm.example.com, auth.example.com")))
+    client = server.credential.token_client
     assert (client.token_endpoint, client.client_id, client.scopes) == (
         CLIENT["tokenEndpoint"],
         "ostiary",
@@ -209,7 +211,16 @@ def test_the_secret_of_a_client_needs_the_host_of_its_token_endpoint_too() -> No
     assert client.secret.startswith("credential-0a-1b-7-")
 
 
-def test_a_token_endpoint_is_granted_like_a_server() -> None:
+@TOKEN_CLIENTS
+def test_a_client_whose_secret_no_longer_permits_its_token_endpoint_is_dropped(kind: str) -> None:
+    before = compiled(proxy({kind: CLIENT}), secret(hosts="crm.example.com,auth.example.com"))
+    assert "team-a/crm" in before.configs["ostiary-system/default"].entries
+    after = compiled(proxy({kind: CLIENT}), secret(hosts="crm.example.com", resourceVersion="8"), before=before)
+    assert after.configs["ostiary-system/default"].entries == {}
+
+
+@TOKEN_CLIENTS
+def test_a_token_endpoint_is_granted_like_a_server(kind: str) -> None:
     settings = {
         "kind": "ConfigMap",
         "metadata": {
@@ -219,10 +230,10 @@ def test_a_token_endpoint_is_granted_like_a_server() -> None:
         },
         "data": {"settings.yaml": "tenancy: Multi\ngrants: [{namespaces: [team-a], upstreams: [crm.example.com]}]"},
     }
-    found = compiled(settings, proxy({"clientCredentials": CLIENT}), secret(hosts="crm.example.com,auth.example.com"))
+    found = compiled(settings, proxy({kind: CLIENT}), secret(hosts="crm.example.com,auth.example.com"))
     [accepted] = [c for c in found.statuses[KEY].conditions if c.type == "Accepted"]
     assert (accepted.status, accepted.reason) == ("False", "UpstreamNotPermitted")
-    assert "spec.servers[0].credential.clientCredentials" in accepted.message
+    assert f"spec.servers[0].credential.{kind}" in accepted.message
     assert "auth.example.com" in accepted.message
 
 
@@ -236,5 +247,62 @@ def test_a_token_endpoint_is_granted_like_a_server() -> None:
 )
 def test_a_credential_has_exactly_one_kind(credential: dict[str, Any], remedy: str) -> None:
     [found] = [c for c in compiled(proxy(credential), secret()).statuses[KEY].conditions if c.type == "Accepted"]
+    assert found.status == "False"
+    assert remedy in found.message
+
+
+@pytest.mark.parametrize(
+    ("server", "assertion", "audience"),
+    [
+        ({"url": "https://crm.example.com/mcp"}, {}, "https://crm.example.com/mcp"),
+        ({"url": "https://crm.example.com:8443/mcp?tenant=a"}, {}, "https://crm.example.com:8443/mcp"),
+        ({"url": "https://crm.example.com/mcp"}, {"audience": "Origin"}, "https://crm.example.com"),
+        ({"service": {"name": "crm", "port": 8080}}, {}, "http://crm.team-a.svc:8080/mcp"),
+        # One front end, another host: the audience stays what the gateway connects to.
+        ({"url": "https://crm.example.com/mcp", "host": "other.example.com"}, {}, "https://crm.example.com/mcp"),
+    ],
+)
+def test_the_audience_of_an_assertion_is_the_servers_own_url(
+    server: dict[str, Any], assertion: dict[str, Any], audience: str
+) -> None:
+    resource = proxy({"identityAssertion": assertion})
+    resource["spec"]["servers"] = [{"name": "s", "credential": {"identityAssertion": assertion}, **server}]
+    [found] = servers(compiled(resource))
+    assert found.credential.identity_assertion.audience == audience
+    assert found.credential.secrets == ()
+
+
+@pytest.mark.parametrize(
+    ("assertion", "header", "prefix"),
+    [
+        ({}, "Authorization", "Bearer "),
+        ({"header": "X-Caller-Identity"}, "X-Caller-Identity", ""),
+        ({"header": "X-Caller-Identity", "scheme": "JWT"}, "X-Caller-Identity", "JWT "),
+    ],
+)
+def test_an_assertion_is_sent_as_a_bearer_token_unless_a_header_is_named(
+    assertion: dict[str, Any], header: str, prefix: str
+) -> None:
+    [found] = servers(compiled(proxy({"identityAssertion": assertion})))
+    config = found.credential.identity_assertion
+    assert (config.header, config.prefix, config.lifetime) == (header, prefix, 60_000)
+
+
+@pytest.mark.parametrize(
+    ("assertion", "remedy"),
+    [
+        ({"audience": "https://other.example.com"}, "identityAssertion.audience"),
+        ({"lifetime": "1h"}, "must be from 10s to 5m"),
+        ({"header": "Mcp-Session-Id"}, "names a header with another meaning"),
+        ({"header": "X-Forwarded-User"}, "names a header with another meaning"),
+        ({"claims": ["email", "email"]}, "identityAssertion.claims"),
+        ({"issuer": "https://other.example.com"}, "identityAssertion.issuer"),
+    ],
+)
+def test_an_assertion_that_would_speak_for_others_or_too_long_is_refused(
+    assertion: dict[str, Any], remedy: str
+) -> None:
+    resource = proxy({"identityAssertion": assertion})
+    [found] = [c for c in compiled(resource).statuses[KEY].conditions if c.type == "Accepted"]
     assert found.status == "False"
     assert remedy in found.message
