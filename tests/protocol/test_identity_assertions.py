@@ -4,12 +4,14 @@ import asyncio
 import logging
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 import jwt
 import pytest
 from aiohttp import ClientSession, web
 from api_keys import AGENT_KEY, OTHER_KEY, api_key, bearer, keyed
+from fenced_blocks import fenced_blocks
 from gateways import RunningGateway
 from identity_provider import IdentityProvider, identity_provider
 from mcp_caller import McpCaller, mcp_caller, modern
@@ -105,6 +107,38 @@ async def test_an_official_client_calls_a_server_that_gets_assertions(
     await gateway.apply(gateway.entry("mock", mock, [keyed(AGENT)], **asserting()))
     async with connect(gateway.url(), era=era, headers=bearer(AGENT_KEY)) as client:
         assert not (await client.call_tool("get_users", {})).is_error
+
+
+async def test_the_verifier_of_the_guide_accepts_assertions_for_its_server_alone(
+    gateway: RunningGateway, world: Upstream, caller: McpCaller
+) -> None:
+    await caller.post(CALL, bearer(AGENT_KEY))
+    caller_of = verifier_of_the_guide(gateway, issuer=ISSUER, audience=AUDIENCE)
+    assert (await asyncio.to_thread(caller_of, sent(world)))["consumer"] == "default/agent"
+    elsewhere = verifier_of_the_guide(gateway, issuer=ISSUER, audience="https://other.example.com/mcp")
+    another_proxy = verifier_of_the_guide(gateway, issuer=f"{GATEWAY}/team-b/crm", audience=AUDIENCE)
+    for refuses, why in ((elsewhere, jwt.InvalidAudienceError), (another_proxy, jwt.InvalidIssuerError)):
+        with pytest.raises(why):
+            await asyncio.to_thread(refuses, sent(world))
+    head, _, signature = sent(world).rpartition(".")
+    with pytest.raises(jwt.InvalidSignatureError):
+        await asyncio.to_thread(caller_of, f"{head}.{signature[:-8]}AAAAAAAA")
+
+
+def verifier_of_the_guide(gateway: RunningGateway, *, issuer: str, audience: str) -> Callable[[str], dict[str, Any]]:
+    """The function of the guide, with the URLs of the test."""
+    [text] = fenced_blocks("docs/guides/credentials.md", "python")
+    for shown, ours in (
+        ("https://mcp.example.com/.well-known", f"http://127.0.0.1:{gateway.app.port}/.well-known"),
+        ("https://mcp.example.com/team-a/crm", issuer),
+        ("https://crm.example.com/mcp", audience),
+    ):
+        assert shown in text
+        text = text.replace(shown, ours)
+    names: dict[str, Any] = {}
+    exec(text, names)  # noqa: S102  the documentation's own code
+    found: Callable[[str], dict[str, Any]] = names["caller_of"]
+    return found
 
 
 async def test_callers_at_the_same_time_are_never_named_for_each_other(

@@ -78,7 +78,7 @@ TokenType = Annotated[
 class TokenExchange(ApiModel):
     """An access token for each caller, in exchange for the caller's own (RFC 8693).
 
-    Callers need an access token of `jwt` authentication. It is sent to the token endpoint, and never to the server.
+    Callers need an access token (`jwt` or `introspection`). It is sent to the token endpoint, never to the server.
     """
 
     token_endpoint: UpstreamUrl
