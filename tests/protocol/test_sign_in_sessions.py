@@ -1,5 +1,7 @@
 """Sessions with a real authorization server: step-up, refresh, revocation, new keys, and the server being down."""
 
+import asyncio
+import itertools
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -149,6 +151,32 @@ async def test_a_client_of_another_sdk_whose_token_expires_refreshes_it_and_keep
         await eventually(has_refreshed)
     assert len(browser.queries) == 1
     assert len(sessions(tickets)) == (1 if era == "legacy" else 0)
+
+
+@pytest.mark.parametrize("sdk", ["v1", "v2"])
+async def test_the_stream_of_a_session_is_closed_with_its_token_and_opened_again_with_a_new_one(
+    endpoint: Endpoint, tickets: TicketServer, provider: AuthorizationServer, sdk: SdkProcess
+) -> None:
+    provider.serve(endpoint.url, first_seconds=2)
+    await endpoint.govern(trusting(provider, clock_skew=0), OPEN)
+    browser = HeadlessBrowser("ada")
+    async with oauth_process(sdk, endpoint.url, era="legacy", browser=browser) as client:
+
+        async def has_refreshed() -> bool:
+            return len((await client.run("state"))["tokens"]) == 2
+
+        await eventually(has_refreshed)
+        edits = itertools.cycle([STRICTER, OPEN])
+
+        async def hears_of_an_edit() -> bool:
+            # The stream may not be open yet: then the client misses the notice of an edit.
+            await endpoint.govern(trusting(provider, clock_skew=0), next(edits))
+            await asyncio.sleep(0.5)
+            return "notifications/tools/list_changed" in (await client.run("state"))["heard"]
+
+        await eventually(hears_of_an_edit)
+    assert len(browser.queries) == 1
+    assert len(sessions(tickets)) == 1
 
 
 @pytest.mark.parametrize(("user", "client"), [("eve", "public"), ("ada", "without-refresh")])

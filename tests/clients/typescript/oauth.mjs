@@ -46,6 +46,7 @@ class Provider {
 }
 
 const provider = new Provider();
+const heard = [];
 let client;
 let transport;
 
@@ -62,6 +63,7 @@ async function connect() {
   const more = options.sdk === 'v2' ? { versionNegotiation: { mode: options.era === 'legacy' ? 'legacy' : 'auto' } } : undefined;
   client = new Client(INFO, more);
   transport = new StreamableHTTPClientTransport(new URL(options.url), { authProvider: provider });
+  client.fallbackNotificationHandler = async ({ method }) => { heard.push(method); };
   await client.connect(transport);
   return {};
 }
@@ -69,7 +71,7 @@ async function connect() {
 const OPS = {
   connect,
   callTool: ({ name, arguments: values }) => client.callTool({ name, arguments: values }),
-  state: () => ({ sessionId: transport.sessionId ?? null, tokens: provider.all, client: provider.saved.client ?? null })
+  state: () => ({ sessionId: transport.sessionId ?? null, tokens: provider.all, client: provider.saved.client ?? null, heard })
 };
 
 /** Run an operation; after a sign-in run it again, as the documentation of the SDK shows it. */
