@@ -260,7 +260,8 @@ def _resource(
     servers += [config.introspection.issuer for config in configs if config.introspection is not None]
     if not servers:
         return None
-    scopes = {scope for policy in policies for rule in policy.allow for scope in rule.scopes}
+    enforced = [policy for policy in policies if not policy.is_shadow]
+    scopes = {scope for policy in enforced for rule in policy.allow for scope in rule.scopes}
     return ResourceServer(
         hostnames=entry.hostnames, endpoint=entry.endpoint, authorization_servers=servers, scopes=scopes
     )
