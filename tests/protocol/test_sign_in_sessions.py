@@ -2,21 +2,19 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from authorization_server import GATEWAY_SECRET, AuthorizationServer, authorization_server
+from authorization_server import AuthorizationServer
 from gateways import RunningGateway, policy
 from headless_browser import HeadlessBrowser
 from mcp_caller import mcp_caller, modern
 from mcp_clients import ERAS, Era, eventually
 from oauth_clients import Registration, signed_in
 from oauth_processes import CLIENTS, OAuthProcessError, SdkProcess, oauth_process
-from sign_in import SECRET_NAME, introspecting, local_url, revoke, tokens, trusting
+from sign_in import Endpoint, tokens, trusting
 from ticket_server import TicketServer, ticket_server
-
-from ostiary_core.contract.documents import PolicyDocument
 
 pytestmark = pytest.mark.node
 READ: dict[str, Any] = {"name": "read_ticket", "arguments": {"number": 7}}
@@ -43,34 +41,8 @@ def provider(provider_process: AuthorizationServer) -> AuthorizationServer:
 
 
 @pytest.fixture
-def own_provider() -> Iterator[AuthorizationServer]:
-    """One that a test may stop, or give new keys."""
-    with authorization_server() as server:
-        yield server
-
-
-class Endpoint:
-    """A proxy of the ticket server whose policies a test changes."""
-
-    def __init__(self, gateway: RunningGateway, tickets: TicketServer) -> None:
-        local_url(gateway)
-        gateway.credentials = {SECRET_NAME: GATEWAY_SECRET.encode()}
-        self._gateway = gateway
-        self._tickets = tickets
-        self.url = gateway.url("tickets")
-
-    async def govern(self, *policies: PolicyDocument) -> None:
-        await self._gateway.apply(self._gateway.entry("tickets", self._tickets.url, policies))
-
-    async def status(self, token: str) -> int:
-        """The status of a call with a token."""
-        async with mcp_caller(self.url, credential={"Authorization": f"Bearer {token}"}) as caller:
-            return (await caller.post(CALL)).status
-
-
-@pytest.fixture
 def endpoint(gateway: RunningGateway, tickets: TicketServer) -> Endpoint:
-    return Endpoint(gateway, tickets)
+    return Endpoint(gateway, tickets.url)
 
 
 def sessions(tickets: TicketServer) -> set[str]:
@@ -200,99 +172,6 @@ async def test_the_session_of_a_client_is_unknown_to_another_user_and_to_another
 
 def bearer(found: dict[str, Any]) -> dict[str, str]:
     return {"Authorization": f"Bearer {found['access_token']}"}
-
-
-async def test_a_revoked_opaque_token_stops_within_the_time_that_the_policy_lets_results_count(
-    endpoint: Endpoint, provider: AuthorizationServer
-) -> None:
-    provider.serve(endpoint.url, tokens="opaque")
-    await endpoint.govern(introspecting(provider, cache=0))
-    token = (await tokens(provider, HeadlessBrowser("ada"), resource=endpoint.url, scope="users:read"))["access_token"]
-    assert await endpoint.status(token) == 200
-
-    await revoke(provider, token)
-
-    assert await endpoint.status(token) == 401
-
-
-async def test_a_revoked_opaque_token_counts_for_as_long_as_its_result_is_kept(
-    endpoint: Endpoint, provider: AuthorizationServer
-) -> None:
-    provider.serve(endpoint.url, tokens="opaque")
-    await endpoint.govern(introspecting(provider, cache=1_000))
-    token = (await tokens(provider, HeadlessBrowser("ada"), resource=endpoint.url, scope="users:read"))["access_token"]
-    assert await endpoint.status(token) == 200
-    await revoke(provider, token)
-
-    async def is_refused() -> bool:
-        return await endpoint.status(token) == 401
-
-    await eventually(is_refused, seconds=9)  # less than the time for which other verdicts count
-
-
-@pytest.mark.parametrize("era", ERAS)
-async def test_a_client_goes_on_in_its_session_when_the_server_signs_with_a_new_key(
-    endpoint: Endpoint,
-    tickets: TicketServer,
-    own_provider: AuthorizationServer,
-    monkeypatch: pytest.MonkeyPatch,
-    era: Era,
-) -> None:
-    # The keys were fetched a moment ago, and the gateway waits between two fetches.
-    monkeypatch.setattr("ostiary_gateway.identity.jwks._DISTANCE_SECONDS", 0.0)
-    own_provider.serve(endpoint.url)
-    await endpoint.govern(trusting(own_provider))
-    async with signed_in(endpoint.url, era=era, browser=HeadlessBrowser("ada")) as session:
-        await session.client.call_tool(READ["name"], READ["arguments"])
-        former = session.tokens[-1]
-        own_provider.rotate(keep=False)
-        session.expire()
-        await session.client.call_tool(READ["name"], READ["arguments"])
-        assert former != session.tokens[-1]
-
-    assert len(sessions(tickets)) == (1 if era == "legacy" else 0)
-
-
-async def test_known_and_new_tokens_of_known_keys_are_accepted_while_the_server_is_down(
-    endpoint: Endpoint, own_provider: AuthorizationServer
-) -> None:
-    own_provider.serve(endpoint.url)
-    await endpoint.govern(trusting(own_provider))
-    browser = HeadlessBrowser("ada")
-    used, unused = [await tokens(own_provider, browser, resource=endpoint.url, scope="users:read") for _ in range(2)]
-    assert await endpoint.status(used["access_token"]) == 200
-
-    own_provider.stop()
-
-    assert await endpoint.status(used["access_token"]) == 200
-    assert await endpoint.status(unused["access_token"]) == 200
-    assert await endpoint.status("invented") == 401
-
-
-async def test_while_the_server_is_down_known_opaque_tokens_are_accepted_and_unknown_ones_answered_with_503(
-    endpoint: Endpoint, own_provider: AuthorizationServer
-) -> None:
-    own_provider.serve(endpoint.url, tokens="opaque")
-    await endpoint.govern(introspecting(own_provider, cache=600_000))
-    browser = HeadlessBrowser("ada")
-    used, unused = [await tokens(own_provider, browser, resource=endpoint.url, scope="users:read") for _ in range(2)]
-    assert await endpoint.status(used["access_token"]) == 200
-
-    own_provider.stop()
-
-    assert await endpoint.status(used["access_token"]) == 200
-    assert await endpoint.status(unused["access_token"]) == 503
-
-
-@pytest.mark.parametrize(("clock_skew", "status"), [(0, 401), (60_000, 200)])
-async def test_the_clock_of_the_server_may_be_ahead_by_the_configured_skew(
-    endpoint: Endpoint, clock_skew: int, status: int
-) -> None:
-    with authorization_server(clock_offset=30) as ahead:
-        ahead.serve(endpoint.url)
-        await endpoint.govern(trusting(ahead, clock_skew=clock_skew))
-        found = await tokens(ahead, HeadlessBrowser("ada"), resource=endpoint.url, scope="users:read")
-        assert await endpoint.status(found["access_token"]) == status
 
 
 async def test_the_typescript_sdk_of_version_1_with_a_refresh_token_cannot_ask_for_more_scopes(

@@ -16,13 +16,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 from aiohttp import ClientSession, web
-from authorization_server import REDIRECT, AuthorizationServer
+from authorization_server import GATEWAY_SECRET, REDIRECT, AuthorizationServer
 from client_certificates import Authority, Issued
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from gateways import RunningGateway
 from headless_browser import HeadlessBrowser
 from identity_provider import LOOPBACK
+from mcp_caller import mcp_caller, modern
 
 from ostiary_core.contract.authentication import (
     AuthenticationConfig,
@@ -33,6 +34,7 @@ from ostiary_core.contract.authentication import (
 )
 from ostiary_core.contract.documents import PolicyDocument
 
+CALL = modern("tools/call", {"name": "read_ticket", "arguments": {"number": 7}})
 #: The entry of the gateway's Secret with which it introspects.
 SECRET_NAME = "credential-1"
 
@@ -41,6 +43,26 @@ def local_url(gateway: RunningGateway) -> None:
     """Have a gateway take its own address for its external URL, as users of this machine type it."""
     url = f"http://127.0.0.1:{gateway.app.port}"
     gateway.settings = gateway.settings.model_copy(update={"external_url": url})
+
+
+class Endpoint:
+    """The proxy `tickets`, whose policies a test changes. ``server`` is the URL of its MCP server."""
+
+    def __init__(self, gateway: RunningGateway, server: str) -> None:
+        local_url(gateway)
+        gateway.credentials = {SECRET_NAME: GATEWAY_SECRET.encode()}
+        self._gateway = gateway
+        self._server = server
+        self.url = gateway.url("tickets")
+
+    async def govern(self, *policies: PolicyDocument) -> None:
+        """Put exactly these policies in force."""
+        await self._gateway.apply(self._gateway.entry("tickets", self._server, policies))
+
+    async def status(self, token: str) -> int:
+        """The status of a call with a token."""
+        async with mcp_caller(self.url, credential={"Authorization": f"Bearer {token}"}) as caller:
+            return (await caller.post(CALL)).status
 
 
 def oauth_policy(authentication: AuthenticationConfig, *, name: str = "oauth") -> PolicyDocument:

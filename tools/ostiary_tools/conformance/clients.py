@@ -176,7 +176,7 @@ _FLOWS: Final = (
     (
         "The issuer signs with a new key during a session",
         *("-", "yes", "-", "-"),
-        "`test_sign_in_sessions.py`",
+        "`test_sign_in_faults.py`",
     ),
     ("Passthrough before a server that does its own OAuth", *_YES, "`test_sign_in_passthrough.py`"),
 )

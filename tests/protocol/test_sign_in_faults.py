@@ -1,0 +1,133 @@
+"""Faults of a real authorization server: revoked tokens, new keys, another clock, and the server being down."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+from authorization_server import AuthorizationServer, authorization_server
+from gateways import RunningGateway
+from headless_browser import HeadlessBrowser
+from mcp_clients import ERAS, Era, eventually
+from oauth_clients import signed_in
+from sign_in import Endpoint, introspecting, revoke, tokens, trusting
+from ticket_server import TicketServer, ticket_server
+
+pytestmark = pytest.mark.node
+READ: dict[str, Any] = {"name": "read_ticket", "arguments": {"number": 7}}
+
+
+@pytest.fixture
+async def tickets() -> AsyncIterator[TicketServer]:
+    async with ticket_server() as server:
+        yield server
+
+
+@pytest.fixture
+def provider(provider_process: AuthorizationServer) -> AuthorizationServer:
+    return provider_process
+
+
+@pytest.fixture
+def own_provider() -> Iterator[AuthorizationServer]:
+    """One that a test may stop, or give new keys."""
+    with authorization_server() as server:
+        yield server
+
+
+@pytest.fixture
+def endpoint(gateway: RunningGateway, tickets: TicketServer) -> Endpoint:
+    return Endpoint(gateway, tickets.url)
+
+
+async def test_a_revoked_opaque_token_stops_within_the_time_that_the_policy_lets_results_count(
+    endpoint: Endpoint, provider: AuthorizationServer
+) -> None:
+    provider.serve(endpoint.url, tokens="opaque")
+    await endpoint.govern(introspecting(provider, cache=0))
+    token = (await tokens(provider, HeadlessBrowser("ada"), resource=endpoint.url, scope="users:read"))["access_token"]
+    assert await endpoint.status(token) == 200
+
+    await revoke(provider, token)
+
+    assert await endpoint.status(token) == 401
+
+
+async def test_a_revoked_opaque_token_counts_for_as_long_as_its_result_is_kept(
+    endpoint: Endpoint, provider: AuthorizationServer
+) -> None:
+    provider.serve(endpoint.url, tokens="opaque")
+    await endpoint.govern(introspecting(provider, cache=1_000))
+    token = (await tokens(provider, HeadlessBrowser("ada"), resource=endpoint.url, scope="users:read"))["access_token"]
+    assert await endpoint.status(token) == 200
+    await revoke(provider, token)
+
+    async def is_refused() -> bool:
+        return await endpoint.status(token) == 401
+
+    await eventually(is_refused, seconds=9)  # less than the time for which other verdicts count
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_client_goes_on_in_its_session_when_the_server_signs_with_a_new_key(
+    endpoint: Endpoint,
+    tickets: TicketServer,
+    own_provider: AuthorizationServer,
+    monkeypatch: pytest.MonkeyPatch,
+    era: Era,
+) -> None:
+    # The keys were fetched a moment ago, and the gateway waits between two fetches.
+    monkeypatch.setattr("ostiary_gateway.identity.jwks._DISTANCE_SECONDS", 0.0)
+    own_provider.serve(endpoint.url)
+    await endpoint.govern(trusting(own_provider))
+    async with signed_in(endpoint.url, era=era, browser=HeadlessBrowser("ada")) as session:
+        await session.client.call_tool(READ["name"], READ["arguments"])
+        former = session.tokens[-1]
+        own_provider.rotate(keep=False)
+        session.expire()
+        await session.client.call_tool(READ["name"], READ["arguments"])
+        assert former != session.tokens[-1]
+
+    sessions = {headers["mcp-session-id"] for headers in tickets.headers if "mcp-session-id" in headers}
+    assert len(sessions) == (1 if era == "legacy" else 0)
+
+
+async def test_known_and_new_tokens_of_known_keys_are_accepted_while_the_server_is_down(
+    endpoint: Endpoint, own_provider: AuthorizationServer
+) -> None:
+    own_provider.serve(endpoint.url)
+    await endpoint.govern(trusting(own_provider))
+    browser = HeadlessBrowser("ada")
+    used, unused = [await tokens(own_provider, browser, resource=endpoint.url, scope="users:read") for _ in range(2)]
+    assert await endpoint.status(used["access_token"]) == 200
+
+    own_provider.stop()
+
+    assert await endpoint.status(used["access_token"]) == 200
+    assert await endpoint.status(unused["access_token"]) == 200
+    assert await endpoint.status("invented") == 401
+
+
+async def test_while_the_server_is_down_known_opaque_tokens_are_accepted_and_unknown_ones_answered_with_503(
+    endpoint: Endpoint, own_provider: AuthorizationServer
+) -> None:
+    own_provider.serve(endpoint.url, tokens="opaque")
+    await endpoint.govern(introspecting(own_provider, cache=600_000))
+    browser = HeadlessBrowser("ada")
+    used, unused = [await tokens(own_provider, browser, resource=endpoint.url, scope="users:read") for _ in range(2)]
+    assert await endpoint.status(used["access_token"]) == 200
+
+    own_provider.stop()
+
+    assert await endpoint.status(used["access_token"]) == 200
+    assert await endpoint.status(unused["access_token"]) == 503
+
+
+@pytest.mark.parametrize(("clock_skew", "status"), [(0, 401), (60_000, 200)])
+async def test_the_clock_of_the_server_may_be_ahead_by_the_configured_skew(
+    endpoint: Endpoint, clock_skew: int, status: int
+) -> None:
+    with authorization_server(clock_offset=30) as ahead:
+        ahead.serve(endpoint.url)
+        await endpoint.govern(trusting(ahead, clock_skew=clock_skew))
+        found = await tokens(ahead, HeadlessBrowser("ada"), resource=endpoint.url, scope="users:read")
+        assert await endpoint.status(found["access_token"]) == status
