@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from ostiary_tools.common.progress import say
 
 #: The tests of code that processes untrusted input; the other property tests are about our own compiler.
-SURFACES = ("tests/fuzz", "tests/unit/gateway", "tests/unit/core", "tests/unit/telemetry")
+SURFACES = ("tests/fuzz", "tests/unit/ostiary_gateway", "tests/unit/ostiary_core")
 
 Run = Callable[[Sequence[str]], int]
 

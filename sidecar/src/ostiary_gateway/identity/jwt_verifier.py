@@ -32,6 +32,7 @@ _NAME_LENGTH: Final = 256
 #: A header without a type means this one (RFC 7519 §5.1).
 _DEFAULT_TYPE: Final = "jwt"
 _MEDIA_TYPE_PREFIX: Final = "application/"
+_TIMES: Final = ("exp", "nbf", "iat")
 _REQUIRED: Final = ["exp", "iss", "aud"]
 #: Errors of PyJWT, and what the caller is told. The first that fits counts.
 _REASONS: Final = (
@@ -152,6 +153,7 @@ async def _verified(token: _Parsed, issuer: TrustedIssuer, resources: frozenset[
     key = await _key(token.header, issuer, algorithm)
     skew = issuer.config.clock_skew / 1000
     audiences = issuer.audiences(resources)
+    _check_times(token.claims)
     try:
         jwt.decode(
             token.text,
@@ -177,6 +179,13 @@ async def _verified(token: _Parsed, issuer: TrustedIssuer, resources: frozenset[
     except ClaimsError as error:
         raise InvalidToken(str(error)) from None
     return _ValidToken(principal, expires_at, issuer, key, audiences)
+
+
+def _check_times(claims: dict[str, Any]) -> None:
+    """Refuse times that are no numbers (RFC 7519 §2): PyJWT would also read texts."""
+    for name in _TIMES:
+        if name in claims and type(claims[name]) not in (int, float):
+            raise InvalidToken("a time of the token is not a number")
 
 
 def _algorithm(header: dict[str, Any], config: IssuerConfig) -> str:

@@ -123,6 +123,20 @@ async def test_a_token_that_is_not_valid_yet_is_refused(provider: IdentityProvid
     assert message == "the token is not valid yet"
 
 
+@pytest.mark.parametrize("claim", ["exp", "nbf", "iat"])
+@pytest.mark.parametrize("value", ["9999999999", True, [1]])
+async def test_a_token_with_a_time_that_is_no_number_is_refused(
+    provider: IdentityProvider, claim: str, value: object
+) -> None:
+    times = {"iat": 1, "exp": int(time.time()) + 300, claim: value}
+    claims = {"iss": provider.issuer, "aud": AUDIENCE, "sub": "ada", **times}
+    header, key = {"alg": "ES256", "kid": "first"}, provider.keys[0].private
+    signed = f"{encoded(header)}.{encoded(claims)}"
+    signature = encoded(jwt.algorithms.ECAlgorithm(jwt.algorithms.ECAlgorithm.SHA256).sign(signed.encode(), key))
+
+    assert await refusal_of(provider, f"{signed}.{signature}") == "a time of the token is not a number"
+
+
 @pytest.mark.parametrize("algorithm", ["none", "None", "NONE", ""])
 async def test_an_unsigned_token_is_refused(provider: IdentityProvider, algorithm: str) -> None:
     _, claims, signature = provider.token().split(".")
