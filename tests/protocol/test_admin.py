@@ -157,7 +157,7 @@ async def test_metrics_count_calls_by_method_proxy_and_outcome_and_nothing_a_cal
         await caller.post(legacy("tools/call", {"name": "secret-name"}))
         await caller.post(legacy("method/of-the-caller"))
         await caller.request("GET", {"Accept": "text/html"})
-        caller.url += "/elsewhere"
+        caller.url = f"{caller.url}/elsewhere"
         await caller.post(legacy("ping"))
     counted = await metrics(gateway)
 

@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
 from timeouts import TIMEOUT_SECONDS
+from yarl import URL
 
 MODERN = "2026-07-28"
 LEGACY = "2025-11-25"
@@ -151,7 +152,7 @@ class McpCaller:
     ``session`` is sent once :meth:`initialize` has opened one, ``credential`` are headers that are sent always.
     """
 
-    def __init__(self, url: str, http: aiohttp.ClientSession, credential: Mapping[str, str]) -> None:
+    def __init__(self, url: str | URL, http: aiohttp.ClientSession, credential: Mapping[str, str]) -> None:
         self.url = url
         self.credential = credential
         self.session: str | None = None
@@ -221,7 +222,7 @@ class McpCaller:
 
 @asynccontextmanager
 async def mcp_caller(
-    url: str, *, authority: Path | None = None, credential: Mapping[str, str] | None = None
+    url: str | URL, *, authority: Path | None = None, credential: Mapping[str, str] | None = None
 ) -> AsyncIterator[McpCaller]:
     """A caller with connections of its own; it trusts the certificates of this authority instead of the system's."""
     timeout = aiohttp.ClientTimeout(total=20)

@@ -186,10 +186,7 @@ COMMANDS: Final = (
         (
             ("ostiary doctor mock-mcp-server", "one MCPProxy of the namespace of your kubeconfig's context"),
             ("ostiary doctor -n sales", "each MCPProxy of a namespace"),
-            (
-                "ostiary doctor crm -n sales --via http://127.0.0.1:8080",
-                "through a port that `kubectl port-forward` opened",
-            ),
+            ("ostiary doctor crm -n sales --via http://127.0.0.1:8080", "through a port of `kubectl port-forward`"),
             ("ostiary doctor crm -n sales --bearer-file token", "send a token"),
         ),
         ("operator",),
@@ -241,6 +238,19 @@ COMMANDS: Final = (
         ("demo",),
     ),
     Command(
+        "whoami",
+        f"{_PACKAGE}.cli.whoami",
+        "say who a live gateway takes a caller for, and what it sees and may use",
+        "Send a credential to the endpoint of an MCPProxy, and print who the gateway takes its sender for (consumer, "
+        "groups, scopes, method and expiry), which tools, resources and prompts it sees, and whether it may use them. "
+        "Nothing is called. The exit code is 0 if the caller is admitted, 1 if it is refused, and 2 without an answer.",
+        (
+            ("ostiary whoami http://localhost:8080/tickets/mcp", "without a credential"),
+            ("ostiary whoami --key-file key.txt https://mcp.example.com/tickets/mcp", "with an API key"),
+        ),
+        ("gateway",),
+    ),
+    Command(
         "key",
         f"{_PACKAGE}.cli.key",
         "make an API key for a caller of MCPProxies",
@@ -268,10 +278,7 @@ COMMANDS: Final = (
         (
             ("ostiary crds | kubectl apply --server-side -f -", "install them"),
             ("ostiary crds --json-schema schemas", "write schemas with which editors check and complete both kinds"),
-            (
-                "ostiary crds --write crds --json-schema schemas --docs docs/reference",
-                "write the files of this repository",
-            ),
+            ("ostiary crds --write crds --json-schema schemas --docs docs/reference", "write this repository's"),
         ),
     ),
 )

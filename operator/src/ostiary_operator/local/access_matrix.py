@@ -4,12 +4,12 @@ Callers are those that policies and API keys name, the anonymous caller, and any
 those that rules write out, or those of a list. A name with a `*` stands for the names that no other rule writes out.
 """
 
-import enum
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from ostiary_core.contract.documents import PolicyDocument, SelectionConfig
-from ostiary_core.mcp.methods import USE, Primitive, Verb
+from ostiary_core.mcp.methods import Primitive
+from ostiary_core.policy.name_access import NameAccess, name_access
 from ostiary_core.policy.principal import ANONYMOUS, Principal
 from ostiary_core.policy.visibility import Visibility
 from ostiary_operator.local.console import printable
@@ -19,17 +19,6 @@ from ostiary_operator.local.governed_proxy import GovernedProxy
 _FILLING: Final = "q7_x"
 _MOST_NAMES: Final = 500
 _SHOWN: Final = 80
-
-
-class NameAccess(enum.StrEnum):
-    """What a caller may do with a name."""
-
-    USE = "use"
-    CONDITIONAL = "if"
-    """It depends on the message: arguments, headers, or an expression that reads them."""
-    SEE = "see"
-    BLIND = "use unseen"
-    NONE = "-"
 
 
 class MatrixCaller(NamedTuple):
@@ -128,18 +117,7 @@ def _names(selection: SelectionConfig | None) -> list[str]:
 
 def _access(view: Visibility, primitive: Primitive, name: str) -> NameAccess:
     tried = name.replace("*", _FILLING) if primitive is not Primitive.RESOURCES or name != "*" else f"x://{_FILLING}"
-    is_shown = view.decide(primitive, Verb.LIST, tried).allowed
-    if view.decide(primitive, USE[primitive], tried).allowed:
-        return NameAccess.USE if is_shown else NameAccess.BLIND
-    if is_shown and _is_conditional(view, primitive, tried):
-        return NameAccess.CONDITIONAL
-    return NameAccess.SEE if is_shown else NameAccess.NONE
-
-
-def _is_conditional(view: Visibility, primitive: Primitive, name: str) -> bool:
-    """Return whether some message with this name could be allowed."""
-    decision = view.access.decide(primitive, USE[primitive], name)
-    return view.refusal is None and decision.pending is not None and decision.allowed
+    return name_access(view, primitive, tried)
 
 
 def table(found: AccessMatrix) -> tuple[list[str], list[list[str]]]:

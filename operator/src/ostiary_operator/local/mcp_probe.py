@@ -21,6 +21,11 @@ from ostiary_core.errors import OstiaryError
 from ostiary_core.version import __version__
 
 _REVISION: Final = "2025-11-25"
+_STATELESS_REVISION: Final = "2026-07-28"
+_ENVELOPE: Final = {
+    "io.modelcontextprotocol/protocolVersion": _STATELESS_REVISION,
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=15, sock_connect=5)
 #: Limits of :func:`list_offers`: seconds for all lists of a server, and pages of each list.
 _OFFERS_SECONDS: Final = 5.0
@@ -69,18 +74,30 @@ class McpClientSession:
 
     ``host`` is sent as Host, and the certificate must name it: needed where ``url`` is not the published URL.
     ``bearer`` is sent to this endpoint only: redirects are not followed. ``trace_id`` marks our requests, so that they
-    can be told apart from those of clients; the trace is not sampled (W3C Trace Context).
+    can be told apart from those of clients; the trace is not sampled (W3C Trace Context). ``headers`` are sent with
+    every request; ``tls`` replaces the usual settings of TLS.
     """
 
-    def __init__(self, url: str, *, host: str | None = None, bearer: str | None = None, trace_id: str = "") -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        host: str | None = None,
+        bearer: str | None = None,
+        trace_id: str = "",
+        headers: Mapping[str, str] | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._url = url
+        self._is_stateless = False
         self._headers = {"Accept": _ACCEPT, "User-Agent": f"ostiary-doctor/{__version__}"}
         self._headers |= {"traceparent": f"00-{trace_id}-{secrets.token_hex(8)}-00"} if trace_id else {}
         self._headers |= {"Host": host} if host else {}
         self._headers |= {"Authorization": f"Bearer {bearer}"} if bearer else {}
+        self._headers |= headers or {}
         self._tls_name = urlsplit(f"//{host}").hostname if host and url.startswith("https:") else None
         # Created here, not at import: SSL_CERT_FILE is read at this moment.
-        connector = aiohttp.TCPConnector(ssl=ssl.create_default_context())
+        connector = aiohttp.TCPConnector(ssl=tls or ssl.create_default_context())
         self._session = aiohttp.ClientSession(
             timeout=_TIMEOUT, cookie_jar=aiohttp.DummyCookieJar(), connector=connector
         )
@@ -126,12 +143,27 @@ class McpClientSession:
         Raises:
             aiohttp.ClientError, TimeoutError, OSError: there is no response.
         """
-        return await self._send({"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": dict(params)})
+        sent = dict(params) | ({"_meta": _ENVELOPE} if self._is_stateless else {})
+        return await self._send({"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": sent})
 
-    async def _send(self, message: Mapping[str, Any]) -> McpReply:
+    def use_stateless_revision(self) -> None:
+        """Send later requests in the revision without sessions."""
+        self._is_stateless = True
+        self._headers["MCP-Protocol-Version"] = _STATELESS_REVISION
+
+    async def post(self, suffix: str, body: Mapping[str, Any]) -> McpReply:
+        """Post a JSON object to the endpoint with a suffix, which the gateway itself answers.
+
+        Raises:
+            aiohttp.ClientError, TimeoutError, OSError: there is no response.
+        """
+        return await self._send(body, suffix=suffix)
+
+    async def _send(self, message: Mapping[str, Any], *, suffix: str = "") -> McpReply:
         headers = {**self._headers, "Content-Type": "application/json"}
+        headers |= {"Mcp-Method": message["method"]} if self._is_stateless and not suffix else {}
         async with self._session.post(
-            self._url,
+            self._url + suffix,
             data=json.dumps(message).encode(),
             headers=headers,
             allow_redirects=False,

@@ -3,6 +3,7 @@
 It decides for the gateway, for ``ostiary explain`` and for policy tests.
 
     visibility            what a caller may see and use at one proxy: the catalogue and the access together
+    name_access           what one caller may do with a name
     catalogue             the names that exist at a proxy
     usable_names          whether any name could pass
     access                the rules of all policies of a proxy

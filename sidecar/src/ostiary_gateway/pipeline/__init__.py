@@ -22,5 +22,6 @@ exit, too.
     server_revisions, server_capabilities    what a server supports
     jsonrpc                 which request a response answers, and how it ended
     refusal_responses, http_error_responses    refusals as responses: our own, and a server's
+    whoami                  how the gateway identified a caller
     record, content_capture    telemetry
 """

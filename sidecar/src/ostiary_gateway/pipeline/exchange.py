@@ -1,10 +1,10 @@
 """One request, with what the stages of the pipeline have found out about it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ostiary_core.mcp.methods import METHODS, UNKNOWN_NOTIFICATION, AuthorizationKind, Method
+from ostiary_core.mcp.methods import METHODS, UNKNOWN_NOTIFICATION, AuthorizationKind, Method, Primitive
 from ostiary_core.mcp.protocol_revisions import MODERN, Era
 from ostiary_core.policy.decision import Decision
 from ostiary_core.policy.principal import ANONYMOUS, Principal
@@ -87,8 +87,9 @@ class Exchange:
     sent upstream in its place, None if it is the same. ``taken_id`` and ``taken_token`` are registered in
     :class:`~ostiary_gateway.pipeline.request_ids.RequestIds`; ``cancels_too`` are the ids that a cancellation is sent
     for besides the one in its body. ``is_answered`` once a response, of the upstream or our own, was sent as an event.
-    ``sealed_session`` is the session that the client sent, None without one. ``reservation`` is what the request takes
-    of the limits (:mod:`ostiary_gateway.limits.checks`).
+    ``sealed_session`` is the session that the client sent, None without one. ``is_whoami`` for a caller that asks who
+    it is, and ``asked_names`` are names that it asks about (:mod:`~ostiary_gateway.pipeline.whoami`). ``reservation``
+    is what the request takes of the limits (:mod:`ostiary_gateway.limits.checks`).
     """
 
     request: Request
@@ -107,6 +108,8 @@ class Exchange:
     decision: Decision | None = None
     captured: CapturedContent | None = None
     server: UpstreamServer | None = None
+    is_whoami: bool = False
+    asked_names: Mapping[Primitive, list[str]] | None = None
     reservation: Reservation = field(default_factory=Reservation)
     #: The marks of the proxies that the request has passed (:mod:`ostiary_gateway.upstream.via`).
     passed: Sequence[str] = ()
@@ -150,7 +153,7 @@ class Exchange:
         """Whether this opens a stream that may stay open for days: a legacy GET, a modern listen."""
         message = self.message
         if message is None:
-            return self.request.method == "GET"
+            return self.request.method == "GET" and not self.is_whoami
         return message.method is not None and message.method.authorization is _LISTEN
 
     @property

@@ -13,7 +13,7 @@ from ostiary_gateway.errors import CallerGone, Refusal, UpstreamFault
 from ostiary_gateway.limits.checks import become_stream
 from ostiary_gateway.limits.limiter import Limiter
 from ostiary_gateway.media_types import EVENT_STREAM
-from ostiary_gateway.pipeline import record, server_revisions
+from ostiary_gateway.pipeline import record, server_revisions, whoami
 from ostiary_gateway.pipeline.authorize import authorize
 from ostiary_gateway.pipeline.blocks import check_blocked
 from ostiary_gateway.pipeline.body import body_at_hand, check_accept, check_head, parse_large, read_body
@@ -183,7 +183,10 @@ class RequestPipeline:
     def _route(self, request: Request) -> Exchange:
         snapshot = self._in_force(request)
         # Only the exchange keeps the snapshot: a stream may last for days, and takes each new one.
-        return Exchange(request, snapshot, route(request, snapshot))
+        try:
+            return Exchange(request, snapshot, route(request, snapshot))
+        except Refusal as refusal:
+            return whoami.exchange_for(request, snapshot, refusal)
 
     async def _authenticate(self, exchange: Exchange) -> None:
         authenticator = exchange.proxy.authenticator
@@ -213,6 +216,10 @@ class RequestPipeline:
     async def _decode(self, exchange: Exchange) -> None:
         """Read the message, if the request has one, and open the session that it belongs to."""
         request = exchange.request
+        if exchange.is_whoami:
+            if await whoami.read_names(exchange):
+                await self._use_current_config(exchange)
+            return
         exchange.sealed_session = request.headers.get("mcp-session-id")
         if request.method == "POST":
             no_new_work = self.draining
@@ -252,7 +259,7 @@ class RequestPipeline:
         current = self._snapshot()
         if current is not None and current is not exchange.snapshot:
             exchange.snapshot = current
-            exchange.proxy = route(exchange.request, current)
+            exchange.proxy = self._route(exchange.request).proxy
             await self._authenticate(exchange)
 
     def _open_session(self, exchange: Exchange) -> UpstreamSession | None:
@@ -262,8 +269,11 @@ class RequestPipeline:
     async def _forward_and_shape(self, exchange: Exchange, span: ServerSpan) -> Response | None:
         """Send the request upstream, and shape the response."""
         request = exchange.request
-        if exchange.request_id is None and exchange.message is not None and exchange.message.is_dropped:
-            return Response(202)
+        if exchange.request_id is None:
+            if exchange.is_whoami:
+                return whoami.answer(exchange)
+            if exchange.message is not None and exchange.message.is_dropped:
+                return Response(202)
         if exchange.ends_with_caller:
             request.bind_to_caller()
         with record.begin_client_span(span, exchange) as client:
