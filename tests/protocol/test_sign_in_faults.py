@@ -1,15 +1,16 @@
 """Faults of a real authorization server: revoked tokens, new keys, another clock, and the server being down."""
 
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from authorization_server import AuthorizationServer, authorization_server
 from gateways import RunningGateway
 from headless_browser import HeadlessBrowser
+from mcp_caller import mcp_caller
 from mcp_clients import ERAS, Era, eventually
 from oauth_clients import signed_in
-from sign_in import Endpoint, introspecting, revoke, tokens, trusting
+from sign_in import CALL, Endpoint, introspecting, revoke, tokens, trusting
 from ticket_server import TicketServer, ticket_server
 
 pytestmark = pytest.mark.node
@@ -131,3 +132,21 @@ async def test_the_clock_of_the_server_may_be_ahead_by_the_configured_skew(
         await endpoint.govern(trusting(ahead, clock_skew=clock_skew))
         found = await tokens(ahead, HeadlessBrowser("ada"), resource=endpoint.url, scope="users:read")
         assert await endpoint.status(found["access_token"]) == status
+
+
+@pytest.mark.parametrize("kind", ["jwt", "opaque"])
+async def test_a_token_that_is_bound_to_a_key_of_its_client_is_no_bearer_token(
+    endpoint: Endpoint, provider: AuthorizationServer, kind: Literal["jwt", "opaque"]
+) -> None:
+    provider.serve(endpoint.url, tokens=kind)
+    await endpoint.govern(trusting(provider) if kind == "jwt" else introspecting(provider))
+    found = await tokens(provider, HeadlessBrowser("ada"), resource=endpoint.url, scope="users:read", bound=True)
+    assert found["token_type"] == "DPoP"
+
+    for scheme in ("Bearer", "DPoP"):
+        async with mcp_caller(
+            endpoint.url, credential={"Authorization": f"{scheme} {found['access_token']}"}
+        ) as caller:
+            reply = await caller.post(CALL)
+        assert reply.status == 401
+        assert ("bound to a key of its client" in reply.headers["WWW-Authenticate"]) == (scheme == "Bearer")

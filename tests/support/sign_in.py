@@ -7,7 +7,8 @@ token = (await tokens(provider, HeadlessBrowser("ada"), resource=gateway.url("ti
 import base64
 import hashlib
 import ssl
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -15,6 +16,7 @@ from secrets import token_urlsafe
 from typing import Any
 from urllib.parse import urlencode
 
+import jwt
 from aiohttp import ClientSession, web
 from authorization_server import GATEWAY_SECRET, REDIRECT, AuthorizationServer
 from client_certificates import Authority, Issued
@@ -22,7 +24,7 @@ from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from gateways import RunningGateway
 from headless_browser import HeadlessBrowser
-from identity_provider import LOOPBACK
+from identity_provider import LOOPBACK, SigningKey
 from mcp_caller import mcp_caller, modern
 
 from ostiary_core.contract.authentication import (
@@ -101,8 +103,12 @@ async def tokens(
     resource: str,
     scope: str = "",
     client: str = "public",
+    bound: bool = False,
 ) -> dict[str, Any]:
-    """Return the tokens of a new authorization of a client without a secret."""
+    """Return the tokens of a new authorization of a client without a secret.
+
+    ``bound`` binds them to a key of the client (DPoP).
+    """
     verifier = token_urlsafe(48)
     challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
     query = {"response_type": "code", "client_id": client, "redirect_uri": REDIRECT, "resource": resource}
@@ -110,7 +116,16 @@ async def tokens(
     callback = await browser.follow(f"{provider.issuer}/auth?{urlencode(query)}")
     form = {"grant_type": "authorization_code", "code": callback["code"], "code_verifier": verifier}
     form |= {"redirect_uri": REDIRECT, "resource": resource}
-    return await post(provider, "/token", form, client=client, tls=browser.tls)
+    headers = {"DPoP": _proof(f"{provider.issuer}/token")} if bound else {}
+    return await post(provider, "/token", form, client=client, tls=browser.tls, headers=headers)
+
+
+def _proof(url: str) -> str:
+    """Return a proof that the sender has a new key (RFC 9449 §4.2)."""
+    key = SigningKey("")
+    jwk = {name: value for name, value in key.public().items() if name not in ("kid", "alg")}
+    claims = {"htm": "POST", "htu": url, "iat": int(time.time()), "jti": token_urlsafe(16)}
+    return jwt.encode(claims, key.private, algorithm="ES256", headers={"typ": "dpop+jwt", "jwk": jwk})
 
 
 async def revoke(provider: AuthorizationServer, token: str) -> None:
@@ -125,11 +140,12 @@ async def post(
     *,
     client: str = "public",
     tls: ssl.SSLContext | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Post a form as a client without a secret; return the JSON object of the response, which must be good."""
     form = form | {"client_id": client}
     url, verified = provider.issuer + path, tls if tls is not None else True
-    async with ClientSession() as http, http.post(url, data=form, ssl=verified) as response:
+    async with ClientSession() as http, http.post(url, data=form, headers=headers, ssl=verified) as response:
         assert response.status == 200, await response.text()
         return dict(await response.json()) if response.content_type == "application/json" else {}
 

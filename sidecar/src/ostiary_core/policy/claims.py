@@ -15,6 +15,8 @@ _NAME_LENGTH: Final = 512
 _LIST_LENGTH: Final = 1000
 #: Where authorization servers put the client's id: RFC 9068, OpenID Connect, Entra, Okta.
 _CLIENT_CLAIMS: Final = ("client_id", "azp", "appid", "cid")
+#: How DPoP (RFC 9449) and mutual TLS (RFC 8705) bind a token to its client: without proof it may be a stolen one.
+_BINDING: Final = "cnf"
 
 
 def principal_of(
@@ -29,8 +31,11 @@ def principal_of(
     """Return the principal of verified claims. ``namespace`` is that of the policy.
 
     Raises:
-        ClaimsError: the claims name neither a subject nor a client, or a mapped claim has another shape.
+        ClaimsError: the claims name neither a subject nor a client, a mapped claim has another shape, or the token is
+            bound to a key of its client.
     """
+    if claims.get(_BINDING) is not None:
+        raise ClaimsError("the token is bound to a key of its client (cnf), which the gateway cannot verify")
     client = next((claims[name] for name in _CLIENT_CLAIMS if claims.get(name)), "")
     subject = claims.get("sub") or client
     if not _is_name(subject) or not (client == "" or _is_name(client)):
