@@ -1,5 +1,6 @@
 """Passthrough before a server of the official SDK that does its own OAuth: its sign-in works at the proxy's URL."""
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from oauth_clients import REGISTRATIONS, Registration, signed_in
 from oauth_processes import CLIENTS, SdkProcess, oauth_process
 from sign_in import client_document, local_url, loopback_certificate, oauth_policy, tokens
 from ticket_server import JwksVerifier, TicketServer, ticket_server
+from typescript_sdk import node_server
 
 from ostiary_core.contract.authentication import AuthenticationConfig
 
@@ -85,6 +87,23 @@ async def test_a_client_of_another_sdk_signs_in_for_the_server_behind_the_proxy(
 
     assert "ada" in str(result)
     assert browser.queries[0]["resource"] == endpoint
+
+
+@pytest.mark.parametrize("sdk", [sdk for sdk, era in CLIENTS if era == "legacy"])
+async def test_a_client_signs_in_for_a_server_of_the_typescript_sdk(
+    gateway: RunningGateway, provider: AuthorizationServer, sdk: SdkProcess
+) -> None:
+    local_url(gateway)
+    url = gateway.url("tickets")
+    provider.serve(url)
+    settings = {"issuer": provider.issuer, "resource": url, "scopes": [SCOPE]}
+    browser = HeadlessBrowser("ada")
+    async with node_server("secured", json.dumps(settings)) as server:
+        await gateway.apply(gateway.entry("tickets", server, [RELAYING]))
+        async with oauth_process(sdk, url, era="legacy", browser=browser, registration="dynamic") as client:
+            assert "ada" in str(await client.run("callTool", name="whoami", arguments={}))
+
+    assert (browser.queries[0]["resource"], SCOPE in browser.queries[0]["scope"].split()) == (url, True)
 
 
 @pytest.mark.parametrize("knows_its_public_url", [True, False])
