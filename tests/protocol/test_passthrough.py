@@ -83,7 +83,7 @@ async def test_the_token_of_the_caller_reaches_the_server_that_authenticates_it(
 ) -> None:
     assert (await relayed.post(CALL, TOKEN)).status == 200
 
-    assert upstream.arrived[-1].headers["Authorization"] == TOKEN["Authorization"]
+    assert (await upstream.first("tools/call")).headers["Authorization"] == TOKEN["Authorization"]
 
 
 async def test_the_token_of_a_caller_reaches_no_server_without_passthrough(

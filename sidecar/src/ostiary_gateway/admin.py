@@ -27,16 +27,24 @@ _MISPLACED: Final = 10
 class Admin:
     """Serves the admin port.
 
-    ``ready`` says whether requests are accepted; ``replica`` names this process.
+    ``ready`` says whether requests are accepted; ``replica`` names this process. ``discovery`` returns reason and cause
+    of the last check of a proxy's server (:mod:`ostiary_core.auth_discovery`).
     """
 
     def __init__(
-        self, *, store: ConfigStore, ready: Callable[[], str | None], registry: CollectorRegistry, replica: str
+        self,
+        *,
+        store: ConfigStore,
+        ready: Callable[[], str | None],
+        registry: CollectorRegistry,
+        replica: str,
+        discovery: Callable[[ProxyRuntime], tuple[str, str] | None],
     ) -> None:
         self._store = store
         self._not_ready = ready
         self._registry = registry
         self._replica = replica
+        self._discovery = discovery
 
     def application(self) -> web.Application:
         """Return the application of the admin listener."""
@@ -80,7 +88,8 @@ class Admin:
         """Return what this replica runs.
 
         That is active and rejected digests per entry, and a config that was rejected as a whole. For the servers of an
-        entry it includes their health, where known, and the names in rules that they do not offer.
+        entry it includes their health, where known, and the names in rules that they do not offer. Where a server
+        authenticates callers, it includes whether clients can find its authorization server.
 
         ``incomplete`` is a config whose parts have not all arrived; its revision is never in force already.
         ``misplacedKeys`` are files of the config with the name of a key: never used, since keys come only from the
@@ -96,12 +105,17 @@ class Admin:
                 key: {"active": active.get(key), "rejected": _entry_rejection(rejected.get(key))}
                 | ({} if snapshot is None else _servers(snapshot.proxies.get(key)))
                 | ({} if snapshot is None else _offers(snapshot.proxies.get(key)))
+                | ({} if snapshot is None else self._auth_discovery(snapshot.proxies.get(key)))
                 for key in sorted(active.keys() | rejected.keys())
             },
             "rejected": _config_rejection(self._store.rejected_config),
             "incomplete": _config_rejection(self._store.incomplete),
             "misplacedKeys": list(self._store.misplaced[:_MISPLACED]),
         }
+
+    def _auth_discovery(self, proxy: ProxyRuntime | None) -> dict[str, Any]:
+        found = self._discovery(proxy) if proxy is not None else None
+        return {"authDiscovery": {"reason": found[0], "message": found[1]}} if found is not None else {}
 
 
 async def listen(runner: web.BaseRunner, host: str, port: int) -> int:

@@ -17,6 +17,7 @@ from ostiary_gateway.config.directory_source import DirectorySource
 from ostiary_gateway.config.kubernetes_source import KubernetesSource
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.config.store import ConfigStore, RejectionRecheck
+from ostiary_gateway.identity.auth_discovery import DiscoveryChecks
 from ostiary_gateway.identity.authenticators import Authenticators, client_authorities
 from ostiary_gateway.metrics import GatewayMetrics
 from ostiary_gateway.options import GatewayOptions
@@ -58,6 +59,7 @@ class GatewayApp:
             keys=self._assertion_keys,
         )
         self.authenticators = Authenticators(routing=self.pools.routing, credential=self._client_secret)
+        self.discovery = DiscoveryChecks()
         self.store = ConfigStore(
             gateway=options.gateway or None, servers=self.pools.take, authenticators=self.authenticators.take
         )
@@ -79,6 +81,7 @@ class GatewayApp:
             self.pipeline.streams.on_swap,
             self.pools.on_swap,
             self.authenticators.on_swap,
+            self.discovery.on_swap,
             self._trust_clients,
             self.metrics.on_swap,
         ]
@@ -118,7 +121,11 @@ class GatewayApp:
             self._certificate = Certificate(options.tls)
             self.metrics.show(self._certificate)
         admin = Admin(
-            store=self.store, ready=self.not_ready, registry=self.metrics.registry, replica=_replica(options.replica)
+            store=self.store,
+            ready=self.not_ready,
+            registry=self.metrics.registry,
+            replica=_replica(options.replica),
+            discovery=self.discovery.report_of,
         )
         self._admin = web.AppRunner(admin.application(), access_log=None, shutdown_timeout=1.0)
         try:
@@ -145,7 +152,7 @@ class GatewayApp:
             self.sources.append(KubernetesSource(self.options.gateway, self.options.kubernetes, self.store))
         if self._certificate is not None:
             self.sources.append(self._certificate)
-        watched = [*self.sources, RejectionRecheck(self.store)]
+        watched = [*self.sources, RejectionRecheck(self.store), self.discovery]
         self._watching = [asyncio.create_task(_watch(each)) for each in watched]
 
     def not_ready(self) -> str | None:
@@ -188,7 +195,9 @@ def _replica(given: str) -> str:
     return given or os.environ.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}"
 
 
-async def _watch(source: DirectorySource | KubernetesSource | Certificate | RejectionRecheck) -> None:
+async def _watch(
+    source: DirectorySource | KubernetesSource | Certificate | RejectionRecheck | DiscoveryChecks,
+) -> None:
     """Run a source for ever.
 
     Its failure is a bug of ours, but a gateway that ignores policy edits would be worse.

@@ -29,6 +29,10 @@ _QUESTIONS = {
     ConditionType.UPSTREAM_HEALTHY: (
         "Only an MCPProxy has it, and it is not part of Ready: did the server respond to the gateways?"
     ),
+    ConditionType.AUTH_DISCOVERY: (
+        "Only an MCPProxy with `authentication.passthrough` has it, and it is not part of Ready: can OAuth clients "
+        "find the server's authorization server? Gateways check the server as a client without a token does."
+    ),
     ConditionType.GOVERNED: "Only an MCPProxy has it, and it is not part of Ready: does any policy govern it?",
     ConditionType.EFFECTIVE: (
         "Only an MCPPolicy has it, and it is not part of Ready: does it probably do what its author meant?"

@@ -19,7 +19,7 @@ from ostiary_operator.api.reasons import (
     TestsPassedReason,
     UnblockedReason,
 )
-from ostiary_operator.api.upstream_reasons import UpstreamHealthyReason
+from ostiary_operator.api.upstream_reasons import AuthDiscoveryReason, UpstreamHealthyReason
 
 #: lastTransitionTime of the conditions that the CRDs give an object by default, before the operator has seen it.
 UNJUDGED_SINCE: Final = "1970-01-01T00:00:00Z"
@@ -36,6 +36,7 @@ class ConditionType(enum.StrEnum):
     PROGRAMMED = "Programmed"
     READY = "Ready"
     UPSTREAM_HEALTHY = "UpstreamHealthy"
+    AUTH_DISCOVERY = "AuthDiscovery"
     GOVERNED = "Governed"
     EFFECTIVE = "Effective"
     TESTS_PASSED = "TestsPassed"
@@ -65,6 +66,7 @@ REASONS: dict[ConditionType, type[Reason]] = {
     ConditionType.PROGRAMMED: ProgrammedReason,
     ConditionType.READY: ReadyReason,
     ConditionType.UPSTREAM_HEALTHY: UpstreamHealthyReason,
+    ConditionType.AUTH_DISCOVERY: AuthDiscoveryReason,
     ConditionType.GOVERNED: GovernedReason,
     ConditionType.EFFECTIVE: EffectiveReason,
     ConditionType.TESTS_PASSED: TestsPassedReason,
@@ -73,10 +75,18 @@ REASONS: dict[ConditionType, type[Reason]] = {
 """The reasons of each condition type."""
 
 ASIDE: Final = {
-    "MCPProxy": (ConditionType.UPSTREAM_HEALTHY, ConditionType.GOVERNED, ConditionType.UNBLOCKED),
+    "MCPProxy": (
+        ConditionType.UPSTREAM_HEALTHY,
+        ConditionType.AUTH_DISCOVERY,
+        ConditionType.GOVERNED,
+        ConditionType.UNBLOCKED,
+    ),
     "MCPPolicy": (ConditionType.EFFECTIVE, ConditionType.TESTS_PASSED),
 }
 """By kind, the conditions that are not part of Ready."""
+
+OBSERVED: Final = (ConditionType.UPSTREAM_HEALTHY, ConditionType.AUTH_DISCOVERY)
+"""The conditions that depend on what gateways observe of a server."""
 
 MESSAGE_LIMIT = 32768
 """Characters of a condition's message (meta/v1 Condition)."""
@@ -89,7 +99,7 @@ class Condition(ApiModel):
     """One aspect of the state, in the shape of a Kubernetes condition (meta/v1 Condition)."""
 
     type: Annotated[StrictStr, StringConstraints(max_length=316)]
-    """Which aspect: Accepted, ResolvedRefs, Programmed, Ready, UpstreamHealthy, Governed, Unblocked,
+    """Which aspect: Accepted, ResolvedRefs, Programmed, Ready, UpstreamHealthy, AuthDiscovery, Governed, Unblocked,
     Effective or TestsPassed. Example: `Ready`."""
 
     status: ConditionStatus

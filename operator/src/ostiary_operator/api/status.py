@@ -66,7 +66,7 @@ class ProxyStatus(ApiModel):
     """All endpoints, by gateway and hostname. Example: `[{gateway: ostiary-system/default, url: "https://..."}]`."""
 
     conditions: Conditions = ()
-    """Accepted, ResolvedRefs, Programmed, Ready; UpstreamHealthy and Governed.
+    """Accepted, ResolvedRefs, Programmed, Ready; UpstreamHealthy, AuthDiscovery and Governed.
     Example: `[{type: Ready, status: "True"}]`."""
 
     gateways: Annotated[tuple[GatewayStatus, ...], Field(max_length=64), Unique(("namespace", "name"))] = ()

@@ -1,6 +1,7 @@
-"""Reasons of UpstreamHealthy: the state of an MCPProxy's server as gateways observed it."""
+"""Reasons of the conditions on an MCPProxy's server as gateways observe it."""
 
 from ostiary_core import upstream_faults as faults
+from ostiary_core.auth_discovery import DiscoveryOutcome
 from ostiary_operator.api.reasons import NOTHING, WAIT, Reason
 
 
@@ -107,4 +108,65 @@ class UpstreamHealthyReason(Reason):
         faults.TOO_LARGE,
         "The server's response exceeds bounds.messageBytes of the gateway's settings.",
         "Raise the limit, or make the server send less.",
+    )
+
+
+class AuthDiscoveryReason(Reason):
+    """Reasons of AuthDiscovery: can OAuth clients find the server's authorization server?
+
+    Only MCPProxies with passthrough authentication have the condition, and it is not part of Ready.
+    """
+
+    COMPLETE = (
+        DiscoveryOutcome.COMPLETE,
+        "The server asks for a token, and its metadata name an authorization server.",
+        NOTHING,
+    )
+    PENDING = (DiscoveryOutcome.PENDING, "No gateway has checked the server yet.", WAIT)
+    SERVER_UNAVAILABLE = (
+        DiscoveryOutcome.SERVER_UNAVAILABLE,
+        "The server cannot be checked: it does not respond, or cannot serve now.",
+        "See UpstreamHealthy, and the server's own log. The check is repeated every minute.",
+    )
+    NO_UNAUTHORIZED = (
+        DiscoveryOutcome.NO_UNAUTHORIZED,
+        "The server does not respond with 401 to a request without a token, so clients never begin to authenticate.",
+        (
+            "Enable OAuth in the server, and correct its URL or `host` if the status shows that another server "
+            "responds. If it authenticates no caller, replace `passthrough` by another method of `authentication`."
+        ),
+    )
+    NOT_NAMED = (
+        DiscoveryOutcome.NOT_NAMED,
+        "The server's 401 has no `resource_metadata`, and there are no metadata at the paths of RFC 9728.",
+        (
+            "Make the server publish protected resource metadata at /.well-known/oauth-protected-resource, followed by "
+            "the path of its URL."
+        ),
+    )
+    ELSEWHERE = (
+        DiscoveryOutcome.ELSEWHERE,
+        "The server's metadata are at another path than RFC 9728 gives them. Gateways read them only there.",
+        (
+            "Make the server publish them at /.well-known/oauth-protected-resource, followed by the path of its URL, "
+            "and name that URL in `resource_metadata`."
+        ),
+    )
+    UNREADABLE = (
+        DiscoveryOutcome.UNREADABLE,
+        "Gateways cannot read the server's protected resource metadata.",
+        (
+            "Make the server serve them without authentication, as a JSON object of at most 512 KiB with status 200. "
+            "Outside the cluster the server's URL must be https."
+        ),
+    )
+    INVALID = (
+        DiscoveryOutcome.INVALID,
+        "A member of the server's metadata has the wrong shape, so gateways do not relay them.",
+        "Make `authorization_servers` (at most 16) and `scopes_supported` (at most 200) lists of texts.",
+    )
+    NO_AUTHORIZATION_SERVER = (
+        DiscoveryOutcome.NO_AUTHORIZATION_SERVER,
+        "The server's metadata name no authorization server, so clients do not know where to get a token.",
+        "Add `authorization_servers` with the issuer's URL to the server's metadata (RFC 9728 §2).",
     )

@@ -27,6 +27,7 @@ CHAIN: Final = (
     Check("endpoints", gateway_checks.endpoints),
     Check("running", running.running),
     Check("programmed", resource_checks.programmed),
+    Check("sign-in", resource_checks.auth_discovery),
     Check("address", endpoint.address),
     Check("handshake", endpoint.handshake),
     Check("server", endpoint.server),

@@ -10,6 +10,7 @@ from ostiary_operator.api.conditions import ConditionStatus, ConditionType
 from ostiary_operator.doctor.diagnosis import Case, CheckResult, CheckState, broken, ok, unknown, warning
 from ostiary_operator.kube.errors import Forbidden, NotFound
 from ostiary_operator.kube.kinds import POLICY, PROXY
+from ostiary_operator.status.builder import condition_of
 from ostiary_operator.view import rows
 
 _GONE = "wait for the operator to process this, and create the policy again if it was deleted by mistake"
@@ -70,6 +71,19 @@ async def policies(case: Case) -> CheckResult:
         if finding is not None:
             return finding
     return ok(", ".join(f"{each.get('namespace')}/{each.get('name')}" for each in named))
+
+
+async def auth_discovery(case: Case) -> CheckResult:
+    """Check that OAuth clients find the authorization server (AuthDiscovery)."""
+    if condition_of(case.status, ConditionType.AUTH_DISCOVERY) is None:
+        return ok("the gateway authenticates callers, if policies require it, and not the server")
+    judged = rows.condition(case.proxy, ConditionType.AUTH_DISCOVERY)
+    if judged.ready:
+        return ok("clients find the authorization server of the server")
+    finding = f"{judged.reason}: {judged.message.partition(f'. {judged.remedy}')[0]}"
+    if judged.status == ConditionStatus.UNKNOWN:
+        return unknown(finding, judged.remedy)
+    return warning(finding, judged.remedy or "see the message")
 
 
 async def _policy(case: Case, reference: Mapping[str, Any]) -> CheckResult | None:

@@ -14,6 +14,9 @@ _RELATED: Final = 256
 _URLS: Final = 64
 _PROGRAMMED_LENGTH: Final = 1024
 
+#: Conditions that a resource may lose: one that is written and no longer desired must be removed.
+_OPTIONAL: Final = frozenset({ConditionType.AUTH_DISCOVERY, ConditionType.UNBLOCKED, ConditionType.TESTS_PASSED})
+
 _NUMBERS: Final = ("gateways", "programmed")
 
 #: The fields of a status that the operator writes; others belong to other field managers.
@@ -38,10 +41,10 @@ def build(
     live: Mapping[str, Any],
     *,
     now: str,
-    upstream: ConditionDraft | None = None,
+    observed: Sequence[ConditionDraft] = (),
     aside: Sequence[ConditionDraft] | None = None,
 ) -> dict[str, Any]:
-    """Return the status to write. ``upstream`` and ``aside`` are conditions that Ready ignores.
+    """Return the status to write. ``observed`` and ``aside`` are conditions that Ready ignores.
 
     ``live`` is the status in the cluster. It provides the transition times, and Programmed while ``programmed_state``
     is not settled. ``now`` is the time in RFC 3339.
@@ -53,7 +56,7 @@ def build(
     conditions = [*status.conditions, programmed]
     conditions += [
         ready(conditions),
-        *([upstream] if upstream is not None else []),
+        *observed,
         *(status.aside if aside is None else aside),
     ]
     whole: dict[str, Any] = {
@@ -153,7 +156,8 @@ def _condition(condition: ConditionDraft, generation: int, live: Mapping[str, An
 def same(kind: str, wanted: Mapping[str, Any], live: Mapping[str, Any]) -> bool:
     """Return whether our fields in the live status are exactly as desired."""
     ours = {each["type"]: each for each in wanted["conditions"]}
-    theirs = {each.get("type"): each for each in live.get("conditions") or () if each.get("type") in ours}
+    judged = ours.keys() | _OPTIONAL
+    theirs = {each.get("type"): each for each in live.get("conditions") or () if each.get("type") in judged}
     fields = (field for field in FIELDS[kind] if field != "conditions")
     return ours == theirs and all(wanted.get(field) == live.get(field) for field in fields)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Generic, TypeVar
 
-from ostiary_operator.api.conditions import ASIDE, ConditionStatus, ConditionType
+from ostiary_operator.api.conditions import ASIDE, OBSERVED, ConditionStatus, ConditionType
 from ostiary_operator.api.objects import Object
 from ostiary_operator.clock import Clock
 from ostiary_operator.kube.client import KubernetesClient
@@ -72,7 +72,7 @@ def _news(
     """Yield the conditions whose status changed, or that fail for another reason."""
     for of_type in types:
         new, old = condition_of(after, of_type), condition_of(before, of_type) or {}
-        if new is None or (of_type == ConditionType.UPSTREAM_HEALTHY and not _is_fault_or_recovery(old, new)):
+        if new is None or (of_type in OBSERVED and not _is_fault_or_recovery(old, new)):
             continue
         was = (old.get("status", ConditionStatus.UNKNOWN), old.get("reason"))
         if new["status"] != was[0] or (new["status"] == ConditionStatus.FALSE and new["reason"] != was[1]):

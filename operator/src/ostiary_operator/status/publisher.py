@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ostiary_operator.api.conditions import ConditionType
+from ostiary_operator.api.conditions import OBSERVED, ConditionType
 from ostiary_operator.api.objects import Object, uid_of
 from ostiary_operator.clock import Clock, rfc3339
 from ostiary_operator.compile.model import ObjectKey, ResourceStatus
@@ -20,7 +20,7 @@ from ostiary_operator.kube import kinds
 from ostiary_operator.kube.client import KubernetesClient
 from ostiary_operator.kube.errors import ClusterError, Conflict, NotFound
 from ostiary_operator.kube.kinds import OURS, POLICY, PROXY
-from ostiary_operator.status import builder, programmed, unmatched_rules, upstream_health
+from ostiary_operator.status import builder, observed_conditions, programmed, unmatched_rules
 from ostiary_operator.status.events import EventRecorder, transitions
 from ostiary_operator.status.replica_state import GatewayState
 
@@ -92,8 +92,8 @@ class StatusPublisher:
         # The uids that each publish evaluates again, with the time at which their status changes without new input.
         self._open: dict[str, float] = {}
         self._due_now: set[str] = set()
-        #: When UpstreamHealthy was last written (monotonic), by the uid of its proxy.
-        self._upstream_written: dict[str, float] = {}
+        #: When a condition that gateways observe was last written (monotonic), by the uid of its proxy.
+        self._observed_written: dict[str, dict[ConditionType, float]] = {}
         self._ready: dict[str, tuple[str, str]] = {}
         self._lock = asyncio.Lock()
         self._calls = 0
@@ -124,7 +124,7 @@ class StatusPublisher:
                 self._open[uid] = _NEVER
         for uid in before.keys() - self._statuses.keys():
             self._due_now.discard(uid)
-            for known in (self._live, self._known, self._open, self._ready, self._upstream_written):
+            for known in (self._live, self._known, self._open, self._ready, self._observed_written):
                 known.pop(uid, None)
         self._by_entry = _uids_by_entry(self._statuses.values())
         for obj in fresh:
@@ -190,18 +190,21 @@ class StatusPublisher:
         status, live = self._statuses[uid], self._live_status(uid)
         was = programmed.was_programmed(live.get("conditions") or (), status.generation)
         programmed_state = programmed.evaluate(status, self.gateway_states, was_programmed=was, now=now)
-        servers = self._servers(status, live, now)
-        until = min(programmed_state.until, servers.until)
+        written = self._observed_written.get(uid, {})
+        observed = observed_conditions.evaluate(status, self.gateway_states, live, written=written, now=now)
+        observed_until = min(each.until for each in observed)
+        until = min(programmed_state.until, observed_until)
         aside = unmatched_rules.remarks(
             status, self.gateway_states, builder.condition_of(live, ConditionType.EFFECTIVE)
         )
-        body = builder.build(status, programmed_state, live, now=stamp, upstream=servers.condition, aside=aside)
+        drafts = [each.condition for each in observed if each.condition is not None]
+        body = builder.build(status, programmed_state, live, now=stamp, observed=drafts, aside=aside)
         ready = builder.condition_of(body, ConditionType.READY) or {}
         self._ready[uid] = (status.key.kind, str(ready.get("status")))
         self._open.pop(uid, None)
         self._due_now.discard(uid)
         if builder.same(status.key.kind, body, live):
-            if not programmed_state.final or servers.until < _NEVER:
+            if not programmed_state.final or observed_until < _NEVER:
                 self._open[uid] = until
             return None
         settled_at = self._settled_at(status)
@@ -211,15 +214,6 @@ class StatusPublisher:
         self._open[uid] = until
         self._due_now.add(uid)  # until it is written and verified
         return StatusWrite(status.key, uid, body)
-
-    def _servers(self, status: ResourceStatus, live: Mapping[str, Any], now: float) -> upstream_health.UpstreamState:
-        return upstream_health.damp(
-            upstream_health.evaluate(status, self.gateway_states),
-            builder.condition_of(live, ConditionType.UPSTREAM_HEALTHY),
-            generation=status.generation,
-            written_at=self._upstream_written.get(status.uid, -_NEVER),
-            now=now,
-        )
 
     def _settled_at(self, status: ResourceStatus) -> float:
         changes = [
@@ -243,8 +237,9 @@ class StatusPublisher:
             if after is None:
                 continue
             key = write.key
-            if builder.differs(ConditionType.UPSTREAM_HEALTHY, self._live_status(write.uid), after):
-                self._upstream_written[write.uid] = self._clock.monotonic()
+            for of_type in OBSERVED:
+                if builder.differs(of_type, self._live_status(write.uid), after):
+                    self._observed_written.setdefault(write.uid, {})[of_type] = self._clock.monotonic()
             regarding = {"apiVersion": _API_VERSION, **key._asdict(), "uid": write.uid}
             for event in transitions(regarding, self._live_status(write.uid), after):
                 self._events.record(event)

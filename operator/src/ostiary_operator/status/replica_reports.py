@@ -114,6 +114,13 @@ class ReportedServer(_Part):
     fault: ReportedFault | None = None
 
 
+class ReportedDiscovery(_Part):
+    """The last check whether OAuth clients find a server's authorization server."""
+
+    reason: _Reason
+    message: _Line = ""
+
+
 class ReportedSlip(_Part):
     """A name in a policy's rule that is not in a server's list, and the nearest one that is."""
 
@@ -141,12 +148,16 @@ class Offers(_Part):
 
 
 class ReportedEntry(_Part):
-    """The entry of one proxy: its active and rejected digests, servers by name, and offers."""
+    """The entry of one proxy: its active and rejected digests, servers by name, and offers.
+
+    ``auth_discovery`` is set where the proxy's server authenticates callers itself.
+    """
 
     active: _Digest | None = None
     rejected: ReportedEntryRejection | None = None
     servers: Annotated[dict[_Server, ReportedServer], BeforeValidator(_few_servers)] = {}
     offers: Offers | None = None
+    auth_discovery: Annotated[ReportedDiscovery | None, Field(alias="authDiscovery")] = None
 
 
 class ReportedConfigRejection(_Part):

@@ -1,13 +1,6 @@
-"""Computes UpstreamHealthy of an MCPProxy from the reports of replicas. Pure.
-
-What replicas observe changes with every call, and a status is for people, so changes are damped: a fault is written at
-once, another state of the same object at the earliest a minute later, and another message for the same state ten
-minutes later.
-"""
+"""Computes UpstreamHealthy of an MCPProxy from the reports of replicas. Pure."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
 
 from ostiary_operator.api.conditions import ConditionStatus, ConditionType
 from ostiary_operator.api.upstream_reasons import UpstreamHealthyReason
@@ -15,20 +8,6 @@ from ostiary_operator.compile.model import ConditionDraft, ResourceStatus
 from ostiary_operator.kube.kinds import PROXY
 from ostiary_operator.status.replica_reports import ReportedServer
 from ostiary_operator.status.replica_state import GatewayState
-
-#: Seconds before a written condition changes to another state.
-DWELL: Final = 60.0
-#: Seconds before it changes where only the message differs.
-MESSAGE_DWELL: Final = 600.0
-_NEVER: Final = float("inf")
-
-
-@dataclass(frozen=True, slots=True)
-class UpstreamState:
-    """The condition to write, if any. ``until`` is when a delayed one is due (monotonic)."""
-
-    condition: ConditionDraft | None
-    until: float = _NEVER
 
 
 def evaluate(status: ResourceStatus, gateway_states: Mapping[str, GatewayState]) -> ConditionDraft | None:
@@ -65,23 +44,3 @@ def _fault(who: str, kind: str, message: str) -> ConditionDraft:
     fault = f"{who}: {message}" if message else f"{who} cannot be used"
     text = f"{fault}. {remedy}" if remedy else fault
     return ConditionDraft(ConditionType.UPSTREAM_HEALTHY, ConditionStatus.FALSE, kind, text)
-
-
-def damp(
-    found: ConditionDraft | None, live: Mapping[str, Any] | None, *, generation: int, written_at: float, now: float
-) -> UpstreamState:
-    """Decide whether to write a new condition over the live one, or to keep that for now.
-
-    ``written_at`` and ``now`` are monotonic. A replica that has just started knows nothing yet, so an unknown state
-    does not replace a known one.
-    """
-    if found is None or live is None or live.get("status") == ConditionStatus.UNKNOWN:
-        return UpstreamState(found)
-    last = ConditionDraft(ConditionType.UPSTREAM_HEALTHY, live["status"], live["reason"], live["message"])
-    if found == last:
-        return UpstreamState(found)
-    if found.status == ConditionStatus.UNKNOWN:
-        return UpstreamState(last if live.get("observedGeneration") == generation else found)
-    alike = (found.status, found.reason) == (last.status, last.reason)
-    until = written_at + (MESSAGE_DWELL if alike else DWELL)
-    return UpstreamState(found) if now >= until else UpstreamState(last, until)

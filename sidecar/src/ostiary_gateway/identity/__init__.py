@@ -11,8 +11,8 @@ access_tokens         the method for OAuth access tokens
 jwt_verifier          access tokens that are JWTs
 jwks, key_set         the keys of their issuers
 introspection         opaque tokens, which their authorization server judges
-claims                from the claims of a token to a principal
 client_certificate    certificates of TLS or of a trusted proxy
 protected_resource    the metadata that lead an OAuth client to its authorization server
 passthrough           relays the OAuth of a server that authenticates callers itself
+auth_discovery        checks whether clients find the authorization server of such a server
 """

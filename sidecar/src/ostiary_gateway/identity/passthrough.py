@@ -10,11 +10,13 @@ import logging
 import re
 from collections.abc import Callable, Iterable
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from yarl import URL
 
 from ostiary_core import strict_json
+from ostiary_core.auth_discovery import DiscoveryOutcome
+from ostiary_core.errors import OstiaryError
 from ostiary_core.policy.principal import PASSTHROUGH, Principal
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.errors import Refusal
@@ -81,6 +83,12 @@ class PassthroughAuthenticator:
 
 def rewritten(challenge: str, *, metadata: str) -> str:
     """Return a challenge that leads to ``metadata``, with error and scopes of the given one."""
+    found = challenge_parameters(challenge)
+    return bearer((*((name, found.get(name, "")) for name in _RELAYED), ("resource_metadata", metadata)))
+
+
+def challenge_parameters(challenge: str) -> dict[str, str]:
+    """Return the parameters of the Bearer challenge in a WWW-Authenticate header, if any."""
     found: dict[str, str] = {}
     start = _BEARER.search(challenge) if len(challenge) <= _CHALLENGE_LIMIT else None
     position = start.end() if start is not None else None
@@ -88,7 +96,22 @@ def rewritten(challenge: str, *, metadata: str) -> str:
         value = re.sub(r"\\(.)", r"\1", match[2]) if match[2] is not None else match[3]
         found.setdefault(match[1].lower(), value)
         position = match.end()
-    return bearer((*((name, found.get(name, "")) for name in _RELAYED), ("resource_metadata", metadata)))
+    return found
+
+
+class MetadataProblem(NamedTuple):
+    """Why a server's metadata cannot be relayed."""
+
+    outcome: DiscoveryOutcome
+    cause: str
+
+
+class UnusableMetadata(OstiaryError):
+    """Metadata that were read and cannot be relayed."""
+
+    def __init__(self, outcome: DiscoveryOutcome, problem: str) -> None:
+        super().__init__(problem)
+        self.outcome = outcome
 
 
 class UpstreamMetadata:
@@ -102,52 +125,69 @@ class UpstreamMetadata:
         self._client = client
         self._clock = clock
         self._found: dict[str, list[str]] | None = None
+        self._problem: MetadataProblem | None = None
         self._until = float("-inf")
         self._turn = asyncio.Lock()
 
     async def document(self, resource: str) -> bytes | None:
         """Return the metadata with another resource identifier; None where the server has none."""
-        async with self._turn:
-            if self._clock() >= self._until:
-                self._found = await self._fetch(resource)
-                kept = _RETRY_SECONDS if self._found is None else _KEPT_SECONDS
-                self._until = self._clock() + kept
+        await self._refresh(URL(resource).raw_path)
         if self._found is None:
             return None
         return strict_json.dumps({"resource": resource, **self._found, "bearer_methods_supported": ["header"]})
 
-    async def _fetch(self, resource: str) -> dict[str, list[str]] | None:
-        reasons = []
-        for url in self._places(resource):
-            try:
-                return _judged(await self._client.get(url))
-            except DocumentUnavailable as error:
-                reasons.append(str(error))
-        _log.warning("passthrough: metadata of the MCP server: %s", "; ".join(reasons))
-        return None
+    async def problem(self, endpoint: str) -> MetadataProblem | None:
+        """Return why the metadata cannot be relayed; None where they can.
 
-    def _places(self, resource: str) -> list[str]:
+        ``endpoint`` is the path of the proxy.
+        """
+        await self._refresh(endpoint)
+        return self._problem
+
+    async def _refresh(self, endpoint: str) -> None:
+        async with self._turn:
+            if self._clock() >= self._until:
+                self._found, self._problem = await self._fetch(endpoint)
+                kept = _RETRY_SECONDS if self._found is None else _KEPT_SECONDS
+                self._until = self._clock() + kept
+
+    async def _fetch(self, endpoint: str) -> tuple[dict[str, list[str]] | None, MetadataProblem | None]:
+        unusable: list[MetadataProblem] = []
+        unreadable: list[str] = []
+        for path in self.paths(endpoint):
+            try:
+                return _judged(await self._client.get(f"{self._url.origin()}{path}")), None
+            except UnusableMetadata as error:
+                unusable.append(MetadataProblem(error.outcome, f"{path}: {error}"))
+            except DocumentUnavailable as error:
+                unreadable.append(str(error))
+        reasons = [*(problem.cause for problem in unusable), *unreadable]
+        _log.warning("passthrough: metadata of the MCP server: %s", "; ".join(reasons))
+        # A document that is there and unusable says more than one that is not there.
+        return None, unusable[0] if unusable else MetadataProblem(DiscoveryOutcome.UNREADABLE, unreadable[0])
+
+    def paths(self, endpoint: str) -> list[str]:
         """Return where the server may publish its metadata, the likeliest place first.
 
         That is by its own path, by the path of the proxy if it knows its public URL, or at the root.
         """
-        paths = (self._url.raw_path.rstrip("/"), URL(resource).raw_path.rstrip("/"), "")
-        return list(dict.fromkeys(f"{self._url.origin()}{WELL_KNOWN}{path}" for path in paths))
+        paths = (self._url.raw_path.rstrip("/"), endpoint.rstrip("/"), "")
+        return list(dict.fromkeys(f"{WELL_KNOWN}{path}" for path in paths))
 
 
 def _judged(document: dict[str, Any]) -> dict[str, list[str]]:
     """Return the lists of the metadata that are relayed.
 
     Raises:
-        DocumentUnavailable: they are no lists of texts, or there is no authorization server.
+        UnusableMetadata: they are no lists of texts, or there is no authorization server.
     """
     # Without empty lists (RFC 9728 §3.2): clients would ask for the empty scope.
     found = {name: document[name] for name in _LISTS if document.get(name) not in (None, [])}
     for name, items in found.items():
         if not isinstance(items, list) or len(items) > _LISTS[name] or not all(map(_is_text, items)):
-            raise DocumentUnavailable(f"{name} is no list of texts")
+            raise UnusableMetadata(DiscoveryOutcome.INVALID, f"{name} is no list of texts")
     if not found.get("authorization_servers"):
-        raise DocumentUnavailable("it names no authorization server")
+        raise UnusableMetadata(DiscoveryOutcome.NO_AUTHORIZATION_SERVER, "it has no authorization_servers")
     return found
 
 
