@@ -9,6 +9,7 @@ caller               the caller of a request, for credentials that depend on it
 token_exchange       access tokens for callers, in exchange for theirs; ``access_token`` is one that is replaced in time
 identity_assertion   a signed statement about the caller, for one server; ``assertion_keys`` sign it
 document_client      fetches small JSON documents of identity providers, such as key sets and metadata
+tls_contexts         the TLS settings of connections, shared by all servers with the same authorities
 via                  ``Via`` marks of the proxies that a request has passed, which end loops
 egress               the egress proxy that leads to servers
 redirects            where a redirect leads, and whether it is followed

@@ -8,7 +8,6 @@ import asyncio
 import base64
 import ipaddress
 import re
-import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -26,6 +25,7 @@ from ostiary_gateway.upstream.http1 import request_head as http1
 from ostiary_gateway.upstream.http1.dialer import Dialer
 from ostiary_gateway.upstream.http1.pool import Pool
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
+from ostiary_gateway.upstream.tls_contexts import client_context
 
 #: The most bytes of a document.
 DOCUMENT_LIMIT: Final = 512 * 1024
@@ -79,12 +79,9 @@ class DocumentClient:
         addresses: Sequence[str] = (),
         only_public: bool = False,
     ) -> None:
-        if ca is not None and not ca.isascii():
-            raise ValueError("the certificate authorities are not PEM")
         self._routing = routing
         self._seconds = seconds
-        self._tls = ssl.create_default_context(cadata=ca)
-        self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
+        self._tls = client_context(ca)
         self._granted = networks(addresses)
         self._only_public = only_public
         self._links: dict[str, _Link] = {}

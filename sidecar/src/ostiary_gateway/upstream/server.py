@@ -5,7 +5,6 @@ never decompressed: the gateway judges exactly what the server sent.
 """
 
 import asyncio
-import ssl
 from collections.abc import Sequence
 from typing import Final
 
@@ -25,6 +24,7 @@ from ostiary_gateway.upstream.http1 import request_head as http1
 from ostiary_gateway.upstream.http1.dialer import Dialer
 from ostiary_gateway.upstream.http1.pool import Pool
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
+from ostiary_gateway.upstream.tls_contexts import client_context
 
 #: Statuses with which a redirected URL reports that it no longer exists, or moved again.
 _GONE: Final = frozenset({301, 302, 303, 307, 308, 404, 405, 410})
@@ -70,7 +70,8 @@ class UpstreamServer:
         self._of_request = self.credential.of_request
         lines = SecretBytes(http1.lines(headers) + self._via + self.credential.line)
         self._place = Place(url, document.host, lines)
-        self._tls = _tls_context(document) if url.scheme == "https" else None
+        authorities = document.tls.ca if document.tls is not None else None
+        self._tls = client_context(authorities) if url.scheme == "https" else None
         self._tls_name = document.tls.hostname if document.tls is not None else None
         self._granted = networks(document.addresses)
         self._connections = connections
@@ -234,13 +235,3 @@ def _checked(url: URL) -> URL:
     if url.scheme not in ("http", "https") or not url.host:
         raise ValueError("its url has no http or https scheme, or no host")
     return url
-
-
-def _tls_context(document: ServerConfig) -> ssl.SSLContext:
-    """Build the context once: it costs more than a hundred requests."""
-    authority = document.tls.ca if document.tls is not None else None
-    if authority is not None and not authority.isascii():
-        raise ValueError("its certificate authorities are not PEM")
-    context = ssl.create_default_context(cadata=authority)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
