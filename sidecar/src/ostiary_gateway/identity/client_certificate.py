@@ -153,22 +153,32 @@ def from_der(certificates: Sequence[bytes]) -> PresentedChain:
 def from_forwarded(value: str) -> PresentedChain:
     """Read the value of ``X-Forwarded-Client-Cert``, which a trusted proxy wrote.
 
-    The last element counts, which the nearest proxy added; its ``Cert`` or ``Chain`` must be there.
+    It must be one element with ``Cert`` or ``Chain``. Proxies write the URIs and DNS names of a certificate without
+    quotes (Envoy does), so a name that contains ``,`` or ``;`` could add an element or a chain of another client.
 
     Raises:
-        InvalidToken: it has no certificate that can be read.
+        InvalidToken: it has no certificate that can be read, or could be read in two ways.
     """
     if len(value) > _FORWARDED_LIMIT:
         raise InvalidToken("the forwarded client certificate is too long")
-    pairs = _pairs(_split(value, ",")[-1])
-    text = pairs.get("chain") or pairs.get("cert")
-    if text is None:
+    element, *more = _split(value, ",")
+    if more:
+        raise InvalidToken("there are several forwarded client certificates: let the proxy replace the header")
+    pairs = _pairs(element)
+    chains = [_certificates(pairs[name]) for name in ("chain", "cert") if pairs.get(name)]
+    if not chains:
         raise InvalidToken("the forwarded client certificate is missing: let the proxy forward Cert or Chain")
+    if any(chain[0] != chains[0][0] for chain in chains):
+        raise InvalidToken("the forwarded client certificate is not the first of its chain")
+    leaf, *others = chains[0]
+    return PresentedChain(leaf, tuple(others))
+
+
+def _certificates(text: str) -> list[x509.Certificate]:
     try:
-        leaf, *others = x509.load_pem_x509_certificates(unquote(text).encode())[:_CHAIN_LIMIT]
+        return x509.load_pem_x509_certificates(unquote(text).encode())[:_CHAIN_LIMIT]
     except ValueError:
         raise InvalidToken("the forwarded client certificate cannot be read") from None
-    return PresentedChain(leaf, tuple(others))
 
 
 def _pairs(element: str) -> dict[str, str]:

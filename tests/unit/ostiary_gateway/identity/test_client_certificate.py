@@ -63,11 +63,19 @@ def test_a_certificate_that_a_trusted_proxy_forwards_is_verified_again() -> None
         VERIFIER.verify(from_forwarded(f'Cert="{quote(foreign.pem)}"'), now=time.time())
 
 
-def test_only_the_element_that_the_nearest_proxy_added_counts() -> None:
-    good = AUTHORITY.issue(UniformResourceIdentifier(SPIFFE))
+def test_a_name_in_a_certificate_cannot_bring_in_the_certificate_of_another_client() -> None:
+    own = quote(AUTHORITY.issue(UniformResourceIdentifier("spiffe://example.org/own")).pem)
+    victim = quote(AUTHORITY.issue(UniformResourceIdentifier(SPIFFE)).pem)
 
-    with pytest.raises(InvalidToken, match="missing"):
-        from_forwarded(f'Cert="{quote(good.pem)}",By=spiffe://mesh;Hash=00')
+    for injected, problem in (
+        (f'Cert="{own}";Subject="";URI=spiffe://own,Hash=00;Cert="{victim}"', "several"),
+        (f'Cert="{victim}",By=spiffe://mesh;Hash=00', "several"),
+        (f'Cert="{own}";Subject="";URI=spiffe://own;Chain="{victim}"', "not the first of its chain"),
+        (f'Cert="{own}";Subject="";DNS=own;Cert="{victim}"', "twice"),
+    ):
+        with pytest.raises(InvalidToken, match=problem):
+            from_forwarded(injected)
+    assert from_forwarded(f'Cert="{own}";Chain="{own}{victim}"').leaf == from_forwarded(f'Cert="{own}"').leaf
 
 
 @pytest.mark.parametrize(
