@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 from ostiary_core.contract.authentication import AuthenticationConfig
@@ -30,6 +30,7 @@ class CompiledRule:
     condition: RuleCondition | None = None
     failed: bool = False
     scopes: frozenset[str] = frozenset()
+    _residual: "CompiledRule | None" = field(default=None, init=False, repr=False, compare=False)
 
     @classmethod
     def build(cls, rule: AccessRuleConfig, subjects: tuple[Subject, ...] | None = None) -> "CompiledRule":
@@ -62,8 +63,16 @@ class CompiledRule:
         return self.condition.state(known, denies=denies) if self.condition is not None else RuleState.APPLIES
 
     def residual(self) -> "CompiledRule":
-        """Return the rule without the conditions that depend on the caller alone, which hold."""
-        return replace(self, condition=self.condition.residual) if self.condition is not None else self
+        """Return the rule without the conditions that depend on the caller alone, which hold.
+
+        It is always the same object: a policy is specialised for many callers.
+        """
+        if self.condition is None:
+            return self
+        if self._residual is None:
+            object.__setattr__(self, "_residual", replace(self, condition=self.condition.residual))
+        assert self._residual is not None  # noqa: S101  set above
+        return self._residual
 
     def size(self, primitive: Primitive) -> int:
         """Return the instructions that judge a name of this primitive."""
@@ -165,7 +174,7 @@ class CompiledPolicy:
             lacking=tuple(rule.residual() for rule, state in allow if state is RuleState.LACKS_SCOPES),
             failed=tuple(rule for rule, state in allow if state is RuleState.FAILED),
             deny=tuple(
-                replace(rule.residual(), failed=state is RuleState.FAILED)
+                replace(rule.residual(), failed=True) if state is RuleState.FAILED else rule.residual()
                 for rule, state in deny
                 if state is not RuleState.DROPPED
             ),

@@ -9,6 +9,7 @@ name exists?
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
+from weakref import ref
 
 from ostiary_core.contract.documents import CatalogueConfig
 from ostiary_core.errors import AmbiguousURIError
@@ -69,7 +70,8 @@ class Visibility:
     _memo: Memo[tuple[Primitive, Verb, str], Decision] = field(default_factory=Memo, repr=False)
     _usable: dict[tuple[Primitive, Verb], bool] = field(default_factory=dict, repr=False)
     #: Callers with the same grants share one visibility, with its caches.
-    _by_principal: dict[Principal, "Visibility"] = field(default_factory=dict, repr=False)
+    #: By the address of the principal, which must not live longer because of this.
+    _by_principal: dict[int, tuple[ref[Principal], "Visibility"]] = field(default_factory=dict, repr=False)
     _by_states: dict[tuple[RuleStates, RuleStates], "Visibility"] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -117,13 +119,13 @@ class Visibility:
         """Return what one caller may see and use: this object if no rule depends on it."""
         if not self.depends_on_caller:
             return self
-        found = self._by_principal.pop(principal, None)
-        if found is None:
-            found = self._specialised(PrincipalConditions(principal))
+        found = self._by_principal.pop(id(principal), None)
+        if found is None or found[0]() is not principal:
+            found = ref(principal), self._specialised(PrincipalConditions(principal))
             if len(self._by_principal) >= _CALLERS:
                 del self._by_principal[next(iter(self._by_principal))]
-        self._by_principal[principal] = found  # the most recently used comes last
-        return found
+        self._by_principal[id(principal)] = found  # the most recently used comes last
+        return found[1]
 
     def _specialised(self, known: PrincipalConditions) -> "Visibility":
         states = self.access.states(known), self.shadow.access.states(known) if self.shadow is not None else ()

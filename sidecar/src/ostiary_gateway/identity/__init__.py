@@ -2,6 +2,7 @@
 
 authenticators        one authenticator for each proxy, made when its config is loaded
 authenticator         finds the credential of a request, and the method that accepts it
+credential_cache      bounds what is remembered about credentials
 verdict_cache         credentials that were accepted a moment ago
 errors                why a credential is not accepted
 challenges            the responses to a request without a valid credential, which tell an OAuth client how to go on

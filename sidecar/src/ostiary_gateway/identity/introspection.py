@@ -16,13 +16,13 @@ from ostiary_core.contract.authentication import IntrospectionConfig
 from ostiary_core.errors import ClaimsError
 from ostiary_core.policy.claims import principal_of
 from ostiary_core.policy.principal import Principal
+from ostiary_gateway.identity.credential_cache import CredentialCache
 from ostiary_gateway.identity.errors import IdentityUnavailable, InvalidToken
 from ostiary_gateway.identity.introspection_endpoint import IntrospectionEndpoint
 from ostiary_gateway.upstream.document_client import DocumentClient, DocumentUnavailable
 
 #: The longest token, in characters.
 TOKEN_LIMIT: Final = 16 * 1024
-_VERDICTS: Final = 4096
 #: The most requests in flight to one server: callers with invented tokens must not flood it.
 _IN_FLIGHT: Final = 64
 
@@ -58,18 +58,18 @@ class Introspection:
         self._namespace = namespace
         self._secret = secret
         self._clock = clock
-        self._verdicts: dict[bytes, _ActiveToken] = {}
+        self._verdicts: CredentialCache[_ActiveToken] = CredentialCache()
         self._pending: dict[bytes, asyncio.Task[Principal]] = {}
 
     def remembered(self, token: str, resources: frozenset[str]) -> Principal | None:
         """Return the principal of a token that was active a short time ago; None for any other."""
         digest = _digest(token)
-        verdict = self._verdicts.get(digest)
+        verdict = self._verdicts.known.get(digest)
         if verdict is None:
             return None
         if verdict.until > self._clock() and verdict.resources == resources:
             return verdict.principal
-        del self._verdicts[digest]
+        self._verdicts.drop(digest)
         return None
 
     def kept_until(self, token: str) -> float:
@@ -149,9 +149,7 @@ class Introspection:
         until = min(expires_at, now + self._config.cache / 1000)
         if until <= now:
             return
-        if len(self._verdicts) >= _VERDICTS:
-            del self._verdicts[next(iter(self._verdicts))]
-        self._verdicts[digest] = _ActiveToken(principal, until, resources)
+        self._verdicts.put(digest, _ActiveToken(principal, until, resources), principal)
 
 
 def _time(found: Mapping[str, Any], name: str, default: float) -> float:

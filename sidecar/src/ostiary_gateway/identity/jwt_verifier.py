@@ -20,13 +20,13 @@ from ostiary_core.contract.authentication import IssuerConfig
 from ostiary_core.errors import ClaimsError, StrictJSONError
 from ostiary_core.policy.claims import principal_of
 from ostiary_core.policy.principal import Principal
+from ostiary_gateway.identity.credential_cache import CredentialCache
 from ostiary_gateway.identity.errors import IdentityUnavailable, InvalidToken
 from ostiary_gateway.identity.jwks import KeySource, KeysUnavailable
 from ostiary_gateway.identity.key_set import ALGORITHMS, VerificationKey
 
 #: The longest token, in characters.
 TOKEN_LIMIT: Final = 16 * 1024
-_VERDICTS: Final = 4096
 _SEGMENTS: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _NAME_LENGTH: Final = 256
 #: A header without a type means this one (RFC 7519 §5.1).
@@ -88,17 +88,17 @@ class JwtVerifier:
         self._issuers = tuple(issuers)
         self._clock = clock
         #: By the SHA-256 of the token. Only valid tokens are kept, so that no caller can displace them.
-        self._verdicts: dict[bytes, _ValidToken] = {}
+        self._verdicts: CredentialCache[_ValidToken] = CredentialCache()
 
     def remembered(self, token: str, resources: frozenset[str]) -> Principal | None:
         """Return the principal of a token that was valid before and still is; None for any other."""
         digest = _digest(token)
-        verdict = self._verdicts.get(digest)
+        verdict = self._verdicts.known.get(digest)
         if verdict is None:
             return None
         if self._still_counts(verdict, resources):
             return verdict.principal
-        del self._verdicts[digest]
+        self._verdicts.drop(digest)
         return None
 
     def _still_counts(self, verdict: _ValidToken, resources: frozenset[str]) -> bool:
@@ -129,9 +129,7 @@ class JwtVerifier:
             return known
         parsed = _parse(token)
         verdict = await self._judge(parsed, resources)
-        if len(self._verdicts) >= _VERDICTS:
-            del self._verdicts[next(iter(self._verdicts))]
-        self._verdicts[_digest(token)] = verdict
+        self._verdicts.put(_digest(token), verdict, verdict.principal)
         return verdict.principal
 
     async def _judge(self, token: _Parsed, resources: frozenset[str]) -> _ValidToken:

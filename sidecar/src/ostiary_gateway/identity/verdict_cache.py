@@ -6,12 +6,10 @@ only its SHA-256.
 
 import time
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from ostiary_core.policy.principal import Principal
-
-#: The most credentials that one proxy remembers.
-MOST: Final = 4096
+from ostiary_gateway.identity.credential_cache import MOST, CredentialCache
 
 
 class Verdict(NamedTuple):
@@ -21,30 +19,24 @@ class Verdict(NamedTuple):
     until: float | None = None
 
 
-class VerdictCache:
-    """The accepted credentials of one proxy, by digest: first in, first out."""
+class VerdictCache(CredentialCache[tuple[Principal, float]]):
+    """The accepted credentials of one proxy, by digest."""
 
     def __init__(self, *, most: int = MOST, clock: Callable[[], float] = time.time) -> None:
-        self._verdicts: dict[bytes, tuple[Principal, float]] = {}
-        self._most = most
+        super().__init__(most=most)
         self._clock = clock
 
     def get(self, digest: bytes) -> Principal | None:
         """Return the owner of a credential; None where it must be checked."""
-        found = self._verdicts.get(digest)
+        found = self.known.get(digest)
         if found is None:
             return None
         if self._clock() < found[1]:
             return found[0]
-        del self._verdicts[digest]
+        self.drop(digest)
         return None
 
     def keep(self, digest: bytes, verdict: Verdict) -> None:
         """Keep a verdict, at most until its principal expires."""
         limits = [limit for limit in (verdict.until, verdict.principal.expires_at) if limit is not None]
-        if len(self._verdicts) >= self._most and digest not in self._verdicts:
-            del self._verdicts[next(iter(self._verdicts))]
-        self._verdicts[digest] = (verdict.principal, min(limits, default=float("inf")))
-
-    def __len__(self) -> int:
-        return len(self._verdicts)
+        self.put(digest, (verdict.principal, min(limits, default=float("inf"))), verdict.principal)

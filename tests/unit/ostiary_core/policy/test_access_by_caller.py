@@ -2,6 +2,7 @@
 
 import random
 from typing import Any, Literal, cast
+from weakref import ref
 
 import pytest
 from hypothesis import given, settings
@@ -19,10 +20,12 @@ from ostiary_core.contract.documents import (
     Tier,
 )
 from ostiary_core.mcp.methods import Primitive, Verb
+from ostiary_core.policy.compiled_policy import CompiledPolicy
 from ostiary_core.policy.conditions import Call
 from ostiary_core.policy.decision import Decision, DecisionReason
 from ostiary_core.policy.expressions import Expression, ExpressionContext, ExpressionResult
 from ostiary_core.policy.principal import ANONYMOUS, Principal
+from ostiary_core.policy.principal_conditions import PrincipalConditions
 from ostiary_core.policy.visibility import Visibility
 
 AGENT = Principal(
@@ -222,3 +225,35 @@ def test_a_decision_without_the_message_allows_nothing_that_depends_on_it() -> N
     assert visibility.needs_call
     assert not visibility.decide(Primitive.TOOLS, Verb.CALL, "t1").allowed
     assert visibility.shows(Primitive.TOOLS, "t1")
+
+
+def allowing(*scopes: str) -> PolicyDocument:
+    allowed = [AccessRuleConfig(name=scope, effect="Allow", scopes=[scope]) for scope in scopes]
+    access = AccessRulesConfig(rules=allowed)
+    return PolicyDocument(namespace="ns", name="p", uid="u", generation=1, tier="owner", access=access)
+
+
+def scoped(*scopes: str) -> Principal:
+    return Principal(id="a", method="jwt", scopes=frozenset(scopes))
+
+
+def test_a_caller_is_forgotten_with_its_credential() -> None:
+    visibility = visibility_of(allowing("s"))
+    principal = scoped("s")
+    known, seen = ref(principal), visibility.for_principal(principal)
+
+    del principal
+
+    assert known() is None
+    assert visibility.for_principal(scoped()) is not seen
+
+
+def test_callers_with_other_grants_share_the_compiled_rules() -> None:
+    policy = CompiledPolicy.build(allowing("s1", "s2", "s3"))
+
+    every, one = (
+        policy.specialised(policy.states(PrincipalConditions(each))).allow
+        for each in (scoped("s1", "s2", "s3"), scoped("s2"))
+    )
+
+    assert one[0] is every[1]
