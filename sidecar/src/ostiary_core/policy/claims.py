@@ -13,6 +13,9 @@ from ostiary_core.policy.principal import Principal, token_id
 
 _NAME_LENGTH: Final = 512
 _LIST_LENGTH: Final = 1000
+#: Values and characters of all claims together: they are kept in memory for as long as the token is known.
+_VALUES: Final = 2_000
+_CHARACTERS: Final = 16_384
 #: Where authorization servers put the client's id: RFC 9068, OpenID Connect, Entra, Okta.
 _CLIENT_CLAIMS: Final = ("client_id", "azp", "appid", "cid")
 #: How DPoP (RFC 9449) and mutual TLS (RFC 8705) bind a token to its client: without proof it may be a stolen one.
@@ -31,9 +34,10 @@ def principal_of(
     """Return the principal of verified claims. ``namespace`` is that of the policy.
 
     Raises:
-        ClaimsError: the claims name neither a subject nor a client, a mapped claim has another shape, or the token is
-            bound to a key of its client.
+        ClaimsError: the claims name neither a subject nor a client, are too large, a mapped claim has another shape, or
+            the token is bound to a key of its client.
     """
+    _check_size(claims)
     if claims.get(_BINDING) is not None:
         raise ClaimsError("the token is bound to a key of its client (cnf), which the gateway cannot verify")
     client = next((claims[name] for name in _CLIENT_CLAIMS if claims.get(name)), "")
@@ -52,6 +56,25 @@ def principal_of(
         issuer=issuer,
         subject=subject,
     )
+
+
+def _check_size(claims: Mapping[str, Any]) -> None:
+    values = characters = 0
+    level: list[Any] = [dict(claims)]
+    while level:
+        below: list[Any] = []
+        for value in level:
+            if isinstance(value, dict):
+                characters += sum(map(len, value))
+                below += value.values()
+            elif isinstance(value, list):
+                below += value
+            elif isinstance(value, str):
+                characters += len(value)
+        values += len(below)
+        if values > _VALUES or characters > _CHARACTERS:
+            raise ClaimsError(f"the claims have more than {_VALUES} values or {_CHARACTERS} characters")
+        level = below
 
 
 def _consumer(claims: Mapping[str, Any], config: ClaimsConfig) -> str:
