@@ -6,9 +6,9 @@ import pytest
 from aiohttp import web
 from api_keys import AGENT_KEY, OTHER_KEY, api_key, bearer, keyed
 from gateways import RunningGateway, policy
-from mcp_caller import McpCaller, modern
+from mcp_caller import McpCaller, mcp_caller, modern
 from mcp_clients import ERAS, Era, connect
-from upstreams import Arrived, Upstream, answer, document
+from upstreams import Arrived, Upstream, answer, document, events, serving
 
 from ostiary_core.contract.documents import PolicyDocument, SubjectConfig
 
@@ -112,3 +112,38 @@ async def test_an_official_client_sees_the_constraints_in_the_input_schema(
         assert "user_id" in tool.input_schema["required"]
         assert (await client.call_tool(tool.name, {"user_id": 4})).is_error
         assert not (await client.call_tool(tool.name, {"user_id": 1})).is_error
+
+
+CACHED = {"ttlMs": 60_000, "cacheScope": "public"}
+CACHEABLE: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "tools/list": ({}, {"tools": [{"name": "get_users", "inputSchema": {"type": "object"}}]}),
+    "resources/list": ({}, {"resources": [{"uri": "x://y", "name": "y"}]}),
+    "resources/read": ({"uri": "x://y"}, {"contents": [{"uri": "x://y", "text": '"cacheScope":"public"'}]}),
+    "server/discover": ({}, {"supportedVersions": ["2026-07-28"], "capabilities": {}}),
+}
+
+
+@pytest.mark.parametrize("form", ["JSON", "events"])
+@pytest.mark.parametrize("method", CACHEABLE)
+async def test_no_cache_may_show_what_an_authenticated_caller_read_to_another(
+    gateway: RunningGateway, method: str, form: str
+) -> None:
+    params, result = CACHEABLE[method]
+
+    async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        response = answer(arrived, {**result, **CACHED})
+        if form == "JSON":
+            return document(response)
+        async with events(request) as stream:
+            await stream.send(response)
+        return stream.response
+
+    async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
+        shared = (await caller.post(modern(method, params))).result
+        everything = governed({"name": "all", "effect": "Allow"})
+        await gateway.apply(gateway.entry("mock", upstream.url, [KEYS, everything]))
+        own = [(await caller.post(modern(method, params), bearer(AGENT_KEY))).result for _ in range(3)]
+
+    assert shared["cacheScope"] == "public"
+    assert own == [{**shared, "cacheScope": "private"}] * 3

@@ -74,7 +74,7 @@ class Introspection:
 
     def kept_until(self, token: str) -> float:
         """Return the end of the result for a token, in epoch seconds; 0 without a result."""
-        verdict = self._verdicts.get(_digest(token))
+        verdict = self._verdicts.known.get(_digest(token))
         return verdict.until if verdict is not None else 0.0
 
     async def verify(self, token: str, resources: frozenset[str]) -> Principal:

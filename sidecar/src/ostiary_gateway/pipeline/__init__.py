@@ -17,6 +17,7 @@ exit, too.
     request_ids, upstream_ids    ids in flight, and the substitutes of duplicates
     shape                   the form of the response
     json_response, list_filter, lenient_list_filter, list_cache, list_cost    a document; lists that the caller may see
+    cache_scope             what one caller may read stays out of shared caches
     sse_response, sse_filter, sse_transport    a stream, event by event
     open_streams, list_changed_notifications    streams that stay open, and how they follow changes
     server_revisions, server_capabilities    what a server supports

@@ -14,6 +14,7 @@ from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.limits.checks import reserve_response_bytes
 from ostiary_gateway.media_types import JSON_HEADERS
 from ostiary_gateway.pipeline import http_error_responses, jsonrpc, mirrored_parameters, server_revisions
+from ostiary_gateway.pipeline.cache_scope import kept_private, may_be_shared
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
 from ostiary_gateway.pipeline.large_messages import LIGHT_BYTES, Steps, limit_of, process_large
@@ -97,6 +98,8 @@ async def relay_document(
         text = with_own_id(exchange, text, message)
     if exchange.captured is not None:
         exchange.captured.take(message)
+    if exchange.proxy.authenticator is not None and may_be_shared(message):
+        text = await process_large(kept_private(exchange, text, message), text=text, proxy=exchange.proxy.uid)
     headers: Mapping[str, str] = JSON_HEADERS
     if method is None or method.authorization is _LIFECYCLE or "error" in message or response.status >= 400:
         session = session_header(exchange, response, message, seal)
@@ -128,7 +131,8 @@ def _judged(exchange: Exchange, response: UpstreamResponse, method: Method, text
     shaped = yield from shaping(method, text, reading, visibility)
     if shaped.dropped:
         DROPPED.note(exchange.proxy.identity, shaped.dropped)
-    known = ListResponse(shaped.body, jsonrpc.outcome(reading.message, dropped=len(shaped.dropped)))
+    body = yield from kept_private(exchange, shaped.body, reading.message)
+    known = ListResponse(body, jsonrpc.outcome(reading.message, dropped=len(shaped.dropped)))
     yield
     if not teaches:
         LISTS.keep(method, text, known, visibility, exchange.request_id)

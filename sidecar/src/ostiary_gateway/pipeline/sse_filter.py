@@ -14,6 +14,7 @@ from ostiary_gateway import sse
 from ostiary_gateway.config.observed_items import OFFERED
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.pipeline import jsonrpc, mirrored_parameters, server_revisions
+from ostiary_gateway.pipeline.cache_scope import kept_private
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.json_response import SealSession, session_header, with_own_id
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
@@ -196,6 +197,7 @@ class SseFilter:
             data = with_own_id(self._exchange, data, message)
         method = request.method if request is not None else None
         if method is None or method.authorization is not _LIST:
+            data = yield from kept_private(self._exchange, data, message)
             return self._response(method, data, message)
         return (yield from self._filtering_list(method, data, message))
 
@@ -227,7 +229,8 @@ class SseFilter:
         filtered = (yield from shaping(method, data, reading, visibility)) if reading is not None else Shaped(data)
         if filtered.dropped:
             DROPPED.note(self._exchange.proxy.identity, filtered.dropped)
-        shown = ListResponse(filtered.body, jsonrpc.outcome(message, dropped=len(filtered.dropped)))
+        body = yield from kept_private(self._exchange, filtered.body, message)
+        shown = ListResponse(body, jsonrpc.outcome(message, dropped=len(filtered.dropped)))
         if len(data) > LIGHT_BYTES:
             yield
         if not teaches:
