@@ -23,6 +23,8 @@ _log = logging.getLogger(__name__)
 
 #: Seconds after which keys are refreshed in the background, so that a withdrawn key is noticed.
 _REFRESH_SECONDS: Final = 300.0
+#: Seconds for metadata and keys together: requests wait for them.
+_SECONDS: Final = 10.0
 #: The least seconds between two fetches.
 _DISTANCE_SECONDS: Final = 10.0
 _OAUTH: Final = ".well-known/oauth-authorization-server"
@@ -71,15 +73,23 @@ class InlineKeys:
 
 
 class FetchedKeys:
-    """Keys that are fetched from an issuer. ``clock`` returns seconds.
+    """Keys that are fetched from an issuer, within ``seconds``.
 
-    Must be used within one event loop.
+    ``clock`` returns seconds. Must be used within one event loop.
     """
 
-    def __init__(self, issuer: IssuerConfig, client: DocumentClient, *, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        issuer: IssuerConfig,
+        client: DocumentClient,
+        *,
+        clock: Callable[[], float] = monotonic,
+        seconds: float = _SECONDS,
+    ) -> None:
         self._issuer = issuer
         self._client = client
         self._clock = clock
+        self._seconds = seconds
         self._keys: KeySet | None = None
         self._tried: float | None = None
         self._fetched = 0.0
@@ -118,13 +128,19 @@ class FetchedKeys:
 
     async def _fetch(self) -> None:
         try:
-            self._keys = parse_key_set(await self._document())
+            async with asyncio.timeout(self._seconds):
+                self._keys = parse_key_set(await self._document())
             self._fetched = self._clock()
+        except TimeoutError:
+            self._report(f"not complete within {self._seconds:g} s")
         except (DocumentUnavailable, KeySetError) as error:
-            kept = "the last good keys stay in use" if self._keys is not None else "its tokens are refused"
-            _log.warning("keys of the issuer %s: %s; %s", self._issuer.issuer, error, kept)
+            self._report(str(error))
         finally:
             self._pending = None
+
+    def _report(self, problem: str) -> None:
+        kept = "the last good keys stay in use" if self._keys is not None else "its tokens are refused"
+        _log.warning("keys of the issuer %s: %s; %s", self._issuer.issuer, problem, kept)
 
     async def _document(self) -> dict[str, Any]:
         if self._issuer.jwks_uri is not None:

@@ -161,6 +161,22 @@ async def test_a_key_set_that_is_slow_is_not_waited_for(provider: IdentityProvid
         await refused(keys)
 
 
+async def test_metadata_and_keys_together_have_one_limit_of_time(provider: IdentityProvider) -> None:
+    released = asyncio.Event()
+
+    async def silent(_request: web.Request) -> web.StreamResponse:
+        await released.wait()
+        return web.Response(status=500)
+
+    provider.instead = silent
+    keys = FetchedKeys(provider.config(), document_client(seconds=TIMEOUT_SECONDS), clock=Clock(), seconds=0.1)
+    try:
+        await refused(keys)
+        assert len(provider.requests) == 1
+    finally:
+        released.set()
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_a_redirect_to_a_key_set_is_not_followed(provider: IdentityProvider, status: int) -> None:
     async def redirect(_request: web.Request) -> web.StreamResponse:
