@@ -31,6 +31,14 @@ class CompiledRule:
     failed: bool = False
     scopes: frozenset[str] = frozenset()
     _residual: "CompiledRule | None" = field(default=None, init=False, repr=False, compare=False)
+    _sizes: dict[Primitive, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        sizes: dict[Primitive, int] = {}
+        for (primitive, _), matcher in self.matchers.items():
+            if matcher.size > sizes.get(primitive, 0):
+                sizes[primitive] = matcher.size
+        object.__setattr__(self, "_sizes", sizes)
 
     @classmethod
     def build(cls, rule: AccessRuleConfig, subjects: tuple[Subject, ...] | None = None) -> "CompiledRule":
@@ -76,7 +84,7 @@ class CompiledRule:
 
     def size(self, primitive: Primitive) -> int:
         """Return the instructions that judge a name of this primitive."""
-        return max((matcher.size for (p, _), matcher in self.matchers.items() if p is primitive), default=0)
+        return self._sizes.get(primitive, 0)
 
     def matches(self, primitive: Primitive, verb: Verb, name: str) -> bool:
         """Return whether the rule applies to this pair and name."""

@@ -48,7 +48,17 @@ class Subject:
 
 
 def evaluate_subjects(subjects: tuple[Subject, ...], known: PrincipalConditions) -> ExpressionResult:
-    """Judge a caller by all subjects of a policy: one of them must match."""
+    """Judge a caller by all subjects of a policy: one of them must match.
+
+    The result is kept with the caller: each of the policy's rules asks for it.
+    """
+    found = known.by_subjects.get(id(subjects))
+    if found is None:
+        found = known.by_subjects[id(subjects)] = _evaluate(subjects, known)
+    return found
+
+
+def _evaluate(subjects: tuple[Subject, ...], known: PrincipalConditions) -> ExpressionResult:
     results = [subject.evaluate(known) for subject in subjects]
     if ExpressionResult.TRUE in results:
         return ExpressionResult.TRUE

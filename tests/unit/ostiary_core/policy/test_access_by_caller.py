@@ -2,6 +2,7 @@
 
 import random
 from typing import Any, Literal, cast
+from unittest import mock
 from weakref import ref
 
 import pytest
@@ -26,6 +27,7 @@ from ostiary_core.policy.decision import Decision, DecisionReason
 from ostiary_core.policy.expressions import Expression, ExpressionContext, ExpressionResult
 from ostiary_core.policy.principal import ANONYMOUS, Principal
 from ostiary_core.policy.principal_conditions import PrincipalConditions
+from ostiary_core.policy.subjects import Subject
 from ostiary_core.policy.visibility import Visibility
 
 AGENT = Principal(
@@ -257,3 +259,15 @@ def test_callers_with_other_grants_share_the_compiled_rules() -> None:
     )
 
     assert one[0] is every[1]
+
+
+def test_subjects_are_judged_once_for_all_rules_of_a_policy() -> None:
+    subject = SubjectConfig(groups=["g"])
+    policy = CompiledPolicy.build(
+        allowing(*(f"s{number}" for number in range(50))).model_copy(update={"subjects": [subject]})
+    )
+
+    with mock.patch.object(Subject, "evaluate", autospec=True, return_value=ExpressionResult.TRUE) as judged:
+        policy.states(PrincipalConditions(scoped("s1")))
+
+    assert judged.call_count == 1
