@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import yaml
@@ -147,6 +148,25 @@ def test_no_config_status_or_event_of_the_operator_contains_a_secret(*, is_broke
     shown = dict(objects_of("ostiary_operator")) | dict(objects_of("ostiary_core"))
 
     assert canaries.shown_in({"repr of the result": repr(compiled), **shown}) == []
+
+
+def test_whoami_shows_no_credential_when_it_reaches_no_gateway(ostiary: Ostiary, tmp_path: Path) -> None:
+    canaries = Canaries()
+    file = tmp_path / "key"
+    file.write_text(canaries.new("key in a file"))
+    broken = tmp_path / "broken"
+    broken.write_text(canaries.new("first line of a file") + "\n\n" + canaries.new("second line of a file"))
+    password, query = canaries.new("password in the URL"), canaries.new("key in the query")
+    commands = [
+        ["--key-file", str(file), "http://127.0.0.1:1/a/mcp"],
+        ["--key-file", str(broken), "http://127.0.0.1:1/a/mcp"],
+        ["--key-file", str(file), f"http://user:{quote(password, safe='')}@127.0.0.1:1/a/mcp"],
+        [f"http://127.0.0.1:1/a/mcp?api_key={quote(query, safe='')}"],
+    ]
+    results = [ostiary("whoami", *command) for command in commands]
+    assert all(result.code != 0 for result in results)
+    outputs: dict[str, str | bytes] = {str(number): f"{it.out} {it.err}" for number, it in enumerate(results)}
+    assert canaries.shown_in(outputs) == []
 
 
 def test_a_file_that_is_no_yaml_is_reported_without_its_text(ostiary: Ostiary, tmp_path: Path) -> None:

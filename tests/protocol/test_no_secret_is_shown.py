@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -22,6 +23,7 @@ from mcp_caller import BOTH_TYPES, modern, modern_headers
 from mcp_clients import eventually
 from multidict import CIMultiDict
 from otlp_sink import Sink, http_sink
+from tls_secrets import MountedSecret
 from upstreams import Arrived, Upstream, answer, document, serving
 from yarl import URL
 
@@ -31,14 +33,17 @@ from ostiary_core.contract.upstream_credentials import (
     ClientCredentialsConfig,
     IdentityAssertionConfig,
     StaticCredentialConfig,
+    TokenExchangeConfig,
     UpstreamCredentialConfig,
 )
 from ostiary_gateway.config.directory_source import DirectorySource
+from ostiary_gateway.server.certificate import Certificate
 from ostiary_gateway.telemetry import Telemetry
 
 GATEWAY = "https://gw.example.com"
 CALL = modern("tools/call", {"name": "get_users", "arguments": {}})
-PROXIES = ("keyed", "tokens", "opaque", "bearer", "header", "client", "assertion", "relayed")
+PROXIES = ("keyed", "tokens", "opaque", "bearer", "header", "client", "assertion", "exchanged", "relayed")
+ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
 
 
 class Server:
@@ -64,16 +69,18 @@ class Server:
 
 
 class TokenEndpoint:
-    """An authorization server for client credentials that repeats what it got where it fails."""
+    """An authorization server that repeats what it got where it fails."""
 
-    def __init__(self, token: str) -> None:
-        self.token, self.status = token, 200
+    def __init__(self, token: str, exchanged: str) -> None:
+        self.token, self.exchanged, self.status = token, exchanged, 200
 
     async def script(self, request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         if self.status != 200:
             text = f"{dict(request.headers)} {arrived.body!r}"
             return web.Response(status=self.status, text=json.dumps({"error": text, "error_description": text}))
-        return document({"access_token": self.token, "token_type": "Bearer", "expires_in": 3600})
+        token = self.exchanged if b"subject_token" in arrived.body else self.token
+        found = {"access_token": token, "issued_token_type": ACCESS_TOKEN, "token_type": "Bearer"}
+        return document({**found, "expires_in": 3600})
 
 
 class CanaryScenario:
@@ -82,7 +89,9 @@ class CanaryScenario:
     def __init__(self, gateway: RunningGateway, provider: IdentityProvider, canaries: Canaries) -> None:
         self.gateway, self.provider, self.canaries = gateway, provider, canaries
         self.server = Server()
-        self.endpoint = TokenEndpoint(canaries.new("access token of client credentials"))
+        self.endpoint = TokenEndpoint(
+            canaries.new("access token of client credentials"), canaries.new("exchanged token")
+        )
         self.key = canaries.new("API key")
         self.opaque = canaries.new("opaque token")
         self.relayed = canaries.new("token that passes through")
@@ -92,7 +101,7 @@ class CanaryScenario:
         canaries.add("admin token", gateway.secret["admin-token"])
         for name, key in gateway.assertion_keys.items():
             canaries.add(f"signing key {name}", key)
-        for name in ("static", "header", "client", "introspection"):
+        for name in ("static", "header", "client", "exchange", "introspection"):
             gateway.credentials[f"credential-{name}"] = canaries.new(f"credential {name}").encode()
 
     async def apply(self, upstream: Upstream, endpoint: Upstream) -> None:
@@ -129,6 +138,7 @@ class CanaryScenario:
             "tokens": _policy("tokens", AuthenticationConfig(issuers=[self.provider.config()])),
             "opaque": _policy("opaque", AuthenticationConfig(introspection=introspection)),
             "assertion": keys.model_copy(update={"name": "assertion", "uid": "uid-assertion"}),
+            "exchanged": _policy("exchanged", AuthenticationConfig(issuers=[self.provider.config()])),
             "relayed": _policy("relayed", AuthenticationConfig(passthrough=True)),
         }
 
@@ -152,9 +162,11 @@ class CanaryScenario:
             self.replies.append(await response.read())
             return response.status
 
-    def token(self, what: str, **claims: Any) -> str:
+    def token(self, what: str, *, proxy: str = "tokens", **claims: Any) -> str:
         """A token with a secret claim; its signature is searched for, too."""
-        token = self.provider.token(aud=f"{GATEWAY}/tokens/mcp", secret=self.canaries.new(f"claim of {what}"), **claims)
+        token = self.provider.token(
+            aud=f"{GATEWAY}/{proxy}/mcp", secret=self.canaries.new(f"claim of {what}"), **claims
+        )
         self.canaries.add(f"signature of {what}", token.rpartition(".")[2])
         return token
 
@@ -182,6 +194,12 @@ def _policy(name: str, authentication: AuthenticationConfig) -> PolicyDocument:
 
 def _credentials(token_endpoint: str) -> dict[str, UpstreamCredentialConfig]:
     client = ClientCredentialsConfig(token_endpoint=token_endpoint, client_id="ostiary", secret="credential-client")
+    exchange = TokenExchangeConfig(
+        token_endpoint=token_endpoint,
+        client_id="ostiary",
+        secret="credential-exchange",
+        subject_token_type=ACCESS_TOKEN,
+    )
     assertion = IdentityAssertionConfig(header="Authorization", prefix="Bearer ", audience="crm", lifetime=60_000)
     return {
         "bearer": UpstreamCredentialConfig(
@@ -191,6 +209,7 @@ def _credentials(token_endpoint: str) -> dict[str, UpstreamCredentialConfig]:
             static=StaticCredentialConfig(header="X-Api-Key", secret="credential-header")
         ),
         "client": UpstreamCredentialConfig(client_credentials=client),
+        "exchanged": UpstreamCredentialConfig(token_exchange=exchange),
         "assertion": UpstreamCredentialConfig(identity_assertion=assertion),
     }
 
@@ -277,7 +296,9 @@ async def _misplaced(scenario: CanaryScenario) -> None:
 
 async def _servers_that_fail(scenario: CanaryScenario) -> None:
     """Have servers and the token endpoint fail, and repeat what they got."""
-    senders = {"bearer": {}, "header": {}, "client": {}, "assertion": bearer(scenario.key)}
+    senders: dict[str, dict[str, str]] = {"bearer": {}, "header": {}, "client": {}}
+    senders["assertion"] = bearer(scenario.key)
+    senders["exchanged"] = bearer(scenario.token("a token that is exchanged", proxy="exchanged"))
     for name, headers in senders.items():
         assert await scenario.send(name, headers) == 200
     for scenario.server.status in (401, 403, 500, 302):
@@ -285,6 +306,9 @@ async def _servers_that_fail(scenario: CanaryScenario) -> None:
             await scenario.send(name, headers)
     for scenario.endpoint.status in (400, 500):
         await scenario.send("client")
+        caller = f"caller-{scenario.endpoint.status}"
+        failing = scenario.token(f"a token whose exchange fails with {caller}", proxy="exchanged", sub=caller)
+        assert await scenario.send("exchanged", bearer(failing)) == 200
     scenario.server.status = 200
     for number, value in enumerate(scenario.server.seen):
         if value.count(".") == 2:
@@ -334,6 +358,30 @@ async def _in_flight(scenario: CanaryScenario) -> dict[str, bytes]:
     assert [await task for task in tasks] == [200] * len(senders)
     assert arrived < len(scenario.server.seen)
     return shown
+
+
+def _certificate(gateway: RunningGateway) -> Certificate:
+    [found] = (source for source in gateway.app.sources if isinstance(source, Certificate))
+    return found
+
+
+async def test_the_key_of_the_data_port_is_nowhere_although_it_is_replaced_by_a_bad_one(
+    tmp_path: Path, log: io.StringIO, capfd: pytest.CaptureFixture[str]
+) -> None:
+    canaries, secret = Canaries(), MountedSecret(tmp_path)
+    secret.renew("localhost")
+    files = secret.draft("localhost")
+    canaries.add("TLS key", secret.files.key.read_text().splitlines()[2])
+    canaries.add("next TLS key", files["tls.key"].splitlines()[2])
+    outputs: dict[str, str | bytes] = {}
+    async with running_gateway(tls=secret.files) as gateway:
+        for bad in (files["tls.key"][:-60], files["tls.key"].replace(b"-----", b""), files["tls.key"]):
+            secret.place({**files, "tls.key": bad, "tls.crt": b"" if bad == files["tls.key"] else files["tls.crt"]})
+            await _certificate(gateway).poll()
+        outputs |= {f"{name} {number}": text for number, (name, text) in enumerate(objects_of("ostiary_gateway"))}
+    written = capfd.readouterr()
+    outputs |= {"log": log.getvalue(), "standard output": written.out, "standard error": written.err}
+    assert canaries.shown_in(outputs) == []
 
 
 @pytest.mark.timeout(120)
