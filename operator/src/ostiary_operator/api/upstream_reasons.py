@@ -47,7 +47,10 @@ class UpstreamHealthyReason(Reason):
     CREDENTIAL_REFUSED = (
         faults.CREDENTIAL_REFUSED,
         "The server refuses the credential that the gateway sends it.",
-        "Put a valid credential into the Secret that `credential` names, and check header, scopes and audience.",
+        (
+            "Put a valid credential into the Secret that `credential` names, and check header, scopes and audience. "
+            "With identityAssertion, check how the server verifies it."
+        ),
     )
     CREDENTIAL_UNAVAILABLE = (
         faults.CREDENTIAL_UNAVAILABLE,

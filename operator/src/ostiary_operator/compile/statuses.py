@@ -211,7 +211,9 @@ def _proxy_resolved(admission: Admission, served: Sequence[tuple[Site, EncodedEn
         return condition(ConditionType.RESOLVED_REFS, ConditionStatus.FALSE, resolution.rejection.reason, message)
     what = (
         "everything that it refers to was found"
-        if resolution.bundles or resolution.found_services
+        if resolution.bundles
+        or resolution.found_services
+        or any(each.secrets for each in resolution.credentials.values())
         else "it refers to nothing"
     )
     return condition(

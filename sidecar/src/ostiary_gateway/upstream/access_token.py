@@ -49,6 +49,10 @@ FetchToken = Callable[[], Awaitable[AccessToken]]
 """Fetches a token. Raises UpstreamFault where there is none."""
 
 
+class _Postponed(UpstreamFault):
+    """A fetch is not tried yet, because an earlier one failed."""
+
+
 class Backoff:
     """When a fetch may be tried again, and why the last one failed."""
 
@@ -73,7 +77,7 @@ class Backoff:
 
     def fault(self) -> UpstreamFault:
         """Return the fault of a request that cannot be served until the next try."""
-        return UpstreamFault(self._fault.kind, self._fault.message, of_caller=self._fault.of_caller)
+        return _Postponed(self._fault.kind, self._fault.message, of_caller=self._fault.of_caller)
 
 
 class RefreshedToken:
@@ -131,6 +135,8 @@ class RefreshedToken:
     async def _fetch(self, fetch: FetchToken) -> AccessToken:
         try:
             self.token = await fetch()
+        except _Postponed:
+            raise
         except UpstreamFault as fault:
             self._backoff.failed(fault, self._clock())
             raise

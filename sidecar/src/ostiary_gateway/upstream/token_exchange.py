@@ -1,10 +1,11 @@
 """Access tokens for a caller, in exchange for the token that the caller sent (RFC 8693).
 
 Each token of a caller has its own exchange, so two callers never share a result, and a result never outlives the token
-that it was made for. The caller's own token goes to the token endpoint alone, and never to the server. A caller whose
-exchange fails waits before the next one, whichever token it sends.
+that it was made for. The caller's own token goes to the token endpoint alone, and never to the server. One exchange of
+a caller is in flight at a time. A caller whose exchange fails waits before the next one, whichever token it sends.
 """
 
+import asyncio
 import hashlib
 import time
 from collections.abc import Callable, Iterator
@@ -38,6 +39,14 @@ class _Subject(NamedTuple):
     ends_at: float
 
 
+class _Turn:
+    """Whether a caller may exchange a token now: one at a time, and not soon after a failure."""
+
+    def __init__(self) -> None:
+        self.backoff = Backoff()
+        self.lock = asyncio.Lock()
+
+
 class ExchangedTokens:
     """The tokens that callers of one server get. Must be used within one event loop.
 
@@ -61,7 +70,7 @@ class ExchangedTokens:
         self._host = (urlsplit(config.token_endpoint).hostname or "").lower()
         #: By principal and the SHA-256 of its token, the least recently used first.
         self._tokens: dict[tuple[str, bytes], RefreshedToken] = {}
-        self._backoffs: dict[str, Backoff] = {}
+        self._turns: dict[str, _Turn] = {}
 
     async def line(self, caller: UpstreamCaller | None) -> bytes:
         """Return the header line of a request.
@@ -78,8 +87,9 @@ class ExchangedTokens:
                 "tokenEndpoint is on the host of none of their issuers",
             )
         subject = _Subject(caller.token, self._end_of(caller))
-        token = await self._of(caller.principal.id, caller.token).get(lambda: self._exchange(subject))
-        return token.line.reveal()
+        turn = self._turn(caller.principal.id)
+        current = self._of(caller.principal.id, caller.token, turn)
+        return (await current.get(lambda: self._exchange(subject, turn))).line.reveal()
 
     def _end_of(self, caller: UpstreamCaller) -> float:
         seconds = caller.token_ends_at - self._wall_clock()
@@ -87,24 +97,31 @@ class ExchangedTokens:
             raise UpstreamFault(faults.CALLER_TOKEN_REQUIRED, _EXPIRED)
         return self._clock() + seconds
 
-    def _of(self, principal: str, token: SecretBytes) -> RefreshedToken:
+    def _of(self, principal: str, token: SecretBytes, turn: _Turn) -> RefreshedToken:
         key = (principal, hashlib.sha256(token.reveal()).digest())
         found = self._tokens.pop(key, None)
         if found is None:
-            found = RefreshedToken(self._backoff(principal), clock=self._clock)
+            found = RefreshedToken(turn.backoff, clock=self._clock)
             _make_room(self._tokens)
         self._tokens[key] = found
         return found
 
-    def _backoff(self, principal: str) -> Backoff:
-        found = self._backoffs.pop(principal, None)
+    def _turn(self, principal: str) -> _Turn:
+        found = self._turns.pop(principal, None)
         if found is None:
-            found = Backoff()
-            _make_room(self._backoffs)
-        self._backoffs[principal] = found
+            found = _Turn()
+            _make_room(self._turns)
+        self._turns[principal] = found
         return found
 
-    async def _exchange(self, subject: _Subject) -> AccessToken:
+    async def _exchange(self, subject: _Subject, turn: _Turn) -> AccessToken:
+        async with turn.lock:
+            # Another token of this caller may have failed meanwhile.
+            if self._clock() < turn.backoff.retry_at:
+                raise turn.backoff.fault()
+            return await self._post(subject)
+
+    async def _post(self, subject: _Subject) -> AccessToken:
         config = self._config
         try:
             found = await self._client.post(
@@ -134,7 +151,8 @@ class ExchangedTokens:
     def refused(self, caller: UpstreamCaller | None) -> None:
         """Forget the token of a caller, which the server refuses."""
         if caller is not None and caller.token is not None:
-            self._of(caller.principal.id, caller.token).refused()
+            turn = self._turn(caller.principal.id)
+            self._of(caller.principal.id, caller.token, turn).refused()
 
     def values(self) -> Iterator[SecretBytes]:
         """Yield the tokens that may be in a text of the server."""

@@ -112,6 +112,18 @@ async def test_failures_of_a_caller_grow_its_wait_whichever_token_it_sends(scene
     assert scene.endpoint.calls <= 6
 
 
+async def test_many_tokens_of_one_caller_at_the_same_time_are_exchanged_one_by_one_until_one_fails(
+    scene: Scene,
+) -> None:
+    scene.endpoint.down = True
+    calls = [scene.token(caller(sent=f"token-{number}")) for number in range(100)]
+    found = await asyncio.gather(*calls, return_exceptions=True)
+    assert all(isinstance(each, UpstreamFault) for each in found)
+    assert scene.endpoint.calls == 1
+    scene.now, scene.endpoint.down = 1.3, False
+    assert await scene.token(caller()) == "token-2", "they count as one failure"
+
+
 async def test_the_same_token_of_two_principals_is_two_exchanges(scene: Scene) -> None:
     assert await scene.token(caller("ada")) == "token-1"
     assert await scene.token(caller("bob")) == "token-2"
