@@ -127,6 +127,36 @@ async def test_a_client_of_another_sdk_calls_a_tool_with_an_opaque_token(
     assert "ticket 7" in str(result)
 
 
+SPELLINGS = (
+    "http://127.0.0.1:{port}/tickets/mcp/",
+    "http://127.0.0.1:{port}/tickets/mcp?team=a",
+    "http://localhost:{port}/tickets/mcp",
+    "http://LOCALHOST:{port}/tickets/mcp",
+)
+
+
+@pytest.mark.parametrize("typed", SPELLINGS)
+@pytest.mark.parametrize("sdk", ["python-v2", "v1", "v2"])
+async def test_clients_accept_the_resource_of_the_proxy_for_every_url_that_leads_to_it(
+    gateway: RunningGateway, tickets: TicketServer, provider: AuthorizationServer, typed: str, sdk: Any
+) -> None:
+    local_url(gateway)
+    is_named = "localhost" in typed.lower()
+    entry = gateway.entry("tickets", tickets.url, [trusting(provider)], hostnames=["localhost"] if is_named else [])
+    await gateway.apply(entry)
+    resource = gateway.url("tickets").replace("127.0.0.1", "localhost" if is_named else "127.0.0.1")
+    provider.serve(resource)
+
+    url, browser = typed.format(port=gateway.app.port), HeadlessBrowser("ada")
+    if sdk == "python-v2":
+        async with signed_in(url, era="modern", browser=browser) as session:
+            await session.client.call_tool(READ["name"], READ["arguments"])
+    else:
+        async with oauth_process(sdk, url, era="legacy", browser=browser) as client:
+            await client.run("callTool", **READ)
+    assert browser.queries[0]["resource"] == resource
+
+
 async def test_a_token_for_another_proxy_of_the_gateway_is_refused(
     gateway: RunningGateway, tickets: TicketServer, provider: AuthorizationServer
 ) -> None:
