@@ -18,6 +18,7 @@ from ostiary_operator.controller.metrics import OperatorMetrics
 from ostiary_operator.controller.namespace_ownership import NamespaceOwnership, OwnsEverything
 from ostiary_operator.controller.queue import Schedule, WorkQueue
 from ostiary_operator.controller.reconciler import Reconciler
+from ostiary_operator.controller.weakening_events import WeakeningEvents
 from ostiary_operator.delivery.writer import ConfigWriter
 from ostiary_operator.kube import credentials, watches
 from ostiary_operator.kube.api_keys import ApiKeyReader
@@ -94,6 +95,7 @@ def assemble(
         config_writer=ConfigWriter(measured, clock, on_write=event_filter.expect_write),
         publisher=publisher,
         gateway_problems=GatewayProblems(events),
+        weakening_events=WeakeningEvents(events),
         metrics=metrics,
         ownership=ownership if ownership is not None else OwnsEverything(),
     )

@@ -21,18 +21,22 @@ from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.compiler import compile_resources
 from ostiary_operator.compile.model import Compiled, DiscoveredGateway, Resources
 from ostiary_operator.compile.references import wanted, wanted_credentials
+from ostiary_operator.compile.weakening import Weakening
+from ostiary_operator.compile.weakenings import weakenings
 from ostiary_operator.controller.applied_configs import AppliedConfigs
 from ostiary_operator.controller.gateway_problems import GatewayProblems
 from ostiary_operator.controller.mass_deletion_guard import MassDeletionGuard
 from ostiary_operator.controller.metrics import OperatorMetrics
 from ostiary_operator.controller.namespace_ownership import OwnershipFilter
 from ostiary_operator.controller.queue import PassRequest, PassResult
+from ostiary_operator.controller.weakening_events import WeakeningEvents
 from ostiary_operator.delivery.writer import AppliedConfig, ConfigWriter
 from ostiary_operator.kube.api_keys import ApiKeyReader
 from ostiary_operator.kube.api_servers import ApiServerReader
 from ostiary_operator.kube.changed_namespaces import NOTHING, ChangedNamespaces
 from ostiary_operator.kube.cluster_snapshot import ClusterSnapshot, GatewayObjects
 from ostiary_operator.kube.errors import ClusterError, Conflict
+from ostiary_operator.kube.kinds import POLICY
 from ostiary_operator.kube.lister import Lister
 from ostiary_operator.kube.options import OperatorOptions
 from ostiary_operator.kube.reference_reader import CredentialReader, ReferenceReader, ServiceReader
@@ -57,10 +61,12 @@ class _Applied:
     ``forbidden`` are gateways in namespaces that the operator may not read. Any tenant can label a Service as a
     gateway, so this is no failure of the pass: a failed pass delays the next one, and with it every tenant.
 
-    ``began`` is the monotonic time at which the pass began.
+    ``began`` is the monotonic time at which the pass began. ``changed`` are the gateways that had a config before and
+    got another one, with both.
     """
 
     began: float
+    changed: list[tuple[DiscoveredGateway, GatewayConfig, GatewayConfig]] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
     forbidden: dict[str, str] = field(default_factory=dict)
     conflict: bool = False
@@ -111,6 +117,7 @@ class Reconciler:
     config_writer: ConfigWriter
     publisher: StatusPublisher
     gateway_problems: GatewayProblems
+    weakening_events: WeakeningEvents
     metrics: OperatorMetrics
     ownership: OwnershipFilter
     applied_configs: AppliedConfigs = field(default_factory=AppliedConfigs)
@@ -141,6 +148,7 @@ class Reconciler:
                 compiled = await self._compile(snapshot, request.changed)
             with self.metrics.stage("apply_config"):
                 applied = await self._apply_config(compiled, snapshot, began)
+            await self._report_weakenings(applied, compiled)
         with self.metrics.stage("apply_status"):
             failures = await self._apply_status(compiled, snapshot, applied, request, began=began)
         _log.debug("pass for %s: %.3f s", ", ".join(sorted(request.reasons)), self.clock.monotonic() - began)
@@ -189,6 +197,14 @@ class Reconciler:
         await asyncio.gather(*work)
         return applied
 
+    async def _report_weakenings(self, applied: _Applied, compiled: Compiled) -> None:
+        policies = frozenset((key.namespace, key.name) for key in compiled.statuses if key.kind == POLICY.name)
+        found: dict[Weakening, DiscoveredGateway] = {}
+        for gateway, old, new in applied.changed:
+            for weakening in await compute(weakenings, old, new, policies=policies):
+                found.setdefault(weakening, gateway)
+        self.weakening_events.report(found)
+
     async def _deliver(
         self, gateway: DiscoveredGateway, config: GatewayConfig, gateway_objects: GatewayObjects, applied: _Applied
     ) -> None:
@@ -211,13 +227,18 @@ class Reconciler:
         except (ClusterError, ContractError) as error:
             at.problem = applied.failures[identity] = str(error)
         else:
-            self._delivered(gateway, config, done, applied.began)
+            self._delivered(gateway, config, done, applied)
 
-    def _delivered(self, gateway: DiscoveredGateway, config: GatewayConfig, done: AppliedConfig, began: float) -> None:
+    def _delivered(
+        self, gateway: DiscoveredGateway, config: GatewayConfig, done: AppliedConfig, applied: _Applied
+    ) -> None:
         identity = gateway.identity
         if done.wrote:
-            seconds = self.clock.monotonic() - began
-            _log_change(identity, self.applied_configs.configs.get(identity), config, done, seconds=seconds)
+            seconds = self.clock.monotonic() - applied.began
+            before = self.applied_configs.configs.get(identity)
+            _log_change(identity, before, config, done, seconds=seconds)
+            if before is not None:
+                applied.changed.append((gateway, before, config))
         self.applied_configs.accept(identity, config, done.manifest)
         at = self.publisher.gateway_states[identity]
         at.prunable = done.prunable

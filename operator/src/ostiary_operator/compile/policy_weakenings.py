@@ -1,0 +1,93 @@
+"""Finds what a new version of an enforced policy weakens.
+
+That is its mode, its subjects, its authentication and its rules, which are compared as they are written (:mod:`.rule_coverage`).
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from ostiary_core.contract.authentication import AuthenticationConfig
+from ostiary_core.contract.documents import AccessRulesConfig, PolicyDocument
+from ostiary_operator.compile.rule_coverage import uncovered
+from ostiary_operator.compile.weakening import Weakening, listed, weakening
+
+
+def of_policy(old: PolicyDocument, new: PolicyDocument) -> Iterator[Weakening]:
+    """Yield what a new version of an enforced policy weakens."""
+    if new.mode is not None:
+        yield weakening(new, "SwitchedToShadow", "spec.mode", "Enforce", new.mode)
+        return  # everything else of it decides nothing now
+    if old.subjects != new.subjects:
+        count = [f"{len(each)} items" if each is not None else "every caller" for each in (old.subjects, new.subjects)]
+        yield weakening(new, "SubjectsChanged", "spec.subjects", *count)
+    if old.authentication is not None:
+        yield from _of_authentication(new, old.authentication, new.authentication)
+    yield from _of_rules(new, old.access, new.access)
+
+
+def _of_authentication(
+    policy: PolicyDocument, old: AuthenticationConfig, new: AuthenticationConfig | None
+) -> Iterator[Weakening]:
+    before = frozenset(_methods(old))
+    if new is None:
+        yield weakening(policy, "AuthenticationRemoved", "spec.authentication", listed(before), "none")
+        return
+    after = frozenset(_methods(new))
+    if added := after - before:
+        reason = "AnonymousAdmitted" if "anonymous" in added else "AuthenticationWidened"
+        yield weakening(policy, reason, "spec.authentication", listed(before), listed(after))
+
+
+def _methods(config: AuthenticationConfig) -> Iterator[str]:
+    """Yield the ways to be authenticated: each issuer is one, all API keys together are one."""
+    if config.api_keys is not None:
+        yield "apiKey"
+    yield from (f"jwt {issuer.issuer}" for issuer in config.issuers)
+    if config.introspection is not None:
+        yield f"introspection {config.introspection.issuer}"
+    if config.client_certificate is not None:
+        yield "clientCertificate"
+    if config.passthrough:
+        yield "passthrough"
+    if config.anonymous:
+        yield "anonymous"
+
+
+def _of_rules(
+    policy: PolicyDocument, old: AccessRulesConfig | None, new: AccessRulesConfig | None
+) -> Iterator[Weakening]:
+    if old is None:
+        return  # it had no rules, so rules can only narrow what was allowed
+    before = old.rules
+    if new is None:
+        yield weakening(policy, "AccessRemoved", "spec.access", f"{len(before)} rules", "none")
+        return
+    after = new.rules
+    denied = uncovered([rule for rule in before if rule.effect == "Deny"], after)
+    if denied:
+        now = _rule_names(after, "Deny")
+        yield weakening(policy, "DenyRemoved", "spec.access.rules", _named(denied), now)
+    allowed = uncovered([rule for rule in after if rule.effect == "Allow"], before)
+    if allowed and restricts(before):
+        yield weakening(policy, "AllowWidened", "spec.access.rules", _rule_names(before, "Allow"), _named(allowed))
+    elif restricts(before) and not restricts(after):
+        yield weakening(
+            policy, "AllowWidened", "spec.access.rules", _rule_names(before, "Allow"), "everything but Deny"
+        )
+
+
+def restricts(rules: Sequence[Any]) -> bool:
+    """Return whether rules allow only what they name.
+
+    Where all of them deny, the rest stays allowed.
+    """
+    return not rules or any(rule.effect == "Allow" for rule in rules)
+
+
+def _rule_names(rules: Iterable[Any], effect: str) -> str:
+    return _named(rule for rule in rules if rule.effect == effect)
+
+
+def _named(rules: Iterable[Any]) -> str:
+    found = [rule.name for rule in rules]
+    return f"rules {listed(found)}" if found else "no rule"
