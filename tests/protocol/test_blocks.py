@@ -177,6 +177,33 @@ async def test_a_call_in_flight_to_what_is_blocked_ends_with_an_error(
     assert (error["code"], error["data"]["reason"]) == (code, "UpstreamBlocked")
 
 
+@asynccontextmanager
+async def calling(caller: McpCaller, scene: Scene, call: dict[str, Any]) -> AsyncIterator[Stream]:
+    """A call in flight, in a session of its own."""
+    await caller.initialize()
+    scene.gate.clear()
+    async with caller.stream(call) as stream:
+        yield stream
+
+
+@pytest.mark.parametrize("call", [CALL, LEGACY_CALL], ids=["modern", "legacy"])
+async def test_a_call_in_flight_of_a_blocked_principal_ends_and_those_of_others_go_on(
+    gateway: RunningGateway, agent: McpCaller, scene: Scene, call: dict[str, Any]
+) -> None:
+    async with (
+        mcp_caller(gateway.url(), credential=bearer(OTHER_KEY)) as other_agent,
+        calling(other_agent, scene, call) as other,
+        agent.stream(call) as mine,
+    ):
+        await mine.message()
+        await other.message()
+        await block(gateway, PRINCIPAL)
+        assert not await mine.ended()  # it breaks off
+        scene.gate.set()
+        assert (await other.message())["result"] == RESULT
+    await eventually(lambda: gateway.app.pipeline.limiter.requests == 0)
+
+
 async def test_callers_without_a_credential_can_be_blocked(gateway: RunningGateway, upstream: Upstream) -> None:
     await gateway.apply(gateway.entry("mock", upstream.url))
     async with mcp_caller(gateway.url()) as caller:

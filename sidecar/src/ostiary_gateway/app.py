@@ -21,6 +21,7 @@ from ostiary_gateway.identity.auth_discovery import DiscoveryChecks
 from ostiary_gateway.identity.authenticators import Authenticators, client_authorities
 from ostiary_gateway.metrics import GatewayMetrics
 from ostiary_gateway.options import GatewayOptions
+from ostiary_gateway.pipeline.blocked_in_flight import BlockedInFlight
 from ostiary_gateway.pipeline.pipeline import RequestPipeline
 from ostiary_gateway.server.certificate import Certificate
 from ostiary_gateway.server.listener import Listener
@@ -79,6 +80,7 @@ class GatewayApp:
         self.store.listeners += [
             self.pipeline.limiter.on_swap,
             self.pipeline.streams.on_swap,
+            BlockedInFlight(self._data.in_flight).on_swap,
             self.pools.on_swap,
             self.authenticators.on_swap,
             self.discovery.on_swap,

@@ -1,6 +1,7 @@
 """Finds what a new version of an enforced policy weakens.
 
-That is its mode, its subjects, its authentication and its rules, which are compared as they are written (:mod:`.rule_coverage`).
+That is its mode, its subjects, its authentication and its rules, which are compared as they are written
+(:mod:`.rule_coverage`).
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -86,6 +86,12 @@ class Connection(TimedConnection):
         return self._refusal is not None
 
     @property
+    def in_flight(self) -> "tuple[Request, asyncio.Task[None]] | None":
+        """The request that is being handled, with its task."""
+        request, task = self._current, self.task
+        return (request, task) if request is not None and task is not None else None
+
+    @property
     def is_draining(self) -> bool:
         """Whether every response that begins now is the last of its connection."""
         return self._listener.draining

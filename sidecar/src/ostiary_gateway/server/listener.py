@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from ostiary_gateway.errors import port_taken
 from ostiary_gateway.server.connection import Connection, Handler
 from ostiary_gateway.server.connection_limits import DEFAULT, Limits
+from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.server.tls import TlsHandshake
 
@@ -163,6 +164,10 @@ class Listener:
             if connection.idle:
                 connection.close_idle()
         self._before_draining.clear()
+
+    def in_flight(self) -> list[tuple[Request, "asyncio.Task[None]"]]:
+        """Return the requests that are being handled, each with its task."""
+        return [found for connection in self.connections if (found := connection.in_flight) is not None]
 
     def cancel_requests(self) -> None:
         """Cancel every request that is being handled. Its handler may still answer."""
