@@ -329,3 +329,28 @@ async def test_a_certificate_that_proves_nothing_is_never_an_anonymous_caller(
 
 def forwarded(pem: str) -> str:
     return f'Cert="{quote(pem)}"'
+
+
+@pytest.mark.usefixtures("secured")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "access_token",
+        "ACCESS-TOKEN",
+        "acc%65ss_token",
+        "token",
+        "api_key",
+        "apikey",
+        "x-api-key",
+        "authorization",
+        "jwt",
+    ],
+)
+async def test_a_credential_in_the_query_is_refused_under_every_usual_name(
+    gateway: RunningGateway, upstream: Upstream, provider: IdentityProvider, name: str
+) -> None:
+    token = Forger(provider).with_header()
+    lines = f"Host: x\r\nAuthorization: Bearer {token}\r\nAccept: text/event-stream\r\n\r\n"
+
+    assert await status_of(gateway, f"GET /mock/mcp?a=b&{name}={token} HTTP/1.1\r\n{lines}") == 400
+    assert upstream.arrived == []

@@ -230,5 +230,5 @@ class PolicySpec(ApiModel):
     def _check_tests(self) -> Self:
         rules = self.access.rules if self.access is not None else ()
         expressions = [each.when for each in self.subjects or ()] + [rule.when for rule in rules]
-        check_cost(self.tests, expressions=len(expressions) - expressions.count(None))
+        check_cost(self.tests, expressions=[each for each in expressions if each is not None])
         return self

@@ -234,25 +234,34 @@ PolicyTests = Annotated[tuple[PolicyTest, ...], Field(max_length=64), Atomic()]
 
 _MOST_EVALUATIONS: Final = 1_024
 _MOST_CHARACTERS_IN_ALL: Final = 16_384
+#: Each operation of an expression may read all values of a test.
+_MOST_CHARACTERS_READ: Final = 1 << 25
 
 
-def check_cost(tests: Sequence[PolicyTest], *, expressions: int) -> None:
+def check_cost(tests: Sequence[PolicyTest], *, expressions: Sequence[str]) -> None:
     """Check what all tests of a policy cost together.
 
     Tenants write them, and the operator runs them.
 
-    ``expressions`` is the number of expressions in the policy.
+    ``expressions`` are those of the policy.
 
     Raises:
         PydanticCustomError: they cost too much.
     """
-    if len(tests) * expressions > _MOST_EVALUATIONS:
-        message = f"are too many: {len(tests)}, for {expressions} expressions in the policy"
+    if len(tests) * len(expressions) > _MOST_EVALUATIONS:
+        message = f"are too many: {len(tests)}, for {len(expressions)} expressions in the policy"
         remedy = f"write fewer of them, so that tests times expressions is at most {_MOST_EVALUATIONS}"
         raise problem(message, remedy, below=("tests",))
-    if sum(map(_characters, tests)) > _MOST_CHARACTERS_IN_ALL:
+    characters = sum(map(_characters, tests))
+    if characters > _MOST_CHARACTERS_IN_ALL:
         message = "have too large arguments, headers and claims together"
         raise problem(message, f"use at most {_MOST_CHARACTERS_IN_ALL} characters", below=("tests",))
+    if characters * sum(map(len, expressions)) > _MOST_CHARACTERS_READ:
+        message = "have too large arguments, headers and claims together for the expressions in the policy"
+        remedy = (
+            f"use fewer, or shorter expressions: the product of their characters is at most {_MOST_CHARACTERS_READ}"
+        )
+        raise problem(message, remedy, below=("tests",))
 
 
 def _characters(test: PolicyTest) -> int:

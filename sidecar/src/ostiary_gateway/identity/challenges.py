@@ -14,7 +14,10 @@ from ostiary_gateway.errors import Refusal
 CHALLENGE: Final = "Bearer"
 
 #: Parameters of a URL by which clients of other products send a credential, in lower case and with underscores.
-_QUERY_NAMES: Final = frozenset({"access_token", "api_key", "apikey", "key", "token", "x_api_key"})
+_QUERY_NAMES: Final = frozenset(
+    {"access_token", "api_key", "apikey", "auth_token", "authorization", "bearer", "id_token", "jwt", "key", "token"}
+    | {"x_api_key"}
+)
 _RETRY_AFTER_SECONDS: Final = 5
 #: The longest list of scopes in a challenge: clients and proxies limit header values.
 _SCOPE_LIMIT: Final = 2048

@@ -194,6 +194,17 @@ def test_tests_that_would_evaluate_too_many_expressions_are_refused() -> None:
     assert len(parse_policy({**policy, "spec": {**spec, "tests": tests[:60]}}).spec.tests) == 60
 
 
+def test_tests_whose_expressions_would_read_very_many_values_are_refused() -> None:
+    costly = " && ".join(["args == args"] * 250)
+    rules = [{"name": f"r{number}", "effect": "Allow", "when": costly} for number in range(4)]
+    tests = [{"call": {"tool": "a", "arguments": {"a": [1] * 240}}, "expect": "Deny"}] * 64
+    spec = {"targetSelector": {}, "access": {"rules": rules}, "tests": tests}
+    policy = {"apiVersion": "ostiary.dev/v1alpha1", "kind": "MCPPolicy", "metadata": {"name": "a"}, "spec": spec}
+    with pytest.raises(InvalidResource, match=r"spec\.tests: have too large .* for the expressions in the policy"):
+        parse_policy(policy)
+    assert len(parse_policy({**policy, "spec": {**spec, "tests": tests[:8]}}).spec.tests) == 8
+
+
 def test_arguments_that_are_too_large_together_are_refused() -> None:
     call = {"tool": "a", "arguments": {"text": "x" * 8000}}
     with pytest.raises(InvalidResource, match=r"spec\.tests: have too large arguments, headers and claims together"):
