@@ -16,6 +16,7 @@ import { createInterface } from 'node:readline';
 
 import { exportJWK, generateKeyPair } from 'jose';
 import { Provider, errors } from 'oidc-provider';
+import { createMemoryAdapter } from 'oidc-provider/lib/adapters/memory_adapter.js';
 
 const SCOPES = 'users:read users:write audit';
 const options = JSON.parse(process.argv[2]);
@@ -52,6 +53,7 @@ function resourceServer(ctx, indicator) {
 const fetchFromLoopback = (url, { dispatcher, ...rest }) => fetch(url, rest);
 
 const configuration = {
+  adapter: createMemoryAdapter(), // one for all providers: sign-ins and tokens survive a new key
   clients: CLIENTS,
   clientDefaults: { id_token_signed_response_alg: 'ES256' },
   scopes: ['openid', 'offline_access', ...SCOPES.split(' ')], // all that a client may register for

@@ -10,6 +10,7 @@ from headless_browser import HeadlessBrowser
 from mcp_caller import mcp_caller
 from mcp_clients import ERAS, Era, eventually
 from oauth_clients import signed_in
+from oauth_processes import CLIENTS, SdkProcess, oauth_process
 from sign_in import CALL, Endpoint, introspecting, revoke, tokens, trusting
 from ticket_server import TicketServer, ticket_server
 
@@ -87,7 +88,37 @@ async def test_a_client_goes_on_in_its_session_when_the_server_signs_with_a_new_
         session.expire()
         await session.client.call_tool(READ["name"], READ["arguments"])
         assert former != session.tokens[-1]
+        assert len(session.browser.queries) == 1
 
+    sessions = {headers["mcp-session-id"] for headers in tickets.headers if "mcp-session-id" in headers}
+    assert len(sessions) == (1 if era == "legacy" else 0)
+
+
+@pytest.mark.parametrize(("sdk", "era"), CLIENTS)
+async def test_a_client_of_another_sdk_goes_on_in_its_session_when_the_server_signs_with_a_new_key(
+    endpoint: Endpoint,
+    tickets: TicketServer,
+    own_provider: AuthorizationServer,
+    monkeypatch: pytest.MonkeyPatch,
+    sdk: SdkProcess,
+    era: Era,
+) -> None:
+    monkeypatch.setattr("ostiary_gateway.identity.jwks._DISTANCE_SECONDS", 0.0)
+    by_clock = sdk == "python-v1"  # it signs in again at a 401
+    own_provider.serve(endpoint.url, first_seconds=None if by_clock else 2)
+    await endpoint.govern(trusting(own_provider, clock_skew=0))
+    browser = HeadlessBrowser("ada")
+    async with oauth_process(sdk, endpoint.url, era=era, browser=browser) as client:
+        own_provider.rotate(keep=False)
+        if by_clock:
+            await client.run("expire")
+
+        async def has_refreshed() -> bool:
+            await client.run("callTool", **READ)
+            return len((await client.run("state"))["tokens"]) == 2
+
+        await eventually(has_refreshed)
+    assert len(browser.queries) == 1
     sessions = {headers["mcp-session-id"] for headers in tickets.headers if "mcp-session-id" in headers}
     assert len(sessions) == (1 if era == "legacy" else 0)
 

@@ -173,11 +173,7 @@ _FLOWS: Final = (
         "`test_sign_in_sessions.py`",
     ),
     ("A token expires: a new one, in the same session", *_YES, "`test_sign_in_sessions.py`"),
-    (
-        "The issuer signs with a new key during a session",
-        *("-", "yes", "-", "-"),
-        "`test_sign_in_faults.py`",
-    ),
+    ("The issuer signs with a new key during a session", *_YES, "`test_sign_in_faults.py`"),
     ("Passthrough before a server that does its own OAuth", *_YES, "`test_sign_in_passthrough.py`"),
 )
 
@@ -202,7 +198,7 @@ opens a session for each command, and has no command for the rest.
 The OAuth clients of the official SDKs sign in through a gateway, from the 401 to the call of a tool, at a real
 authorization server: `oidc-provider` 9.13.3. A scripted browser follows its redirects and posts its forms. Each
 sign-in uses PKCE (S256) and `resource` (RFC 8707). Clients of version 2 do it in the revisions 2025-11-25 and
-2026-07-28, those of version 1 in 2025-11-25. A dash means that it was not tried. Each run of the tests repeats it.
+2026-07-28, those of version 1 in 2025-11-25. Each run of the tests repeats it.
 
 | Flow | Python 1.30.0 | Python 2.3.0 | TypeScript 1.32.2 | TypeScript 2.4.0 | Test, in `tests/protocol` |
 |---|---|---|---|---|---|
