@@ -36,11 +36,16 @@ RELEASES = 'import json, sys; [print(each["name"], "-n", each["namespace"]) for 
 ELSEWHERE = {
     "docs/tutorials/3-kind.md": "tests/cluster/test_tutorial_kind.py",
     "docs/tutorials/6-known-agents.md": "tests/unit/docs/test_known_agents.py",
+    "docs/tutorials/7-allow-one-tool.md": "tests/unit/docs/test_known_agents.py",
+    "docs/tutorials/8-access-tiers.md": "tests/unit/docs/test_known_agents.py",
+    "docs/tutorials/9-identity-provider.md": "tests/unit/docs/test_known_agents.py",
     "examples/access-tiers/README.md": "tests/cluster/test_access_tiers.py",
     "docs/guides/decisions.md": "tests/unit/ostiary_operator/cli/test_test.py",
 }
 #: Commands that another test runs, by their beginning.
 RUN_BY = {
+    "ostiary run examples/access-tiers": "tests/protocol/test_access_tiers.py",
+    "ostiary whoami": "tests/protocol/test_whoami_command.py",
     "make run": "tests/protocol/test_run.py",
     "make cluster": "tests/cluster/test_make_cluster.py",
 }

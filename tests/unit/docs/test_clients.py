@@ -12,6 +12,8 @@ from ostiary_operator.local.welcome import EndpointSummary, RunSummary, greet
 
 PAGE = "docs/clients.md"
 ENDPOINT = "http://localhost:8080/mock-mcp-server/mcp"
+#: Without a credential, with a key, and with OAuth.
+ENDPOINTS = {ENDPOINT, "http://localhost:8080/tickets/mcp", "https://mcp.example.com/tickets/mcp"}
 CLIENTS = ("Claude Code", "Claude Desktop", "VS Code", "Cursor", "LangChain", "OpenAI Agents", "MCP Inspector")
 
 
@@ -23,15 +25,15 @@ def test_every_client_has_a_section_and_readme_and_index_lead_to_the_page() -> N
 
 @pytest.mark.parametrize("text", fenced_blocks(PAGE, "json"))
 def test_each_configuration_is_json_and_names_the_endpoint(text: str) -> None:
-    (servers,) = json.loads(text).values()
-    (server,) = servers.values()
-    assert server.get("url", server.get("args", [""])[-1]) == ENDPOINT
+    settings = json.loads(text)
+    (server,) = (settings.get("servers") or settings["mcpServers"]).values()
+    assert ENDPOINTS & {server.get("url"), *server.get("args", ())}
 
 
 @pytest.mark.parametrize("text", fenced_blocks(PAGE, "python"))
 def test_each_program_is_python_and_names_the_endpoint(text: str) -> None:
     constants = [node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant)]
-    assert ENDPOINT in constants
+    assert ENDPOINTS & {each for each in constants if isinstance(each, str)}
 
 
 def test_the_welcome_prints_the_first_command_and_names_the_page_of_the_others(
