@@ -66,11 +66,6 @@ class _Extent(NamedTuple):
     values: int = 0
     characters: int = 0
 
-    def __add__(self, other: object) -> "_Extent":
-        if not isinstance(other, _Extent):
-            return NotImplemented
-        return _Extent(self.values + other.values, self.characters + other.characters)
-
 
 class ExpressionContext:
     """The values of the variables of expressions, about one principal or message.
@@ -102,14 +97,16 @@ class ExpressionContext:
 
         None where all are too large together, or one is nested too deeply.
         """
-        extents, total = {}, _Extent()
+        extents, total = {}, 0
         for name, value in self._values.items():
-            extent = self._extent(value, keeps_members=name == "args")
+            # This is part of every call that a condition judges, and half of the variables are texts.
+            is_text = isinstance(value, str)
+            extent = _Extent(1, len(value)) if is_text else self._extent(value, keeps_members=name == "args")
             if extent is None:
                 return None
             extents[name] = extent
-            total += extent
-        return extents if sum(total) <= LARGEST_INPUT else None
+            total += extent.values + extent.characters
+        return extents if total <= LARGEST_INPUT else None
 
     def _extent(self, value: Any, *, keeps_members: bool) -> _Extent | None:
         values = characters = 0
@@ -145,8 +142,8 @@ class ExpressionContext:
         """
         if self._extents is None:
             return False
-        extent = sum((self._extents[name] for name in cost.variables), _Extent())
-        steps = cost.steps(values=extent.values, characters=extent.characters)
+        extents = [self._extents[name] for name in cost.variables]
+        steps = cost.steps(values=sum(each[0] for each in extents), characters=sum(each[1] for each in extents))
         if steps > self._steps:
             return False
         self._steps -= steps
