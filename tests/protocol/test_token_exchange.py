@@ -304,22 +304,35 @@ async def test_a_token_endpoint_at_an_address_that_is_not_granted_is_never_conne
     assert (endpoint.forms, upstream.arrived) == ([], [])
 
 
-async def test_tokens_that_the_platform_accepts_go_to_no_host_of_a_tenants_choice(
-    gateway: RunningGateway, upstream: Upstream, provider: IdentityProvider, endpoint: TokenEndpoint, token_url: str
+@pytest.mark.parametrize("place", ["another port", "another name"])
+async def test_tokens_that_the_platform_accepts_go_to_no_place_of_a_tenants_choice(
+    gateway: RunningGateway,
+    upstream: Upstream,
+    provider: IdentityProvider,
+    endpoint: TokenEndpoint,
+    token_url: str,
+    place: str,
 ) -> None:
+    async def exchange(_request: web.Request) -> web.StreamResponse:
+        return web.json_response({"access_token": "of-the-issuer", "token_type": "Bearer"})
+
+    provider.exchange = exchange
     gateway.settings = gateway.settings.model_copy(update={"external_url": GATEWAY})
     gateway.credentials[NAME] = CANARY.encode()
-    elsewhere = exchanging(token_url.replace("127.0.0.1", "localhost"))
+    named = f"{provider.issuer}/token".replace("127.0.0.1", "localhost")
+    elsewhere = exchanging(token_url if place == "another port" else named)
     platform = issuing(provider, tier="platform")
     await gateway.apply(gateway.entry("mock", upstream.url, [platform], server=elsewhere))
     async with mcp_caller(gateway.url()) as caller:
         assert (await caller.post(CALL, as_caller(provider))).error["data"]["reason"] == "UpstreamCredentialUnavailable"
         health = gateway.app.store.snapshot.proxies["default/mock"].server.health  # type: ignore[union-attr]
         assert health.fault is not None
-        assert "on the host of none of their issuers" in health.fault.message
+        assert "at none of their issuers" in health.fault.message
         assert endpoint.forms == []
-        await gateway.apply(gateway.entry("mock", upstream.url, [platform], server=exchanging(token_url)))
+        at_issuer = exchanging(f"{provider.issuer}/token")
+        await gateway.apply(gateway.entry("mock", upstream.url, [platform], server=at_issuer))
         assert (await caller.post(CALL, as_caller(provider))).json["result"] == RESULT
+    assert sent(upstream) == ["of-the-issuer"]
 
 
 async def test_an_opaque_token_that_introspection_accepts_is_exchanged(

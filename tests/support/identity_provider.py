@@ -51,6 +51,8 @@ class IdentityProvider:
         self.active: dict[str, dict[str, Any]] = {}
         #: Answers all requests instead, if set.
         self.instead: Answer | None = None
+        #: Answers requests to the token endpoint, `/token`.
+        self.exchange: Answer | None = None
 
     def token(self, *, key: SigningKey | None = None, header: dict[str, Any] | None = None, **claims: Any) -> str:
         """A token with these claims, valid for AUDIENCE for five minutes unless they say otherwise; None omits one."""
@@ -75,6 +77,8 @@ class IdentityProvider:
             return web.json_response({"keys": [key.public() for key in self.keys]})
         if request.path == "/introspect":
             return await self._introspect(request)
+        if request.path == "/token" and self.exchange is not None:
+            return await self.exchange(request)
         return web.Response(status=404)
 
     async def _introspect(self, request: web.Request) -> web.StreamResponse:

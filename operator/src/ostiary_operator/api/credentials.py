@@ -83,7 +83,7 @@ class TokenExchange(ApiModel):
 
     token_endpoint: UpstreamUrl
     """URL of the token endpoint. Its host must be among `ostiary.dev/hosts` of the Secret, besides the server's. Where
-    platform policies authenticate callers, it must be the host of one of their issuers.
+    platform policies authenticate callers, it must be at one of their issuers: same scheme, host and port.
     Example: `https://auth.example.com/oauth/token`."""
 
     client_id: Annotated[StrictStr, StringConstraints(min_length=1, max_length=256), PRINTABLE]

@@ -30,8 +30,8 @@ class CallerAuthenticator(Protocol):
         """The headers that it reads, in lower case."""
 
     @property
-    def token_hosts(self) -> frozenset[str] | None:
-        """The hosts of token endpoints that callers' tokens may be sent to; None for any."""
+    def token_origins(self) -> frozenset[str] | None:
+        """The origins of token endpoints that callers' tokens may be sent to; None for any."""
 
     async def authenticate(self, request: Request, snapshot: "Snapshot") -> Principal:
         """Return who sends a request.

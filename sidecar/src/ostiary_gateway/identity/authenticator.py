@@ -62,7 +62,7 @@ class Authenticator:
     """Authenticates the callers of one proxy by any of ``methods``.
 
     ``anonymous`` admits requests without a credential. ``resource`` describes the proxy to OAuth clients.
-    ``token_hosts`` are the hosts of token endpoints that callers' tokens may be sent to, None for any.
+    ``token_origins`` are those of token endpoints that callers' tokens may be sent to, None for any.
     """
 
     def __init__(
@@ -74,9 +74,9 @@ class Authenticator:
         outcomes: Outcomes,
         resource: ResourceServer | None = None,
         certificates: Sequence[ClientCertificates] = (),
-        token_hosts: frozenset[str] | None = None,
+        token_origins: frozenset[str] | None = None,
     ) -> None:
-        self.token_hosts: Final = token_hosts
+        self.token_origins: Final = token_origins
         self._certificates = tuple(certificates)
         self.resource: Final = resource
         self.methods: Final = tuple(methods)

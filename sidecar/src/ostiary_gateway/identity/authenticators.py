@@ -6,7 +6,6 @@ The methods of one policy are shared by all proxies that it governs.
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple
-from urllib.parse import urlsplit
 from weakref import WeakSet, WeakValueDictionary
 
 from ostiary_core.contract.authentication import (
@@ -32,6 +31,7 @@ from ostiary_gateway.identity.key_set import KeySetError
 from ostiary_gateway.identity.passthrough import PassthroughAuthenticator, UpstreamMetadata
 from ostiary_gateway.identity.protected_resource import MetadataIndex, ResourceServer
 from ostiary_gateway.upstream.allowed_addresses import OwnEndpoints
+from ostiary_gateway.upstream.caller import origin
 from ostiary_gateway.upstream.document_client import DocumentClient, Routing
 from ostiary_gateway.upstream.egress import Egress
 
@@ -102,7 +102,7 @@ class Authenticators:
                 for key, config in found.items()
                 if config.client_certificate is not None
             ],
-            token_hosts=_token_hosts(found, policies),
+            token_origins=_token_origins(found, policies),
         )
 
     def _certificates_of(self, config: ClientCertificateConfig, policy: CompiledPolicy) -> ClientCertificates:
@@ -225,19 +225,21 @@ class _Reach(NamedTuple):
     only_public: bool
 
 
-def _token_hosts(
+def _token_origins(
     found: Mapping[str, AuthenticationConfig], policies: Mapping[str, CompiledPolicy]
 ) -> frozenset[str] | None:
-    """Return the hosts of token endpoints that callers' tokens may be sent to; None for any.
+    """Return the origins of token endpoints that callers' tokens may be sent to; None for any.
 
     Tokens that the platform's policies accept may be valid at other tenants' proxies, too. So no tenant may have them
-    sent to a host of its choice, but only back to their issuers.
+    sent to a place of its choice, but only back to their issuers.
     """
     if all(policies[key].tier != "platform" for key in found):
         return None
-    issuers = [issuer.issuer for config in found.values() for issuer in config.issuers]
-    issuers += [config.introspection.issuer for config in found.values() if config.introspection is not None]
-    return frozenset((urlsplit(issuer).hostname or "").lower() for issuer in issuers)
+    urls = {issuer.issuer for config in found.values() for issuer in config.issuers}
+    for config in found.values():
+        if config.introspection is not None:
+            urls |= {config.introspection.issuer, config.introspection.endpoint or ""}
+    return frozenset(map(origin, urls)) - {""}
 
 
 def client_authorities(snapshot: Snapshot) -> frozenset[str]:

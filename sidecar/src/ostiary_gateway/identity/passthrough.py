@@ -48,7 +48,7 @@ class PassthroughAuthenticator:
 
     headers: Final = ("authorization",)
     #: The gateway knows no token of a caller here.
-    token_hosts: Final[frozenset[str]] = frozenset()
+    token_origins: Final[frozenset[str]] = frozenset()
 
     def __init__(self, resource: ResourceServer, metadata: "UpstreamMetadata") -> None:
         self.resource = resource

@@ -127,7 +127,7 @@ class Exchange:
         return UpstreamCaller(
             self.principal,
             token=self._access_token(),
-            token_hosts=authenticator.token_hosts if authenticator is not None else None,
+            token_origins=authenticator.token_origins if authenticator is not None else None,
             external_url=self.snapshot.settings.external_url,
         )
 

@@ -3,21 +3,31 @@
 import math
 from dataclasses import dataclass
 
+from yarl import URL
+
 from ostiary_core.policy.principal import Principal
 from ostiary_core.secret_bytes import SecretBytes
+
+
+def origin(url: str) -> str:
+    """Return scheme, host and port of a URL, in one spelling; empty where it has none."""
+    try:
+        return str(URL(url).origin()).lower()
+    except ValueError:
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamCaller:
     """Who a request is sent upstream for.
 
-    ``token`` is the access token that authenticated it, None where it had none. ``token_hosts`` are the hosts of token
+    ``token`` is the access token that authenticated it, None where it had none. ``token_origins`` are those of token
     endpoints that it may be sent to, None for any. ``external_url`` is that of the gateway's settings.
     """
 
     principal: Principal
     token: SecretBytes | None = None
-    token_hosts: frozenset[str] | None = None
+    token_origins: frozenset[str] | None = None
     external_url: str | None = None
 
     @property

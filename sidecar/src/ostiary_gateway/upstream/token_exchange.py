@@ -11,14 +11,13 @@ import time
 from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlsplit
 
 from ostiary_core.contract.upstream_credentials import TokenExchangeConfig
 from ostiary_core.secret_bytes import SecretBytes
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.access_token import AccessToken, Backoff, RefreshedToken, read_token
-from ostiary_gateway.upstream.caller import UpstreamCaller
+from ostiary_gateway.upstream.caller import UpstreamCaller, origin
 from ostiary_gateway.upstream.document_client import DocumentClient, DocumentRefused, DocumentUnavailable
 
 _GRANT: Final = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -67,7 +66,7 @@ class ExchangedTokens:
         self._client = client
         self._clock = clock
         self._wall_clock = wall_clock
-        self._host = (urlsplit(config.token_endpoint).hostname or "").lower()
+        self._origin = origin(config.token_endpoint)
         #: By principal and the SHA-256 of its token, the least recently used first.
         self._tokens: dict[tuple[str, bytes], RefreshedToken] = {}
         self._turns: dict[str, _Turn] = {}
@@ -80,11 +79,11 @@ class ExchangedTokens:
         """
         if caller is None or caller.token is None:
             raise UpstreamFault(faults.CALLER_TOKEN_REQUIRED, _NONE)
-        if caller.token_hosts is not None and self._host not in caller.token_hosts:
+        if caller.token_origins is not None and self._origin not in caller.token_origins:
             raise UpstreamFault(
                 faults.CREDENTIAL_UNAVAILABLE,
-                f"tokens of callers may not be sent to {self._host}: platform policies authenticate callers, and "
-                "tokenEndpoint is on the host of none of their issuers",
+                f"tokens of callers may not be sent to {self._origin}: platform policies authenticate callers, and "
+                "tokenEndpoint is at none of their issuers",
             )
         subject = _Subject(caller.token, self._end_of(caller))
         turn = self._turn(caller.principal.id)
