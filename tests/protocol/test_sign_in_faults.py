@@ -1,11 +1,12 @@
 """Faults of a real authorization server: revoked tokens, new keys, another clock, and the server being down."""
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from typing import Any, Literal
 
 import pytest
 from authorization_server import AuthorizationServer, authorization_server
-from gateways import RunningGateway
+from gateways import RunningGateway, policy
 from headless_browser import HeadlessBrowser
 from mcp_caller import mcp_caller
 from mcp_clients import ERAS, Era, eventually
@@ -67,6 +68,30 @@ async def test_a_revoked_opaque_token_counts_for_as_long_as_its_result_is_kept(
         return await endpoint.status(token) == 401
 
     await eventually(is_refused, seconds=9)  # less than the time for which other verdicts count
+
+
+async def test_the_open_stream_of_a_revoked_opaque_token_is_closed_and_those_of_others_stay(
+    endpoint: Endpoint, provider: AuthorizationServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ostiary_gateway.pipeline.open_streams._REVOCATION_CHECK_SECONDS", 0.05)
+    provider.serve(endpoint.url, tokens="opaque")
+    await endpoint.govern(introspecting(provider, cache=0), policy("rules", {"name": "all", "effect": "Allow"}))
+    async with AsyncExitStack() as stack:
+        found, streams = [], []
+        for user in ("ada", "eve"):
+            token = await tokens(provider, HeadlessBrowser(user), resource=endpoint.url, scope="users:read")
+            credential = {"Authorization": f"Bearer {token['access_token']}"}
+            caller = await stack.enter_async_context(mcp_caller(endpoint.url, credential=credential))
+            await caller.initialize()
+            found.append(token["access_token"])
+            streams.append(await stack.enter_async_context(caller.listen()))
+
+        await revoke(provider, found[0])
+
+        assert await streams[0].ended()
+        reading = {"name": "read", "effect": "Allow", "tools": {"names": ["read_*"]}}
+        await endpoint.govern(introspecting(provider, cache=0), policy("rules", reading))
+        assert (await streams[1].message())["method"].endswith("/list_changed")
 
 
 @pytest.mark.parametrize("era", ERAS)

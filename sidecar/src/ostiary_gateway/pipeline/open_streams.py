@@ -2,7 +2,8 @@
 
 A call in flight ends under the policy that authorized it. A stream can stay open for days, so its caller is
 authenticated and authorized again when the entry of its proxy changes: it continues under the new policy, or is closed.
-It is closed when its caller's credential expires, and when the settings block its caller, proxy or server.
+It is closed when its caller's credential expires, and when the settings block its caller, proxy or server. Where an
+authorization server may revoke the caller's token at any time, the caller is authenticated again each minute.
 There may be hundreds of streams, each with a thousand URIs, so they are authorized in slices between which other
 requests are served. A stream that waits for this has the new policy already, and delivers nothing before. Callers are
 authenticated in parallel: an identity provider that responds slowly delays its own callers' streams only.
@@ -28,6 +29,8 @@ from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 _SLICE_SECONDS: Final = 0.01
 #: How long the authentication of an open stream's caller may take. After that the stream is closed.
 _AUTHENTICATION_SECONDS: Final = 10.0
+#: Seconds after which the caller of an open stream is authenticated again if its token may be revoked meanwhile.
+_REVOCATION_CHECK_SECONDS: Final = 60.0
 #: The most streams whose authentication begins before other requests are served.
 _BEGUN_AT_ONCE: Final = 32
 
@@ -51,6 +54,8 @@ class OpenStream:
     notices: ListNotices = field(init=False)
     #: The authentication in progress, of those that :class:`OpenStreams` begins.
     authentication: asyncio.Task[None] | None = None
+    #: The next check whether the caller's token was revoked.
+    revocation_check: asyncio.TimerHandle | None = None
     _expiry: asyncio.TimerHandle | None = None
 
     def __post_init__(self) -> None:
@@ -131,6 +136,8 @@ class OpenStream:
         """Release what a stream that has closed waits for."""
         self.notices.close()
         self.cancel_expiry()
+        if self.revocation_check is not None:
+            self.revocation_check.cancel()
         if self.authentication is not None:
             self.authentication.cancel()
 
@@ -174,7 +181,18 @@ class OpenStreams:
             stream.settle()
         self._streams.add(stream)
         stream.end_at_expiry()
+        self._check_revocation_later(stream)
         self._settle_soon()
+
+    def _check_revocation_later(self, stream: OpenStream) -> None:
+        if stream.exchange.principal.method == "introspection":
+            loop = asyncio.get_running_loop()
+            stream.revocation_check = loop.call_later(_REVOCATION_CHECK_SECONDS, self._check_revocation, stream)
+
+    def _check_revocation(self, stream: OpenStream) -> None:
+        stream.unauthenticated = True
+        self._settle_soon()
+        self._check_revocation_later(stream)
 
     def closed(self, stream: OpenStream) -> None:
         """Remove a stream."""

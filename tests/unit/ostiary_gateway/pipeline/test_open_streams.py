@@ -110,6 +110,10 @@ class Provider:
         if not hangs:
             self.responds.set()
 
+    def refuse(self) -> None:
+        """Refuse the caller from now on."""
+        self._principal = None
+
     async def authenticate(self, _request: object, _snapshot: object) -> Principal:
         self.asked += 1
         await self.responds.wait()
@@ -126,7 +130,7 @@ def swap_authentication(all_of_them: OpenStreams, streams: list[OpenStream], pro
         runtime.identity = f"default/{number}"
         stream.proxy = stream.exchange.proxy = runtime
         proxies[runtime.identity] = SimpleNamespace(**(vars(runtime) | {"authenticator": provider}))
-    snapshot = cast("Snapshot", SimpleNamespace(proxies=proxies))
+    snapshot = cast("Snapshot", SimpleNamespace(proxies=proxies, blocked=None))
     all_of_them.on_swap(snapshot, frozenset(proxies))
 
 
@@ -169,8 +173,44 @@ async def test_a_stream_gets_the_newest_policy_when_it_changes_while_its_caller_
     swap_authentication(all_of_them, found, [first])
     await eventually(lambda: first.asked == 1)
     newer = SimpleNamespace(**(vars(found[0].proxy) | {"authenticator": second}))
-    all_of_them.on_swap(cast("Snapshot", SimpleNamespace(proxies={"default/0": newer})), frozenset({"default/0"}))
+    snapshot = cast("Snapshot", SimpleNamespace(proxies={"default/0": newer}, blocked=None))
+    all_of_them.on_swap(snapshot, frozenset({"default/0"}))
     assert not found[0].ended
     first.responds.set()
     await eventually(lambda: found[0].ended)
     assert second.asked == 1
+
+
+def with_caller(method: str) -> tuple[OpenStreams, OpenStream, Provider]:
+    """An open stream of a caller that was authenticated by this method."""
+    stream, all_of_them = listening(1), OpenStreams()
+    principal = Principal(id="ada", method=method)
+    provider = Provider(principal)
+    stream.exchange.principal = principal
+    cast("Any", stream.proxy).authenticator = provider
+    current = SimpleNamespace(proxies={"default/mock": stream.proxy}, blocked=None)
+    all_of_them.opened(stream, cast("Snapshot", current))
+    return all_of_them, stream, provider
+
+
+async def test_a_stream_is_closed_once_the_opaque_token_of_its_caller_is_revoked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(open_streams, "_REVOCATION_CHECK_SECONDS", 0.001)
+    all_of_them, stream, provider = with_caller("introspection")
+    await eventually(lambda: provider.asked >= 2)
+    assert not stream.ended
+
+    provider.refuse()
+
+    await eventually(lambda: stream.ended)
+    all_of_them.closed(stream)
+    assert stream.revocation_check is not None
+    assert stream.revocation_check.cancelled()
+
+
+@pytest.mark.parametrize("method", ["jwt", "apiKey", "anonymous"])
+async def test_a_caller_whose_credential_cannot_be_revoked_elsewhere_is_not_authenticated_again(method: str) -> None:
+    all_of_them, stream, _ = with_caller(method)
+    assert stream.revocation_check is None
+    all_of_them.closed(stream)
