@@ -1,9 +1,12 @@
 from collections.abc import Sequence
 from itertools import count
+from pathlib import Path
 
 import pytest
 
-from ostiary_tools.fuzz import command, fuzz
+from ostiary_tools.fuzz import SURFACES, command, fuzz
+
+_ROOT = Path(__file__).parents[3]
 
 
 def test_rounds_go_on_until_the_time_is_over(capsys: pytest.CaptureFixture[str]) -> None:
@@ -27,5 +30,10 @@ def test_the_first_finding_ends_it_and_says_what_to_do(capsys: pytest.CaptureFix
 
 
 def test_what_is_asked_for_takes_the_place_of_all_surfaces() -> None:
-    assert command([])[-1] == "tests/unit/telemetry"
+    assert command([])[-len(SURFACES) :] == list(SURFACES)
     assert command(["tests/fuzz/test_http1.py"])[-2:] == ["--timeout=0", "tests/fuzz/test_http1.py"]
+
+
+@pytest.mark.parametrize("surface", SURFACES)
+def test_every_surface_is_a_folder_with_tests(surface: str) -> None:
+    assert any((_ROOT / surface).rglob("test_*.py"))
