@@ -207,6 +207,10 @@ sign-in uses PKCE (S256) and `resource` (RFC 8707). Clients of version 2 do it i
 With a refresh token the TypeScript SDK 1.32.2 refreshes where it should ask for more scopes, and its call fails with
 the status 403. At a 401 the Python SDKs sign in again where they could refresh; they refresh by their own clock.
 
+GitHub's server, `https://api.githubcopilot.com/mcp/`, does its own OAuth and goes behind `passthrough`
+([how](guides/identity-providers.md#servers-with-their-own-oauth)). It needs an account, so no test signs in there: the
+tests have a server of the same kind in its place. GitHub registers no clients dynamically; VS Code has a client there.
+
 ## Agent frameworks at a tool that may be seen and not called
 
 Measured once, on 29 November 2026, with a scripted model that calls `delete_user` under a policy that lists and denies
