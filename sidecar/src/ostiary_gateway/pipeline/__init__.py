@@ -13,6 +13,7 @@ exit, too.
     body, large_messages    the body within limits; large ones in slices, by a fair queue
     decode, message_members, mirrored_headers, mirrored_parameters    one message, and headers that must agree with it
     authorize               what the policies allow
+    listen_filter           the resources of a subscription, judged in slices
     forward                 loop check, the upstream's request, the head of its response
     request_ids, upstream_ids    ids in flight, and the substitutes of duplicates
     shape                   the form of the response

@@ -18,6 +18,7 @@ from ostiary_core.policy.decision import Decision, DecisionReason
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.pipeline.exchange import Exchange, Message
+from ostiary_gateway.pipeline.listen_filter import DECISIONS, listen_filter
 from ostiary_gateway.pipeline.message_members import bad_params, case_variant
 from ostiary_gateway.pipeline.refusal_responses import tool_error
 
@@ -26,11 +27,6 @@ _SHOWN_NAME: Final = 256
 _TOOLS: Final = Primitive.TOOLS
 _CALL: Final = Verb.CALL
 _NOUNS: Final = {Primitive.TOOLS: "tool", Primitive.RESOURCES: "resource", Primitive.PROMPTS: "prompt"}
-#: Limits of one list in a listen filter: the number of names, and of characters in all of them together.
-_LISTEN_LIMIT: Final = 1024
-_LISTEN_CHARACTERS: Final = 65_536
-#: The limit for judging all URIs of a filter, as a multiple of the most costly decision allowed.
-_LISTEN_DECISIONS: Final = 4
 #: Added to the message for the model, so that it continues with something else.
 _NO_USE: Final = "You can see this tool, but you are not permitted to call it. Calling it again will not help."
 _OTHER_ARGUMENTS: Final = "Change the arguments accordingly before you call it again."
@@ -216,37 +212,13 @@ def _judge_listen(message: Message, visibility: Visibility, call: Call | None) -
     _require_valid_policy(visibility)
     decision = None
     uris = listen_filter(message.params, "resourceSubscriptions")
-    if not visibility.costs_at_most(_LISTEN_DECISIONS, Primitive.RESOURCES, uris):
+    if not visibility.costs_at_most(DECISIONS, Primitive.RESOURCES, uris):
         raise bad_params('The policies here are too costly for this many "resourceSubscriptions": send fewer', MODERN)
     for uri in uris:
         decision = require(visibility, Primitive.RESOURCES, Verb.SUBSCRIBE, uri, call)
     if listen_filter(message.params, "taskIds"):
         _judge_task(message, visibility, call)
     return decision
-
-
-def listen_filter(params: dict[str, Any], field: str) -> list[str]:
-    """Return one list of a listen filter (specification, Subscriptions).
-
-    ``taskIds`` comes from the tasks extension.
-
-    Raises:
-        Refusal: the filter does not have the specified shape.
-    """
-    wanted = params.get("notifications")
-    names = wanted.get(field, []) if isinstance(wanted, dict) and case_variant(wanted) is None else None
-    if (
-        not isinstance(names, list)
-        or len(names) > _LISTEN_LIMIT
-        or not all(isinstance(name, str) and len(name) <= NAME_LENGTH for name in names)
-        or sum(map(len, names)) > _LISTEN_CHARACTERS
-    ):
-        words = (
-            f'"params.notifications" must be a filter, its "{field}" a list of at most {_LISTEN_LIMIT} strings of at '
-            f"most {NAME_LENGTH} characters, {_LISTEN_CHARACTERS} in all"
-        )
-        raise bad_params(words, MODERN)
-    return names
 
 
 def _judge_task(_: Message, visibility: Visibility, _call: Call | None) -> None:

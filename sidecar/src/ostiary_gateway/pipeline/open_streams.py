@@ -11,6 +11,7 @@ Draining closes all streams: their clients open them again at another replica.
 """
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic, time
 from typing import Any, Final
@@ -23,6 +24,7 @@ from ostiary_gateway.pipeline.authorize import authorize
 from ostiary_gateway.pipeline.blocks import is_blocked
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.list_changed_notifications import ListNotices
+from ostiary_gateway.pipeline.listen_filter import LISTEN, prepare_listen
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 
 #: How long streams are authorized before other requests are served.
@@ -147,6 +149,13 @@ class OpenStream:
             self._expiry.cancel()
             self._expiry = None
 
+    async def prepare(self) -> None:
+        """Judge a long filter in slices, so that :meth:`settle` takes no time."""
+        message = self.exchange.message
+        if message is not None and message.method is LISTEN:
+            with suppress(Refusal):  # settle meets it again
+                await prepare_listen(self.exchange)
+
     def settle(self) -> None:
         """Authorize the stream again if that is due, and end it if the new runtime refuses it."""
         message = self.exchange.message
@@ -229,6 +238,7 @@ class OpenStreams:
                         self._authenticate_soon(stream)
                         begun += 1
                     else:
+                        await stream.prepare()
                         stream.settle()
                     if begun >= _BEGUN_AT_ONCE or monotonic() - since >= _SLICE_SECONDS:
                         await asyncio.sleep(0)

@@ -22,6 +22,7 @@ from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.forward import cancel_duplicates, check_loop, forward
 from ostiary_gateway.pipeline.http_checks import check_host, check_origin, open_session, preflight, receive
 from ostiary_gateway.pipeline.large_messages import LIGHT_BYTES, is_light
+from ostiary_gateway.pipeline.listen_filter import LISTEN, prepare_listen
 from ostiary_gateway.pipeline.open_streams import OpenStreams
 from ostiary_gateway.pipeline.refusal_responses import draining, internal_error, not_ready, response_for
 from ostiary_gateway.pipeline.request_ids import RequestIds
@@ -171,10 +172,7 @@ class RequestPipeline:
         return self.ending and not request.connection.lost
 
     async def _probe(self, request: Request) -> Response:
-        """Answer a load balancer whether it may send requests here.
-
-        It learns nothing else, and counts as no message.
-        """
+        """Answer a load balancer's probe: it learns nothing else, and counts as no message."""
         if request.method != "GET":
             return Response(405, b"", {"Allow": "GET"}, close=True)
         ready = self._snapshot() is not None and not self.draining
@@ -238,6 +236,8 @@ class RequestPipeline:
             # A request in flight waits for the caller's response to what its server asked.
             if no_new_work and message.is_request:
                 raise draining()
+            if message.method is LISTEN:
+                await prepare_listen(exchange)
             return
         bodiless_revision(request.headers, self._open_session(exchange))
         if request.method == "GET":
@@ -271,7 +271,7 @@ class RequestPipeline:
         request = exchange.request
         if exchange.request_id is None:
             if exchange.is_whoami:
-                return whoami.answer(exchange)
+                return await whoami.answer(exchange)
             if exchange.message is not None and exchange.message.is_dropped:
                 return Response(202)
         if exchange.ends_with_caller:

@@ -5,7 +5,7 @@ so it is authenticated by the same methods and counts in the same limits. A call
 policies and rules, and no names that its own lists do not show.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -14,13 +14,12 @@ from ostiary_core.errors import StrictJSONError
 from ostiary_core.mcp.methods import Primitive
 from ostiary_core.policy.name_access import visible_access
 from ostiary_core.policy.principal import Principal
-from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.media_types import JSON
 from ostiary_gateway.pipeline.body import body_at_hand, check_head, read_body
 from ostiary_gateway.pipeline.exchange import Exchange
-from ostiary_gateway.pipeline.large_messages import LIGHT_BYTES
+from ostiary_gateway.pipeline.large_messages import LARGE_MESSAGES, LIGHT_BYTES, Steps, in_slices
 from ostiary_gateway.server.host_name import host_name
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response
@@ -66,15 +65,16 @@ async def read_names(exchange: Exchange) -> bool:
     return is_awaited
 
 
-def answer(exchange: Exchange) -> Response:
-    """Return the response.
+async def answer(exchange: Exchange) -> Response:
+    """Return the response. Many names are judged in slices, in the turn of the proxy.
 
     Raises:
         Refusal: 413 for names that cost too much to judge.
     """
     found: dict[str, Any] = {"principal": _described(exchange.principal)}
     if exchange.asked_names is not None:
-        found["access"] = _access(exchange, exchange.asked_names)
+        async with LARGE_MESSAGES.turn(exchange.proxy.uid):
+            found["access"] = await in_slices(_access(exchange, exchange.asked_names))
     return Response(200, strict_json.dumps(found), _HEADERS)
 
 
@@ -116,13 +116,16 @@ def _malformed() -> Refusal:
     return Refusal(400, "InvalidNames", words)
 
 
-def _access(exchange: Exchange, named: Mapping[Primitive, list[str]]) -> dict[str, dict[str, str]]:
+def _access(exchange: Exchange, named: Mapping[Primitive, list[str]]) -> Steps[dict[str, dict[str, str]]]:
     view = exchange.visibility
     if not all(view.costs_at_most(_DECISIONS, primitive, names) for primitive, names in named.items()):
         raise Refusal(413, "TooManyNames", "These names are too many to judge at once: send fewer")
-    return {primitive.value: _visible(view, primitive, names) for primitive, names in named.items()}
-
-
-def _visible(view: Visibility, primitive: Primitive, names: Iterable[str]) -> dict[str, str]:
-    found = ((name, visible_access(view, primitive, name)) for name in names)
-    return {name: access.value for name, access in found if access is not None}
+    found: dict[str, dict[str, str]] = {}
+    for primitive, names in named.items():
+        found[primitive.value] = {}
+        for name in names:
+            access = visible_access(view, primitive, name)
+            if access is not None:
+                found[primitive.value][name] = access.value
+            yield
+    return found
