@@ -91,6 +91,11 @@ class AccessEvaluator:
             found += condition.arguments if condition is not None else ()
         return found
 
+    @property
+    def rules(self) -> int:
+        """The number of rules that a name is compared with."""
+        return sum(len(policy.allow) + len(policy.deny) for policy in self.policies)
+
     def size(self, primitive: Primitive) -> int:
         """Return the instructions that judge a name of this primitive."""
         return self._sizes[primitive]

@@ -17,6 +17,10 @@ SAMPLE: Final = tuple(first + rest for first in _FIRST for rest in ("", "q7_x"))
 _FILLINGS: Final = ("", "x", "q7_x")
 #: The most names of each kind that are tried.
 _MOST: Final = 4_096
+#: The limit for all names that are tried, as a multiple of the most costly decision allowed.
+_DECISIONS: Final = 8
+#: The steps of one rule in judging a name, whatever it matches.
+_RULE_STEPS: Final = 64
 
 
 def some_name_passes(
@@ -25,10 +29,12 @@ def some_name_passes(
     passes: Callable[[str], bool],
     is_denied: Callable[[str], bool],
     size: int,
+    rules: int,
 ) -> bool:
     """Try names: those that rules allow, and a sample of all names.
 
-    ``demands`` are the matchers of which each list must match a name, and ``size`` the steps of judging one byte of it.
+    ``demands`` are the matchers of which each list must match a name, ``size`` the steps of judging one byte of it, and
+    ``rules`` the number of rules that judge it. Beyond the limit of steps, no name is assumed to pass.
     Where no name passes, patterns may still allow one that was not tried, unless every name of the sample is denied:
     then everything is assumed to be denied.
     """
@@ -37,8 +43,8 @@ def some_name_passes(
         if passes(name):
             return True
         denied = denied and is_denied(name)
-        steps += length_of(name) * size
-        if steps > STEPS:
+        steps += length_of(name) * size + rules * _RULE_STEPS
+        if steps > _DECISIONS * STEPS:
             return False
     if any(map(is_finite, demands)):
         return False
@@ -57,8 +63,10 @@ def _candidates(demands: Iterable[Sequence[NameMatcher]]) -> Iterator[str]:
     matchers = [matcher for demand in demands for matcher in demand]
     prefixes = sorted({prefix for matcher in matchers for prefix in matcher.prefixes})
     suffixes = sorted({suffix for matcher in matchers for suffix in matcher.suffixes})
-    yield from SAMPLE
+    # First those that most likely pass, since each name is judged by all rules.
     yield from islice(sorted({name for matcher in matchers for name in matcher.exact}), _MOST)
+    yield from islice((f"{prefix}x" for prefix in prefixes), _MOST)
+    yield from SAMPLE
     yield from islice(map("".join, product(prefixes or [""], _FILLINGS, suffixes or [""])), _MOST)
     yield from islice(map("".join, product(prefixes, _FILLINGS)), _MOST)
     yield from islice(map("".join, product(_FILLINGS, suffixes)), _MOST)

@@ -247,6 +247,7 @@ class Visibility:
             passes=lambda name: self._judge(primitive, verb, name).allowed,
             is_denied=lambda name: self._takes_away(primitive, verb, name),
             size=self._size(primitive),
+            rules=self.access.rules,
         )
 
     def _takes_away(self, primitive: Primitive, verb: Verb, name: str) -> bool:

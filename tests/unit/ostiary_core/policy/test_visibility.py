@@ -1,3 +1,5 @@
+from unittest import mock
+
 import pytest
 from gateways import policy
 from visibilities import visibility_by_rules, visibility_of
@@ -173,3 +175,19 @@ def test_what_the_catalogue_costs_counts_too_and_all_readings_of_a_uri_together(
     assert (
         subject.decide(RESOURCES, Verb.READ, "test://" + "é" * (limit // 2 - 8)).reason is DecisionReason.NAME_TOO_LONG
     )
+
+
+def test_the_names_that_are_tried_are_fewer_the_more_rules_judge_them() -> None:
+    rules = [
+        {"name": f"r{each}", "effect": effect, "tools": {"names": [f"p{each // 2}_*", f"*_s{each // 2}"]}}
+        for each, effect in enumerate(("Allow", "Deny") * 120)
+    ]
+    visibility = visibility_by_rules(*rules)
+    with mock.patch.object(AccessEvaluator, "judge", autospec=True, side_effect=AccessEvaluator.judge) as judged:
+        assert not visibility.may_use_some(Primitive.TOOLS, Verb.CALL)
+    assert 100 < judged.call_count < 1_000
+
+
+def test_a_thousand_rules_do_not_hide_that_something_may_be_used() -> None:
+    rules = [{"name": f"r{each}", "effect": "Allow", "tools": {"names": [f"tool-{each}"]}} for each in range(1_000)]
+    assert visibility_by_rules(*rules).may_use_some(Primitive.TOOLS, Verb.CALL)
