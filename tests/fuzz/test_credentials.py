@@ -26,9 +26,9 @@ from ostiary_core.contract.authentication import (
     IntrospectionConfig,
     IssuerConfig,
 )
+from ostiary_core.contract.documents import SettingsDocument
 from ostiary_core.errors import StrictJSONError
 from ostiary_core.policy.principal import Principal
-from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.identity.api_keys import ApiKeys
 from ostiary_gateway.identity.authenticator import Authenticator, Outcomes
@@ -92,7 +92,7 @@ AUTHENTICATOR: Final = Authenticator(
 
 def authenticated(target: str, headers: dict[str, str], repeated: frozenset[str] = frozenset()) -> Principal:
     request = cast("Request", _Request(target, headers, repeated))
-    return run(AUTHENTICATOR.authenticate(request, cast("Snapshot", None)))
+    return run(AUTHENTICATOR.authenticate(request, cast("SettingsDocument", None)))
 
 
 @given(authorizations)

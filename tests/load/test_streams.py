@@ -14,7 +14,8 @@ from mcp_caller import mcp_caller
 from mcp_clients import eventually
 from ready_gateway import ready_gateway, resident_memory, upstream_at
 from timeouts import TIMEOUT_SECONDS
-from upstreams import Arrived, events, for_ever, serving
+from upstreams import Arrived, events, serving
+from waiting import for_ever
 from wire import Wire, connected
 
 from ostiary_gateway.pipeline.exchange import Exchange

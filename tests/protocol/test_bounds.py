@@ -15,7 +15,8 @@ from gateways import BOUNDS, RunningGateway, running_gateway
 from mcp_caller import McpCaller, Reply, legacy, mcp_caller, modern
 from mcp_clients import eventually
 from timeouts import TIMEOUT_SECONDS
-from upstreams import Arrived, Upstream, answer, document, events, for_ever, serving, with_handshake
+from upstreams import Arrived, Upstream, answer, document, events, serving, with_handshake
+from waiting import for_ever
 from wire import connected, post
 
 from ostiary_core.contract.documents import ServerShareConfig, ShareConfig, TimeoutsConfig

@@ -16,13 +16,13 @@ from mcp_caller import Reply, legacy, mcp_caller, modern
 from mcp_clients import ERAS, Era, connect, eventually
 from sdk_server import Gates, asking_server
 from timeouts import TIMEOUT_SECONDS
+from waiting import for_ever
 from upstreams import (
     Arrived,
     Upstream,
     answer,
     document,
     events,
-    for_ever,
     initialize_answer,
     progress_and_then,
     serving,

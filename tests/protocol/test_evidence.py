@@ -12,7 +12,8 @@ from gateways import SHORT_TIMEOUTS, RunningGateway, policy, running_gateway
 from mcp_caller import McpCaller, legacy, mcp_caller, modern
 from mcp_clients import eventually
 from otlp_sink import Sink, SinkSpan, http_sink
-from upstreams import Arrived, Script, answer, document, events, for_ever, initialize_answer, serving
+from upstreams import Arrived, Script, answer, document, events, initialize_answer, serving
+from waiting import for_ever
 
 from ostiary_gateway.telemetry import Telemetry
 from ostiary_gateway.telemetry.shadow_denials import SHADOW_DENIALS

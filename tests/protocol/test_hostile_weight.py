@@ -12,7 +12,8 @@ from gateways import BOUNDS, RunningGateway, policy, running_gateway
 from mcp_caller import McpCaller, legacy, mcp_caller, modern
 from mcp_clients import eventually
 from slow_callbacks import slow_callbacks
-from upstreams import Arrived, Upstream, document, events, for_ever
+from upstreams import Arrived, Upstream, document, events
+from waiting import for_ever
 
 from ostiary_core import strict_json
 from ostiary_gateway.pipeline.large_messages import LARGE_MESSAGES

@@ -13,7 +13,8 @@ from mcp_caller import LEGACY, McpCaller, Stream, legacy, mcp_caller, modern
 from mcp_clients import connect, eventually
 from sdk_server import asking_server
 from typescript_sdk import CLIENTS, Sdk, run_session
-from upstreams import Arrived, Upstream, answer, document, events, for_ever, initialize_answer, serving
+from upstreams import Arrived, Upstream, answer, document, events, initialize_answer, serving
+from waiting import for_ever
 
 ACK = "notifications/subscriptions/acknowledged"
 META = "io.modelcontextprotocol/subscriptionId"

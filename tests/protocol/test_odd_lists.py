@@ -52,6 +52,26 @@ async def test_one_odd_schema_takes_nothing_from_a_filtered_list(
             assert f'"id":{number},"result":{{"tools":[{odd},{plain}]}}}}'.encode() in body
 
 
+@pytest.mark.parametrize("form", ["document", "events", "a byte order mark"])
+@pytest.mark.parametrize("schema", ['{"type":"object"}', *ODD_SCHEMAS.values()], ids=["strict", *ODD_SCHEMAS])
+async def test_tools_under_conditions_are_listed_in_every_form_and_narrowed_where_they_are_strict(
+    gateway: RunningGateway, caller: McpCaller, schema: str, form: str
+) -> None:
+    limit = {"path": ["n"], "maximum": 5}
+    rules: list[dict[str, Any]] = [
+        {"name": "pay", "effect": "Allow", "tools": {"names": ["pay", "odd"]}, "arguments": [limit]},
+        {"name": "other", "effect": "Deny", "tools": {"names": ["pay"]}, "when": "args.n > 3"},
+    ]
+    odd, pay = f'{{"name":"odd","inputSchema":{schema}}}', '{"name":"pay","inputSchema":{"type":"object"}}'
+    narrowed = '{"type":"object","properties":{"n":{"type":"number","maximum":5}},"required":["n"]}'
+    async with serve(f'{odd},{pay},{{"name":"hidden","inputSchema":{{}}}}', form) as upstream:
+        await gateway.apply(gateway.entry("mock", upstream.url, [policy("p", *rules)]))
+        body = (await caller.post(modern("tools/list", {}))).body.decode()
+    assert f'{{"name":"pay","inputSchema":{narrowed}}}' in body
+    assert f'"odd","inputSchema":{narrowed if schema == """{"type":"object"}""" else schema}' in body
+    assert "hidden" not in body
+
+
 async def test_an_entry_that_cannot_be_judged_is_dropped_alone_and_reported_in_log_and_metric(
     gateway: RunningGateway, caller: McpCaller, caplog: pytest.LogCaptureFixture
 ) -> None:

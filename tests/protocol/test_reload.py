@@ -14,7 +14,8 @@ from gateways import RunningGateway, policy, running_gateway
 from mcp_caller import McpCaller, Stream, legacy, mcp_caller, modern
 from mcp_clients import connect, eventually
 from timeouts import TIMEOUT_SECONDS
-from upstreams import Arrived, Upstream, answer, document, events, for_ever, progress_and_then, serving
+from upstreams import Arrived, Upstream, answer, document, events, progress_and_then, serving
+from waiting import for_ever
 
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.pipeline.open_streams import OpenStreams

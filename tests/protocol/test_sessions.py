@@ -10,7 +10,8 @@ from gateways import RunningGateway, running_gateway
 from mcp_caller import LEGACY, MODERN, McpCaller, legacy, mcp_caller, modern
 from mcp_clients import connect
 from otlp_sink import http_sink
-from upstreams import Arrived, answer, document, events, for_ever, initialize_answer, serving, with_handshake
+from upstreams import Arrived, answer, document, events, initialize_answer, serving, with_handshake
+from waiting import for_ever
 
 from ostiary_core.contract.documents import BoundsConfig
 from ostiary_gateway.telemetry import Telemetry

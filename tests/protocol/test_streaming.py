@@ -10,7 +10,8 @@ from gateways import RunningGateway, policy
 from mcp_caller import legacy, mcp_caller, modern
 from mcp_clients import eventually
 from timeouts import TIMEOUT_SECONDS
-from upstreams import Arrived, answer, document, events, for_ever, serving, with_handshake
+from upstreams import Arrived, answer, document, events, serving, with_handshake
+from waiting import for_ever
 
 from ostiary_core.contract.documents import TimeoutsConfig
 from ostiary_gateway.pipeline import sse_response, sse_transport

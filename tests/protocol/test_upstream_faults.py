@@ -15,7 +15,8 @@ from mcp_caller import McpCaller, Reply, legacy, mcp_caller, modern
 from mcp_clients import eventually
 from scripted_server import read_request, scripted
 from timeouts import TIMEOUT_SECONDS
-from upstreams import Arrived, answer, document, events, for_ever, serving
+from upstreams import Arrived, answer, document, events, serving
+from waiting import for_ever
 
 from ostiary_core.contract.documents import BoundsConfig, TimeoutsConfig
 

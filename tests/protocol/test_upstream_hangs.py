@@ -10,6 +10,7 @@ from mcp_caller import Reply, mcp_caller, modern
 from mcp_clients import eventually
 from scripted_server import read_request, scripted
 from timeouts import TIMEOUT_SECONDS
+from waiting import for_ever
 
 from ostiary_core.contract.documents import TimeoutsConfig
 
@@ -48,7 +49,7 @@ def assert_error(reply: Reply, code: int, reason: str) -> None:
 
 
 async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await asyncio.Event().wait()
+    await for_ever()
 
 
 def saying(*pieces: bytes, every: float | None = None) -> Script:

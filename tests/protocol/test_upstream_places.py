@@ -13,6 +13,7 @@ from mcp_clients import Era, connect
 from sdk_server import asking_server
 from timeouts import TIMEOUT_SECONDS
 from upstreams import Arrived, Script, answer, document, serving
+from waiting import for_ever
 
 RESULT: dict[str, Any] = {"content": []}
 CALL = modern("tools/call", {"name": "get_users", "arguments": {"secret": "of the caller"}}, id=7)
@@ -139,7 +140,7 @@ async def test_a_refusal_with_an_endless_body_costs_no_time(gateway: RunningGate
         response = web.StreamResponse(status=403)
         await response.prepare(request)
         await response.write(b"half a word")
-        await asyncio.Event().wait()
+        await for_ever()
         return response
 
     async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:

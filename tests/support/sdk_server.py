@@ -19,6 +19,7 @@ from mcp.types import CreateMessageResult, JSONRPCMessage, ListRootsResult, Samp
 from mcp_clients import eventually
 from pydantic import BaseModel
 from starlette.types import ASGIApp
+from waiting import for_ever
 
 
 class Name(BaseModel):
@@ -143,7 +144,7 @@ def _add_meeting(server: MCPServer) -> None:
     async def wait() -> str:
         """Hang until it is cancelled."""
         try:
-            await asyncio.Event().wait()
+            await for_ever()
         finally:
             cancelled.append("")
         return ""

@@ -159,11 +159,6 @@ async def progress_and_then(
     return stream.response
 
 
-async def for_ever() -> None:
-    """Hang until the connection is lost."""
-    await asyncio.Event().wait()
-
-
 def initialize_answer(arrived: Arrived, *, session: str | None = "upstream-session") -> web.Response:
     """A server's answer to initialize, at the revision that was asked for."""
     result = {

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from pydantic import ValidationError
 
-from ostiary_core.contract.documents import EntryDocument, PolicyDocument
+from ostiary_core.contract.documents import EntryDocument, PolicyDocument, SettingsDocument
 from ostiary_core.contract.read_errors import unreadable
 from ostiary_core.errors import ContractError
 from ostiary_core.policy.access import AccessEvaluator
@@ -17,9 +17,6 @@ from ostiary_gateway.errors import Refusal
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.telemetry import semantic_conventions
 from ostiary_gateway.upstream.server import UpstreamServer
-
-if TYPE_CHECKING:
-    from ostiary_gateway.config.snapshot import Snapshot
 
 
 class CallerAuthenticator(Protocol):
@@ -33,17 +30,19 @@ class CallerAuthenticator(Protocol):
     def token_origins(self) -> frozenset[str] | None:
         """The origins of token endpoints that callers' tokens may be sent to; None for any."""
 
-    async def authenticate(self, request: Request, snapshot: "Snapshot") -> Principal:
+    async def authenticate(self, request: Request, settings: SettingsDocument) -> Principal:
         """Return who sends a request.
 
         Raises:
             Refusal: the request has no valid credential.
         """
 
-    def relay_challenge(self, request: Request, snapshot: "Snapshot", status: int, challenge: str) -> Refusal | None:
+    def relay_challenge(
+        self, request: Request, settings: SettingsDocument, status: int, challenge: str
+    ) -> Refusal | None:
         """Return a server's challenge as this proxy's own; None where it is not relayed."""
 
-    def scope_challenge(self, request: Request, snapshot: "Snapshot", scopes: Iterable[str]) -> str:
+    def scope_challenge(self, request: Request, settings: SettingsDocument, scopes: Iterable[str]) -> str:
         """Return the challenge of a call that needs a token with all of these scopes."""
 
 

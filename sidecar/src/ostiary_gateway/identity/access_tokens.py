@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from ostiary_gateway.config.snapshot import Snapshot
+from ostiary_core.contract.documents import SettingsDocument
 from ostiary_gateway.identity.errors import InvalidToken
 from ostiary_gateway.identity.introspection import Introspection
 from ostiary_gateway.identity.jwt_verifier import JwtVerifier
@@ -34,7 +34,7 @@ class AccessTokens:
         self._introspection = introspection
         self._clock = clock
 
-    async def verify(self, token: bytes, snapshot: Snapshot) -> Verdict:
+    async def verify(self, token: bytes, settings: SettingsDocument) -> Verdict:
         """Return whose a token is.
 
         Raises:
@@ -46,7 +46,7 @@ class AccessTokens:
         except UnicodeDecodeError:
             raise InvalidToken("the token is not ASCII") from None
         verifier = self._verifier(text)
-        principal = await verifier.verify(text, self._resource.urls(snapshot.settings.external_url).resources)
+        principal = await verifier.verify(text, self._resource.urls(settings.external_url).resources)
         until = self._clock() + _UNQUESTIONED_SECONDS
         return Verdict(principal, until if verifier is self._jwts else min(until, self._result_end(text)))
 

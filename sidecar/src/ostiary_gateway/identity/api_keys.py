@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 
 from ostiary_core.contract.authentication import ApiKeyConfig, ApiKeysConfig
+from ostiary_core.contract.documents import SettingsDocument
 from ostiary_core.policy.principal import Principal, consumer_id
-from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.identity.verdict_cache import Verdict
 
 METHOD = "apiKey"
@@ -22,7 +22,7 @@ class ApiKeys:
         self._clock = clock
         self._keys = {digest: (digest, _principal(key)) for key in config.keys if (digest := bytes.fromhex(key.digest))}
 
-    async def verify(self, token: bytes, _snapshot: Snapshot) -> Verdict | None:
+    async def verify(self, token: bytes, _settings: SettingsDocument) -> Verdict | None:
         """Return the owner of a key, or None for a key that is unknown or expired."""
         digest = hashlib.sha256(token).digest()
         # How long the lookup takes depends on the digest, which no caller can choose.

@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
 
+from ostiary_core.contract.documents import SettingsDocument
 from ostiary_core.policy.principal import ANONYMOUS, Principal
-from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.identity import challenges
 from ostiary_gateway.identity.challenges import TokenSource
@@ -33,7 +33,7 @@ class AuthenticationMethod(Protocol):
     scheme: str | None
     """The authentication scheme, in lower case; None where the whole value is the credential."""
 
-    async def verify(self, token: bytes, snapshot: Snapshot) -> Verdict | None:
+    async def verify(self, token: bytes, settings: SettingsDocument) -> Verdict | None:
         """Return whose a credential is; None where it is not valid, without a reason.
 
         Raises:
@@ -88,7 +88,7 @@ class Authenticator:
         # What a caller without a credential is told to send.
         self._expected = _AUTHORIZATION if _AUTHORIZATION in self.headers or not self.headers else self.headers[0]
 
-    async def authenticate(self, request: Request, snapshot: Snapshot) -> Principal:
+    async def authenticate(self, request: Request, settings: SettingsDocument) -> Principal:
         """Return who sends a request.
 
         Raises:
@@ -97,43 +97,43 @@ class Authenticator:
         try:
             header = self._credential_header(request)
             if header is None:
-                principal = self._without_credential(request, snapshot)
+                principal = self._without_credential(request, settings)
             else:
                 value = request.headers[header]
                 digest = hashlib.sha256(f"{header}:{value}".encode("utf-8", "surrogatepass")).digest()
                 # The usual case is here, in one coroutine: it is part of every call.
-                principal = self._verdicts.get(digest) or await self._verified(header, digest, request, snapshot)
+                principal = self._verdicts.get(digest) or await self._verified(header, digest, request, settings)
         except Refusal as refusal:
             self._outcomes.counts[self._proxy, "", refusal.reason] += 1
             raise
         self._outcomes.counts[self._proxy, principal.method, "accepted"] += 1
         return principal
 
-    def _without_credential(self, request: Request, snapshot: Snapshot) -> Principal:
-        certified = self._by_certificate(request, snapshot) if self._certificates else None
+    def _without_credential(self, request: Request, settings: SettingsDocument) -> Principal:
+        certified = self._by_certificate(request, settings) if self._certificates else None
         if certified is not None:
             return certified
         if self._anonymous:
             return ANONYMOUS
-        raise challenges.credential_missing(_shown(self._expected), self.token_source(request, snapshot))
+        raise challenges.credential_missing(_shown(self._expected), self.token_source(request, settings))
 
-    async def _verified(self, header: str, digest: bytes, request: Request, snapshot: Snapshot) -> Principal:
-        verdict = await self._verify(header, request, snapshot)
+    async def _verified(self, header: str, digest: bytes, request: Request, settings: SettingsDocument) -> Principal:
+        verdict = await self._verify(header, request, settings)
         self._verdicts.keep(digest, verdict)
         return verdict.principal
 
-    def _by_certificate(self, request: Request, snapshot: Snapshot) -> Principal | None:
+    def _by_certificate(self, request: Request, settings: SettingsDocument) -> Principal | None:
         why = ""
         for method in self._certificates:
             try:
-                principal = method.verify(request, snapshot)
+                principal = method.verify(request, settings)
             except InvalidToken as error:
                 why = str(error)
                 continue
             if principal is not None:
                 return principal
         if why:
-            raise challenges.credential_invalid(_shown(FORWARDED_HEADER), self.token_source(request, snapshot), why=why)
+            raise challenges.credential_invalid(_shown(FORWARDED_HEADER), self.token_source(request, settings), why=why)
         return None
 
     def _credential_header(self, request: Request) -> str | None:
@@ -152,14 +152,14 @@ class Authenticator:
                 found = name
         return found
 
-    async def _verify(self, header: str, request: Request, snapshot: Snapshot) -> Verdict:
+    async def _verify(self, header: str, request: Request, settings: SettingsDocument) -> Verdict:
         why, is_unknown = "", False
         for method in self.methods:
             token = _token(request.headers[header], method.scheme) if method.header == header else None
             if token is None:
                 continue
             try:
-                verdict = await method.verify(token, snapshot)
+                verdict = await method.verify(token, settings)
             except InvalidToken as error:
                 why = str(error)
                 continue
@@ -170,24 +170,24 @@ class Authenticator:
                 return verdict
         if is_unknown:
             raise challenges.provider_unavailable()
-        raise challenges.credential_invalid(_shown(header), self.token_source(request, snapshot), why=why)
+        raise challenges.credential_invalid(_shown(header), self.token_source(request, settings), why=why)
 
-    def relay_challenge(self, _request: Request, _snapshot: Snapshot, _status: int, _challenge: str) -> None:
+    def relay_challenge(self, _request: Request, _settings: SettingsDocument, _status: int, _challenge: str) -> None:
         """Return None: a server's challenge would send clients to another authorization server."""
         return
 
-    def scope_challenge(self, request: Request, snapshot: Snapshot, scopes: Iterable[str]) -> str:
+    def scope_challenge(self, request: Request, settings: SettingsDocument, scopes: Iterable[str]) -> str:
         """Return the challenge of a call that needs a token with all of these scopes."""
-        source = self.token_source(request, snapshot)
+        source = self.token_source(request, settings)
         return challenges.insufficient_scope(TokenSource(source.metadata, tuple(scopes)))
 
-    def token_source(self, request: Request, snapshot: Snapshot) -> TokenSource:
+    def token_source(self, request: Request, settings: SettingsDocument) -> TokenSource:
         """Return where the sender of a request gets a token; empty where the proxy accepts none."""
         resource = self.resource
         if resource is None:
             return TokenSource()
         host = host_name(request.headers.get("host", ""))
-        return TokenSource(resource.urls(snapshot.settings.external_url).metadata(host), resource.scopes)
+        return TokenSource(resource.urls(settings.external_url).metadata(host), resource.scopes)
 
 
 def _token(value: str, scheme: str | None) -> bytes | None:

@@ -18,8 +18,8 @@ from cryptography.x509.verification import ExtensionPolicy, PolicyBuilder, Store
 
 from ostiary_core.addresses import parse
 from ostiary_core.contract.authentication import ClientCertificateConfig
+from ostiary_core.contract.documents import SettingsDocument
 from ostiary_core.policy.principal import Principal, certificate_id
-from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.identity.errors import InvalidToken
 from ostiary_gateway.identity.verdict_cache import Verdict, VerdictCache
 from ostiary_gateway.server.request import Request
@@ -48,13 +48,13 @@ class ClientCertificates:
         self._verdicts = VerdictCache(clock=clock)
         self._trusted: tuple[list[str], tuple[Network, ...]] = ([], ())
 
-    def verify(self, request: Request, snapshot: Snapshot) -> Principal | None:
+    def verify(self, request: Request, settings: SettingsDocument) -> Principal | None:
         """Return the principal of the sender's certificate; None where it presents none.
 
         Raises:
             InvalidToken: it presents one that is not valid here.
         """
-        presented = self._forwarded(request, snapshot) if self._is_forwarded else request.connection.client_certificate
+        presented = self._forwarded(request, settings) if self._is_forwarded else request.connection.client_certificate
         if presented is None:
             return None
         digest = hashlib.sha256(presented).digest()
@@ -66,10 +66,10 @@ class ClientCertificates:
         self._verdicts.keep(digest, Verdict(principal))
         return principal
 
-    def _forwarded(self, request: Request, snapshot: Snapshot) -> bytes | None:
+    def _forwarded(self, request: Request, settings: SettingsDocument) -> bytes | None:
         """Return the header of a trusted proxy; any other sender may have made it up."""
         value = request.headers.get(FORWARDED_HEADER)
-        if value is None or not self._trusts(request.connection.peer, snapshot.settings.trusted_proxies):
+        if value is None or not self._trusts(request.connection.peer, settings.trusted_proxies):
             return None
         return value.encode("utf-8", "replace")
 

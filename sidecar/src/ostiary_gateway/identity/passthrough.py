@@ -16,9 +16,9 @@ from yarl import URL
 
 from ostiary_core import strict_json
 from ostiary_core.auth_discovery import DiscoveryOutcome
+from ostiary_core.contract.documents import SettingsDocument
 from ostiary_core.errors import OstiaryError
 from ostiary_core.policy.principal import PASSTHROUGH, Principal
-from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.identity import challenges
 from ostiary_gateway.identity.challenges import bearer
@@ -54,7 +54,7 @@ class PassthroughAuthenticator:
         self.resource = resource
         self.metadata = metadata
 
-    async def authenticate(self, request: Request, _snapshot: Snapshot) -> Principal:
+    async def authenticate(self, request: Request, _settings: SettingsDocument) -> Principal:
         """Return the principal of callers that the gateway does not know.
 
         Raises:
@@ -65,20 +65,20 @@ class PassthroughAuthenticator:
             raise challenges.several_credentials()
         return PASSTHROUGH
 
-    def scope_challenge(self, request: Request, snapshot: Snapshot, scopes: Iterable[str]) -> str:
+    def scope_challenge(self, request: Request, settings: SettingsDocument, scopes: Iterable[str]) -> str:
         """Return the challenge of a call that needs a token with all of these scopes."""
         return challenges.insufficient_scope(
-            challenges.TokenSource(self._metadata_url(request, snapshot), tuple(scopes))
+            challenges.TokenSource(self._metadata_url(request, settings), tuple(scopes))
         )
 
-    def relay_challenge(self, request: Request, snapshot: Snapshot, status: int, challenge: str) -> Refusal:
+    def relay_challenge(self, request: Request, settings: SettingsDocument, status: int, challenge: str) -> Refusal:
         """Return the server's refusal with a challenge that leads to the proxy's metadata."""
-        own = rewritten(challenge, metadata=self._metadata_url(request, snapshot))
+        own = rewritten(challenge, metadata=self._metadata_url(request, settings))
         return Refusal(status, "UpstreamChallenge", _CHALLENGED, headers={"WWW-Authenticate": own})
 
-    def _metadata_url(self, request: Request, snapshot: Snapshot) -> str:
+    def _metadata_url(self, request: Request, settings: SettingsDocument) -> str:
         host = host_name(request.headers.get("host", ""))
-        return self.resource.urls(snapshot.settings.external_url).metadata(host)
+        return self.resource.urls(settings.external_url).metadata(host)
 
 
 def rewritten(challenge: str, *, metadata: str) -> str:

@@ -61,7 +61,7 @@ class InsufficientScopeError(DeniedError):
         super().__init__(refusal, decision)
         authenticator = exchange.proxy.authenticator
         if authenticator is not None:
-            challenge = authenticator.scope_challenge(exchange.request, exchange.snapshot, self.scopes)
+            challenge = authenticator.scope_challenge(exchange.request, exchange.snapshot.settings, self.scopes)
             self.headers = {"WWW-Authenticate": challenge}
 
 

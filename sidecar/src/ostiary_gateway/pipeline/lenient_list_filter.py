@@ -4,13 +4,15 @@ Cut the text at the items, judge each item, keep the bytes of the rest.
 
 One schema with an integer of eighty digits, a duplicate key or half a surrogate pair does not make the other tools
 unsafe to show. What is judged is read strictly: there is one ``result``, one list in it, and one name in each item. An
-item without exactly one name is dropped alone, and reported. All other bytes are the server's own.
+item without exactly one name is dropped alone, and reported. All other bytes are the server's own, except input schemas
+that are narrowed to what the caller may pass: that needs an item of strict JSON.
 """
 
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
+from ostiary_core import strict_json
 from ostiary_core.errors import StrictJSONError
 from ostiary_core.json_spans import MOST_MEMBERS, Item, Read, SpanReader
 from ostiary_gateway.pipeline.large_messages import ITEMS_AT_ONCE, Steps
@@ -29,7 +31,7 @@ class ListFilter:
         self.item_key = item_key
         self._shows = shows
         self._is_due = is_due
-        #: Changes an item that is kept. Lists that are not strict JSON keep the server's bytes instead.
+        #: Changes an item that is kept.
         self.reshape: Callable[[dict[str, Any]], dict[str, Any]] | None = None
         #: Descriptions of the items that were dropped because they cannot be judged, safe for a log.
         self.dropped: list[str] = []
@@ -66,6 +68,19 @@ class ListFilter:
         if names and isinstance(names[0], str) and not _is_valid_unicode(names[0]):
             return self._drop(position, names[0], f'half a surrogate pair in "{self.item_key}"')
         return self.keeps(position, dict(pairs))
+
+    def reshaped(self, piece: str) -> str:
+        """Return the text of an item that is kept, changed if it is strict JSON.
+
+        Another one keeps its bytes: a change only informs the client, and calls are judged without it.
+        """
+        if self.reshape is None:
+            return piece
+        try:
+            item = strict_json.loads(piece.encode())
+        except (StrictJSONError, UnicodeEncodeError):
+            return piece
+        return strict_json.dumps(self.reshape(item)).decode()
 
     def _drop(self, position: int, name: Any, why: str) -> bool:
         shown = f" {name[:_SHOWN_NAME]!a}" if isinstance(name, str) else ""
@@ -148,7 +163,7 @@ class _Cutter:
             if judged.pauses(position):
                 yield
             if judged.keeps_piece(position, item):
-                kept.append(text[item.start : item.end])
+                kept.append(judged.reshaped(text[item.start : item.end]))
         self._cuts.append((start, self.reader.end, f"[{','.join(kept)}]"))
 
     def scope(self, start: int) -> int:

@@ -118,7 +118,7 @@ class OpenStream:
         if authenticator is None:
             return ANONYMOUS
         try:
-            return await authenticator.authenticate(self.exchange.request, self.exchange.snapshot)
+            return await authenticator.authenticate(self.exchange.request, self.exchange.snapshot.settings)
         except Refusal:
             return None
 

@@ -189,7 +189,7 @@ class RequestPipeline:
     async def _authenticate(self, exchange: Exchange) -> None:
         authenticator = exchange.proxy.authenticator
         exchange.principal = (
-            await authenticator.authenticate(exchange.request, exchange.snapshot)
+            await authenticator.authenticate(exchange.request, exchange.snapshot.settings)
             if authenticator is not None
             else ANONYMOUS
         )

@@ -68,7 +68,7 @@ def _relayed(exchange: Exchange, response: UpstreamResponse) -> Refusal | None:
     if authenticator is None or response.status == 407:
         return None
     challenge = response.header("www-authenticate") or ""
-    return authenticator.relay_challenge(exchange.request, exchange.snapshot, response.status, challenge)
+    return authenticator.relay_challenge(exchange.request, exchange.snapshot.settings, response.status, challenge)
 
 
 async def _response_text(response: UpstreamResponse) -> str:

@@ -37,7 +37,7 @@ def listening(uris: int) -> OpenStream:
 
 
 def config(visibility: Any) -> Snapshot:
-    return cast("Snapshot", SimpleNamespace(proxies={"default/mock": proxy(visibility)}, blocked=None))
+    return cast("Snapshot", SimpleNamespace(proxies={"default/mock": proxy(visibility)}, blocked=None, settings=None))
 
 
 def swap(all_of_them: OpenStreams, visibility: Any) -> None:
@@ -94,7 +94,7 @@ async def test_a_stream_has_the_new_policy_at_once_and_is_judged_before_its_next
 
 async def test_a_stream_of_a_removed_proxy_ends_at_once() -> None:
     all_of_them, found = opened(1)
-    gone = cast("Snapshot", SimpleNamespace(proxies={}, blocked=None))
+    gone = cast("Snapshot", SimpleNamespace(proxies={}, blocked=None, settings=None))
     all_of_them.on_swap(gone, frozenset({"default/mock"}))
 
     assert found[0].ended
@@ -114,7 +114,7 @@ class Provider:
         """Refuse the caller from now on."""
         self._principal = None
 
-    async def authenticate(self, _request: object, _snapshot: object) -> Principal:
+    async def authenticate(self, _request: object, _settings: object) -> Principal:
         self.asked += 1
         await self.responds.wait()
         if self._principal is None:
@@ -130,7 +130,7 @@ def swap_authentication(all_of_them: OpenStreams, streams: list[OpenStream], pro
         runtime.identity = f"default/{number}"
         stream.proxy = stream.exchange.proxy = runtime
         proxies[runtime.identity] = SimpleNamespace(**(vars(runtime) | {"authenticator": provider}))
-    snapshot = cast("Snapshot", SimpleNamespace(proxies=proxies, blocked=None))
+    snapshot = cast("Snapshot", SimpleNamespace(proxies=proxies, blocked=None, settings=None))
     all_of_them.on_swap(snapshot, frozenset(proxies))
 
 
@@ -173,7 +173,7 @@ async def test_a_stream_gets_the_newest_policy_when_it_changes_while_its_caller_
     swap_authentication(all_of_them, found, [first])
     await eventually(lambda: first.asked == 1)
     newer = SimpleNamespace(**(vars(found[0].proxy) | {"authenticator": second}))
-    snapshot = cast("Snapshot", SimpleNamespace(proxies={"default/0": newer}, blocked=None))
+    snapshot = cast("Snapshot", SimpleNamespace(proxies={"default/0": newer}, blocked=None, settings=None))
     all_of_them.on_swap(snapshot, frozenset({"default/0"}))
     assert not found[0].ended
     first.responds.set()
@@ -188,7 +188,7 @@ def with_caller(method: str) -> tuple[OpenStreams, OpenStream, Provider]:
     provider = Provider(principal)
     stream.exchange.principal = principal
     cast("Any", stream.proxy).authenticator = provider
-    current = SimpleNamespace(proxies={"default/mock": stream.proxy}, blocked=None)
+    current = SimpleNamespace(proxies={"default/mock": stream.proxy}, blocked=None, settings=None)
     all_of_them.opened(stream, cast("Snapshot", current))
     return all_of_them, stream, provider
 

@@ -16,6 +16,7 @@ from gateways import BOUNDS
 from hypothesis import given
 from hypothesis import strategies as st
 from visibilities import visibility_by_rules
+from waiting import for_ever
 
 from ostiary_core.mcp.methods import METHODS
 from ostiary_core.mcp.protocol_revisions import Era
@@ -228,7 +229,7 @@ class Chunks(Stub):
         self.written += data
 
     async def drained(self) -> None:
-        await asyncio.Event().wait()
+        await for_ever()
 
 
 def relaying(stub: Chunks) -> "asyncio.Task[None]":

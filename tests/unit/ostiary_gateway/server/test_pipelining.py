@@ -9,6 +9,7 @@ import http_listener
 from http_listener import echo, flush
 from mcp_clients import eventually
 from timeouts import TIMEOUT_SECONDS
+from waiting import for_ever
 from wire import connected, post
 
 from ostiary_gateway.asyncio_internals import READ_BYTES
@@ -106,7 +107,7 @@ async def test_after_a_request_for_a_long_stream_bytes_are_dropped_and_a_disconn
         begun.set()
         try:
             request.bind_to_caller()
-            await asyncio.Event().wait()
+            await for_ever()
         finally:
             gone.set()
 

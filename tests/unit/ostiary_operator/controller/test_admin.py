@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import ClientSession
 from operator_objects import SYSTEM, StubReplica, delivered, listening_replica, populated, proxy, until
+from waiting import for_ever
 
 from ostiary_operator.clock import ManualClock, SystemClock
 from ostiary_operator.controller.admin import AdminError
@@ -56,7 +57,7 @@ async def test_it_is_ready_once_a_pass_succeeded_and_not_before() -> None:
 
 
 async def hanging(_: PassRequest) -> PassResult:
-    await asyncio.Event().wait()
+    await for_ever()
     return PassResult()
 
 

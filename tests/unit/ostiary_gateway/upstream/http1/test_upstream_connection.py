@@ -8,6 +8,7 @@ import pytest
 from scripted_server import answering, read_request
 from timeouts import TIMEOUT_SECONDS
 from upstream_pool import OK, OTHER, REQUEST, body, pool_for
+from waiting import for_ever
 
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
@@ -164,7 +165,7 @@ async def answer_unread(reader: asyncio.StreamReader, writer: asyncio.StreamWrit
         head = await reader.readuntil(b"\r\n\r\n")
         writer.write(OK)
         if b"Content-Length: 2\r\n" not in head:
-            await asyncio.Event().wait()
+            await for_ever()
         await reader.readexactly(2)
 
 
