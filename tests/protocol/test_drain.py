@@ -16,7 +16,6 @@ from mcp_caller import Reply, legacy, mcp_caller, modern
 from mcp_clients import ERAS, Era, connect, eventually
 from sdk_server import Gates, asking_server
 from timeouts import TIMEOUT_SECONDS
-from waiting import for_ever
 from upstreams import (
     Arrived,
     Upstream,
@@ -28,6 +27,7 @@ from upstreams import (
     serving,
 )
 from volumes import swap_in_config
+from waiting import for_ever
 
 from ostiary_core.contract.documents import ServerConfig
 

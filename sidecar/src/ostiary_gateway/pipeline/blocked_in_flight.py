@@ -69,6 +69,6 @@ async def _principal(request: Request, snapshot: Snapshot) -> Principal | None:
     """Return who sent a request; None where its credential is not valid any more."""
     try:
         authenticator = route(request, snapshot).authenticator
-        return await authenticator.authenticate(request, snapshot) if authenticator is not None else ANONYMOUS
+        return await authenticator.authenticate(request, snapshot.settings) if authenticator is not None else ANONYMOUS
     except Refusal:
         return None
