@@ -29,12 +29,14 @@ from ostiary_core.contract.authentication import (
 from ostiary_core.contract.documents import SettingsDocument
 from ostiary_core.errors import StrictJSONError
 from ostiary_core.policy.principal import Principal
+from ostiary_core.secret_bytes import SecretBytes
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.identity.api_keys import ApiKeys
 from ostiary_gateway.identity.authenticator import Authenticator, Outcomes
 from ostiary_gateway.identity.client_certificate import PresentedChain, from_forwarded
 from ostiary_gateway.identity.errors import IdentityUnavailable, InvalidToken
-from ostiary_gateway.identity.introspection import Introspection
+from ostiary_gateway.identity.introspection import Introspection, IntrospectionMemory
+from ostiary_gateway.identity.introspection_endpoint import IntrospectionEndpoint
 from ostiary_gateway.identity.jwks import InlineKeys
 from ostiary_gateway.identity.jwt_verifier import JwtVerifier, TrustedIssuer
 from ostiary_gateway.identity.key_set import ALGORITHMS, KeySetError, parse_key_set
@@ -287,9 +289,10 @@ def test_an_introspection_answer_of_any_shape_is_refused_or_names_an_active_toke
         fetch=FetchConfig(),
     )
     client = cast("DocumentClient", _AnsweringClient(found))
-    judge = Introspection(config, client, namespace="ns", secret=lambda: b"secret", clock=lambda: NOW)
+    memory = IntrospectionMemory(IntrospectionEndpoint(ISSUER, config.endpoint, client))
+    judge = Introspection(config, client, memory, namespace="ns", secret=SecretBytes(b"secret"), clock=lambda: NOW)
     try:
-        principal = asyncio.run(judge.verify("opaque", RESOURCES))
+        principal = asyncio.run(judge.verify("opaque", RESOURCES)).principal
     except (InvalidToken, IdentityUnavailable):
         assert json.dumps(found) != json.dumps(ACTIVE)
         return

@@ -9,14 +9,13 @@ import jwt
 import pytest
 from aiohttp import ClientSession, web
 from gateways import RunningGateway, policy
-from identity_provider import LOOPBACK, IdentityProvider, SigningKey, identity_provider
+from identity_provider import IdentityProvider, SigningKey, identity_provider
 from mcp_caller import McpCaller, modern
 from mcp_clients import ERAS, Era, connect
 from upstreams import Arrived, Upstream, answer, document
 
-from ostiary_core.contract.authentication import AuthenticationConfig, ClaimsConfig, IntrospectionConfig, IssuerConfig
+from ostiary_core.contract.authentication import AuthenticationConfig, IssuerConfig
 from ostiary_core.contract.documents import PolicyDocument, Tier
-from ostiary_gateway.config.directory_source import DirectorySource
 
 GATEWAY = "https://gw.example.com"
 RESOURCE = f"{GATEWAY}/mock/mcp"
@@ -225,34 +224,6 @@ async def test_a_token_cannot_be_verified_while_the_issuer_was_never_reached(
 
     assert (reply.status, "WWW-Authenticate" in reply.headers) == (503, False)
     assert upstream.arrived == []
-
-
-async def test_an_opaque_token_is_introspected_with_the_secret_of_the_gateway(
-    gateway: RunningGateway, caller: McpCaller, upstream: Upstream, provider: IdentityProvider
-) -> None:
-    gateway.settings = gateway.settings.model_copy(update={"external_url": GATEWAY})
-    config = IntrospectionConfig(
-        issuer=provider.issuer,
-        endpoint=f"{provider.issuer}/introspect",
-        client_id="gateway",
-        client_secret="credential-1",
-        cache=30_000,
-        timeout=30_000,
-        claims=ClaimsConfig(),
-        fetch=LOOPBACK,
-    )
-    provider.active["opaque"] = {"active": True, "sub": "ada", "aud": RESOURCE}
-    await gateway.apply(gateway.entry("mock", upstream.url, [oauth_policy(AuthenticationConfig(introspection=config))]))
-
-    assert (await caller.post(CALL, bearer("opaque"))).status == 503  # the secret has not arrived
-    gateway.place_secret({**gateway.secret, "credential-1": b"canary-secret"})
-    source = gateway.app.sources[0]
-    assert isinstance(source, DirectorySource)
-    await source.poll()
-
-    assert (await caller.post(CALL, bearer("opaque"))).status == 200
-    assert provider.credentials == ["gateway:canary-secret"]
-    assert (await caller.post(CALL, bearer("other"))).status == 401
 
 
 async def test_a_call_that_lacks_scopes_learns_all_that_it_needs_and_where_to_get_them(

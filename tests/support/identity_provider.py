@@ -17,7 +17,7 @@ from jwt.algorithms import ECAlgorithm
 
 from ostiary_core.contract.authentication import FetchConfig, IssuerConfig
 from ostiary_gateway.upstream.allowed_addresses import OwnEndpoints
-from ostiary_gateway.upstream.document_client import DocumentClient
+from ostiary_gateway.upstream.document_client import DOCUMENT_LIMIT, DocumentClient
 from ostiary_gateway.upstream.egress import Egress
 
 AUDIENCE = "https://gw.example.com/team/mcp"
@@ -114,8 +114,10 @@ async def identity_provider() -> AsyncIterator[IdentityProvider]:
         await runner.cleanup()
 
 
-def document_client(*, seconds: float = 30, addresses: tuple[str, ...] = ("127.0.0.0/8",)) -> DocumentClient:
+def document_client(
+    *, seconds: float = 30, addresses: tuple[str, ...] = ("127.0.0.0/8",), limit: int = DOCUMENT_LIMIT
+) -> DocumentClient:
     """A client that may connect to loopback; it is closed with the provider."""
-    client = DocumentClient(lambda: (OwnEndpoints(), Egress()), seconds=seconds, addresses=addresses)
+    client = DocumentClient(lambda: (OwnEndpoints(), Egress()), seconds=seconds, addresses=addresses, limit=limit)
     _CLIENTS.append(client)
     return client

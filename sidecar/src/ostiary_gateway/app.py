@@ -59,7 +59,7 @@ class GatewayApp:
             credential=self._credential,
             keys=self._assertion_keys,
         )
-        self.authenticators = Authenticators(routing=self.pools.routing, credential=self._client_secret)
+        self.authenticators = Authenticators(routing=self.pools.routing, credential=self._credential)
         self.discovery = DiscoveryChecks()
         self.store = ConfigStore(
             gateway=options.gateway or None, servers=self.pools.take, authenticators=self.authenticators.take
@@ -105,11 +105,6 @@ class GatewayApp:
 
     def _credential(self, name: str) -> SecretBytes:
         return self.store.keyring.credential(name)
-
-    def _client_secret(self, name: str) -> bytes | None:
-        """Return an entry of the gateway's Secret; None until it has arrived."""
-        found = self.store.keyring.credentials.get(name)
-        return found.reveal() if found is not None else None
 
     async def start(self) -> None:
         """Listen, and begin to watch the config. The gateway is ready after the first good config.

@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from ostiary_core.contract.key_names import API_KEY_PREFIX
 from ostiary_operator.cli.common_arguments import namespace
 
-#: What keys start with, so that scanners for leaked secrets recognise them.
-PREFIX: Final = "ostiary_"
 _RANDOM_BYTES: Final = 32
 _DAYS: Final = re.compile(r"([1-9][0-9]{0,4})d")
 _SECONDS_OF_A_DAY: Final = 86_400
@@ -45,7 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from ostiary_operator.compile.api_key_secrets import UnusableError  # noqa: PLC0415  likewise
 
-    key = PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
+    key = API_KEY_PREFIX + secrets.token_urlsafe(_RANDOM_BYTES)
     try:
         manifest = _manifest(arguments, key)
     except UnusableError as error:

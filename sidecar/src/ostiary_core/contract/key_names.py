@@ -22,6 +22,9 @@ ASSERTION_PREFIX: Final = "assertion-"
 CREDENTIAL_PREFIX: Final = "credential-"
 ADMIN_TOKEN: Final = "admin-token"  # noqa: S105  the name of a key, not a token
 
+#: What API keys made by `ostiary key create` start with, so that scanners for leaked secrets recognise them.
+API_KEY_PREFIX: Final = "ostiary_"
+
 #: The directory of the keys within that of the config, unless configured elsewhere. No ConfigMap can create one.
 FOLDER: Final = "keys"
 

@@ -1,13 +1,18 @@
-"""The method for OAuth access tokens: JWTs, and tokens that introspection judges."""
+"""The method for OAuth access tokens: JWTs, and tokens that introspection judges.
+
+A JWT of one of the issuers is verified here. Introspection gets opaque tokens, and JWTs of its own issuer alone: the
+token of any other issuer is a credential for somewhere else.
+"""
 
 import time
 from collections.abc import Callable
 from typing import Final
 
 from ostiary_core.contract.documents import SettingsDocument
+from ostiary_core.policy.principal import Principal
 from ostiary_gateway.identity.errors import InvalidToken
 from ostiary_gateway.identity.introspection import Introspection
-from ostiary_gateway.identity.jwt_verifier import JwtVerifier
+from ostiary_gateway.identity.jwt_verifier import JwtVerifier, claimed_issuer
 from ostiary_gateway.identity.protected_resource import ResourceServer
 from ostiary_gateway.identity.verdict_cache import Verdict
 
@@ -45,18 +50,32 @@ class AccessTokens:
             text = token.decode("ascii")
         except UnicodeDecodeError:
             raise InvalidToken("the token is not ASCII") from None
-        verifier = self._verifier(text)
-        principal = await verifier.verify(text, self._resource.urls(settings.external_url).resources)
+        resources = self._resource.urls(settings.external_url).resources
+        introspection = self._introspection
+        if introspection is None or self._is_known_jwt(text, introspection):
+            principal = await self._verify_jwt(text, resources)
+            return Verdict(principal, self._clock() + _UNQUESTIONED_SECONDS)
+        verdict = await introspection.verify(text, resources)
         until = self._clock() + _UNQUESTIONED_SECONDS
-        return Verdict(principal, until if verifier is self._jwts else min(until, self._result_end(text)))
+        return verdict if verdict.until is not None and verdict.until < until else verdict._replace(until=until)
 
-    def _result_end(self, token: str) -> float:
-        return self._introspection.kept_until(token) if self._introspection is not None else 0.0
+    async def _verify_jwt(self, token: str, resources: frozenset[str]) -> Principal:
+        if self._jwts is None:
+            raise AssertionError("a policy without issuers and introspection has no method for tokens")
+        return await self._jwts.verify(token, resources)
 
-    def _verifier(self, token: str) -> JwtVerifier | Introspection:
-        """Return the verifier of a token: introspection never gets a JWT of a known issuer."""
-        if self._introspection is None or (self._jwts is not None and self._jwts.is_responsible(token)):
-            if self._jwts is None:
-                raise AssertionError("a policy without issuers and introspection has no method for tokens")
-            return self._jwts
-        return self._introspection
+    def _is_known_jwt(self, token: str, introspection: Introspection) -> bool:
+        """Return whether a token is a JWT of one of the issuers; such tokens are not introspected.
+
+        Raises:
+            InvalidToken: it is a JWT of an issuer that the policy does not name. It may be valid elsewhere, so the
+                introspection endpoint must not get it.
+        """
+        issuer = claimed_issuer(token)
+        if issuer is None:
+            return False
+        if self._jwts is not None and self._jwts.trusts(issuer):
+            return True
+        if issuer != introspection.issuer:
+            raise InvalidToken("the token is of another issuer")
+        return False

@@ -12,6 +12,7 @@ from ostiary_core.contract.authentication import (
     AuthenticationConfig,
     ClientCertificateConfig,
     FetchConfig,
+    IntrospectionConfig,
     IssuerConfig,
 )
 from ostiary_core.contract.documents import EntryDocument
@@ -24,15 +25,18 @@ from ostiary_gateway.identity.access_tokens import AccessTokens
 from ostiary_gateway.identity.api_keys import ApiKeys
 from ostiary_gateway.identity.authenticator import AuthenticationMethod, Authenticator, Outcomes
 from ostiary_gateway.identity.client_certificate import ClientCertificates
-from ostiary_gateway.identity.introspection import Introspection
+from ostiary_gateway.identity.introspection import RESPONSE_LIMIT, Introspection, IntrospectionMemory
+from ostiary_gateway.identity.introspection_endpoint import IntrospectionEndpoint
 from ostiary_gateway.identity.jwks import FetchedKeys, InlineKeys, KeySource
 from ostiary_gateway.identity.jwt_verifier import JwtVerifier, TrustedIssuer
 from ostiary_gateway.identity.key_set import KeySetError
 from ostiary_gateway.identity.passthrough import PassthroughAuthenticator, UpstreamMetadata
 from ostiary_gateway.identity.protected_resource import MetadataIndex, ResourceServer
+from ostiary_gateway.identity.verdict_cache import ActiveTokens
 from ostiary_gateway.upstream.allowed_addresses import OwnEndpoints
 from ostiary_gateway.upstream.caller import origin
-from ostiary_gateway.upstream.document_client import DocumentClient, Routing
+from ostiary_gateway.upstream.credentials import CredentialSource, no_credential
+from ostiary_gateway.upstream.document_client import DOCUMENT_LIMIT, DocumentClient, Routing
 from ostiary_gateway.upstream.egress import Egress
 
 #: Seconds for one fetch of keys or metadata.
@@ -41,10 +45,6 @@ _FETCH_SECONDS: Final = 5.0
 
 def _direct() -> tuple[OwnEndpoints, Egress]:
     return OwnEndpoints(), Egress()
-
-
-def _no_credential(_name: str) -> bytes | None:
-    return None
 
 
 class Authenticators:
@@ -58,7 +58,7 @@ class Authenticators:
         self,
         *,
         routing: Routing = _direct,
-        credential: Callable[[str], bytes | None] = _no_credential,
+        credential: CredentialSource = no_credential,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.outcomes: Final = Outcomes()
@@ -71,6 +71,7 @@ class Authenticators:
         self._clients: WeakSet[DocumentClient] = WeakSet()
         #: Shared by all proxies and policies, as long as one of them uses them.
         self._keys: WeakValueDictionary[tuple[object, ...], KeySource] = WeakValueDictionary()
+        self._memories: WeakValueDictionary[tuple[object, ...], IntrospectionMemory] = WeakValueDictionary()
 
     def take(self, entry: EntryDocument, policies: Mapping[str, CompiledPolicy]) -> CallerAuthenticator | None:
         """Return the authenticator of an entry; None where every caller is anonymous.
@@ -79,6 +80,7 @@ class Authenticators:
 
         Raises:
             ContractError: a policy has keys, certificates or URLs that cannot be used.
+            CredentialMissing: the client secret of a policy has not arrived.
         """
         found = in_force(policies)
         if not found:
@@ -159,21 +161,37 @@ class Authenticators:
         found = config.introspection
         if found is None:
             return None
+        client = self._client(found.fetch, reach, seconds=found.timeout / 1000, limit=RESPONSE_LIMIT)
         return Introspection(
             found,
-            self._client(found.fetch, reach, seconds=found.timeout / 1000),
+            client,
+            self._memory_of(found, namespace, reach),
             namespace=namespace,
-            secret=lambda: self._credential(found.client_secret),
+            secret=self._credential(found.client_secret),
             clock=self._clock,
         )
 
-    def _client(self, config: FetchConfig, reach: "_Reach", *, seconds: float) -> DocumentClient:
+    def _memory_of(self, config: IntrospectionConfig, namespace: str, reach: "_Reach") -> IntrospectionMemory:
+        """Return what is remembered of a server. A rotated client secret does not change it."""
+        same = config.model_copy(update={"client_secret": "", "timeout": 1})
+        origin = (same.canonical(), namespace, reach)
+        memory = self._memories.get(origin)
+        if memory is None:
+            client = self._client(config.fetch, reach, seconds=_FETCH_SECONDS)
+            endpoint = IntrospectionEndpoint(config.issuer, config.endpoint, client)
+            memory = self._memories[origin] = IntrospectionMemory(endpoint, ActiveTokens(clock=self._clock))
+        return memory
+
+    def _client(
+        self, config: FetchConfig, reach: "_Reach", *, seconds: float, limit: int = DOCUMENT_LIMIT
+    ) -> DocumentClient:
         client = DocumentClient(
             self._routing,
             seconds=seconds,
             ca=config.ca,
             addresses=[*config.addresses, *reach.granted],
             only_public=reach.only_public,
+            limit=limit,
         )
         self._clients.add(client)
         return client

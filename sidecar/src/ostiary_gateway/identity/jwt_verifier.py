@@ -78,6 +78,22 @@ class _Parsed:
     claims: dict[str, Any]
 
 
+def claimed_issuer(token: str) -> str | None:
+    """Return the issuer that a token claims, unverified.
+
+    It is None for an opaque token, and one that names none.
+
+    Raises:
+        InvalidToken: it is a JWT that cannot be read, so it may be of any issuer.
+    """
+    if _SEGMENTS.fullmatch(token) is None or not _is_object(token.partition(".")[0]):
+        return None
+    issuer = _parse(token).claims.get("iss")
+    if issuer is not None and not isinstance(issuer, str):
+        raise InvalidToken("the token is of another issuer")
+    return issuer
+
+
 class JwtVerifier:
     """Verifies tokens of several issuers, and remembers valid ones until they expire.
 
@@ -109,12 +125,8 @@ class JwtVerifier:
             and issuer.keys.holds(verdict.key)
         )
 
-    def is_responsible(self, token: str) -> bool:
-        """Return whether a token is a JWT that claims one of these issuers."""
-        try:
-            issuer = _parse(token).claims.get("iss")
-        except InvalidToken:
-            return False
+    def trusts(self, issuer: str) -> bool:
+        """Return whether an issuer is one of these."""
         return any(each.config.issuer == issuer for each in self._issuers)
 
     async def verify(self, token: str, resources: frozenset[str]) -> Principal:
@@ -230,6 +242,13 @@ def _parse(text: str) -> _Parsed:
         raise InvalidToken("the token is not a signed JWT")
     header, claims, _ = text.split(".")
     return _Parsed(text, _object(header), _object(claims))
+
+
+def _is_object(segment: str) -> bool:
+    try:
+        return urlsafe_b64decode(segment + "=" * (-len(segment) % 4)).lstrip().startswith(b"{")
+    except (binascii.Error, ValueError):
+        return False
 
 
 def _object(segment: str) -> dict[str, Any]:

@@ -64,7 +64,8 @@ class DocumentClient:
     """Fetches documents within ``seconds``. Must be used within one event loop.
 
     ``ca`` are certificate authorities as PEM, None for those of the system. ``addresses`` are CIDRs that a server may
-    resolve to although the default forbids them. ``only_public`` forbids private networks, too.
+    resolve to although the default forbids them. ``only_public`` forbids private networks, too. ``limit`` are the most
+    bytes of a document.
 
     Raises:
         ValueError: ``ca`` or ``addresses`` cannot be used.
@@ -78,12 +79,14 @@ class DocumentClient:
         ca: str | None = None,
         addresses: Sequence[str] = (),
         only_public: bool = False,
+        limit: int = DOCUMENT_LIMIT,
     ) -> None:
         self._routing = routing
         self._seconds = seconds
         self._tls = client_context(ca)
         self._granted = networks(addresses)
         self._only_public = only_public
+        self._limit = limit
         self._links: dict[str, _Link] = {}
 
     async def get(self, url: str, *, only_public: bool = False) -> dict[str, Any]:
@@ -117,7 +120,7 @@ class DocumentClient:
             async with asyncio.timeout(self._seconds):
                 response = await link.pool.exchange(message, seconds=self._seconds, repeatable=True)
                 try:
-                    return await _body(response, seconds=self._seconds)
+                    return await _body(response, seconds=self._seconds, limit=self._limit)
                 finally:
                     response.close()
         except TimeoutError:
@@ -211,7 +214,7 @@ def _is_inside(host: str) -> bool:
         return False
 
 
-async def _body(response: UpstreamResponse, *, seconds: float) -> bytes:
+async def _body(response: UpstreamResponse, *, seconds: float, limit: int) -> bytes:
     """Return the body of a response of status 200, up to the limit.
 
     Raises:
@@ -219,22 +222,22 @@ async def _body(response: UpstreamResponse, *, seconds: float) -> bytes:
         DocumentUnavailable: another status, a content encoding, or too large.
     """
     if response.status in _REFUSALS and not response.encoded:
-        code = _error_code(await _read(response, seconds=seconds))
+        code = _error_code(await _read(response, seconds=seconds, limit=limit))
         raise DocumentRefused(f"it answered with status {response.status}{code and f' and {code}'}", code=code)
     if response.status != 200:
         kind = ", a redirect, which is not followed" if 300 <= response.status < 400 else ""
         raise DocumentUnavailable(f"it answered with status {response.status}{kind}")
     if response.encoded:
         raise DocumentUnavailable("its content is encoded, which was not asked for")
-    return await _read(response, seconds=seconds)
+    return await _read(response, seconds=seconds, limit=limit)
 
 
-async def _read(response: UpstreamResponse, *, seconds: float) -> bytes:
+async def _read(response: UpstreamResponse, *, seconds: float, limit: int) -> bytes:
     pieces = bytearray()
     while piece := await response.read_some(seconds):
         pieces += piece
-        if len(pieces) > DOCUMENT_LIMIT:
-            raise DocumentUnavailable(f"its document is larger than {DOCUMENT_LIMIT} bytes")
+        if len(pieces) > limit:
+            raise DocumentUnavailable(f"its document is larger than {limit} bytes")
     return bytes(pieces)
 
 

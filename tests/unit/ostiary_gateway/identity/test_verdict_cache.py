@@ -1,8 +1,9 @@
 """The cache of accepted credentials: bounded, and never longer than a credential is valid."""
 
 from ostiary_core.policy.principal import Principal
-from ostiary_gateway.identity.verdict_cache import Verdict, VerdictCache
+from ostiary_gateway.identity.verdict_cache import ActiveTokens, Verdict, VerdictCache
 
+AUDIENCES = frozenset(["https://gw.example.com/mcp"])
 AGENT = Principal(id="consumer:default/agent", method="apiKey")
 
 
@@ -48,3 +49,24 @@ def test_the_number_of_verdicts_is_bounded_and_the_oldest_is_dropped() -> None:
         cache.keep(digest(number), Verdict(AGENT))
     assert len(cache) == 2
     assert [cache.get(digest(number)) is AGENT for number in range(4)] == [False, False, True, True]
+
+
+def test_an_active_token_is_known_until_its_end() -> None:
+    clock = Clock()
+    tokens = ActiveTokens(clock=clock)
+    tokens.keep(digest(1), Verdict(AGENT, 1030), AUDIENCES)
+    tokens.keep(digest(2), Verdict(AGENT, 1000), AUDIENCES)
+
+    assert tokens.find(digest(1), AUDIENCES) == Verdict(AGENT, 1030)
+    assert tokens.find(digest(2), AUDIENCES) is None
+    clock.now = 1030
+    assert tokens.find(digest(1), AUDIENCES) is None
+    assert len(tokens) == 0
+
+
+def test_an_active_token_is_known_for_the_audiences_that_it_was_judged_for_only() -> None:
+    tokens = ActiveTokens(clock=Clock())
+    tokens.keep(digest(1), Verdict(AGENT), AUDIENCES)
+
+    assert tokens.find(digest(1), AUDIENCES) == Verdict(AGENT)
+    assert tokens.find(digest(1), frozenset()) is None
