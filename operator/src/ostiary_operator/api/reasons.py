@@ -180,6 +180,11 @@ class GovernedReason(Reason):
         "A policy that targets it is invalid and no version of it was ever accepted, so every call is refused.",
         "Correct the policy that the message names.",
     )
+    NO_AUDIENCE = (
+        "NoAudience",
+        "Every access token is refused, since its URL is not known and the policy names no audiences.",
+        "Set externalURL in the gateway's settings, hostnames in the MCPProxy, or audiences in the policy.",
+    )
     NO_POLICY = (
         "NoPolicy",
         "No policy governs it, so the gateway's withoutPolicy decides: by default every caller may use everything.",
@@ -204,6 +209,11 @@ class EffectiveReason(Reason):
         "RuleMatchesNothing",
         "A rule names a tool or prompt that no target offers, according to the lists that the gateways have seen.",
         "Correct the name; the message suggests a similar one.",
+    )
+    NO_AUDIENCE = (
+        "NoAudience",
+        "Every access token is refused at an MCPProxy: its URL is not known, and the policy names no audiences.",
+        "Set externalURL in the gateway's settings, hostnames in the MCPProxy, or audiences in the policy.",
     )
     EVADABLE = (
         "Evadable",

@@ -10,12 +10,15 @@ model               input and output; ``inputs`` builds the input from plain Kub
 resource_parser     the resources, each parsed and validated on its own
 api_key_secrets     Secrets with API keys, as digests; ``credential_secrets``: those with credentials of servers
 gateways            which gateways exist, with the text of their settings; ``gateway_settings`` parses it
-targets, policies   which proxies a policy means; which version of each policy is in force
-authentication      how a policy authenticates callers: its keys, and ``token_issuers`` for tokens and certificates
+targets, policies   which proxies a policy means; which version of each policy is in force: the newest of
+                    ``policy_versions``, or the last accepted one
+authentication      how a policy authenticates callers: its keys, ``token_issuers`` for tokens and certificates, and
+                    ``policy_references``: the ``ca_bundles`` and the client secret that it refers to
 policy_test_runner  the tests in policies
 proxies             which version of each proxy is in force where, by ``grants``, ``routes``, ``references``,
                     the ``backends`` that its servers lead to, and the ``credentials`` that they get
 entries             the documents of the proxies; ``quota`` bounds them per namespace
-statuses            the status of each resource, with ``advisories`` that are no part of Ready, and ``messages``
+statuses            the status of each proxy, and ``policy_statuses``, with ``advisories`` that are no part of Ready,
+                    such as ``token_audiences``, and ``messages``
 compiler            the whole compilation; ``cache`` keeps results between two, ``encoded_document`` their JSON
 """

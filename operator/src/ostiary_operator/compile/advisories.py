@@ -13,6 +13,7 @@ from ostiary_operator.compile.model import ConditionDraft
 from ostiary_operator.compile.policies import Governance, PolicyDecision
 from ostiary_operator.compile.policy_test_runner import failures
 from ostiary_operator.compile.resource_parser import ParsedProxy
+from ostiary_operator.compile.token_audiences import MissingAudience
 
 _EVADABLE: Final = (
     "spec.targetSelector: selects MCPProxies by their own labels, and any user who may edit one can evade it; "
@@ -20,13 +21,20 @@ _EVADABLE: Final = (
 )
 
 
-def governed(subject: ParsedProxy, governance: Governance, access: str) -> ConditionDraft:
-    """Return whether any policy governs a proxy; ``access`` is the text on who may use what."""
+def governed(
+    subject: ParsedProxy, governance: Governance, access: str, *, unaddressed: MissingAudience | None
+) -> ConditionDraft:
+    """Return whether any policy governs a proxy; ``access`` is the text on who may use what.
+
+    ``unaddressed`` are tokens that it always refuses.
+    """
     status, reason = ConditionStatus.TRUE, GovernedReason.GOVERNED
     if governance.closed_by:
         reason = GovernedReason.CLOSED
     elif not governance.decisions:
         status, reason = ConditionStatus.FALSE, GovernedReason.NO_POLICY
+    elif unaddressed is not None:
+        reason, access = GovernedReason.NO_AUDIENCE, f"{access}; MCPPolicy {unaddressed.policy}: {unaddressed}"
     if reason is GovernedReason.NO_POLICY:
         access = f"{access.replace('no policy:', 'no policy governs it:')}; apply an MCPPolicy that targets it"
     return condition(ConditionType.GOVERNED, status, reason, f"{subject.title}: {access}")
@@ -44,9 +52,12 @@ def blocked(subject: ParsedProxy, found: Mapping[str, str]) -> tuple[ConditionDr
     return (condition(ConditionType.UNBLOCKED, ConditionStatus.FALSE, UnblockedReason.BLOCKED, message),)
 
 
-def effective(decision: PolicyDecision, known: Sequence[str]) -> ConditionDraft:
-    """Return whether a policy protects anything. ``known`` are the proxies in its namespace."""
-    reason, message = next(_slips(decision, known), (EffectiveReason.EFFECTIVE, ""))
+def effective(decision: PolicyDecision, known: Sequence[str], *, unaddressed: MissingAudience | None) -> ConditionDraft:
+    """Return whether a policy protects anything, and its tokens can be accepted.
+
+    ``known`` are the proxies in its namespace; ``unaddressed`` are tokens that a proxy always refuses.
+    """
+    reason, message = next(_slips(decision, known, unaddressed), (EffectiveReason.EFFECTIVE, ""))
     if message:
         return condition(ConditionType.EFFECTIVE, ConditionStatus.FALSE, reason, f"{decision.subject.title}: {message}")
     what = f"{decision.subject.title}: it governs {listing(map(identity, [*decision.governs, *decision.closes]))}"
@@ -67,11 +78,15 @@ def tests_passed(decision: PolicyDecision) -> tuple[ConditionDraft, ...]:
     return (condition(ConditionType.TESTS_PASSED, status, reason, f"{decision.subject.title}: {what}"),)
 
 
-def _slips(decision: PolicyDecision, known: Sequence[str]) -> Iterator[tuple[Reason, str]]:
+def _slips(
+    decision: PolicyDecision, known: Sequence[str], unaddressed: MissingAudience | None
+) -> Iterator[tuple[Reason, str]]:
     if not decision.governs and not decision.closes:
         yield EffectiveReason.PROTECTS_NOTHING, _protects_nothing(decision, known)
     if decision.evadable:
         yield EffectiveReason.EVADABLE, _EVADABLE
+    if unaddressed is not None:
+        yield EffectiveReason.NO_AUDIENCE, str(unaddressed)
 
 
 def _protects_nothing(decision: PolicyDecision, known: Sequence[str]) -> str:

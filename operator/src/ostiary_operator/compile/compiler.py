@@ -14,10 +14,11 @@ from ostiary_operator.compile.gateway_settings import Site
 from ostiary_operator.compile.grants import ClusterFacts
 from ostiary_operator.compile.model import Compiled, ObjectKey, Resources, ResourceStatus
 from ostiary_operator.compile.policies import Governance, PolicyDecision
+from ostiary_operator.compile.policy_statuses import policy_status
 from ostiary_operator.compile.proxies import Admission, AdmissionContext, admit
 from ostiary_operator.compile.quota import DEFAULT_BUDGET, BudgetedConfig, ExistingResources, apply_budget
 from ostiary_operator.compile.resource_parser import ParsedProxy
-from ostiary_operator.compile.statuses import CompiledGateway, policy_status, proxy_status
+from ostiary_operator.compile.statuses import CompiledGateway, proxy_status
 from ostiary_operator.compile.targets import TargetIndex
 
 

@@ -1,4 +1,4 @@
-"""Builds each resource's status: conditions, URLs, relations and expected entries.
+"""Builds the status of each MCPProxy: conditions, URLs, relations and expected entries.
 
 The URLs of a proxy come from externalURL and hostnames only, never from a request.
 """
@@ -16,12 +16,12 @@ from ostiary_operator.compile.entries import EncodedEntry
 from ostiary_operator.compile.gateway_settings import Site
 from ostiary_operator.compile.messages import condition, identity, joined, listing
 from ostiary_operator.compile.model import ConditionDraft, ObjectKey, ResourceStatus
-from ostiary_operator.compile.policies import Governance, PolicyDecision
-from ostiary_operator.compile.policy_references import refers_to_objects
+from ostiary_operator.compile.policies import Governance
 from ostiary_operator.compile.proxies import Admission
 from ostiary_operator.compile.quota import BudgetedConfig
 from ostiary_operator.compile.resource_parser import ParsedProxy
 from ostiary_operator.compile.routes import DEFAULT_PORTS
+from ostiary_operator.compile.token_audiences import first_refused
 
 _WITHOUT_POLICY: Mapping[str, str] = {
     "Allow": "every caller may use everything",
@@ -44,17 +44,19 @@ def proxy_status(admission: Admission, governance: Governance, settled: Sequence
     served = [(it.site, it.config.entries[subject.key]) for it in settled if subject.key in it.config.entries]
     over_budget = [it for it in settled if _is_over_budget(it.config, subject.key)]
     decisions = [*governance.decisions, *governance.closed_by]
+    documents = [encoded.document for encoded in governance.encoded]
+    unaddressed = first_refused(documents, [(site, entry.document) for site, entry in served])
     return ResourceStatus(
         key=subject.key,
         uid=subject.uid,
         generation=subject.generation,
         conditions=(_proxy_accepted(admission, governance, served, over_budget), _proxy_resolved(admission, served)),
         aside=(
-            advisories.governed(subject, governance, _access(governance, served)),
+            advisories.governed(subject, governance, _access(governance, served), unaddressed=unaddressed),
             *advisories.blocked(subject, dict(_blocked(subject, settled))),
         ),
         urls=_urls(served),
-        related=_sorted_names(decision.subject.key for decision in decisions),
+        related=sorted_names(decision.subject.key for decision in decisions),
         expected={site.identity: {subject.identity: entry.digest} for site, entry in served},
         serves_last_accepted=admission.serves_last_accepted,
         too_large=bool(over_budget),
@@ -105,48 +107,11 @@ def _at(base: str, host: str) -> str:
     return f"{parts.scheme}://{host}{port}"
 
 
-def policy_status(decision: PolicyDecision, settled: Sequence[CompiledGateway], known: Sequence[str]) -> ResourceStatus:
-    """Return the status of an MCPPolicy; ``known`` are the proxies in its namespace."""
-    subject = decision.subject
-    expected = {it.site.identity: dict(_carriers(decision, it.config)) for it in settled}
-    over_budget = [it for it in settled if _lacks(decision, it.config)]
-    return ResourceStatus(
-        key=subject.key,
-        uid=subject.uid,
-        generation=subject.generation,
-        conditions=(_policy_accepted(decision, over_budget), _policy_resolved(decision)),
-        aside=(advisories.effective(decision, known), *advisories.tests_passed(decision)),
-        related=_sorted_names([*decision.governs, *decision.closes]),
-        expected={gateway: digests for gateway, digests in expected.items() if digests},
-        serves_last_accepted=decision.serves_last_accepted,
-        too_large=bool(over_budget),
-        tests=decision.tests,
-    )
-
-
 def _is_over_budget(config: BudgetedConfig, key: ObjectKey) -> bool:
     """Return whether a gateway has another entry of a proxy than the desired one."""
     if key not in config.over_budget:
         return False
     return key not in config.entries or config.entries[key].digest != config.over_budget[key].digest
-
-
-def _carriers(decision: PolicyDecision, config: BudgetedConfig) -> Iterator[tuple[str, str]]:
-    """Yield the proxies whose entries contain a policy, with the digests of the entries."""
-    for key in decision.governs if decision.encoded is not None else ():
-        entry = config.entries.get(key)
-        if entry is not None and decision.encoded is not None and decision.encoded.digest in entry.document.policies:
-            yield f"{key.namespace}/{key.name}", entry.digest
-
-
-def _lacks(decision: PolicyDecision, config: BudgetedConfig) -> bool:
-    """Return whether an entry beyond its budget should contain the policy and does not."""
-    # Platform policies have no budget: they govern whatever is served, also what is kept.
-    if decision.encoded is None or decision.tier == "platform":
-        return False
-    digest = decision.encoded.digest
-    wanting = (key for key in decision.governs if key in config.over_budget)
-    return any(key not in config.entries or digest not in config.entries[key].document.policies for key in wanting)
 
 
 def _proxy_accepted(
@@ -160,11 +125,11 @@ def _proxy_accepted(
         message = joined(rejection.message, _instead(admission, served))
         return condition(ConditionType.ACCEPTED, ConditionStatus.FALSE, rejection.reason, message)
     message = f"{title}: it is valid and permitted; {_access(governance, served)}"
-    message = joined(message, _beyond_budget([admission.subject.key], over_budget))
+    message = joined(message, beyond_budget([admission.subject.key], over_budget))
     return condition(ConditionType.ACCEPTED, ConditionStatus.TRUE, AcceptedReason.ACCEPTED, message)
 
 
-def _beyond_budget(proxies: Sequence[ObjectKey], over_budget: Sequence[CompiledGateway]) -> str:
+def beyond_budget(proxies: Sequence[ObjectKey], over_budget: Sequence[CompiledGateway]) -> str:
     """Return why an accepted version is not in force, for the first of these proxies."""
     found = ((it, key) for it in over_budget for key in sorted(proxies) if key in it.config.excesses)
     first = next(found, None)
@@ -234,55 +199,6 @@ def _instead(admission: Admission, served: Sequence[tuple[Site, EncodedEntry]]) 
     return " ".join(sentences)
 
 
-def _policy_accepted(decision: PolicyDecision, over_budget: Sequence[CompiledGateway]) -> ConditionDraft:
-    title, rejection = decision.subject.title, decision.rejection
-    if rejection is not None:
-        message = joined(rejection.message, _in_force(decision))
-        return condition(ConditionType.ACCEPTED, ConditionStatus.FALSE, rejection.reason, message)
-    count = len(decision.governs)
-    governed = (
-        f"it governs {listing(map(identity, decision.governs))}"
-        if count
-        else "it selects no MCPProxy at present, and so protects nothing"
-    )
-    missing = [f"{decision.subject.key.namespace}/{name}" for name in decision.missing]
-    message = f"{title}: it is valid; {governed}"
-    if missing:
-        names = listing(missing)
-        message += f"; spec.targetRefs: there is no MCPProxy {names}; correct the name, or create the MCPProxy"
-    message = joined(message, _beyond_budget(decision.governs, over_budget))
-    return condition(ConditionType.ACCEPTED, ConditionStatus.TRUE, AcceptedReason.ACCEPTED, message)
-
-
-def _policy_resolved(decision: PolicyDecision) -> ConditionDraft:
-    unresolved, title = decision.unresolved, decision.subject.title
-    if unresolved is None:
-        message = f"{title}: {_found_by(decision)}"
-        return condition(ConditionType.RESOLVED_REFS, ConditionStatus.TRUE, ResolvedRefsReason.RESOLVED_REFS, message)
-    message = joined(unresolved.message, "" if decision.is_newest else _in_force(decision))
-    return condition(ConditionType.RESOLVED_REFS, ConditionStatus.FALSE, unresolved.reason, message)
-
-
-def _found_by(decision: PolicyDecision) -> str:
-    """Return what was found of the objects that a policy refers to."""
-    spec = decision.subject.spec
-    authentication = spec.authentication if spec is not None else None
-    if authentication is not None and refers_to_objects(authentication):
-        return "everything that it refers to was found"
-    if authentication is not None and authentication.api_key is not None:
-        return "the Secrets that it selects were found"
-    return "it refers to nothing that could be missing"
-
-
-def _in_force(decision: PolicyDecision) -> str:
-    """Return what is in force instead of a version that is not accepted."""
-    parts = []
-    if decision.encoded is not None and decision.governs:
-        parts.append(f"The last accepted version (generation {decision.encoded.document.generation}) stays in force.")
-    if decision.closes:
-        parts.append(f"Until then every call is refused at {listing(map(identity, decision.closes))}.")
-    return " ".join(parts) or "It governs nothing until then, and so protects nothing."
-
-
-def _sorted_names(keys: Iterable[ObjectKey]) -> tuple[tuple[str, str], ...]:
+def sorted_names(keys: Iterable[ObjectKey]) -> tuple[tuple[str, str], ...]:
+    """Return namespaces and names of resources, each once."""
     return tuple(sorted({(key.namespace, key.name) for key in keys}))

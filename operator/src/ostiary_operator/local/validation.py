@@ -16,7 +16,13 @@ import yaml
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.secret_bytes import SecretBytes
 from ostiary_operator.api import labels
-from ostiary_operator.api.reasons import AcceptedReason, GovernedReason, ProgrammedReason, ResolvedRefsReason
+from ostiary_operator.api.reasons import (
+    AcceptedReason,
+    EffectiveReason,
+    GovernedReason,
+    ProgrammedReason,
+    ResolvedRefsReason,
+)
 from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND
 from ostiary_operator.api.yaml_reader import YamlError, read_documents
 from ostiary_operator.compile import gateways
@@ -208,7 +214,11 @@ def _conditions(
     findings = findings or list(_lost_targets(manifest, known))
     if findings or manifest.key.kind != POLICY_KIND:
         return findings
-    return [_finding(manifest, each, severity=Severity.WARNING) for each in status.aside if each.status == "False"]
+    slips = [each for each in status.aside if each.status == "False"]
+    if not any(key.kind == "ConfigMap" and labels.GATEWAY in labels.of(it.value) for key, it in known.items()):
+        # Without the gateway's settings nothing is known of its URL.
+        slips = [each for each in slips if each.reason != EffectiveReason.NO_AUDIENCE]
+    return [_finding(manifest, each, severity=Severity.WARNING) for each in slips]
 
 
 def _failed_test(manifest: ObjectManifest, result: PolicyTestResult) -> Finding:
