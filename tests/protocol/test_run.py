@@ -493,3 +493,28 @@ async def test_a_second_run_of_the_same_project_has_keys_of_its_own_and_reports_
         await second.opens()
         assert [run.has_line("note", "sessions will end with this run") for run in (first, second)].count(True) == 1
         assert len(await tools(first)) == len(await tools(second)) == 15
+
+
+async def test_a_block_in_the_settings_is_live_at_once_and_its_removal_too(mock: str, folder: Path) -> None:
+    addresses = "grants: [{namespaces: ['*'], addresses: [127.0.0.0/8, '::1/128']}]"
+    (folder / "settings.yaml").write_text(settings_of("default", addresses))
+    blocked = f"{addresses}\n    blocked: {{proxies: [default/mock-mcp-server]}}"
+    with running_before(mock, folder) as run:
+        await run.opens()
+        assert await answer(run) == "served"
+        run.edit("settings.yaml", addresses, blocked)
+        await eventually(lambda: answers(run, "has blocked this MCP proxy"))
+        run.edit("settings.yaml", blocked, addresses)
+        await eventually(lambda: answers(run, "served"))
+
+
+async def answers(run: Run, expected: str) -> bool:
+    return expected in await answer(run)
+
+
+async def answer(run: Run) -> str:
+    try:
+        await call(run, "get_users")
+    except MCPError as error:
+        return str(error)
+    return "served"

@@ -5,7 +5,7 @@ blocks are added to those in force, and none is removed: a wrong line elsewhere 
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -15,8 +15,12 @@ from ostiary_operator.api.blocks import MOST_BLOCKED, Blocked
 from ostiary_operator.api.load import MAX_SETTINGS_CHARACTERS
 from ostiary_operator.api.settings import GatewaySettings
 from ostiary_operator.api.yaml_reader import YamlError, read_documents
+from ostiary_operator.compile.messages import nearest
+from ostiary_operator.compile.model import GatewayProblem
 
 _FIELD: Final = "blocked"
+#: The most lines that are compared with the names that exist.
+_MOST_NAMED: Final = 32
 _LISTS: Final = tuple(Blocked.model_fields)
 #: The field as a block of lines, up to the next line that begins with anything but a space, a hyphen or a comment.
 _LINES: Final = re.compile(r"^blocked:.*\n?(?:(?:[ \t#-].*|[ \t]*)(?:\n|$))*", re.MULTILINE)
@@ -41,6 +45,18 @@ def blocked_config(blocked: Blocked | None) -> BlockedConfig | None:
 
 def _sorted(items: Iterable[str]) -> list[str] | None:
     return sorted(set(items)) or None
+
+
+def unknown_proxies(gateway: str, blocked: BlockedConfig, known: Collection[str]) -> Iterator[GatewayProblem]:
+    """Yield the blocked proxies that a gateway does not serve.
+
+    Such a line may be mistyped, and then blocks nothing.
+    """
+    for name in (blocked.proxies or ())[:_MOST_NAMED]:
+        if name not in known:
+            meant = nearest(name, sorted(known))
+            hint = f": did you mean {meant}?" if meant else "; correct the name, or remove the line"
+            yield GatewayProblem(gateway, f"settings: blocked.proxies: it serves no MCPProxy {name}{hint}")
 
 
 def with_blocks_of(last: GatewaySettings, text: str) -> tuple[GatewaySettings, str]:

@@ -1,18 +1,18 @@
 """The compiler: turns resources and the previous configs into new configs and statuses."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ostiary_core.addresses import parse
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.manifest import GatewayIdentity
 from ostiary_core.policy.block_list import BlockList
-from ostiary_operator.compile import gateway_settings, policies, resource_parser
+from ostiary_operator.compile import blocks, gateway_settings, policies, resource_parser
 from ostiary_operator.compile.authentication import ReferencedObjects
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.entries import entries_of
 from ostiary_operator.compile.gateway_settings import Site
 from ostiary_operator.compile.grants import ClusterFacts
-from ostiary_operator.compile.model import Compiled, ObjectKey, Resources, ResourceStatus
+from ostiary_operator.compile.model import Compiled, GatewayProblem, ObjectKey, Resources, ResourceStatus
 from ostiary_operator.compile.policies import Governance, PolicyDecision
 from ostiary_operator.compile.policy_statuses import policy_status
 from ostiary_operator.compile.proxies import Admission, AdmissionContext, admit
@@ -66,6 +66,7 @@ def compile_resources(
         if site.settings is not None
     ]
     memory.turn()
+    problems = (*problems, *_blocks_of_nothing(settled))
     return Compiled(_configs(settled), _statuses(admissions, decisions, governance, settled), problems)
 
 
@@ -87,6 +88,13 @@ def _settle(
 ) -> BudgetedConfig:
     entries = entries_of(site, admissions, governance, cache)
     return apply_budget(site, entries, governance, context=context, existing=existing, budget=budget, cache=cache)
+
+
+def _blocks_of_nothing(settled: Iterable[CompiledGateway]) -> Iterator[GatewayProblem]:
+    for it in settled:
+        if it.site.document is not None and it.site.document.blocked is not None:
+            known = {f"{key.namespace}/{key.name}" for key in it.config.entries}
+            yield from blocks.unknown_proxies(it.site.identity, it.site.document.blocked, known)
 
 
 def _block_list(site: Site) -> BlockList | None:

@@ -2,10 +2,11 @@
 
 import pytest
 
+from ostiary_core.contract.blocks import BlockedConfig
 from ostiary_operator.api.blocks import MOST_BLOCKED, Blocked
 from ostiary_operator.api.load import MAX_SETTINGS_CHARACTERS, InvalidSettings, parse_settings
 from ostiary_operator.api.settings import GatewaySettings
-from ostiary_operator.compile.blocks import blocked_config, readable_blocks, with_blocks_of
+from ostiary_operator.compile.blocks import blocked_config, readable_blocks, unknown_proxies, with_blocks_of
 
 LAST = GatewaySettings(blocked=Blocked(principals=("support/first",), proxies=("sales/crm",)))
 
@@ -74,6 +75,15 @@ def test_a_line_that_is_there_twice_is_no_error_and_counts_once() -> None:
     config = blocked_config(settings.blocked)
     assert config is not None
     assert config.proxies == ["sales/crm"]
+
+
+def test_a_blocked_proxy_that_is_not_served_is_reported_with_the_nearest_name() -> None:
+    blocked = BlockedConfig(proxies=["sales/crm", "sales/crn", "other/thing"])
+    found = [it.message for it in unknown_proxies("system/default", blocked, ["sales/crm", "sales/wiki"])]
+    assert found == [
+        "settings: blocked.proxies: it serves no MCPProxy sales/crn: did you mean sales/crm?",
+        "settings: blocked.proxies: it serves no MCPProxy other/thing; correct the name, or remove the line",
+    ]
 
 
 def test_settings_that_block_nothing_compile_to_nothing() -> None:
