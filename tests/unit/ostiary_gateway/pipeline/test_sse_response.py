@@ -42,6 +42,7 @@ class Stub:
         self.visibility = USERS
         self.policies: dict[str, Any] = {}
         self.identity = "default/stub"
+        self.authenticator = None
         self.status = 200
         self.held_back = False
 
