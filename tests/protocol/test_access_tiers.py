@@ -118,6 +118,7 @@ async def test_the_command_that_it_shows_works_once_a_key_is_set(run: Run, url: 
     shown = ["/bin/sh", "-c", f"KEY={shlex.quote(SUPPORT)}\n{command}"]
     answer = json.loads(await asyncio.to_thread(subprocess.check_output, shown, timeout=TIMEOUT_SECONDS))
     assert answer["result"]["structuredContent"]["id"] == 1
+    assert run.has_line(f'OSTIARY_KEY="$KEY" ostiary whoami {url}')
     assert run.has_line(f"claude mcp add --transport http tickets {url} --header ", '"Authorization: Bearer $KEY"')
 
 

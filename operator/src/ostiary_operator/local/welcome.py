@@ -22,6 +22,7 @@ _INITIALIZE: Final = (
     '{"jsonrpc":"2.0","id":1,"method":"initialize","params":'
     '{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"curl","version":"1"}}}'
 )
+_BEARER: Final = "Authorization: Bearer "
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 
 
@@ -96,6 +97,9 @@ def _first_steps(endpoint: EndpointSummary) -> Iterator[str]:
     if header:
         yield "  # callers need a credential: an API key of the Secrets in these files, or an access token"
         yield "  export KEY=...\n"
+    if endpoint.credential.startswith(_BEARER):
+        yield "  # who the gateway takes the holder of that credential for, and what it sees"
+        yield f'  OSTIARY_KEY="$KEY" ostiary whoami {endpoint.url}\n'
     yield f"  # in Claude Code; for others see {_CLIENTS}"
     yield f"  claude mcp add --transport http {endpoint.name.rpartition('/')[2]} {endpoint.url}{header}\n"
     yield "  # the MCP Inspector, in a browser (needs Node.js 22.19 or newer)"
@@ -188,7 +192,7 @@ def _credential(proxy: GovernedProxy) -> str:
     keys = next((each.api_keys for each in methods if each.api_keys is not None), None)
     if keys is not None:
         return f"{keys.header.title()}: {f'{keys.scheme} ' if keys.scheme else ''}$KEY"
-    return "Authorization: Bearer $KEY" if any(each.issuers or each.introspection for each in methods) else ""
+    return f"{_BEARER}$KEY" if any(each.issuers or each.introspection for each in methods) else ""
 
 
 def _access(entry: EntryDocument, config: GatewayConfig) -> str:
