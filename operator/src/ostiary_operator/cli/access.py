@@ -62,6 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stderr.write(f"ostiary access: {error}\n")
         return UNUSABLE
     sys.stderr.writelines(f"{error}\n" for error in errors)
+    if not proxies:
+        sys.stderr.write("ostiary access: there is no usable MCPProxy in these files\n")
     names = _names(arguments.lists) if arguments.lists else None
     _write([access_matrix.matrix(proxy, names) for proxy in proxies], arguments.output)
     return PROBLEMS if errors else WELL

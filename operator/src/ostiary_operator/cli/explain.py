@@ -136,7 +136,7 @@ def _call(arguments: argparse.Namespace) -> "ExplainedCall":
         Primitive.PROMPTS: arguments.prompt,
     }
     primitive, name = next((kind, name) for kind, name in named.items() if name is not None)
-    verb = next((each for each in VERBS[primitive] if each == (arguments.verb or USE[primitive])), None)
+    verb = next((each for each in VERBS[primitive] if each == (arguments.verb or USE[primitive]).capitalize()), None)
     if verb is None:
         known = ", ".join(VERBS[primitive])
         raise OstiaryError(f"--verb {arguments.verb}: a {primitive.removesuffix('s')} has no such verb; use {known}")

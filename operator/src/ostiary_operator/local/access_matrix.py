@@ -7,7 +7,7 @@ those that rules write out, or those of a list. A name with a `*` stands for the
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from ostiary_core.contract.documents import PolicyDocument, SelectionConfig
+from ostiary_core.contract.documents import PolicyDocument
 from ostiary_core.mcp.methods import Primitive
 from ostiary_core.policy.name_access import NameAccess, name_access
 from ostiary_core.policy.principal import ANONYMOUS, Principal
@@ -99,20 +99,13 @@ def _subjects(policies: Iterable[PolicyDocument]) -> Iterator[Any]:
 
 def names_in_rules(policies: Iterable[PolicyDocument]) -> dict[Primitive, list[str]]:
     """Return the names that rules write out, sorted, and `*` for all others."""
-    found: dict[Primitive, set[str]] = {}
+    found = {primitive: {"*"} for primitive in Primitive}
     for policy in policies:
         for rule in policy.access.rules if policy.access is not None else ():
-            selected = {primitive: rule.selection(primitive) for primitive in Primitive}
-            every = all(selection is None for selection in selected.values())
-            for primitive, selection in selected.items():
-                if every or selection is not None:
-                    found.setdefault(primitive, set()).update(_names(selection))
+            for primitive in Primitive:
+                selection = rule.selection(primitive)
+                found[primitive].update((selection.names if selection is not None else None) or ())
     return {primitive: sorted(names) for primitive, names in found.items()}
-
-
-def _names(selection: SelectionConfig | None) -> list[str]:
-    names = selection.names if selection is not None else None
-    return ["*"] if names is None else [*names, "*"]
 
 
 def _access(view: Visibility, primitive: Primitive, name: str) -> NameAccess:

@@ -39,7 +39,7 @@ class DescribedCaller(NamedTuple):
     is_ignored: bool = False
 
 
-NO_CREDENTIAL: Final = "it admits no anonymous caller"
+NO_CREDENTIAL: Final = "no policy admits a caller without a credential"
 
 
 class _TrustedClaims(NamedTuple):
@@ -61,7 +61,7 @@ def find_caller(proxy: GovernedProxy, described: CallerDescription) -> Described
     try:
         return DescribedCaller(_described(proxy, described))
     except ClaimsError as error:
-        return DescribedCaller(ANONYMOUS, f"it does not accept a token with these claims: {error}")
+        return DescribedCaller(ANONYMOUS, f"no policy accepts a token with these claims: {error}")
 
 
 def _unknown_caller(proxy: GovernedProxy) -> Principal | None:
@@ -99,7 +99,7 @@ def _of_claims(proxy: GovernedProxy, claims: Mapping[str, Any]) -> Principal:
     matching = [each for each in trusted if issuer is None or issuer == each.issuer]
     if not matching:
         known = ", ".join(sorted({each.issuer for each in trusted}))
-        raise ClaimsError(f"iss must be one of {known}" if known else "no policy has jwt or introspection")
+        raise ClaimsError(f"iss must be one of {known}" if known else "none has jwt or introspection")
     for each in matching[:-1]:
         try:
             return _mapped(claims, each)

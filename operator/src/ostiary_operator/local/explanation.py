@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
-from ostiary_core.contract.documents import AccessRuleConfig
+from ostiary_core.contract.documents import AccessRuleConfig, PolicyDocument
 from ostiary_core.mcp.methods import Primitive, Verb
 from ostiary_core.policy.decision import Decision
 from ostiary_core.policy.decision_trace import TIERS, DecisionTrace, RuleOutcome, RuleTrace, trace
@@ -83,8 +83,8 @@ class Explanation(NamedTuple):
 
     @property
     def rules(self) -> tuple[RuleTrace, ...]:
-        """The rules for the reading that decides."""
-        return self.trace.deciding.rules if self.trace.deciding is not None else ()
+        """The rules for the reading that decides; none where authentication refuses the caller."""
+        return self.trace.deciding.rules if self.is_authenticated and self.trace.deciding is not None else ()
 
     def decides(self, rule: RuleTrace) -> bool:
         """Whether the decision names this rule."""
@@ -139,7 +139,7 @@ def lines(explanation: Explanation) -> Iterator[str]:
     if shadow is not None:
         yield f"shadow   would deny: {cause_of(shadow)}"
     yield from _readings(explanation)
-    for tier in TIERS:
+    for tier in TIERS if explanation.is_authenticated else ():
         yield from _tier(explanation, tier)
 
 
@@ -149,10 +149,18 @@ def _caller(explanation: Explanation) -> str:
         return "anonymous: the gateway does not authenticate callers here, so the described caller changes nothing"
     if not principal.authenticated:
         return "anonymous" if explanation.is_authenticated else "none: authentication refuses it before any rule"
-    parts = [f"consumer {principal.consumer}"] if principal.consumer else []
+    parts = [f"consumer {principal.consumer}{_keyless(explanation)}"] if principal.consumer else []
     parts += [f"{kind} {', '.join(sorted(names))}" for kind, names in _lists(principal) if names]
     parts += [f"claims {', '.join(sorted(principal.claims))}"] if principal.claims else []
     return printable("; ".join(parts) or "authenticated, without consumer, groups and scopes", limit=_SHOWN)
+
+
+def _keyless(explanation: Explanation) -> str:
+    """Return a remark on a consumer that needs an API key, where none is known here."""
+    proxy, methods = explanation.proxy, explanation.proxy.authentication.values()
+    only_keys = all(not (each.issuers or each.introspection or each.client_certificate) for each in methods)
+    is_known = proxy.groups_of(explanation.principal.consumer) is not None
+    return "" if is_known or not only_keys else " (no API key of it is known here)"
 
 
 def _lists(principal: Principal) -> tuple[tuple[str, frozenset[str]], ...]:
@@ -190,8 +198,14 @@ def _tier(explanation: Explanation, tier: str) -> Iterator[str]:
         yield f"  MCPPolicy {policy.identity}, generation {policy.generation}{mode}"
         rules = [rule for rule in explanation.rules if rule.policy == policy.identity]
         if not rules:
-            yield "    no rules are judged" if policy.access is not None else "    does not restrict access"
+            yield f"    {_without_rules(policy)}"
         yield from (_line(explanation, rule) for rule in rules)
+
+
+def _without_rules(policy: PolicyDocument) -> str:
+    if policy.access is None:
+        return "does not restrict access"
+    return "no rules are judged" if policy.access.rules else "has no rules, so it allows nothing"
 
 
 def _line(explanation: Explanation, rule: RuleTrace) -> str:

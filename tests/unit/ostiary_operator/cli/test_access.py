@@ -37,12 +37,14 @@ def test_each_name_of_the_rules_is_a_row(ostiary: Ostiary, path: str) -> None:
     assert (result.code, result.err) == (0, "")
     assert result.out == (
         "MCPProxy team-a/crm\n"
-        "       NAME     anonymous\n"
-        "tool   *        -\n"
-        "tool   delete   see\n"
-        "tool   pay      if\n"
-        "tool   ping     use unseen\n"
-        "tool   read_*   use\n"
+        "           NAME     anonymous\n"
+        "tool       *        -\n"
+        "tool       delete   see\n"
+        "tool       pay      if\n"
+        "tool       ping     use unseen\n"
+        "tool       read_*   use\n"
+        "resource   *        -\n"
+        "prompt     *        -\n"
         "\n"
         "use: see and use; if: depends on the message; see: see only; use unseen: use only; -: neither\n"
     )

@@ -109,6 +109,20 @@ def test_headers_host_and_path_of_the_request_can_be_described(ostiary: Ostiary,
     assert "'x' is not a header, such as 'x-environment: production'" in ostiary(*call, "--header", "x").err
 
 
+def test_a_verb_is_found_in_any_case_and_a_policy_without_rules_is_named_as_such(ostiary: Ostiary, path: str) -> None:
+    Path(path).write_text(FILES.partition("    rules:\n    - {name: read")[0] + "    rules: []\n")
+    result = ostiary("explain", "--tool", "x", "--verb", "list", path)
+    assert (result.code, "    has no rules, so it allows nothing\n" in result.out) == (1, True)
+
+
+def test_a_consumer_without_a_known_key_is_marked(ostiary: Ostiary, path: str) -> None:
+    keys = "authentication: {apiKey: {selector: {matchLabels: {app: crm}}}}"
+    lines = [f"  {keys}" if "authentication:" in line else line for line in FILES.splitlines()]
+    Path(path).write_text("\n".join(lines))
+    result = ostiary("explain", "--tool", "read_ticket", "--consumer", "me", path)
+    assert "caller   consumer team-a/me (no API key of it is known here)\n" in result.out
+
+
 def explained(ostiary: Ostiary, path: str, claims: object) -> str:
     file = Path(path).with_name("claims.json")
     file.write_text(json.dumps(claims))
@@ -136,7 +150,7 @@ def test_claims_are_read_by_the_rules_of_the_gateway(
         assert '    Allow  pay: the condition is false: "finance" in groups\n' in found
         return
     assert found.startswith(
-        f"DENY: authentication refuses the caller (401): it does not accept a token with these claims: {why}\n"
+        f"DENY: authentication refuses the caller (401): no policy accepts a token with these claims: {why}\n"
     )
     assert "=>" not in found
     assert explained(ostiary, path, {"iss": "https://idp.example", "sub": "me", "groups": ["finance"]})[:5] == "ALLOW"
@@ -157,7 +171,9 @@ def test_a_described_caller_changes_nothing_where_no_policy_authenticates(ostiar
 def test_a_caller_without_a_credential_is_refused_where_no_policy_admits_it(ostiary: Ostiary, path: str) -> None:
     Path(path).write_text(FILES.replace(", anonymous: {}", ""))
     result = ostiary("explain", "--tool", "read_ticket", path)
-    assert result.out.startswith("DENY: authentication refuses the caller (401): it admits no anonymous caller\n")
+    assert result.out.startswith(
+        "DENY: authentication refuses the caller (401): no policy admits a caller without a credential\n"
+    )
     assert ostiary("explain", "--tool", "read_ticket", "--consumer", "me", path).code == 0
 
 
