@@ -72,11 +72,16 @@ def authorize(exchange: Exchange) -> Decision | None:
         DeniedError: the message is denied.
         Refusal: the member that decides is missing or malformed.
     """
-    message, visibility = exchange.message, exchange.visibility
-    if message is None:
+    message = exchange.message
+    judge_kind = _JUDGE_OF.get(message.method.name) if message is not None and message.method is not None else None
+    if message is None or judge_kind is None:
         return None
+    # This is part of every call: what `judge` and `Exchange.visibility` do is written out here.
+    visibility = exchange.proxy.visibility
+    if visibility.depends_on_caller:
+        visibility = visibility.for_principal(exchange.principal)
     try:
-        return judge(message, visibility, call_of(exchange, message) if visibility.needs_call else None)
+        return judge_kind(message, visibility, call_of(exchange, message) if visibility.needs_call else None)
     except DeniedError as denied:
         if denied.decision.missing_scopes and exchange.principal.method in _WITH_SCOPES:
             raise InsufficientScopeError(denied.decision, exchange) from None
