@@ -283,6 +283,48 @@ async def test_once_no_key_is_required_the_session_of_a_consumer_is_unknown(
         assert (await caller.post(PING)).status == 404
 
 
+async def test_a_key_that_means_another_caller_in_another_policy_is_refused(
+    gateway: RunningGateway, caller: McpCaller, upstream: Upstream
+) -> None:
+    first, second = (
+        keyed(AGENT, api_key(NEXT_KEY), name="a"),
+        keyed(api_key(AGENT_KEY, "default/admin"), OTHER, name="b"),
+    )
+    same = keyed(OTHER, name="c")
+    for policies in ([first, second, same], [same, second, first]):
+        await gateway.apply(gateway.entry("mock", upstream.url, policies))
+        assert is_challenged(await caller.post(CALL, bearer(AGENT_KEY)), invalid=True)
+        for key in (OTHER_KEY, NEXT_KEY):
+            assert (await caller.post(CALL, bearer(key))).status == 200
+    await gateway.apply(gateway.entry("mock", upstream.url, [first, same]))
+    assert (await caller.post(CALL, bearer(AGENT_KEY))).status == 200
+
+
+@pytest.mark.usefixtures("agents_only")
+@pytest.mark.parametrize(
+    ("value", "status"),
+    [
+        (f"Bearer {AGENT_KEY}  ", 200),
+        (f"Bearer  {AGENT_KEY}", 200),
+        (f"Bearer {AGENT_KEY}\t", 200),
+        (f"Bearer \t{AGENT_KEY}", 401),
+        (f"Bearer {AGENT_KEY}\u00a0", 401),
+        (f"Bearer {AGENT_KEY} \u200b", 401),
+    ],
+)
+async def test_white_space_that_http_ignores_around_a_key_is_no_part_of_it_and_any_other_is(
+    gateway: RunningGateway, value: str, status: int
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.app.port)
+    try:
+        head = f"GET /mock/mcp/whoami HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: {value}\r\n\r\n"
+        writer.write(head.encode())
+        assert int((await reader.readline()).split()[1]) == status
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
 # Open streams
 
 

@@ -45,7 +45,6 @@ SHORT = {
     "sidecar/src/ostiary_core/policy/authentication.py": "one rule, which every method of authentication will use",
     "sidecar/src/ostiary_core/policy/cel_engine.py": "boundary: the CEL engine, which is imported late",
     "sidecar/src/ostiary_core/policy/name_access.py": "used by both planes",
-    "sidecar/src/ostiary_gateway/identity/api_keys.py": "one module a method of authentication",
     "sidecar/src/ostiary_gateway/telemetry/blocked_requests.py": "one module each thing that is counted and logged",
     "sidecar/src/ostiary_gateway/telemetry/console_exporter.py": "boundary: standard output",
     "sidecar/src/ostiary_gateway/telemetry/shadow_denials.py": "one module each thing that is counted and logged",

@@ -22,7 +22,7 @@ from ostiary_core.policy.compiled_policy import CompiledPolicy
 from ostiary_gateway.config.runtime import CallerAuthenticator
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.identity.access_tokens import AccessTokens
-from ostiary_gateway.identity.api_keys import ApiKeys
+from ostiary_gateway.identity.api_keys import ApiKeys, unambiguous
 from ostiary_gateway.identity.authenticator import AuthenticationMethod, Authenticator, Outcomes
 from ostiary_gateway.identity.client_certificate import ClientCertificates
 from ostiary_gateway.identity.introspection import RESPONSE_LIMIT, Introspection, IntrospectionMemory
@@ -67,7 +67,7 @@ class Authenticators:
         self._routing = routing
         self._credential = credential
         self._clock = clock
-        self._methods: dict[str, tuple[AuthenticationMethod, ...]] = {}
+        self._methods: dict[str, tuple[ApiKeys, ...]] = {}
         self._clients: WeakSet[DocumentClient] = WeakSet()
         #: Shared by all proxies and policies, as long as one of them uses them.
         self._keys: WeakValueDictionary[tuple[object, ...], KeySource] = WeakValueDictionary()
@@ -88,7 +88,8 @@ class Authenticators:
         if any(config.passthrough for config in found.values()):
             return self._passthrough(entry)
         resource = _resource(entry, found.values(), policies.values())
-        methods = [method for key, config in found.items() for method in self._methods_of(key, config)]
+        keys = [method for key, config in found.items() for method in self._methods_of(key, config)]
+        methods: list[AuthenticationMethod] = [*unambiguous(keys)]
         if resource is not None:
             for key, config in found.items():
                 methods += self._access_tokens(config, policies[key], resource, granted=entry.servers[0].addresses)
@@ -209,13 +210,13 @@ class Authenticators:
         relay = self._relays.get(id(place.resource))
         return await relay.document(place.identifier) if relay is not None else place.document()
 
-    def _methods_of(self, digest: str, config: AuthenticationConfig) -> tuple[AuthenticationMethod, ...]:
+    def _methods_of(self, digest: str, config: AuthenticationConfig) -> tuple[ApiKeys, ...]:
         methods = self._methods.get(digest)
         if methods is None:
             methods = self._methods[digest] = tuple(self._made(config))
         return methods
 
-    def _made(self, config: AuthenticationConfig) -> Iterable[AuthenticationMethod]:
+    def _made(self, config: AuthenticationConfig) -> Iterable[ApiKeys]:
         if config.api_keys is not None:
             yield ApiKeys(config.api_keys, clock=self._clock)
 
