@@ -16,7 +16,7 @@ from upstreams import Arrived, Script, answer, document, events, initialize_answ
 from waiting import for_ever
 
 from ostiary_gateway.telemetry import Telemetry
-from ostiary_gateway.telemetry.shadow_denials import SHADOW_DENIALS
+from ostiary_gateway.telemetry.denials import ACCESS_DENIALS, SHADOW_DENIALS
 
 CALL = {"name": "get_users", "arguments": {}}
 Doing = Callable[[McpCaller, RunningGateway], Awaitable[Any]]
@@ -63,6 +63,7 @@ async def test_an_answer_is_no_error_on_either_side() -> None:
     assert server.attributes["ostiary.access.decision"] == "allow"
     assert server.attributes["ostiary.access.policy"] == "default/p"
     assert server.attributes["ostiary.access.rule"] == "users"
+    assert server.attributes["ostiary.access.generation"] == 1
     assert server.attributes["ostiary.config.revision"] == 1
     assert server.attributes["mcp.protocol.version"] == "2026-07-28"
     assert spans["CLIENT"].parent_span_id == server.span_id
@@ -297,7 +298,11 @@ def with_handshake_alone(script: Script) -> Script:
     return whole
 
 
-async def test_a_call_of_a_hidden_name_is_the_callers_error_and_the_decision_shows_why() -> None:
+async def test_a_call_of_a_hidden_name_is_the_callers_error_and_span_and_log_show_why(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    ACCESS_DENIALS.forget({"default/mock"})
     spans = await spans_of(well, call, {"name": "no", "effect": "Deny", "tools": {"names": ["get_*"]}})
 
     assert list(spans) == ["SERVER"]
@@ -306,6 +311,9 @@ async def test_a_call_of_a_hidden_name_is_the_callers_error_and_the_decision_sho
     assert server.name == "tools/call"  # no name that may not exist names an operation
     assert server.attributes["ostiary.access.decision"] == "deny"
     assert server.attributes["ostiary.access.rule"] == "no"
+    assert server.attributes["ostiary.access.generation"] == 1
+    denials = [record.getMessage() for record in caplog.records if ": denied tools/call" in record.getMessage()]
+    assert [denial.rpartition("policy ")[2] for denial in denials] == ["default/p, generation 1, rule no: Denied"]
 
 
 NO_GETS = {"name": "no", "effect": "Deny", "tools": {"names": ["get_*"]}}
@@ -344,10 +352,11 @@ async def test_a_call_that_a_shadow_policy_would_deny_passes_and_is_reported(cap
             "ostiary.access.shadow.decision": "deny",
             "ostiary.access.shadow.policy": "default/trial",
             "ostiary.access.shadow.rule": "no",
+            "ostiary.access.shadow.generation": 1,
             "ostiary.access.shadow.reason": "Denied",
         }
     warnings = [record.getMessage() for record in caplog.records if "Shadow" in record.getMessage()]
-    origin = "proxy default/trial: policy default/trial, rule no, in Shadow mode"
+    origin = "proxy default/trial: policy default/trial, generation 1, rule no, in Shadow mode"
     assert warnings == [f"{origin} would deny tools/call of 'get_users': Denied"]
 
 

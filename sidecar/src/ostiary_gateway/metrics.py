@@ -24,9 +24,9 @@ from ostiary_gateway.limits.limiter import Limiter
 from ostiary_gateway.server.certificate import Certificate
 from ostiary_gateway.telemetry import Telemetry
 from ostiary_gateway.telemetry.blocked_requests import BLOCKED_REQUESTS
+from ostiary_gateway.telemetry.denials import ACCESS_DENIALS, SHADOW_DENIALS
 from ostiary_gateway.telemetry.dropped_items import DROPPED
 from ostiary_gateway.telemetry.semantic_conventions import OPERATION_DURATION_BUCKETS
-from ostiary_gateway.telemetry.shadow_denials import SHADOW_DENIALS
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.pools import ServerPools
 
@@ -96,6 +96,7 @@ class GatewayMetrics:
         gone = changed - snapshot.proxies.keys()
         self.duration.forget(gone)
         DROPPED.forget(gone)
+        ACCESS_DENIALS.forget(gone)
         SHADOW_DENIALS.forget(gone)
         for counts in BLOCKED_REQUESTS.values():
             counts.forget(gone)
@@ -181,6 +182,7 @@ class _State(Collector):
         yield self._refusals()
         yield _dropped_items()
         yield _shadow_denials()
+        yield _access_denials()
         yield _blocked_requests()
         yield self._faults()
         yield from self._spans()
@@ -230,6 +232,18 @@ def _dropped_items() -> Metric:
     )
     for proxy, count in list(DROPPED.counts.items()):
         found.add_metric([proxy], count)
+    return found
+
+
+def _access_denials() -> Metric:
+    found = CounterMetricFamily(
+        "ostiary_access_denials",
+        "Requests that policies denied, by the reason of the decision",
+        labels=["ostiary_proxy", "reason"],
+    )
+    for reason, counts in ACCESS_DENIALS.counts.items():
+        for proxy, count in list(counts.items()):
+            found.add_metric([proxy, reason.value], count)
     return found
 
 

@@ -47,7 +47,6 @@ SHORT = {
     "sidecar/src/ostiary_core/policy/name_access.py": "used by both planes",
     "sidecar/src/ostiary_gateway/telemetry/blocked_requests.py": "one module each thing that is counted and logged",
     "sidecar/src/ostiary_gateway/telemetry/console_exporter.py": "boundary: standard output",
-    "sidecar/src/ostiary_gateway/telemetry/shadow_denials.py": "one module each thing that is counted and logged",
 }
 LONGEST_FIRST_LINE = 89
 

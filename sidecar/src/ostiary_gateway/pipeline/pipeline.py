@@ -137,7 +137,7 @@ class RequestPipeline:
                 return metadata
         else:
             server_revisions.name_supported(refusal, exchange.proxy.server)
-        record.refused(span, refusal)
+        record.refused(span, exchange, refusal)
         return response_for(refusal, exchange.request_id if exchange is not None else None)
 
     def _finish(self, exchange: Exchange | None, span: ServerSpan) -> None:
@@ -160,7 +160,7 @@ class RequestPipeline:
         if isinstance(error, asyncio.CancelledError) and self._is_cut_off(request) and not has_begun:
             uncancel()
             refusal = faults.refusal(faults.drain_expired())
-            record.refused(span, refusal)
+            record.refused(span, exchange, refusal)
             return response_for(refusal, identifier)
         record.report_exception(span, exchange, error)
         if not record.is_failure(error) or has_begun:

@@ -15,7 +15,7 @@ from ostiary_gateway.pipeline.content_capture import CapturedContent, start_capt
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
 from ostiary_gateway.telemetry import ClientSpan, ServerSpan, semantic_conventions
-from ostiary_gateway.telemetry.shadow_denials import SHADOW_DENIALS
+from ostiary_gateway.telemetry.denials import ACCESS_DENIALS, SHADOW_DENIALS
 from ostiary_gateway.telemetry.span import exception_type
 
 
@@ -60,7 +60,7 @@ def authorized(span: ServerSpan, exchange: Exchange) -> None:
     if decision is None:
         return
     if decision.rule:
-        span.allow(policy=decision.policy, rule=decision.rule)
+        span.allow(policy=decision.policy, rule=decision.rule, generation=decision.generation)
     if exchange.proxy.visibility.shadow is not None:
         _shadowed(span, exchange)
 
@@ -72,6 +72,7 @@ def _shadowed(span: ServerSpan, exchange: Exchange) -> None:
     span.set(semantic_conventions.OSTIARY_ACCESS_SHADOW_DECISION, semantic_conventions.DENY)
     span.set(semantic_conventions.OSTIARY_ACCESS_SHADOW_POLICY, denial.policy or None)
     span.set(semantic_conventions.OSTIARY_ACCESS_SHADOW_RULE, denial.rule or None)
+    span.set(semantic_conventions.OSTIARY_ACCESS_SHADOW_GENERATION, denial.generation or None)
     span.set(semantic_conventions.OSTIARY_ACCESS_SHADOW_REASON, denial.reason.value)
     SHADOW_DENIALS.note(exchange.proxy.identity, message.method.name, message.name, denial)
 
@@ -94,11 +95,10 @@ def _shadow_denial(exchange: Exchange) -> Decision | None:
     return visibility.would_deny(method.primitive, method.verb, message.name, call)
 
 
-def refused(span: ServerSpan, refusal: Refusal) -> None:
+def refused(span: ServerSpan, exchange: Exchange | None, refusal: Refusal) -> None:
     """Report a response of our own."""
     if isinstance(refusal, DeniedError):
-        decision = refusal.decision
-        span.deny(policy=decision.policy or None, rule=decision.rule or None, reason=decision.reason.value)
+        _denied(span, exchange, refusal.decision)
     elif isinstance(refusal, BlockedError):
         span.deny(reason=refusal.reason)
     words = _words(refusal)
@@ -106,6 +106,19 @@ def refused(span: ServerSpan, refusal: Refusal) -> None:
         span.fail(str(refusal.code), words)  # the response is a result, but still a refusal
     else:
         span.respond(code=refusal.code, message=words, http_status=refusal.status)
+
+
+def _denied(span: ServerSpan, exchange: Exchange | None, decision: Decision) -> None:
+    span.deny(
+        policy=decision.policy or None,
+        rule=decision.rule or None,
+        generation=decision.generation or None,
+        reason=decision.reason.value,
+    )
+    message = exchange.message if exchange is not None else None
+    if exchange is not None and message is not None and message.method is not None:
+        caller = exchange.principal.consumer or exchange.principal.id
+        ACCESS_DENIALS.note(exchange.proxy.identity, caller, message.method.name, message.name, decision)
 
 
 def _words(refusal: Refusal) -> str:

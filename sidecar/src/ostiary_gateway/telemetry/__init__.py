@@ -14,7 +14,7 @@ for a collector.
     console_exporter                   spans as lines of text
     configuration, environment_variables, resource    the standard variables
     provider                           the tracing of a process, as it is configured
-    dropped_items, shadow_denials, throttled_warning   what is counted or logged at a limited rate
+    denials, dropped_items, throttled_warning   what is counted or logged at a limited rate
 """
 
 from ostiary_gateway.telemetry.batch_processor import Stats

@@ -77,11 +77,14 @@ OSTIARY_SERVER_NAME: Final = "ostiary.server.name"
 OSTIARY_ACCESS_DECISION: Final = "ostiary.access.decision"
 OSTIARY_ACCESS_POLICY: Final = "ostiary.access.policy"
 OSTIARY_ACCESS_RULE: Final = "ostiary.access.rule"
+#: ``metadata.generation`` of the version of the policy that decided.
+OSTIARY_ACCESS_GENERATION: Final = "ostiary.access.generation"
 OSTIARY_ACCESS_REASON: Final = "ostiary.access.reason"
 #: The refusal that policies in Shadow mode would cause. The decision above is the one in force.
 OSTIARY_ACCESS_SHADOW_DECISION: Final = "ostiary.access.shadow.decision"
 OSTIARY_ACCESS_SHADOW_POLICY: Final = "ostiary.access.shadow.policy"
 OSTIARY_ACCESS_SHADOW_RULE: Final = "ostiary.access.shadow.rule"
+OSTIARY_ACCESS_SHADOW_GENERATION: Final = "ostiary.access.shadow.generation"
 OSTIARY_ACCESS_SHADOW_REASON: Final = "ostiary.access.shadow.reason"
 #: The number of list items that were dropped because they cannot be judged.
 OSTIARY_LIST_DROPPED_ITEMS: Final = "ostiary.list.dropped_items"

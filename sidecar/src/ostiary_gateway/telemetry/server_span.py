@@ -168,21 +168,23 @@ class ServerSpan(Span):
         elif recorder.on_end is None:
             self._attributes = None
 
-    def allow(self, *, policy: str | None = None, rule: str | None = None) -> None:
-        """Report that access was granted, by this rule of this policy if one was needed."""
+    def allow(self, *, policy: str | None = None, rule: str | None = None, generation: int | None = None) -> None:
+        """Report that access was granted, and by which rule if one was needed."""
         if self._attributes is not None:
-            self._access(semantic_conventions.ALLOW, policy, rule)
+            self._access(semantic_conventions.ALLOW, policy, rule, generation)
 
-    def _access(self, decision: str, policy: str | None, rule: str | None) -> None:
+    def _access(self, decision: str, policy: str | None, rule: str | None, generation: int | None) -> None:
         self.set(semantic_conventions.OSTIARY_ACCESS_DECISION, decision)
         self.set(semantic_conventions.OSTIARY_ACCESS_POLICY, policy)
         self.set(semantic_conventions.OSTIARY_ACCESS_RULE, rule)
+        self.set(semantic_conventions.OSTIARY_ACCESS_GENERATION, generation)
 
     def deny(
         self,
         *,
         policy: str | None = None,
         rule: str | None = None,
+        generation: int | None = None,
         reason: str | None = None,
         code: int | None = None,
         message: str = "",
@@ -192,7 +194,7 @@ class ServerSpan(Span):
         ``code`` and ``message`` are those of the caller's answer.
         """
         if self._attributes is not None:
-            self._access(semantic_conventions.DENY, policy, rule)
+            self._access(semantic_conventions.DENY, policy, rule, generation)
             self.set(semantic_conventions.OSTIARY_ACCESS_REASON, reason)
         if code is not None:
             self.respond(code=code, message=message)

@@ -11,8 +11,11 @@ _INTERVAL: Final = 60.0
 class WarningLimiter:
     """Logs at most one warning in 60 seconds, and reports how many it suppressed."""
 
-    def __init__(self, log: logging.Logger, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, log: logging.Logger, *, level: int = logging.WARNING, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._log = log
+        self._level = level
         self._clock = clock
         self._next = float("-inf")
         self._held_back = 0
@@ -26,15 +29,16 @@ class WarningLimiter:
         held_back, self._held_back = self._held_back, 0
         self._next = now + _INTERVAL
         if held_back:
-            message, args = message + " (and %d warnings more before this one)", (*args, held_back)
-        self._log.warning(message, *args, exc_info=error)
+            message, args = message + " (and %d more before this one)", (*args, held_back)
+        self._log.log(self._level, message, *args, exc_info=error)
 
 
 class CountsByProxy:
-    """Counts of this process by proxy, each proxy with a limited warning of its own in ``log``."""
+    """Counts of this process by proxy, each proxy with a limited message of its own in ``log``."""
 
-    def __init__(self, log: logging.Logger) -> None:
+    def __init__(self, log: logging.Logger, *, level: int = logging.WARNING) -> None:
         self._log = log
+        self._level = level
         self._counts: dict[str, int] = {}
         self._warners: dict[str, WarningLimiter] = {}
 
@@ -46,7 +50,7 @@ class CountsByProxy:
     def add(self, proxy: str, number: int, message: str, *args: object) -> None:
         """Count, and log ``message`` with ``args`` once a minute per proxy."""
         self._counts[proxy] = self._counts.get(proxy, 0) + number
-        self._warners.setdefault(proxy, WarningLimiter(self._log)).warn(message, *args)
+        self._warners.setdefault(proxy, WarningLimiter(self._log, level=self._level)).warn(message, *args)
 
     def forget(self, proxies: Set[str]) -> None:
         """Forget proxies."""

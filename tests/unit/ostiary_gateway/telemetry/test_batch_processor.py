@@ -250,4 +250,4 @@ def test_a_warning_comes_once_a_minute_with_the_number_of_suppressed_ones(
         for now[0] in (0.0, 1.0, 59.0, 60.0, 61.0):
             warner.warn("lost %d", 7)
 
-    assert caplog.messages == ["lost 7", "lost 7 (and 2 warnings more before this one)"]
+    assert caplog.messages == ["lost 7", "lost 7 (and 2 more before this one)"]
