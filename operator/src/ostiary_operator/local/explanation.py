@@ -236,7 +236,7 @@ _WHY: Final = {
     RuleOutcome.CONDITION: "the condition is false: {when}",
     RuleOutcome.ARGUMENTS: "{requirements}",
     RuleOutcome.SCOPES: "the caller lacks the scopes {scopes}",
-    RuleOutcome.ERROR: "an expression failed, so the rule {effect}",
+    RuleOutcome.ERROR: "an expression or a constraint cannot be evaluated, so the rule {effect}",
 }
 
 

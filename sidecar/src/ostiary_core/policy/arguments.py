@@ -17,6 +17,8 @@ from ostiary_core.policy.name_matcher import compile_expression
 
 _ABSENT: Final = object()
 _LOOK_ALIKE: Final = object()
+_TOO_MANY: Final = object()
+_SPELLED: Final = "must be given in exactly this spelling, without another that differs only in upper and lower case,"
 #: Values and characters of a constraint that a message repeats.
 _SHOWN_VALUES: Final = 16
 _SHOWN_CHARACTERS: Final = 256
@@ -50,7 +52,7 @@ class ConstrainedArguments:
             if not isinstance(found, dict):
                 return _ABSENT
             if len(found) > _MEMBERS:
-                return _LOOK_ALIKE
+                return _TOO_MANY
             name = self._names(found).get(member.casefold(), _ABSENT)
             if name is _ABSENT:
                 return _ABSENT
@@ -135,7 +137,7 @@ class ArgumentConstraint:
         value = arguments.at(self.path)
         if value is _ABSENT:
             return ExpressionResult.FALSE
-        if value is _LOOK_ALIKE or not self._can_judge(value, arguments):
+        if value is _LOOK_ALIKE or value is _TOO_MANY or not self._can_judge(value, arguments):
             return ExpressionResult.ERROR
         return ExpressionResult.TRUE if self._permits(value) else ExpressionResult.FALSE
 
@@ -170,9 +172,14 @@ class ArgumentConstraint:
         }
         return {key: value for key, value in keywords.items() if value is not None}
 
-    def requirement(self) -> str:
-        """Return what the argument must be, as a sentence that a model can act on."""
-        return f"argument {self.title!r} must be given and {' and '.join(self._requirements())}"
+    def requirement(self, arguments: ConstrainedArguments | None = None) -> str:
+        """Return what the argument must be, as a sentence that a model can act on.
+
+        ``arguments`` are those that do not meet it, where they are known.
+        """
+        spelled = arguments is not None and arguments.at(self.path) is _LOOK_ALIKE
+        given = _SPELLED if spelled else "must be given"
+        return f"argument {self.title!r} {given} and {' and '.join(self._requirements())}"
 
     def _requirements(self) -> Iterable[str]:
         if self.values is not None:

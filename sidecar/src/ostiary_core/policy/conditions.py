@@ -158,7 +158,11 @@ class RuleCondition:
 
     def unmet(self, call: Call) -> tuple[str, ...]:
         """Return what the arguments of a call must be to meet this condition, and are not."""
-        return tuple(each.requirement() for each in self.arguments if each.evaluate(call.constrained) is not _TRUE)
+        return tuple(
+            each.requirement(call.constrained)
+            for each in self.arguments
+            if each.evaluate(call.constrained) is not _TRUE
+        )
 
 
 _NONE: Final = RuleCondition()

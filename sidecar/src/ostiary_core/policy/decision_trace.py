@@ -185,6 +185,9 @@ def _conditions(traced: RuleTrace, condition: RuleCondition, query: _TracedUse) 
     # A list has no message, so no condition on it can fail: it neither hides a name nor shows one that failed before.
     if unknown and (traced.effect == "Deny" or not failed):
         return traced._replace(outcome=RuleOutcome.POSSIBLE)
+    if traced.effect == "Allow" and (RuleOutcome.ARGUMENTS, _ERROR) in parts:
+        outcome = RuleOutcome.ARGUMENTS  # of another type or spelling: the caller can correct that
+        return traced._replace(outcome=outcome, requirements=_requirements(condition, query, outcome))
     return traced._replace(outcome=RuleOutcome.ERROR) if failed else traced
 
 

@@ -86,6 +86,18 @@ def test_the_words_say_what_the_argument_must_be() -> None:
     assert constraint(enum=["EUR", 1]).requirement() == "argument 'a' must be given and be one of \"EUR\", 1"
 
 
+def test_the_words_name_another_spelling_of_the_argument() -> None:
+    small = constraint(path=["amount"], maximum=10)
+
+    assert small.requirement(ConstrainedArguments({"amount": 5, "Amount": 50})) == (
+        "argument 'amount' must be given in exactly this spelling, without another that differs only in upper and lower "
+        "case, and be a number of at most 10"
+    )
+    assert small.requirement(ConstrainedArguments({"amount": 50})) == (
+        "argument 'amount' must be given and be a number of at most 10"
+    )
+
+
 class CountedName(str):
     """A name that counts how often its form without case is computed."""
 

@@ -105,7 +105,7 @@ def test_headers_host_and_path_of_the_request_can_be_described(ostiary: Ostiary,
     assert ostiary(*call, "--header", "X-Env: prod").code == 0
     assert ostiary(*call, "--header", "X-Env: prod", "--request-host", "other.example").code == 1
     assert ostiary(*call, "--header", "X-Env: prod", "--request-path", "/x/mcp").code == 1
-    assert "an expression failed, so the rule does not apply" in ostiary(*call).out
+    assert "an expression or a constraint cannot be evaluated, so the rule does not apply" in ostiary(*call).out
     assert "'x' is not a header, such as 'x-environment: production'" in ostiary(*call, "--header", "x").err
 
 
