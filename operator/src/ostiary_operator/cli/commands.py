@@ -81,9 +81,9 @@ COMMANDS: Final = (
         "say which rule decides a call, and why each other rule does not",
         "Decide a call by a caller as the gateway would, and show every rule of the MCPProxy's policies: which one "
         "decides, and which part of each other rule does not match (name, caller, condition, arguments or scopes). The "
-        "policies are read from YAML files, or without any from the config of the MCPProxy's gateway in a cluster. A "
-        "call has no headers here, and the credential of the caller counts as valid. The exit code is 0 if the call is "
-        "allowed, 1 if it is denied, and 2 if that cannot be known.",
+        "policies are read from YAML files, or without any from the config of the MCPProxy's gateway in a cluster. The "
+        "request has no headers but those of --header, and the credential of the caller counts as valid. The exit code "
+        "is 0 if the call is allowed, 1 if it is denied, and 2 if that cannot be known.",
         (
             (
                 "ostiary explain --tool delete_ticket policies/",

@@ -5,22 +5,32 @@ import re
 import secrets
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from ostiary_core.contract.key_names import API_KEY_PREFIX
 from ostiary_operator.cli.common_arguments import namespace
 
+_Parsed = TypeVar("_Parsed")
 _RANDOM_BYTES: Final = 32
 _DAYS: Final = re.compile(r"([1-9][0-9]{0,4})d")
 _SECONDS_OF_A_DAY: Final = 86_400
+#: Labels as Kubernetes accepts them: an optional DNS prefix, and names and values of at most 63 characters.
+_LABEL_NAME: Final = re.compile(
+    r"([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
+)
+_LABEL_VALUE: Final = re.compile(r"([A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?)?")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command to its parser."""
     create = parser.add_subparsers(dest="action", metavar="create", required=True).add_parser(
-        "create", help="make a new key", description="Print a Secret with a new key. Nothing is written to a cluster."
+        "create",
+        help="make a new key",
+        description=parser.description,
+        epilog=parser.epilog,
+        formatter_class=parser.formatter_class,
     )
     create.add_argument("name", metavar="NAME", help="name of the Secret, and of the consumer unless --consumer is set")
     create.add_argument("-n", "--namespace", metavar="NAME", type=namespace, help="namespace of the policy")
@@ -77,33 +87,51 @@ def _annotations(arguments: argparse.Namespace) -> dict[str, str]:
     from ostiary_operator.api import labels  # noqa: PLC0415  see run
     from ostiary_operator.compile.api_key_secrets import parse_consumer, parse_groups  # noqa: PLC0415  likewise
 
-    parse_consumer(arguments.name)
+    _parsed("NAME", parse_consumer, arguments.name)
     found = {}
-    if arguments.consumer:
-        found[labels.CONSUMER] = parse_consumer(arguments.consumer)
-    if groups := parse_groups(arguments.groups):
+    if arguments.consumer is not None:
+        found[labels.CONSUMER] = _parsed("--consumer", parse_consumer, arguments.consumer)
+    if groups := _parsed("--groups", parse_groups, arguments.groups):
         found[labels.GROUPS] = ",".join(groups)
-    if arguments.expires:
-        found[labels.EXPIRES] = _expiry(arguments.expires)
+    if arguments.expires is not None:
+        found[labels.EXPIRES] = _parsed("--expires", _expiry, arguments.expires)
     return found
+
+
+def _parsed(option: str, parse: Callable[[str], _Parsed], text: str) -> _Parsed:
+    """Parse an argument; an error names the argument and what was given."""
+    from ostiary_operator.compile.api_key_secrets import UnusableError  # noqa: PLC0415  see run
+
+    try:
+        return parse(text)
+    except UnusableError as error:
+        raise UnusableError(f"{option} {text!r}: {error}") from None
 
 
 def _expiry(text: str) -> str:
     """Return a time, or a number of days from now, as RFC 3339 writes it."""
-    from ostiary_operator.compile.api_key_secrets import parse_expiry  # noqa: PLC0415  see run
+    from ostiary_operator.compile.api_key_secrets import UnusableError, parse_expiry  # noqa: PLC0415  see run
 
     days = _DAYS.fullmatch(text)
-    moment = int(time.time()) + int(days[1]) * _SECONDS_OF_A_DAY if days is not None else parse_expiry(text)
+    now = int(time.time())
+    moment = now + int(days[1]) * _SECONDS_OF_A_DAY if days is not None else parse_expiry(text)
+    if moment <= now:
+        raise UnusableError("is in the past, so the key would never be accepted; give a later time")
     return datetime.fromtimestamp(moment, UTC).isoformat().replace("+00:00", "Z")
 
 
 def _labels(given: Sequence[str]) -> dict[str, str]:
-    from ostiary_operator.compile.api_key_secrets import UnusableError  # noqa: PLC0415  see run
+    from ostiary_operator.api import labels  # noqa: PLC0415  see run
+    from ostiary_operator.compile.api_key_secrets import UnusableError  # noqa: PLC0415  likewise
 
     found = {}
     for text in given:
         name, separator, value = text.partition("=")
         if not separator or not name:
             raise UnusableError(f"--label {text} is not KEY=VALUE; write it as --label app=support")
+        if _LABEL_NAME.fullmatch(name) is None or _LABEL_VALUE.fullmatch(value) is None:
+            raise UnusableError(f"--label {text!r} is no label of Kubernetes; use at most 63 letters, digits and -_.")
+        if name == labels.USAGE:
+            raise UnusableError(f"--label {text!r}: this label is set already; remove the argument")
         found[name] = value
     return found

@@ -90,8 +90,8 @@ def test_the_words_name_another_spelling_of_the_argument() -> None:
     small = constraint(path=["amount"], maximum=10)
 
     assert small.requirement(ConstrainedArguments({"amount": 5, "Amount": 50})) == (
-        "argument 'amount' must be given in exactly this spelling, without another that differs only in upper and lower "
-        "case, and be a number of at most 10"
+        "argument 'amount' must be given in exactly this spelling, without another that differs only in upper and "
+        "lower case, and be a number of at most 10"
     )
     assert small.requirement(ConstrainedArguments({"amount": 50})) == (
         "argument 'amount' must be given and be a number of at most 10"

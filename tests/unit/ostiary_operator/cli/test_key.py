@@ -54,6 +54,11 @@ def test_an_expiry_may_be_given_in_days(ostiary: Ostiary) -> None:
         (("agent", "--expires", "soon"), "ostiary.dev/expires"),
         (("agent", "--groups", "x" * 129), "ostiary.dev/groups"),
         (("agent", "--label", "app"), "--label app"),
+        (("agent", "--label", "app=a b"), "--label 'app=a b' is no label"),
+        (("agent", "--label", "ostiary.dev/usage=x"), "is set already"),
+        (("agent", "--consumer", ""), "--consumer ''"),
+        (("Support_Agent",), "NAME 'Support_Agent'"),
+        (("agent", "--expires", "2020-01-01T00:00:00Z"), "--expires '2020-01-01T00:00:00Z': is in the past"),
     ],
 )
 def test_an_argument_that_the_operator_would_refuse_makes_no_key(
@@ -62,3 +67,9 @@ def test_an_argument_that_the_operator_would_refuse_makes_no_key(
     answer = ostiary("key", "create", *arguments)
     assert (answer.code, answer.out) == (2, "")
     assert named in answer.err
+
+
+def test_the_help_of_create_says_where_the_key_is_printed_and_has_examples(ostiary: Ostiary) -> None:
+    shown = " ".join(ostiary("key", "create", "--help").out.split())
+    assert "the key to stderr" in shown
+    assert "ostiary key create support-agent -n sales | kubectl apply" in shown
