@@ -42,7 +42,7 @@ SHORT = {
     "operator/src/ostiary_operator/worker_thread.py": "boundary: the only thread",
     "sidecar/src/ostiary_core/closest_name.py": "used by both planes",
     "sidecar/src/ostiary_core/contract/compression.py": "boundary: zlib with limits",
-    "sidecar/src/ostiary_core/policy/authentication.py": "one rule, which every method of authentication will use",
+    "sidecar/src/ostiary_core/policy/authentication_in_force.py": "one rule, which every method uses",
     "sidecar/src/ostiary_core/policy/cel_engine.py": "boundary: the CEL engine, which is imported late",
     "sidecar/src/ostiary_core/policy/name_access.py": "used by both planes",
     "sidecar/src/ostiary_gateway/telemetry/blocked_requests.py": "one module each thing that is counted and logged",

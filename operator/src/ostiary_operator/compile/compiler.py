@@ -7,7 +7,7 @@ from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.manifest import GatewayIdentity
 from ostiary_core.policy.block_list import BlockList
 from ostiary_operator.compile import blocks, gateway_settings, policies, resource_parser
-from ostiary_operator.compile.authentication import ReferencedObjects
+from ostiary_operator.compile.authentication_methods import ReferencedObjects
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.entries import entries_of
 from ostiary_operator.compile.gateway_settings import Site

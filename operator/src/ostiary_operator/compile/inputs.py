@@ -16,7 +16,7 @@ from ostiary_operator.api.objects import DEFAULT_NAMESPACE, ReadOnlyObject, name
 from ostiary_operator.api.problems import InvalidDocument, Problem
 from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND
 from ostiary_operator.compile.api_key_secrets import api_key_secrets
-from ostiary_operator.compile.authentication import namespaces_with_api_keys
+from ostiary_operator.compile.authentication_methods import namespaces_with_api_keys
 from ostiary_operator.compile.credential_secrets import read_credentials
 from ostiary_operator.compile.gateways import discover
 from ostiary_operator.compile.model import ApiKeySecret, Missing, NamespaceServices, ReferenceKey, Resources, Service

@@ -6,7 +6,7 @@ from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.documents import PolicyDocument, Tier
 from ostiary_core.errors import ExpressionError, PatternError
 from ostiary_core.policy.compiled_policy import CompiledPolicy
-from ostiary_operator.compile.authentication import ReferencedObjects, with_current_objects
+from ostiary_operator.compile.authentication_methods import ReferencedObjects, with_current_objects
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.encoded_document import EncodedPolicy, encode_document
 from ostiary_operator.compile.resource_parser import ParsedPolicy

@@ -135,7 +135,7 @@ class Resources:
     ``services`` maps each namespace with proxies to its Services; of a namespace that is not in it nothing is known.
     ``api_servers`` are the addresses behind the Service ``kubernetes``, sorted. ``api_keys`` maps each namespace with a
     policy that selects API keys to its Secrets with such keys, or to why they are not available;
-    :func:`ostiary_operator.compile.authentication.namespaces_with_api_keys` lists those namespaces.
+    :func:`ostiary_operator.compile.authentication_methods.namespaces_with_api_keys` lists those namespaces.
     """
 
     operator_namespace: str

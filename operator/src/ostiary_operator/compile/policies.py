@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.documents import Tier
 from ostiary_operator.api.reasons import AcceptedReason
-from ostiary_operator.compile.authentication import ReferencedObjects, select_keys
+from ostiary_operator.compile.authentication_methods import ReferencedObjects, select_keys
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.encoded_document import EncodedPolicy
 from ostiary_operator.compile.last_accepted_policies import LastAcceptedPolicies

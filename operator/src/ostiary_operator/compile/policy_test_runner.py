@@ -13,8 +13,8 @@ from ostiary_core.contract.documents import PolicyDocument
 from ostiary_core.mcp.methods import METHODS, AuthorizationKind, Primitive, Verb
 from ostiary_core.policy.access import AccessEvaluator
 from ostiary_core.policy.compiled_policy import CompiledPolicy
-from ostiary_core.policy.conditions import Call
 from ostiary_core.policy.decision import Decision, DecisionReason
+from ostiary_core.policy.message_conditions import Call
 from ostiary_core.policy.principal import ANONYMOUS, Principal
 from ostiary_core.policy.visibility import Visibility
 from ostiary_operator.api.policy_tests import PolicyTest, PolicyTestCaller

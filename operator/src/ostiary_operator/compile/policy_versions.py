@@ -5,7 +5,7 @@ from typing import NamedTuple
 from ostiary_core.contract.documents import PolicyDocument, SubjectConfig, Tier
 from ostiary_core.errors import ExpressionError, PatternError
 from ostiary_operator.api.reasons import AcceptedReason
-from ostiary_operator.compile.authentication import compile_authentication
+from ostiary_operator.compile.authentication_methods import compile_authentication
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.encoded_document import EncodedPolicy, encode_document
 from ostiary_operator.compile.model import ApiKeySecret, ResourceRejection

@@ -12,7 +12,7 @@ from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.documents import EntryDocument
 from ostiary_operator.api.proxy import ProxySpec
 from ostiary_operator.api.reasons import AcceptedReason
-from ostiary_operator.compile.authentication import ReferencedObjects
+from ostiary_operator.compile.authentication_methods import ReferencedObjects
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.credentials import object_to_kept
 from ostiary_operator.compile.gateway_settings import Site, place

@@ -17,7 +17,7 @@ from ostiary_core.errors import PatternError
 from ostiary_core.policy.catalogue import compile_catalogue
 from ostiary_core.policy.compiled_policy import CompiledPolicy
 from ostiary_core.policy.cost_limits import NAMESPACE_WEIGHT, PROXY_WEIGHT
-from ostiary_operator.compile.authentication import with_live_keys
+from ostiary_operator.compile.authentication_methods import with_live_keys
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.encoded_document import EncodedDocument, EncodedPolicy, encode_document
 from ostiary_operator.compile.entries import EncodedEntry, refreshed

@@ -10,7 +10,7 @@ from ostiary_operator.api.proxy import ProxySpec, Server
 from ostiary_operator.api.reasons import ResolvedRefsReason
 from ostiary_operator.api.references import CaCertificateReferences
 from ostiary_operator.compile import credentials, policy_references
-from ostiary_operator.compile.authentication import ReferencedObjects
+from ostiary_operator.compile.authentication_methods import ReferencedObjects
 from ostiary_operator.compile.backends import Services, find, is_missing, service_of
 from ostiary_operator.compile.ca_bundles import key_of, resolve_bundles
 from ostiary_operator.compile.cache import Cache

@@ -55,7 +55,7 @@ def _has_no_url(site: Site, entry: EntryDocument) -> bool:
 
 
 def _authenticating(policies: Iterable[PolicyDocument]) -> list[tuple[PolicyDocument, AuthenticationConfig]]:
-    """Return the policies whose authentication counts (``ostiary_core.policy.authentication``)."""
+    """Return the policies whose authentication counts, as in ``authentication_in_force``."""
     found = [
         (policy, policy.authentication)
         for policy in sorted(policies, key=lambda it: it.identity)

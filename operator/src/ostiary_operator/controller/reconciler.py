@@ -16,7 +16,7 @@ from ostiary_core.errors import ContractError
 from ostiary_operator.api.objects import Object, namespace_of
 from ostiary_operator.clock import Clock
 from ostiary_operator.compile import gateways
-from ostiary_operator.compile.authentication import namespaces_with_api_keys
+from ostiary_operator.compile.authentication_methods import namespaces_with_api_keys
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.compiler import compile_resources
 from ostiary_operator.compile.model import Compiled, DiscoveredGateway, Resources

@@ -7,7 +7,7 @@ from ostiary_core.contract.authentication import AuthenticationConfig
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.documents import EntryDocument, PolicyDocument
 from ostiary_core.errors import OstiaryError
-from ostiary_core.policy import authentication
+from ostiary_core.policy import authentication_in_force
 from ostiary_core.policy.access import AccessEvaluator
 from ostiary_core.policy.compiled_policy import CompiledPolicy
 from ostiary_core.policy.visibility import Visibility
@@ -41,7 +41,7 @@ class GovernedProxy(NamedTuple):
     @property
     def authentication(self) -> dict[str, AuthenticationConfig]:
         """The authentication that applies, by policy; empty where every caller is anonymous."""
-        return authentication.in_force({each.identity: CompiledPolicy.build(each) for each in self.policies})
+        return authentication_in_force.in_force({each.identity: CompiledPolicy.build(each) for each in self.policies})
 
     @property
     def admits_anonymous(self) -> bool:

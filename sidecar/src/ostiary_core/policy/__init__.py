@@ -8,7 +8,7 @@ It decides for the gateway, for ``ostiary explain`` and for policy tests.
     usable_names          whether any name could pass
     access                the rules of all policies of a proxy
     compiled_policy       the rules of one policy, compiled once for every proxy that it governs
-    authentication        which policies of a proxy authenticate its callers
+    authentication_in_force  which policies of a proxy authenticate its callers
 
     principal             the caller that a decision is about
     claims                the principal that the claims of a token describe

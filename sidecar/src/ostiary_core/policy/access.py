@@ -5,7 +5,7 @@ Deny denies. If any access there is empty or holds an Allow, the tier is closed,
 Deny rules only, or without any access, stays open. Nothing depends on names, ages or the order of lists: where several
 rules match, the decision names the first by (policy, rule position).
 
-A rule may have conditions (:mod:`.conditions`). An evaluator of policies with conditions is specialised for each
+A rule may have conditions (:mod:`.message_conditions`). An evaluator of such policies is specialised for each
 principal: what depends on the caller is decided once, and the rest for each message. Lists have no message to judge: a
 conditional Allow shows a name, and a conditional Deny does not hide it.
 """

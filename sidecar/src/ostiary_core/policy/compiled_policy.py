@@ -9,8 +9,8 @@ from ostiary_core.contract.authentication import AuthenticationConfig
 from ostiary_core.contract.documents import AccessRuleConfig, PolicyDocument, Tier
 from ostiary_core.errors import ExpressionError, PatternError
 from ostiary_core.mcp.methods import VERBS, Primitive, Verb
-from ostiary_core.policy.conditions import RuleCondition, RuleState
 from ostiary_core.policy.cost_limits import POLICY_WEIGHT
+from ostiary_core.policy.message_conditions import RuleCondition, RuleState
 from ostiary_core.policy.name_matcher import ANY_NAME, NameMatcher
 from ostiary_core.policy.principal_conditions import PrincipalConditions
 from ostiary_core.policy.subjects import Subject

@@ -3,7 +3,7 @@
 import enum
 from typing import NamedTuple, Protocol
 
-from ostiary_core.policy.conditions import Call
+from ostiary_core.policy.message_conditions import Call
 
 
 class DecisionReason(enum.StrEnum):

@@ -13,9 +13,9 @@ from ostiary_core.contract.documents import Effect, Tier
 from ostiary_core.errors import AmbiguousURIError
 from ostiary_core.mcp.methods import Primitive, Verb
 from ostiary_core.policy.compiled_policy import CompiledPolicy, CompiledRule
-from ostiary_core.policy.conditions import Call, RuleCondition
 from ostiary_core.policy.decision import Decision, DecisionReason
 from ostiary_core.policy.expressions import ExpressionResult
+from ostiary_core.policy.message_conditions import Call, RuleCondition
 from ostiary_core.policy.principal import Principal
 from ostiary_core.policy.principal_conditions import PrincipalConditions
 from ostiary_core.policy.subjects import evaluate_subjects

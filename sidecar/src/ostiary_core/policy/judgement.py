@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ostiary_core.policy.compiled_policy import CompiledPolicy, CompiledRule
-from ostiary_core.policy.conditions import Call
 from ostiary_core.policy.decision import Decision, DecisionReason
 from ostiary_core.policy.expressions import ExpressionResult
+from ostiary_core.policy.message_conditions import Call
 
 
 class MatchedRule(NamedTuple):

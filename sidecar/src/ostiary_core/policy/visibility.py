@@ -17,11 +17,11 @@ from ostiary_core.mcp.methods import Primitive, Verb
 from ostiary_core.policy.access import AccessEvaluator
 from ostiary_core.policy.catalogue import CatalogueMatcher, compile_catalogue
 from ostiary_core.policy.compiled_policy import RuleStates
-from ostiary_core.policy.conditions import Call
 from ostiary_core.policy.cost_limits import STEPS, length_of, name_limit
 from ostiary_core.policy.decision import Decision, DecisionReason
 from ostiary_core.policy.decision_cache import DECISIONS, Memo
 from ostiary_core.policy.judgement import all_must_allow
+from ostiary_core.policy.message_conditions import Call
 from ostiary_core.policy.principal import Principal
 from ostiary_core.policy.principal_conditions import PrincipalConditions
 from ostiary_core.policy.schema_narrowing import narrowed

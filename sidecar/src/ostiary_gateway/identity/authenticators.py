@@ -17,7 +17,7 @@ from ostiary_core.contract.authentication import (
 )
 from ostiary_core.contract.documents import EntryDocument
 from ostiary_core.errors import ContractError
-from ostiary_core.policy.authentication import in_force
+from ostiary_core.policy.authentication_in_force import in_force
 from ostiary_core.policy.compiled_policy import CompiledPolicy
 from ostiary_gateway.config.runtime import CallerAuthenticator
 from ostiary_gateway.config.snapshot import Snapshot

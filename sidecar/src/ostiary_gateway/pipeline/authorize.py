@@ -12,9 +12,9 @@ from ostiary_core.contract.authentication import HIDDEN_HEADERS
 from ostiary_core.mcp import codes
 from ostiary_core.mcp.methods import METHODS, USE, AuthorizationKind, Primitive, Verb
 from ostiary_core.mcp.protocol_revisions import MODERN
-from ostiary_core.policy.conditions import Call
 from ostiary_core.policy.cost_limits import NAME_LENGTH
 from ostiary_core.policy.decision import Decision, DecisionReason
+from ostiary_core.policy.message_conditions import Call
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.pipeline.exchange import Exchange, Message

@@ -22,9 +22,9 @@ from ostiary_core.contract.documents import (
 )
 from ostiary_core.mcp.methods import Primitive, Verb
 from ostiary_core.policy.compiled_policy import CompiledPolicy
-from ostiary_core.policy.conditions import Call
 from ostiary_core.policy.decision import Decision, DecisionReason
 from ostiary_core.policy.expressions import Expression, ExpressionContext, ExpressionResult
+from ostiary_core.policy.message_conditions import Call
 from ostiary_core.policy.principal import ANONYMOUS, Principal
 from ostiary_core.policy.principal_conditions import PrincipalConditions
 from ostiary_core.policy.subjects import Subject

@@ -7,9 +7,9 @@ from visibilities import visibility_of
 
 from ostiary_core.contract.documents import PolicyDocument
 from ostiary_core.mcp.methods import VERBS, Primitive, Verb
-from ostiary_core.policy.conditions import Call
 from ostiary_core.policy.decision import DecisionReason
 from ostiary_core.policy.decision_trace import DecisionTrace, RuleOutcome, trace
+from ostiary_core.policy.message_conditions import Call
 from ostiary_core.policy.principal import ANONYMOUS, Principal
 
 TOOLS = Primitive.TOOLS

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from pem import CERTIFICATE
 
-from ostiary_operator.compile.authentication import ReferencedObjects
+from ostiary_operator.compile.authentication_methods import ReferencedObjects
 from ostiary_operator.compile.ca_bundles import References
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.model import Missing, ReferenceKey
