@@ -5,6 +5,7 @@ async with identity_provider() as provider:
 """
 
 import base64
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -41,14 +42,16 @@ class SigningKey:
 class IdentityProvider:
     """What the server answers with. ``requests`` are the paths that were requested."""
 
-    def __init__(self, port: int) -> None:
-        self.issuer = f"http://127.0.0.1:{port}"
+    def __init__(self, port: int, *, scheme: str = "http") -> None:
+        self.issuer = f"{scheme}://127.0.0.1:{port}"
         self.keys = [SigningKey("first")]
         self.requests: list[str] = []
         self.forms: list[dict[str, str]] = []
         self.credentials: list[str] = []
         self.metadata: dict[str, Any] = {"issuer": self.issuer, "jwks_uri": f"{self.issuer}/keys"}
         self.active: dict[str, dict[str, Any]] = {}
+        #: The client credentials that introspection accepts (id:secret); None for all.
+        self.accepted: set[str] | None = None
         #: Answers all requests instead, if set.
         self.instead: Answer | None = None
         #: Answers requests to the token endpoint, `/token`.
@@ -87,12 +90,14 @@ class IdentityProvider:
         scheme, _, text = request.headers["Authorization"].partition(" ")
         assert scheme == "Basic"
         self.credentials.append(base64.b64decode(text).decode())
+        if self.accepted is not None and self.credentials[-1] not in self.accepted:
+            return web.json_response({"error": "invalid_client"}, status=401)
         return web.json_response(self.active.get(form["token"], {"active": False}))
 
 
 @asynccontextmanager
-async def identity_provider() -> AsyncIterator[IdentityProvider]:
-    """Serve one on a free port of loopback."""
+async def identity_provider(tls: ssl.SSLContext | None = None) -> AsyncIterator[IdentityProvider]:
+    """Serve one on a free port of loopback, over https with ``tls``."""
     box: list[IdentityProvider] = []
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -103,10 +108,10 @@ async def identity_provider() -> AsyncIterator[IdentityProvider]:
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
         await site.start()
         port = runner.addresses[0][1]
-        box.append(IdentityProvider(port))
+        box.append(IdentityProvider(port, scheme="http" if tls is None else "https"))
         yield box[0]
     finally:
         while _CLIENTS:
