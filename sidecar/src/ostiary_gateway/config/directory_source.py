@@ -99,7 +99,6 @@ class DirectorySource:
         if not any(now) or now == self._seen:
             return
         try:
-            # Read the keys first: a config is signed with a key that was written before it.
             keys = await in_background(_read_if_there, self._keys, is_key)
             files = await in_background(_read_if_there, self._directory, is_of_a_config)
         except ConfigUnavailable as error:
@@ -107,6 +106,8 @@ class DirectorySource:
                 _log.warning("config directory: %s", error)
             self._warned = str(error)
             return
+        if version(self._keys) != now[1]:
+            return  # the config may be signed with a key that was written after the keys were read: read both again
         self._seen, self._warned = now, ""
         await self._store.offer("directory", files, Keyring.from_secret(keys))
 

@@ -5,6 +5,7 @@ import shutil
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from volumes import swap_in
@@ -207,3 +208,27 @@ async def test_files_that_are_none_of_a_config_are_offered_by_name_alone(volume:
     volume.write({MANIFEST: b"1", "documents-15.jsonl.gz": b"2", "documents-16.jsonl": b"3", "mac-1": b"4"})
     await DirectorySource(volume.root, store, keys=volume.root / "keys").poll()
     assert store.seen == [{MANIFEST: b"1", "documents-15.jsonl.gz": b"2", "documents-16.jsonl": b"", "mac-1": b""}]
+
+
+async def test_a_config_that_arrives_with_new_keys_is_offered_with_these_keys(
+    volume: Volume, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    volume.write({MANIFEST: b"signed with the old key"})
+    keys, store = Volume(tmp_path_factory.mktemp("keys")), Offers()
+    keys.write({"unrelated": b"1"})
+    reads = read
+
+    def write_after_the_keys_were_read(directory: Path, **wanted: Any) -> dict[str, bytes]:
+        found = reads(directory, **wanted)
+        if directory == keys.root and not (keys.root / "another").exists():
+            keys.write({"unrelated": b"1", "another": b"2"})
+            volume.write({MANIFEST: b"signed with the new key"})
+        return found
+
+    monkeypatch.setattr(directory_source, "read", write_after_the_keys_were_read)
+    source = DirectorySource(volume.root, store, keys=keys.root)
+
+    await source.poll()
+    assert store.seen == []
+    await source.poll()
+    assert store.seen == [{MANIFEST: b"signed with the new key"}]
