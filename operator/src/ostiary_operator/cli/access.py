@@ -38,12 +38,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _list(path: str) -> dict[str, Any]:
+    from ostiary_core.mcp.methods import LISTS  # noqa: PLC0415  help needs none of it
+
     try:
         value = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise argparse.ArgumentTypeError(f"{path} is not a list as JSON: {error}") from None
     result = value.get("result", value) if isinstance(value, dict) else None
-    if not isinstance(result, dict):
+    if not isinstance(result, dict) or not any(isinstance(result.get(key), list) for key in LISTS):
         raise argparse.ArgumentTypeError(f'{path} must be the result of a list method, such as {{"tools": []}}')
     return result
 

@@ -66,7 +66,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _remedy(arguments: argparse.Namespace) -> str:
     given = arguments.key or arguments.key_file or arguments.header or arguments.header_file or arguments.certificate
-    return "" if given or os.environ.get(VARIABLE) else f"\nSend one with --key-file, --token-file or {VARIABLE}."
+    return (
+        ""
+        if given or os.environ.get(VARIABLE)
+        else f"\nSend one with --key-file, --token-file, --header-file or {VARIABLE}."
+    )
 
 
 def _write(report: "CallerReport", output: str) -> None:

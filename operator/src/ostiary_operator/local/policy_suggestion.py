@@ -177,10 +177,10 @@ def _tests(namespace: str, consumer: str, uses: Iterable[RecordedUse]) -> list[d
     """Return tests that the recorded uses pass, for a caller that a test can describe."""
     if consumer and not consumer.startswith(f"{namespace}/"):
         return []
-    caller = {"as": {"consumer": consumer.removeprefix(f"{namespace}/")}} if consumer else {}
+    name = consumer.removeprefix(f"{namespace}/")
     return [
         {
-            **caller,
+            **({"as": {"consumer": name}} if name else {}),  # one object each, or YAML would write anchors
             "call": {use.primitive.removesuffix("s"): use.name},
             **({"verb": str(use.verb)} if use.verb is not USE[use.primitive] else {}),
             "expect": "Allow",

@@ -73,12 +73,15 @@ def test_a_list_of_a_server_gives_the_names(ostiary: Ostiary, path: str, tmp_pat
     [
         (["--proxy", "x"], "no gateway serves MCPProxy default/x: correct --proxy; known: team-a/crm"),
         (["--list", "/nowhere"], "/nowhere is not a list as JSON"),
+        (["--list", "NO_LIST"], "NO_LIST must be the result of a list method"),
         (["/nowhere"], "/nowhere"),
     ],
 )
 def test_wrong_usage_is_answered_with_the_remedy(
-    arguments: list[str], problem: str, ostiary: Ostiary, path: str
+    arguments: list[str], problem: str, ostiary: Ostiary, path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("NO_LIST").write_text('{"sub": "support-agent"}')
     result = ostiary("access", path, *arguments)
     assert result.code == 2
     assert problem in result.err
