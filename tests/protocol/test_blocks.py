@@ -248,3 +248,15 @@ async def test_spans_metrics_and_log_name_what_was_blocked(
     assert span.attributes["rpc.response.status_code"] == str(code)
     if code == -31001:
         assert span.attributes["ostiary.access.reason"] == reason
+
+
+async def test_a_call_in_flight_ends_although_the_key_of_its_blocked_caller_is_revoked_at_once_too(
+    gateway: RunningGateway, agent: McpCaller, upstream: Upstream, scene: Scene
+) -> None:
+    scene.gate.clear()
+    async with agent.stream(CALL) as stream:
+        await stream.message()
+        gateway.applied = (gateway.entry("mock", upstream.url, [keyed()], generation=2),)
+        await block(gateway, PRINCIPAL)
+        assert not await stream.ended()  # it breaks off
+    await eventually(lambda: gateway.app.pipeline.limiter.requests == 0)

@@ -1,7 +1,8 @@
 """End the requests in flight of principals that the settings block from now on.
 
-Requests do not register by principal, since that would cost every request something. When a block list changes, the
-callers of the requests that are being handled are authenticated again, mostly from cached verdicts.
+Each request has its caller since it was authenticated, and no caller is authenticated again for a block: a credential
+that was revoked at the same moment, or an identity provider that is down, must not let a call go on. A request whose
+caller is being authenticated meanwhile is compared with the new settings afterwards.
 """
 
 import asyncio
@@ -48,7 +49,7 @@ class BlockedInFlight:
     async def _check(self, snapshot: Snapshot, blocked: BlockList) -> None:
         streams = set()
         for number, (request, task) in enumerate(list(self._in_flight())):
-            principal = await _principal(request, snapshot)
+            principal = _principal(request, snapshot)
             if principal is not None and blocked.has_principal(principal):
                 if _is_stream(request):
                     streams.add(task)
@@ -65,10 +66,11 @@ def _is_stream(request: Request) -> bool:
     return request.method == "GET" or request.headers.get("mcp-method") == "subscriptions/listen"
 
 
-async def _principal(request: Request, snapshot: Snapshot) -> Principal | None:
-    """Return who sent a request; None where its credential is not valid any more."""
+def _principal(request: Request, snapshot: Snapshot) -> Principal | None:
+    """Return who sent a request; None where that is not known yet."""
+    if isinstance(request.caller, Principal):
+        return request.caller
     try:
-        authenticator = route(request, snapshot).authenticator
-        return await authenticator.authenticate(request, snapshot.settings) if authenticator is not None else ANONYMOUS
+        return ANONYMOUS if route(request, snapshot).authenticator is None else None
     except Refusal:
         return None

@@ -19,6 +19,8 @@ from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.session import Sealer, UpstreamSession
 
+#: The target of a load balancer's probe: under ``/-/``, which no proxy can use.
+PROBE: Final = "/-/healthz"
 _METHODS: Final = frozenset({"POST", "GET", "DELETE"})
 #: The same as the value of a header.
 _ALLOW: Final = "POST, GET, DELETE"
@@ -170,3 +172,11 @@ def preflight(request: Request, exchange: Exchange) -> Response:
         "Access-Control-Max-Age": _MAX_AGE,
     }
     return Response(204, headers=headers)
+
+
+def probe_response(request: Request, *, is_ready: bool) -> Response:
+    """Return the response to a load balancer's probe: only whether the gateway is ready."""
+    if request.method != "GET":
+        return Response(405, b"", {"Allow": "GET"}, close=True)
+    content = b"ok\n" if is_ready else b"not ready\n"
+    return Response(200 if is_ready else 503, content, {"Content-Type": "text/plain"})

@@ -5,7 +5,7 @@ Every request of the data port passes through these stages, from top to bottom.
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, Final
+from typing import Any
 
 from ostiary_core.policy.principal import ANONYMOUS
 from ostiary_gateway.config.snapshot import Snapshot
@@ -13,7 +13,7 @@ from ostiary_gateway.errors import CallerGone, Refusal, UpstreamFault
 from ostiary_gateway.limits.checks import become_stream
 from ostiary_gateway.limits.limiter import Limiter
 from ostiary_gateway.media_types import EVENT_STREAM
-from ostiary_gateway.pipeline import record, server_revisions, whoami
+from ostiary_gateway.pipeline import http_checks, record, server_revisions, whoami
 from ostiary_gateway.pipeline.authorize import authorize
 from ostiary_gateway.pipeline.blocks import check_blocked
 from ostiary_gateway.pipeline.body import body_at_hand, check_accept, check_head, parse_large, read_body
@@ -34,9 +34,6 @@ from ostiary_gateway.session import Sealer, UpstreamSession
 from ostiary_gateway.telemetry import ServerSpan, Telemetry
 from ostiary_gateway.threads import uncancel
 from ostiary_gateway.upstream import faults
-
-#: Under ``/-/``, which no proxy can use.
-_PROBE: Final = "/-/healthz"
 
 
 class RequestPipeline:
@@ -76,7 +73,7 @@ class RequestPipeline:
 
     def serve(self, request: Request) -> Coroutine[Any, Any, Response | None]:
         """Answer a load balancer's probe, or handle an MCP request."""
-        return self._probe(request) if request.target == _PROBE else self.handle(request)
+        return self._probe(request) if request.target == http_checks.PROBE else self.handle(request)
 
     async def handle(self, request: Request) -> Response | None:
         """Answer one request.
@@ -173,10 +170,7 @@ class RequestPipeline:
 
     async def _probe(self, request: Request) -> Response:
         """Answer a load balancer's probe: it learns nothing else, and counts as no message."""
-        if request.method != "GET":
-            return Response(405, b"", {"Allow": "GET"}, close=True)
-        ready = self._snapshot() is not None and not self.draining
-        return Response(200 if ready else 503, b"ok\n" if ready else b"not ready\n", {"Content-Type": "text/plain"})
+        return http_checks.probe_response(request, is_ready=self._snapshot() is not None and not self.draining)
 
     def _route(self, request: Request) -> Exchange:
         snapshot = self._in_force(request)
@@ -187,12 +181,15 @@ class RequestPipeline:
             return whoami.exchange_for(request, snapshot, refusal)
 
     async def _authenticate(self, exchange: Exchange) -> None:
+        """Find out who sends a request, by the config in force once that is known."""
         authenticator = exchange.proxy.authenticator
-        exchange.principal = (
+        exchange.principal = exchange.request.caller = (
             await authenticator.authenticate(exchange.request, exchange.snapshot.settings)
             if authenticator is not None
             else ANONYMOUS
         )
+        if self._snapshot() is not exchange.snapshot:
+            await self._use_current_config(exchange)
 
     def _admit(self, exchange: Exchange) -> None:
         self.limiter.admit(

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from typing import Any
 
 from ostiary_gateway.errors import CallerGone
 from ostiary_gateway.server.connection_limits import BODY_HIGH_WATER
@@ -19,6 +20,7 @@ class Request:
         "_body",
         "_fault",
         "_waiter",
+        "caller",
         "complete",
         "connection",
         "continue_sent",
@@ -56,6 +58,8 @@ class Request:
         self.discarded = False
         #: Headers that are added to the response, whichever it will be.
         self.response_headers: Mapping[str, str] | None = None
+        #: Belongs to the handler: who sends the request, once that was authenticated.
+        self.caller: Any = None
         #: Whether ``100 Continue`` was sent.
         self.continue_sent = False
         #: What has arrived and was not read yet. Pieces are joined as they come: a thousand small ones would take more.
