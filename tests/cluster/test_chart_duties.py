@@ -15,6 +15,7 @@ from ostiary_tools.common.processes import wait_until
 
 ROLES = CHART.parents[1] / "examples" / "roles" / "roles.yaml"
 RULE = {"name": "read", "effect": "Allow", "tools": {"names": ["read_ticket"]}}
+_NO_FINALIZERS = json.dumps([{"op": "remove", "path": "/metadata/finalizers"}])
 OTHER_RULE = RULE | {"tools": {"names": ["refund"]}}
 
 
@@ -138,3 +139,15 @@ def test_labels_can_be_changed_without_approval(team: Team) -> None:
     labelled = proxy()
     labelled["metadata"]["labels"] = {"team": "sales"}
     assert team.change("proxy-editor", labelled) == ""
+
+
+def test_an_object_that_a_finalizer_keeps_cannot_be_changed_without_approval(team: Team) -> None:
+    kept = proxy()
+    kept["metadata"]["finalizers"] = ["example.com/keeps-it"]
+    apply = ("apply", "-f", "-")
+    assert team.complaint("proxy-editor", *apply, obj=kept) == ""
+    assert team.complaint("proxy-editor", "delete", "mcpproxy", "crm", "--wait=false") == ""
+    elsewhere = kept | {"spec": proxy(host="evil.example.com")["spec"]}
+    assert "needs the verb redirect" in team.change("proxy-editor", elsewhere)
+    assert team.complaint("proxy-editor", "patch", "mcpproxy", "crm", "--type=json", "-p", _NO_FINALIZERS) == ""
+    assert "not found" in team.complaint("viewer", "get", "mcpproxy", "crm")
