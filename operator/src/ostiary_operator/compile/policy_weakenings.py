@@ -1,14 +1,14 @@
 """Finds what a new version of an enforced policy weakens.
 
-That is its mode, its subjects, its authentication and its rules, which are compared as they are written
-(:mod:`.rule_coverage`).
+That is its mode, its subjects, its authentication (:mod:`.authentication_weakenings`) and its rules, which are compared
+as they are written (:mod:`.rule_coverage`).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from ostiary_core.contract.authentication import AuthenticationConfig
 from ostiary_core.contract.documents import AccessRulesConfig, PolicyDocument
+from ostiary_operator.compile.authentication_weakenings import of_authentication
 from ostiary_operator.compile.rule_coverage import uncovered
 from ostiary_operator.compile.weakening import Weakening, listed, weakening
 
@@ -22,36 +22,8 @@ def of_policy(old: PolicyDocument, new: PolicyDocument) -> Iterator[Weakening]:
         count = [f"{len(each)} items" if each is not None else "every caller" for each in (old.subjects, new.subjects)]
         yield weakening(new, "SubjectsChanged", "spec.subjects", *count)
     if old.authentication is not None:
-        yield from _of_authentication(new, old.authentication, new.authentication)
+        yield from of_authentication(new, old.authentication, new.authentication)
     yield from _of_rules(new, old.access, new.access)
-
-
-def _of_authentication(
-    policy: PolicyDocument, old: AuthenticationConfig, new: AuthenticationConfig | None
-) -> Iterator[Weakening]:
-    before = frozenset(_methods(old))
-    if new is None:
-        yield weakening(policy, "AuthenticationRemoved", "spec.authentication", listed(before), "none")
-        return
-    after = frozenset(_methods(new))
-    if added := after - before:
-        reason = "AnonymousAdmitted" if "anonymous" in added else "AuthenticationWidened"
-        yield weakening(policy, reason, "spec.authentication", listed(before), listed(after))
-
-
-def _methods(config: AuthenticationConfig) -> Iterator[str]:
-    """Yield the ways to be authenticated: each issuer is one, all API keys together are one."""
-    if config.api_keys is not None:
-        yield "apiKey"
-    yield from (f"jwt {issuer.issuer}" for issuer in config.issuers)
-    if config.introspection is not None:
-        yield f"introspection {config.introspection.issuer}"
-    if config.client_certificate is not None:
-        yield "clientCertificate"
-    if config.passthrough:
-        yield "passthrough"
-    if config.anonymous:
-        yield "anonymous"
 
 
 def _of_rules(

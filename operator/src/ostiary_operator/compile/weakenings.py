@@ -12,9 +12,12 @@ from urllib.parse import urlsplit, urlunsplit
 
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.documents import EntryDocument, PolicyDocument, ServerConfig
+from ostiary_operator.compile.authentication_weakenings import replaced
 from ostiary_operator.compile.policy_weakenings import of_policy, restricts
 from ostiary_operator.compile.weakening import Weakening, listed, weakening
 
+#: Lists of settings that permit more with each item.
+_LOOSER_WITH_MORE: Final = ("allowedOrigins", "trustedProxies", "grants")
 _BLOCKED: Final = ("principals", "subjects", "proxies", "upstreams")
 
 
@@ -55,6 +58,10 @@ def _of_gateway(old: GatewayConfig, new: GatewayConfig) -> Iterator[Weakening]:
         values = was.get(field, default), now.get(field, default)
         if values[0] == safe != values[1]:
             yield loosened("SettingLoosened", field, *values)
+    for field in _LOOSER_WITH_MORE:
+        values = _items(was, field), _items(now, field)
+        if added := values[1] - values[0]:
+            yield loosened("SettingLoosened", field, listed(values[0]), f"adds {listed(added)}")
     for name in _BLOCKED:
         before, after = _blocked(old, name), _blocked(new, name)
         if gone := before - after:
@@ -64,6 +71,10 @@ def _of_gateway(old: GatewayConfig, new: GatewayConfig) -> Iterator[Weakening]:
 def _settings(config: GatewayConfig) -> Mapping[str, Any]:
     found = json.loads(config.settings.source or "{}")
     return found if isinstance(found, Mapping) else {}
+
+
+def _items(settings: Mapping[str, Any], field: str) -> frozenset[str]:
+    return frozenset(each if isinstance(each, str) else json.dumps(each) for each in settings.get(field, ()))
 
 
 def _blocked(config: GatewayConfig, name: str) -> frozenset[str]:
@@ -78,6 +89,7 @@ def _of_entry(old: EntryDocument, new: EntryDocument) -> Iterator[Weakening]:
     before, after = old.servers[0], new.servers[0]
     for field, was, now in (
         ("url", _url(before), _url(after)),
+        ("url (query)", *_queries(before, after)),
         ("host", before.host or "", after.host or ""),
         ("tls.hostname", _tls_hostname(before), _tls_hostname(after)),
     ):
@@ -94,6 +106,12 @@ def _of_entry(old: EntryDocument, new: EntryDocument) -> Iterator[Weakening]:
 def _url(server: ServerConfig) -> str:
     """Return a server's URL without its query."""
     return urlunsplit(urlsplit(server.url)._replace(query="", fragment=""))
+
+
+def _queries(before: ServerConfig, after: ServerConfig) -> tuple[str, str]:
+    """Return whether two URLs differ in the query alone, which may hold a secret."""
+    differ = _url(before) == _url(after) and before.url != after.url
+    return ("as before", "changed") if differ else ("", "")
 
 
 def _tls_hostname(server: ServerConfig) -> str:
@@ -137,6 +155,8 @@ def _of_governance(
     for identity in sorted(after.keys() - before.keys()):
         for what in _allows_more(after[identity], before.values()):
             yield weakening(now, "PolicyAttached", f"MCPPolicy {identity}", "does not govern it", what)
+    if (methods := replaced(before.values(), after.values())) is not None:
+        yield weakening(now, "AuthenticationWidened", "spec.authentication of platform policies", *methods)
 
 
 def _enforced(entry: EntryDocument, config: GatewayConfig) -> dict[str, PolicyDocument]:

@@ -1,12 +1,21 @@
 """What a change of the config in force weakens, by object and field, and what it does not."""
 
+import json
 from collections.abc import Collection, Sequence
 from typing import Any, Literal
 
 import pytest
 
 from ostiary_core.canonical import digest
-from ostiary_core.contract.authentication import ApiKeysConfig, AuthenticationConfig, IssuerConfig
+from ostiary_core.contract.authentication import (
+    ApiKeysConfig,
+    AuthenticationConfig,
+    ClaimsConfig,
+    ClientCertificateConfig,
+    FetchConfig,
+    IntrospectionConfig,
+    IssuerConfig,
+)
 from ostiary_core.contract.blocks import BlockedConfig
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.documents import (
@@ -124,6 +133,78 @@ def test_weaker_authentication_is_reported(after: AuthenticationConfig | None, r
     assert (only.reason, only.field, only.before) == (reason, "spec.authentication", "apiKey")
 
 
+ISSUER = IssuerConfig(issuer="https://id", algorithms=["RS256"], audiences=["a", "b"], types=["at+jwt"])
+ASKED = IntrospectionConfig(issuer="https://id", client_id="g", client_secret="credential-1", cache=1, timeout=1)
+
+
+def by_issuer(**changed: Any) -> AuthenticationConfig:
+    return AuthenticationConfig(issuers=[ISSUER.model_copy(update=changed)])
+
+
+def asking(**changed: Any) -> AuthenticationConfig:
+    return AuthenticationConfig(introspection=ASKED.model_copy(update=changed))
+
+
+def certified(**changed: Any) -> AuthenticationConfig:
+    return AuthenticationConfig(client_certificate=ClientCertificateConfig(**{"ca": "pem", **changed}))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "field"),
+    [
+        (by_issuer(), by_issuer(jwks='{"keys": []}'), "jwt[https://id].jwks"),
+        (by_issuer(), by_issuer(jwks_uri="https://evil.example.com/keys"), "jwt[https://id].jwksUri"),
+        (by_issuer(), by_issuer(fetch=FetchConfig(ca="pem")), "jwt[https://id].caCertificateRefs"),
+        (by_issuer(), by_issuer(audiences=["a", "c"]), "jwt[https://id].audiences"),
+        (by_issuer(), by_issuer(audiences=[]), "jwt[https://id].audiences"),
+        (by_issuer(), by_issuer(audiences=None), "jwt[https://id].audiences"),
+        (by_issuer(), by_issuer(algorithms=["RS256", "ES256"]), "jwt[https://id].algorithms"),
+        (by_issuer(), by_issuer(types=None), "jwt[https://id].types"),
+        (by_issuer(), by_issuer(clock_skew=60_000), "jwt[https://id].clockSkew"),
+        (by_issuer(), by_issuer(claims=ClaimsConfig(groups=["nickname"])), "jwt[https://id].groupsClaim"),
+        (asking(), asking(endpoint="https://evil.example.com/ask"), "introspection.endpoint"),
+        (asking(), asking(audiences=[]), "introspection.audiences"),
+        (asking(), asking(cache=60_000), "introspection.cache"),
+        (certified(), certified(ca="other pem"), "clientCertificate.caCertificateRefs"),
+        (certified(), certified(forwarded=True), "clientCertificate.source"),
+    ],
+)
+def test_a_method_that_admits_others_than_before_is_reported_with_its_field(
+    before: AuthenticationConfig, after: AuthenticationConfig, field: str
+) -> None:
+    (only,) = found(config(policy(ALLOW, authentication=before)), config(policy(ALLOW, authentication=after)), "p")
+    assert (only.reason, only.field) == ("AuthenticationWidened", f"spec.authentication.{field}")
+    assert "pem" not in only.message
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (by_issuer(), by_issuer(audiences=["a"])),
+        (by_issuer(types=None, clock_skew=1000), by_issuer()),
+        (by_issuer(claims=ClaimsConfig(groups=["groups"])), by_issuer()),
+        (asking(audiences=[]), asking(cache=0)),
+        (asking(), asking(client_secret="credential-2")),
+        (certified(forwarded=True), certified()),
+    ],
+)
+def test_a_method_that_admits_fewer_than_before_is_not_reported(
+    before: AuthenticationConfig, after: AuthenticationConfig
+) -> None:
+    changed = config(policy(ALLOW, authentication=after))
+    assert found(config(policy(ALLOW, authentication=before)), changed, "p") == ()
+
+
+def test_a_platform_policy_that_replaces_the_authentication_of_a_namespace_by_a_wider_one_is_reported() -> None:
+    mine = policy(ALLOW, authentication=KEYS)
+    public = policy(name="public", tier="platform", access=None, authentication=AuthenticationConfig(anonymous=True))
+    (only,) = found(config(mine), config(mine, public), "p", "public")
+    assert (only.kind, only.reason) == ("MCPProxy", "AuthenticationWidened")
+    assert only.message == "spec.authentication of platform policies: apiKey → anonymous"
+    stricter = policy(name="public", tier="platform", access=None, authentication=KEYS)
+    assert found(config(mine), config(mine, stricter), "p", "public") == ()
+
+
 def test_another_key_or_stricter_authentication_is_not_reported() -> None:
     open_too = AuthenticationConfig(api_keys=KEYS.api_keys, anonymous=True)
     assert found(config(policy(ALLOW, authentication=open_too)), config(policy(ALLOW, authentication=KEYS)), "p") == ()
@@ -189,6 +270,7 @@ def test_an_attached_policy_is_reported_where_it_allows_more_than_the_others_did
     [
         ({"url": "http://evil.example.com/mcp"}, "spec.servers[0].url"),
         ({"url": "https://crm.a.svc:80/mcp"}, "spec.servers[0].url"),
+        ({"url": "http://crm.a.svc:80/mcp?tenant=other"}, "spec.servers[0].url (query)"),
         ({"server": {"host": "evil.example.com"}}, "spec.servers[0].host"),
         ({"server": {"tls": {"hostname": "evil.example.com"}}}, "spec.servers[0].tls.hostname"),
     ],
@@ -220,6 +302,14 @@ def test_looser_settings_of_a_gateway_are_reported() -> None:
     assert [it.message for it in loosened] == ["tenancy: Multi → Single", "withoutPolicy: Deny → Allow"]
     assert {(it.kind, it.namespace, it.name) for it in loosened} == {("", "system", "default")}
     assert found(with_settings("{}"), with_settings('{"withoutPolicy":"Deny"}')) == ()
+
+
+@pytest.mark.parametrize("field", ["trustedProxies", "allowedOrigins", "grants"])
+def test_more_items_of_a_list_that_permits_are_reported_and_fewer_are_not(field: str) -> None:
+    less, more = (config(settings={"source": json.dumps({field: items})}) for items in (["a"], ["a", "b"]))
+    (only,) = found(less, more)
+    assert (only.reason, only.message) == ("SettingLoosened", f"{field}: a → adds b")
+    assert found(more, less) == ()
 
 
 def test_a_removed_block_is_reported_and_a_new_one_is_not() -> None:
