@@ -35,9 +35,12 @@ class Issued:
 
 
 class Authority:
-    """Issues client certificates; ``issued`` is its own certificate."""
+    """Issues client certificates; ``issued`` is its own certificate.
 
-    def __init__(self, name: str = "Test CA") -> None:
+    ``key_usage`` is whether its key may sign certificates; None for a certificate that does not say it.
+    """
+
+    def __init__(self, name: str = "Test CA", *, key_usage: bool | None = True) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
         usage = x509.KeyUsage(
             digital_signature=False,
@@ -45,14 +48,15 @@ class Authority:
             key_encipherment=False,
             data_encipherment=False,
             key_agreement=False,
-            key_cert_sign=True,
+            key_cert_sign=bool(key_usage),
             crl_sign=True,
             encipher_only=False,
             decipher_only=False,
         )
         builder = _builder(_name(name), _name(name), key, days=3650)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        builder = builder.add_extension(usage, critical=True)
+        if key_usage is not None:
+            builder = builder.add_extension(usage, critical=True)
         ski = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
         self.issued = Issued(builder.add_extension(ski, critical=False).sign(key, hashes.SHA256()), key)
 
@@ -61,6 +65,7 @@ class Authority:
         *names: x509.GeneralName,
         days: int = 1,
         usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.CLIENT_AUTH,
+        names_authority: bool = True,
     ) -> Issued:
         """A client certificate with these subject alternative names; expired with negative ``days``."""
         key = ec.generate_private_key(ec.SECP256R1())
@@ -68,8 +73,10 @@ class Authority:
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-        aki = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.issued.key.public_key())
-        return Issued(builder.add_extension(aki, critical=False).sign(self.issued.key, hashes.SHA256()), key)
+        if names_authority:
+            aki = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.issued.key.public_key())
+            builder = builder.add_extension(aki, critical=False)
+        return Issued(builder.sign(self.issued.key, hashes.SHA256()), key)
 
 
 def _name(text: str) -> x509.Name:

@@ -15,7 +15,7 @@ from ostiary_core.policy.principal import ANONYMOUS, Principal
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.identity import challenges
 from ostiary_gateway.identity.challenges import TokenSource
-from ostiary_gateway.identity.client_certificate import FORWARDED_HEADER, ClientCertificates
+from ostiary_gateway.identity.client_certificate import ClientCertificates
 from ostiary_gateway.identity.errors import IdentityUnavailable, InvalidToken
 from ostiary_gateway.identity.protected_resource import ResourceServer
 from ostiary_gateway.identity.verdict_cache import Verdict, VerdictCache
@@ -115,6 +115,8 @@ class Authenticator:
             return certified
         if self._anonymous:
             return ANONYMOUS
+        if not self.headers and self._certificates:
+            raise challenges.certificate_missing()
         raise challenges.credential_missing(_shown(self._expected), self.token_source(request, settings))
 
     async def _verified(self, header: str, digest: bytes, request: Request, settings: SettingsDocument) -> Principal:
@@ -133,7 +135,7 @@ class Authenticator:
             if principal is not None:
                 return principal
         if why:
-            raise challenges.credential_invalid(_shown(FORWARDED_HEADER), self.token_source(request, settings), why=why)
+            raise challenges.certificate_invalid(self.token_source(request, settings), why=why)
         return None
 
     def _credential_header(self, request: Request) -> str | None:

@@ -23,6 +23,8 @@ _RETRY_AFTER_SECONDS: Final = 5
 _SCOPE_LIMIT: Final = 2048
 
 _MISSING: Final = "This MCP proxy needs a credential: send one in the header {header}"
+_CERTIFICATE_MISSING: Final = "This MCP proxy needs a client certificate"
+_CERTIFICATE_INVALID: Final = "The client certificate is not valid here: {why}"
 _INVALID: Final = "The credential in the header {header} is not valid here: {why}"
 _SEVERAL: Final = "The request has several credentials: send one, in one header"
 _IN_QUERY: Final = "A credential must not be in the URL, where it is logged: remove {name} and send a header"
@@ -57,6 +59,17 @@ def credential_invalid(header: str, source: TokenSource = _NO_SOURCE, *, why: st
     message = _INVALID.format(header=header, why=why or "it is unknown, expired or removed")
     error = (("error", "invalid_token"), ("error_description", why))
     return _unauthenticated("CredentialInvalid", message, bearer((*error, *source.parameters)))
+
+
+def certificate_missing() -> Refusal:
+    """Return the refusal of a request where only client certificates are accepted."""
+    return _unauthenticated("CredentialMissing", _CERTIFICATE_MISSING, CHALLENGE)
+
+
+def certificate_invalid(source: TokenSource, *, why: str) -> Refusal:
+    """Return the refusal of a client certificate that no policy accepts. ``why`` says it."""
+    message = _CERTIFICATE_INVALID.format(why=why)
+    return _unauthenticated("CredentialInvalid", message, bearer(source.parameters))
 
 
 def insufficient_scope(source: TokenSource) -> str:

@@ -14,7 +14,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from cryptography import x509
-from cryptography.x509.verification import ExtensionPolicy, PolicyBuilder, Store, VerificationError
+from cryptography.x509.verification import Criticality, ExtensionPolicy, Policy, PolicyBuilder, Store, VerificationError
 
 from ostiary_core.addresses import parse
 from ostiary_core.contract.authentication import ClientCertificateConfig
@@ -30,6 +30,21 @@ FORWARDED_HEADER: Final = "x-forwarded-client-cert"
 _FORWARDED_LIMIT: Final = 32 * 1024
 _CHAIN_LIMIT: Final = 8
 _NAME_LENGTH: Final = 2048
+
+
+def _signs_certificates(_policy: Policy, _certificate: x509.Certificate, usage: x509.KeyUsage | None) -> None:
+    if usage is not None and not usage.key_cert_sign:
+        raise ValueError("its key may not sign certificates")
+
+
+# The rules of the Web PKI demand extensions that private authorities often lack, such as those that `openssl req -x509`
+# makes. RFC 5280 requires to check them where they are there (§6.1.4).
+_AUTHORITIES: Final = ExtensionPolicy.webpki_defaults_ca().may_be_present(
+    x509.KeyUsage, Criticality.AGNOSTIC, _signs_certificates
+)
+_CLIENTS: Final = ExtensionPolicy.webpki_defaults_ee().may_be_present(
+    x509.AuthorityKeyIdentifier, Criticality.AGNOSTIC, None
+)
 
 
 class ClientCertificates:
@@ -110,15 +125,13 @@ class CertificateVerifier:
             PolicyBuilder()
             .store(self._store)
             .time(datetime.fromtimestamp(now, UTC))
-            .extension_policies(
-                ca_policy=ExtensionPolicy.webpki_defaults_ca(), ee_policy=ExtensionPolicy.webpki_defaults_ee()
-            )
+            .extension_policies(ca_policy=_AUTHORITIES, ee_policy=_CLIENTS)
             .build_client_verifier()
         )
         try:
             subjects = verifier.verify(chain.leaf, list(chain.others)).subjects
         except (VerificationError, ValueError):
-            raise InvalidToken("the client certificate is not valid for this proxy") from None
+            raise InvalidToken(_why_invalid(chain.leaf, now)) from None
         name = _name(subjects or ())
         return Principal(
             id=certificate_id(authority=self._authority, name=name),
@@ -127,6 +140,12 @@ class CertificateVerifier:
             claims={"san": name},
             expires_at=chain.leaf.not_valid_after_utc.timestamp(),
         )
+
+
+def _why_invalid(leaf: x509.Certificate, now: float) -> str:
+    if not leaf.not_valid_before_utc.timestamp() <= now <= leaf.not_valid_after_utc.timestamp():
+        return "it has expired, or is not valid yet"
+    return "no certificate authority of this proxy issued it for clients, or it has neither a URI nor a DNS name"
 
 
 def _name(subjects: Sequence[x509.GeneralName]) -> str:

@@ -54,6 +54,27 @@ def test_a_certificate_that_proves_nothing_is_refused(issued: Issued) -> None:
         verified(issued)
 
 
+def test_a_certificate_of_an_authority_as_openssl_makes_it_is_accepted() -> None:
+    plain = Authority(key_usage=None)
+    verifier = CertificateVerifier(ClientCertificateConfig(ca=plain.issued.pem), namespace="team-a")
+    issued = plain.issue(UniformResourceIdentifier(SPIFFE), names_authority=False)
+
+    assert verifier.verify(from_der([issued.der]), now=time.time()).consumer == f"team-a/{SPIFFE}"
+
+
+def test_an_authority_whose_key_may_not_sign_certificates_issues_none() -> None:
+    wrong = Authority(key_usage=False)
+    verifier = CertificateVerifier(ClientCertificateConfig(ca=wrong.issued.pem), namespace="team-a")
+
+    with pytest.raises(InvalidToken, match="no certificate authority of this proxy issued it"):
+        verifier.verify(from_der([wrong.issue(UniformResourceIdentifier(SPIFFE)).der]), now=time.time())
+
+
+def test_an_expired_certificate_is_named_as_that() -> None:
+    with pytest.raises(InvalidToken, match="has expired"):
+        verified(AUTHORITY.issue(DNSName("agent.example.org"), days=-1))
+
+
 def test_a_certificate_that_a_trusted_proxy_forwards_is_verified_again() -> None:
     good, foreign = AUTHORITY.issue(UniformResourceIdentifier(SPIFFE)), Authority().issue(DNSName("x.example.org"))
 
