@@ -6,18 +6,20 @@ It is closed when its caller's credential expires, and when the settings block i
 authorization server may revoke the caller's token at any time, the caller is authenticated again each minute.
 There may be hundreds of streams, each with a thousand URIs, so they are authorized in slices between which other
 requests are served. A stream that waits for this has the new policy already, and delivers nothing before. Callers are
-authenticated in parallel: an identity provider that responds slowly delays its own callers' streams only.
+authenticated in parallel: an identity provider that responds slowly delays its own callers' streams only. Those of one
+proxy wait for each other, since too many at once would be refused.
 Draining closes all streams: their clients open them again at another replica.
 """
 
 import asyncio
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from time import monotonic, time
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from ostiary_core.policy.principal import ANONYMOUS, Principal
-from ostiary_gateway.config.runtime import ProxyRuntime
+from ostiary_gateway.config.runtime import CallerAuthenticator, ProxyRuntime
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.pipeline.authorize import authorize
@@ -33,6 +35,8 @@ _SLICE_SECONDS: Final = 0.01
 _AUTHENTICATION_SECONDS: Final = 10.0
 #: Seconds after which the caller of an open stream is authenticated again if its token may be revoked meanwhile.
 _REVOCATION_CHECK_SECONDS: Final = 60.0
+#: The most streams of one proxy whose callers are authenticated at the same time; introspection refuses too many.
+_OF_ONE_PROXY: Final = 32
 #: The most streams whose authentication begins before other requests are served.
 _BEGUN_AT_ONCE: Final = 32
 
@@ -174,6 +178,7 @@ class OpenStreams:
 
     _streams: set[OpenStream] = field(default_factory=set)
     _settling: asyncio.Task[None] | None = None
+    _rooms: WeakKeyDictionary[CallerAuthenticator, asyncio.Semaphore] = field(default_factory=WeakKeyDictionary)
 
     def opened(self, stream: OpenStream, current: Snapshot | None) -> None:
         """Add a stream. ``current`` is the config in force now, None while draining.
@@ -252,7 +257,8 @@ class OpenStreams:
 
     async def _authenticate(self, stream: OpenStream) -> None:
         try:
-            await stream.authenticate()
+            async with self._room(stream.proxy.authenticator):
+                await stream.authenticate()
         except BaseException:
             stream.end()  # a bug must not leave a stream open that was not authenticated
             raise
@@ -260,6 +266,11 @@ class OpenStreams:
             stream.authentication = None
         stream.notices.retry()
         self._settle_soon()
+
+    def _room(self, authenticator: CallerAuthenticator | None) -> AbstractAsyncContextManager[None]:
+        if authenticator is None:
+            return nullcontext()
+        return self._rooms.setdefault(authenticator, asyncio.Semaphore(_OF_ONE_PROXY))
 
     def end_all(self) -> None:
         """End every stream."""

@@ -13,6 +13,7 @@ from visibilities import visibility_by_rules
 from ostiary_core.policy.principal import ANONYMOUS, Principal
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.errors import Refusal
+from ostiary_gateway.identity import introspection
 from ostiary_gateway.pipeline import open_streams
 from ostiary_gateway.pipeline.decode import decode
 from ostiary_gateway.pipeline.exchange import Exchange
@@ -146,6 +147,35 @@ async def test_a_provider_that_hangs_delays_no_other_stream() -> None:
     await eventually(lambda: not any(stream.unauthenticated or stream.unsettled for stream in found[:200]))
     assert not any(stream.ended for stream in found[:200])
     assert {provider.asked for provider in hanging} == {1}
+
+
+class BusyProvider(Provider):
+    """An authenticator that counts how many callers wait at the same time."""
+
+    def __init__(self) -> None:
+        super().__init__(ANONYMOUS)
+        self.waiting = self.most = 0
+
+    async def authenticate(self, request: object, settings: object) -> Principal:
+        self.waiting += 1
+        self.most = max(self.most, self.waiting)
+        for _ in range(50):
+            await asyncio.sleep(0)
+        principal = await super().authenticate(request, settings)
+        self.waiting -= 1
+        return principal
+
+
+async def test_many_streams_of_one_proxy_do_not_wait_for_its_identity_provider_all_at_once() -> None:
+    all_of_them, found = opened(200)
+    busy = BusyProvider()
+    runtime = SimpleNamespace(**(vars(found[0].proxy) | {"authenticator": busy}))
+    snapshot = cast("Snapshot", SimpleNamespace(proxies={"default/mock": runtime}, blocked=None, settings=None))
+    all_of_them.on_swap(snapshot, frozenset({"default/mock"}))
+
+    await eventually(lambda: busy.asked == 200 and not any(stream.unauthenticated for stream in found))
+    assert busy.most < introspection.MOST_WAITING // 4
+    assert not any(stream.ended for stream in found)
 
 
 async def test_a_stream_whose_caller_cannot_be_authenticated_in_time_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
