@@ -38,7 +38,6 @@ SHORT = {
     "operator/src/ostiary_operator/demo/mock_server/tools/products.py": "one module a category of tools",
     "operator/src/ostiary_operator/local/die_with_parent.py": "boundary: a script, run without site-packages",
     "operator/src/ostiary_operator/status/upstream_health.py": "one module a condition that gateways observe",
-    "operator/src/ostiary_operator/controller/weakening_events.py": "boundary: what is written into Events",
     "operator/src/ostiary_operator/worker_thread.py": "boundary: the only thread",
     "sidecar/src/ostiary_core/closest_name.py": "used by both planes",
     "sidecar/src/ostiary_core/contract/compression.py": "boundary: zlib with limits",

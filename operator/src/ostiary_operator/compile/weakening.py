@@ -10,6 +10,8 @@ from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND
 #: Characters of one text in a message, and the most names that it lists.
 _TEXT: Final = 200
 _MOST_NAMES: Final = 8
+#: The reason of an Event that counts changes without one of their own.
+MORE: Final = "MoreWeakened"
 #: The reasons of Events.
 REASONS: Final = frozenset(
     {
@@ -21,6 +23,7 @@ REASONS: Final = frozenset(
         "BlockRemoved",
         "CatalogueWidened",
         "DenyRemoved",
+        MORE,
         "PolicyAttached",
         "PolicyDeleted",
         "PolicyDetached",

@@ -1,17 +1,22 @@
-"""Reports changes that weaken protection, in the log and as Events."""
+"""Reports changes that weaken protection, in the log and as Events.
 
+A namespace may change thousands of objects at once, so what is reported of one is limited. No kind of change can hide
+others: each reason has its turn, and what is left is counted by reason.
+"""
+
+import collections
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from ostiary_operator.compile.model import DiscoveredGateway
-from ostiary_operator.compile.weakening import Weakening
+from ostiary_operator.compile.weakening import MORE, Weakening
 from ostiary_operator.kube.kinds import OURS, SERVICE
 from ostiary_operator.status.events import EventRecord, EventRecorder
 
 _log = logging.getLogger(__name__)
-#: The most changes of one pass that the log names.
-_LOGGED: Final = 20
+#: The most changes of one namespace that a pass reports one by one.
+_OF_ONE_NAMESPACE: Final = 40
 _API_VERSION: Final = OURS[0].api_version
 
 
@@ -23,14 +28,38 @@ class WeakeningEvents:
 
     def report(self, found: Mapping[Weakening, DiscoveredGateway]) -> None:
         """Report each change once, although every gateway gets it; the gateway is one of those."""
-        for number, (weakening, gateway) in enumerate(found.items()):
-            regarding = _regarding(weakening, gateway)
-            self._events.record(EventRecord(regarding, weakening.reason, weakening.message, warning=True))
-            if number < _LOGGED:
-                title = f"{regarding['kind']} {regarding['namespace']}/{regarding['name']}"
-                _log.warning("%s: %s: %s", title, weakening.reason, weakening.message)
-        if len(found) > _LOGGED:
-            _log.warning("%d more changes weaken protection", len(found) - _LOGGED)
+        by_namespace: dict[str, list[Weakening]] = {}
+        for weakening in found:
+            by_namespace.setdefault(weakening.namespace, []).append(weakening)
+        for changes in by_namespace.values():
+            mixed = list(_mixed(changes))
+            for weakening in mixed[:_OF_ONE_NAMESPACE]:
+                self._report(_regarding(weakening, found[weakening]), weakening.reason, weakening.message)
+            rest = mixed[_OF_ONE_NAMESPACE:]
+            if rest:
+                self._report(_regarding(rest[0], found[rest[0]]), MORE, _summary(rest))
+
+    def _report(self, regarding: Mapping[str, Any], reason: str, message: str) -> None:
+        self._events.record(EventRecord(regarding, reason, message, warning=True))
+        _log.warning("%s %s/%s: %s: %s", regarding["kind"], regarding["namespace"], regarding["name"], reason, message)
+
+
+def _mixed(changes: Iterable[Weakening]) -> Iterator[Weakening]:
+    """Yield the first change of each reason, then the second of each, and so on."""
+    by_reason: dict[str, collections.deque[Weakening]] = {}
+    for weakening in changes:
+        by_reason.setdefault(weakening.reason, collections.deque()).append(weakening)
+    while by_reason:
+        for reason, queue in list(by_reason.items()):
+            yield queue.popleft()
+            if not queue:
+                del by_reason[reason]
+
+
+def _summary(changes: Iterable[Weakening]) -> str:
+    counts = collections.Counter(weakening.reason for weakening in changes)
+    named = ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items()))
+    return f"{counts.total()} more changes of this namespace weaken protection: {named}"
 
 
 def _regarding(weakening: Weakening, gateway: DiscoveredGateway) -> dict[str, Any]:
