@@ -96,6 +96,14 @@ def test_a_url_with_a_token_in_its_path_is_refused(enforced: ControlPlane) -> No
     assert "looks like a token" in complaint(enforced, proxy("default", path=f"/crm/npm_{TOKEN}"))
 
 
+@pytest.mark.parametrize("secret", SECRETS)
+def test_a_header_with_a_secret_is_refused(enforced: ControlPlane, secret: str) -> None:
+    server = {"name": "main", "url": "http://crm.sales.svc/mcp"}
+    headers = [{"name": "X-Tenant", "value": "sales"}, {"name": "X-Account", "value": secret}]
+    assert "looks like a token" in complaint(enforced, proxy("default", servers=[server | {"headers": headers}]))
+    assert complaint(enforced, proxy("default", servers=[server | {"headers": headers[:1]}])) == ""
+
+
 @pytest.mark.parametrize("text", HARMLESS)
 def test_words_are_no_secrets(enforced: ControlPlane, text: str) -> None:
     assert complaint(enforced, proxy("default", description=text)) == ""
