@@ -73,7 +73,7 @@ async def test_the_missing_step_is_reported_with_its_fix_and_the_condition_ends_
         assert "Make the server publish protected resource metadata at /.well-known/" in found["message"]
 
         apply(cluster, proxy(f"{upstream.url.removesuffix('/mcp')}/good"))
-        await eventually(functools.partial(has, cluster, status="True", reason="DiscoveryComplete"))
+        await eventually(functools.partial(has, cluster, status="True", reason="AuthDiscovery"))
 
         cluster.kubectl("delete", "mcppolicy", "relay", "-n", "sales")
         await eventually(lambda: discovery(cluster) is None)

@@ -75,14 +75,14 @@ async def test_a_server_that_asks_for_a_token_and_names_its_authorization_server
     gateway: RunningGateway, upstream: Upstream, scene: Scene, path: str
 ) -> None:
     scene.metadata_path = path
-    assert await checked(gateway, upstream.url) == ("DiscoveryComplete", "")
+    assert await checked(gateway, upstream.url) == ("AuthDiscovery", "")
 
 
 async def test_a_challenge_without_resource_metadata_is_complete_since_clients_look_at_the_usual_paths(
     gateway: RunningGateway, upstream: Upstream, scene: Scene
 ) -> None:
     scene.challenge = "Bearer"
-    assert await checked(gateway, upstream.url) == ("DiscoveryComplete", "")
+    assert await checked(gateway, upstream.url) == ("AuthDiscovery", "")
 
 
 @pytest.mark.parametrize("status", [200, 202, 302, 400, 403, 404])
@@ -168,7 +168,7 @@ async def test_a_server_that_hangs_does_not_delay_the_checks_of_another_namespac
     async with serving(hang) as hanging:
         slow = [gateway.entry(f"slow-{n}", hanging.url, [relaying()], namespace="other") for n in range(12)]
         await gateway.apply(*slow, gateway.entry("mock", upstream.url, [relaying()]))
-        assert (await reported(gateway))["reason"] == "DiscoveryComplete"
+        assert (await reported(gateway))["reason"] == "AuthDiscovery"
         assert len(hanging.arrived) <= 1
 
 
@@ -191,5 +191,5 @@ async def test_a_new_policy_for_the_same_server_causes_no_new_check(
     for generation in (2, 3):
         policy = relaying().model_copy(update={"generation": generation})
         await gateway.apply(gateway.entry("mock", upstream.url, [policy]))
-        assert (await reported(gateway))["reason"] == "DiscoveryComplete"
+        assert (await reported(gateway))["reason"] == "AuthDiscovery"
     assert upstream.count("ping") == 1

@@ -67,7 +67,7 @@ async def test_a_revoked_opaque_token_counts_for_as_long_as_its_result_is_kept(
     async def is_refused() -> bool:
         return await endpoint.status(token) == 401
 
-    await eventually(is_refused, seconds=9)  # less than the time for which other verdicts count
+    await eventually(is_refused, seconds=9)  # on purpose: less than the time for which other verdicts count
 
 
 async def test_the_open_stream_of_a_revoked_opaque_token_is_closed_and_those_of_others_stay(

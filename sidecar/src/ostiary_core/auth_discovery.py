@@ -9,7 +9,7 @@ import enum
 class DiscoveryOutcome(enum.StrEnum):
     """The outcome of a check: the first step of OAuth discovery that fails, if any."""
 
-    COMPLETE = "DiscoveryComplete"
+    COMPLETE = "AuthDiscovery"
     PENDING = "Pending"
     """No check has ended yet."""
     SERVER_UNAVAILABLE = "ServerUnavailable"

@@ -14,7 +14,7 @@ from ostiary_operator.status.replica_state import GatewayState, ReplicaState
 from ostiary_operator.status.replicas import Replica
 
 GATEWAY, PROXY = "ostiary-system/default", "tools/crm"
-COMPLETE, PENDING = {"reason": "DiscoveryComplete"}, {"reason": "Pending"}
+COMPLETE, PENDING = {"reason": "AuthDiscovery"}, {"reason": "Pending"}
 OPEN = {"reason": "NoUnauthorizedResponse", "message": "it responds with HTTP 200"}
 
 
@@ -46,7 +46,7 @@ def test_a_proxy_whose_callers_the_gateway_authenticates_has_no_such_condition()
 
 
 def test_a_complete_discovery_is_true_and_an_unfinished_check_is_unknown() -> None:
-    assert judged(COMPLETE) == judged(PENDING, COMPLETE) == ("True", "DiscoveryComplete")
+    assert judged(COMPLETE) == judged(PENDING, COMPLETE) == ("True", "AuthDiscovery")
     assert judged(PENDING) == ("Unknown", "Pending")
     assert judged({"reason": "ServerUnavailable"}) == ("Unknown", "ServerUnavailable")
 
@@ -69,8 +69,8 @@ def test_a_reason_that_only_a_newer_gateway_knows_is_reported_by_its_name() -> N
 
 
 def test_the_condition_stays_while_no_replica_reports_and_goes_when_passthrough_does() -> None:
-    live = {"status": "True", "reason": "DiscoveryComplete", "message": "m", "observedGeneration": 3}
-    kept = ConditionDraft("AuthDiscovery", "True", "DiscoveryComplete", "m")
+    live = {"status": "True", "reason": "AuthDiscovery", "message": "m", "observedGeneration": 3}
+    kept = ConditionDraft("AuthDiscovery", "True", "AuthDiscovery", "m")
     assert evaluate(status(), {}, live) == kept
     assert evaluate(status(), reporting(None), live) is None
     assert evaluate(status(), {}, None) is None
