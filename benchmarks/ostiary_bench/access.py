@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from ostiary_bench import messages
-from ostiary_bench.access_resources import API_KEY, TokenIssuer, resources
+from ostiary_bench.access_resources import API_KEY, SigningIssuer, resources
 from ostiary_bench.calls import collector, ending
 from ostiary_bench.gateways_under_test import compile_into, start_gateway
 from ostiary_bench.load import Load, Open, measured_loop, open_loop, require_result
@@ -103,7 +103,7 @@ def measure(*, rounds: int, seconds: float = 1.0, ways: Sequence[Way] = WAYS) ->
     """Measure each way in ``rounds`` pairs, in a gateway that samples no trace."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory)
-        upstream, issuer = Upstream(path), TokenIssuer()
+        upstream, issuer = Upstream(path), SigningIssuer()
         compile_into(path / "config", list(resources(upstream, issuer)))
         try:
             with collector(path) as endpoint:
@@ -126,7 +126,7 @@ class _AccessRun:
     directory: Path
     gateway: Process
     port: int
-    issuer: TokenIssuer
+    issuer: SigningIssuer
     seconds: float
     rounds: int
     _new_tokens: list[str] = field(default_factory=list)

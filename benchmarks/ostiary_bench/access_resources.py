@@ -31,7 +31,7 @@ OF_CLAIMS: Final = 'claims.tenant == "emea"'
 OF_ARGUMENTS: Final = "int(args.limit) <= 100"
 
 
-class TokenIssuer:
+class SigningIssuer:
     """Signs access tokens with ES256; its key is in the policies."""
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class TokenIssuer:
         return {"jwt": {"issuers": [issuer]}}
 
 
-def resources(upstream: Upstream, issuer: TokenIssuer) -> Iterator[dict[str, Any]]:
+def resources(upstream: Upstream, issuer: SigningIssuer) -> Iterator[dict[str, Any]]:
     """Yield a Secret, and for each name in :func:`policies` a proxy for each message, with its policy."""
     yield _key_secret()
     for kind in ("call-json", "list-200", "list-200-new"):
@@ -66,7 +66,7 @@ def resources(upstream: Upstream, issuer: TokenIssuer) -> Iterator[dict[str, Any
         yield from _policies(name, names, spec)
 
 
-def policies(issuer: TokenIssuer) -> Mapping[str, tuple[Sequence[str], dict[str, Any]]]:
+def policies(issuer: SigningIssuer) -> Mapping[str, tuple[Sequence[str], dict[str, Any]]]:
     """Return the messages and the spec of each policy, by name."""
     tokens = {"authentication": issuer.authentication}
     call, lists = ("call-json",), ("call-json", "list-200", "list-200-new")

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from ostiary_bench import scale_gateway, scale_platform
-from ostiary_bench.scale_gateway import Load
+from ostiary_bench.scale_gateway import ConfigLoad
 from ostiary_bench.scale_platform import Platform
 
 TITLE: Final = "## Scale"
@@ -53,7 +53,7 @@ class Scales:
     """The figures of several sizes."""
 
     platforms: Sequence[Platform]
-    loads: Sequence[Load]
+    loads: Sequence[ConfigLoad]
 
     def document(self) -> dict[str, Any]:
         """Return the figures as JSON."""

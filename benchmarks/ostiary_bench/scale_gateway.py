@@ -27,7 +27,7 @@ _LOADED: Final = re.compile(r"revision (\d+) in force: .*; built in (\d+) ms")
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class ConfigLoad:
     """Milliseconds to build a config in the background; the longest call meanwhile, in ms.
 
     ``memory`` is in MiB.
@@ -44,7 +44,7 @@ class Load:
     memory: float
 
 
-def measure(proxies: int) -> Load:
+def measure(proxies: int) -> ConfigLoad:
     """Load a whole config into a gateway that already serves calls, then edits of the config."""
     print(f"  {proxies:,} proxies: a gateway loads them", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory() as name:
@@ -59,7 +59,7 @@ def measure(proxies: int) -> Load:
             gateway.process.stop(grace=5)
 
 
-def _measured(gateway: "_Gateway", config: ConfigDirectory, versions: list[GatewayConfig], proxies: int) -> Load:
+def _measured(gateway: "_Gateway", config: ConfigDirectory, versions: list[GatewayConfig], proxies: int) -> ConfigLoad:
     with gateway.calls() as calls:
         time.sleep(_IDLE_SECONDS)
         idle = calls.longest_since(0.0)
@@ -70,7 +70,7 @@ def _measured(gateway: "_Gateway", config: ConfigDirectory, versions: list[Gatew
             built.append(gateway.build_time_of(revision))
             time.sleep(0.2)
             longest.append(calls.longest_since(written))
-    return Load(
+    return ConfigLoad(
         proxies=proxies,
         whole=built[0],
         whole_longest_call=longest[0],
