@@ -124,6 +124,34 @@ async def test_old_values_leave_the_gateways_secret_and_no_value_is_anywhere_els
         assert base64.b64encode(value.encode()).decode() not in shown
 
 
+async def test_a_deleted_secret_is_reported_and_its_last_value_stays_in_use(cluster: LocalCluster) -> None:
+    server = CheckedServer()
+    server.accepted = {VALUES[0]}
+    async with serving(server.script) as upstream:
+        await asyncio.to_thread(apply, cluster, secret(VALUES[0]), proxy(upstream.url))
+        async with mcp_caller(cluster.endpoint(0, path="/checked")) as caller:
+
+            async def is_served() -> bool:
+                reply = await caller.post(CALL)
+                return reply.status == 200 and reply.json.get("result") == RESULT
+
+            await eventually(is_served)
+            await asyncio.to_thread(cluster.kubectl, "delete", "secret", "crm-token", "-n", "sales")
+            await asyncio.to_thread(
+                wait_until,
+                lambda: conditions(cluster).get("ResolvedRefs", {}).get("reason") == "RefNotFound",
+                what="ResolvedRefs",
+                timeout=60,
+            )
+            found = await asyncio.to_thread(conditions, cluster)
+            assert (
+                "credential.bearer.secretRef: Secret sales/crm-token does not exist" in found["ResolvedRefs"]["message"]
+            )
+            assert "The last accepted version" in found["ResolvedRefs"]["message"]
+            assert found["Ready"]["status"] == "False"
+            assert await is_served()
+
+
 async def test_a_host_that_the_owner_does_not_permit_gets_nothing(cluster: LocalCluster) -> None:
     server = CheckedServer()
     async with serving(server.script) as upstream:

@@ -91,15 +91,19 @@ def resolve_secret(
     return secret.names[reference.key]
 
 
-def object_to_kept(subject: str, entry: EntryDocument, secrets: Secrets) -> ResourceRejection | None:
+def object_to_kept(
+    subject: str, entry: EntryDocument, secrets: Secrets, unresolved: ResourceRejection | None
+) -> ResourceRejection | None:
     """Return why a kept version may no longer send its credentials.
 
-    Their Secrets no longer permit its hosts.
+    Their Secrets no longer permit its hosts; or they were deleted, and the Secret in their place (``unresolved``)
+    permits other ones.
     """
+    is_withdrawn = unresolved is not None and unresolved.reason is ResolvedRefsReason.HOST_NOT_PERMITTED
     hosts = {secret.uid: secret.hosts for secret in secrets.values() if isinstance(secret, CredentialSecret)}
     for server in entry.servers:
         for name in server.credential.secrets if server.credential is not None else ():
-            permitted = hosts.get(uid_of(name))
+            permitted = hosts.get(uid_of(name), frozenset() if is_withdrawn else None)
             missing = [host for host in _hosts(server, server.url) if permitted is not None and host not in permitted]
             if missing:
                 message = f"{subject}: server {server.name}: its credential may not be sent to {missing[0]} any more"

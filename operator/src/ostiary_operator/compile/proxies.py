@@ -122,10 +122,11 @@ def _accepted_at(
 def _keep(admission: Admission, context: AdmissionContext) -> Admission:
     """Keep the last accepted version at every gateway where it is still permitted."""
     kept, objections = {}, []
+    unresolved = admission.resolution.rejection if admission.resolution is not None else None
     for site, entry in _last_entries(admission.subject, context):
         claim = claim_of_entry(admission.subject.key, entry)
         objection = object_to(claim, site, context) or object_to_kept(
-            admission.subject.title, entry, context.objects.credentials
+            admission.subject.title, entry, context.objects.credentials, unresolved
         )
         if objection is not None:
             objections.append(objection)

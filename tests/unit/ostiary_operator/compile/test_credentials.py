@@ -196,6 +196,17 @@ CLIENT = {
 TOKEN_CLIENTS = pytest.mark.parametrize("kind", ["clientCredentials", "tokenExchange"])
 
 
+def test_a_deleted_value_is_sent_no_more_once_a_secret_of_its_name_permits_other_hosts() -> None:
+    before = compiled(proxy(), secret())
+    deleted = compiled(proxy(), before=before)
+    assert deleted.configs["ostiary-system/default"].secrets() == before.configs["ostiary-system/default"].secrets()
+
+    replaced = secret("another", hosts="elsewhere.example.com", uid="9f-9f", resourceVersion="9")
+    after = compiled(proxy(), replaced, before=deleted)
+
+    assert after.configs["ostiary-system/default"].entries == {}
+
+
 @TOKEN_CLIENTS
 def test_the_secret_of_a_client_needs_the_host_of_its_token_endpoint_too(kind: str) -> None:
     reason, message = refused(proxy({kind: CLIENT}), secret())
