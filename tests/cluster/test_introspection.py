@@ -74,7 +74,8 @@ def policy(provider: IdentityProvider, **members: Any) -> dict[str, Any]:
 def authorities(*found: Authority) -> dict[str, Any]:
     bundle = "".join(each.issued.pem for each in found)
     metadata = {"name": "provider-ca", "namespace": "sales", "labels": {"ostiary.dev/usage": "ca"}}
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"ca.crt": bundle}}
+    data = {"ca.crt": base64.b64encode(bundle.encode()).decode()}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data}
 
 
 def resolved_refs(cluster: LocalCluster) -> dict[str, str]:
@@ -205,10 +206,14 @@ async def test_a_rotated_authority_of_the_provider_is_in_force_soon(
     chain.write_text(certificate.pem + certificate.key_pem)
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(chain)
-    references = [{"kind": "ConfigMap", "name": "provider-ca"}]
+    references = [{"kind": "Secret", "name": "provider-ca"}]
     async with introspecting(cluster, tls) as provider:
         given = policy(provider, caCertificateRefs=references)
         await asyncio.to_thread(apply, cluster, secret(SECRETS[0]), authorities(before), given)
         await answers(caller, 503)
         await asyncio.to_thread(apply, cluster, authorities(before, after))
         await answers(caller, 200)
+
+        await asyncio.to_thread(cluster.kubectl, "delete", "secret", "provider-ca", "-n", "sales")
+        assert "caCertificateRefs[0]: Secret sales/provider-ca does not exist" in await reported(cluster, "RefNotFound")
+        assert await status_of(caller) == 200

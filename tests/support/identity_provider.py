@@ -4,6 +4,7 @@ async with identity_provider() as provider:
     token = provider.token(aud="https://gw.example/a/mcp", scope="read")
 """
 
+import asyncio
 import base64
 import ssl
 import time
@@ -117,6 +118,8 @@ async def identity_provider(tls: ssl.SSLContext | None = None) -> AsyncIterator[
         while _CLIENTS:
             _CLIENTS.pop().close()
         await runner.cleanup()
+        for _ in range(10):  # a TLS connection is closed some iterations of the loop later
+            await asyncio.sleep(0.005)
 
 
 def document_client(
