@@ -114,7 +114,7 @@ def _key(value: bytes | None) -> bytes:
         raise UnusableError("is not base64; encode the key, or write it into stringData")
     key = value[:-1].removesuffix(b"\r") if value.endswith(b"\n") else value
     if key != key.strip():
-        raise UnusableError("has white space at an end, besides one line break at the last; remove it")
+        raise UnusableError("begins or ends with white space (one line break at its end is permitted); remove it")
     if _VISIBLE.fullmatch(key) is None:
         raise UnusableError("has characters that a key cannot have; use visible ASCII without white space")
     if not SHORTEST <= len(key) <= LONGEST:

@@ -18,6 +18,7 @@ from ostiary_operator.api import labels
 from ostiary_operator.api.authentication import ApiKeyAuthentication, Authentication
 from ostiary_operator.api.policy import PolicySpec
 from ostiary_operator.api.reasons import ResolvedRefsReason
+from ostiary_operator.api.selectors import LabelSelector
 from ostiary_operator.compile.ca_bundles import References
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.credentials import Secrets
@@ -83,7 +84,7 @@ def select_keys(key: ObjectKey, authentication: Authentication | None, available
         return SelectedKeys(None, _forbidden(where, key.namespace))
     secrets = _without_shared_keys([secret for secret in found if api_key.selector.selects(dict(secret.labels))])
     if not secrets:
-        return SelectedKeys((), _none_found(where, key.namespace))
+        return SelectedKeys((), _none_found(where, key.namespace, api_key.selector))
     return SelectedKeys(secrets, _defect(where, key.namespace, secrets))
 
 
@@ -113,11 +114,13 @@ def _forbidden(where: str, namespace: str) -> ResourceRejection:
     return ResourceRejection(ResolvedRefsReason.NOT_PERMITTED, message)
 
 
-def _none_found(where: str, namespace: str) -> ResourceRejection:
+def _none_found(where: str, namespace: str, selector: LabelSelector) -> ResourceRejection:
+    needed = {labels.USAGE: labels.API_KEY_USAGE, **selector.match_labels}
+    written = " and ".join(f"{key}={value}" for key, value in needed.items())
+    further = " and meets matchExpressions" if selector.match_expressions else ""
     message = (
-        f"{where}: selects no Secret of the namespace {namespace} with the label "
-        f"{labels.USAGE}={labels.API_KEY_USAGE}, so every key is refused; "
-        "make one with `ostiary key create`, or correct the selector"
+        f"{where}: no Secret of the namespace {namespace} has {written}{further}, so every key is refused; "
+        "make one with `ostiary key create`, or correct the selector or the labels of your Secret"
     )
     return ResourceRejection(ResolvedRefsReason.REF_NOT_FOUND, message)
 

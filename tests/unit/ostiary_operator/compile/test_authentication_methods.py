@@ -104,3 +104,17 @@ def test_no_key_is_in_the_input_of_the_compiler_nor_in_its_output() -> None:
     compiled = compile_resources(given, {})
     seen = repr(given) + repr(compiled)
     assert not any(key in seen for key in (OLD, "short-key", NEW))
+
+
+def test_a_policy_whose_selector_finds_no_secret_names_every_label_that_the_secret_needs() -> None:
+    chosen = policy("known-agents", "crm", authentication={"apiKey": {"selector": {"matchLabels": {"app": "crm"}}}})
+    secret = {"name": "agent", "namespace": "tools", "labels": {"ostiary.dev/usage": "api-key", "app": "cms"}}
+    objects = [
+        {"kind": "Service", **service()},
+        proxy("crm"),
+        chosen,
+        {"kind": "Secret", "metadata": secret, "stringData": {"key": OLD}},
+    ]
+    found = resolved(compile_resources(resources_from_objects(objects, SYSTEM), {}))
+    assert found.reason == "RefNotFound"
+    assert "no Secret of the namespace tools has ostiary.dev/usage=api-key and app=crm" in found.message
