@@ -17,6 +17,7 @@ class CallOutcome(enum.Enum):
     TOOL_ERROR = ("tool error", Style.WARN)
     DENIED = ("denied", Style.BAD)
     HIDDEN = ("hidden", Style.BAD)
+    REFUSED = ("refused", Style.BAD)
     FAILED = ("failed", Style.BAD)
 
 
@@ -39,8 +40,10 @@ class CallRecord:
 
     @property
     def is_shown_by_default(self) -> bool:
-        """Whether it is shown by default: tool calls, and whatever a proxy denied or failed."""
-        return self.method == "tools/call" or (bool(self.proxy and self.method) and self.outcome is not CallOutcome.OK)
+        """Whether it is shown by default: tool calls, refused callers, and whatever a proxy denied or failed."""
+        if self.method == "tools/call" or self.outcome is CallOutcome.REFUSED:
+            return True
+        return bool(self.proxy and self.method) and self.outcome is not CallOutcome.OK
 
     @property
     def what(self) -> str:

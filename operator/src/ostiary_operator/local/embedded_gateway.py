@@ -119,6 +119,12 @@ class LocalGateway:
         return snapshot is not None and snapshot.revision >= revision
 
 
+_NOT_AUTHENTICATED: Final = frozenset(
+    {"CredentialMissing", "CredentialInvalid", "SeveralCredentials", "CredentialInQuery", "IdentityProviderUnavailable"}
+)
+"""The reasons of requests whose caller could not be authenticated. They are refused before their message is read."""
+
+
 def call_of(span: SpanRecord) -> CallRecord:
     """Return a SERVER span as a call record."""
     attributes = span.attributes
@@ -148,6 +154,8 @@ def _outcome(span: SpanRecord) -> CallOutcome:
         return CallOutcome.HIDDEN if code == str(INVALID_PARAMS) else CallOutcome.DENIED
     if attributes.get(semantic_conventions.ERROR_TYPE) == semantic_conventions.TOOL_ERROR:
         return CallOutcome.TOOL_ERROR
+    if semantic_conventions.OSTIARY_PROXY_NAME in attributes and span.description in _NOT_AUTHENTICATED:
+        return CallOutcome.REFUSED
     return CallOutcome.FAILED if any(_faults(span)) else CallOutcome.OK
 
 

@@ -80,3 +80,14 @@ def test_what_never_became_a_message_is_no_call() -> None:
     call = call_of(seen[0])
     assert (call.method, call.proxy, call.outcome) == ("", "", CallOutcome.FAILED)
     assert not call.is_shown_by_default
+
+
+@pytest.mark.parametrize(("status", "reason"), [(401, "CredentialMissing"), (503, "IdentityProviderUnavailable")])
+def test_a_caller_that_is_not_authenticated_is_shown_with_the_reason(status: int, reason: str) -> None:
+    seen: list[SpanRecord] = []
+    with Telemetry.disabled(on_end=seen.append).server_span() as span:
+        span.routed({semantic_conventions.OSTIARY_PROXY_NAME: "mock"}, revision=1)
+        span.respond(http_status=status, message=reason)
+    call = call_of(seen[0])
+    assert call.is_shown_by_default
+    assert (call.outcome, call.why) == (CallOutcome.REFUSED, f"{status}: {reason}")
