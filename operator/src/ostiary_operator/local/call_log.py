@@ -40,7 +40,7 @@ class CallRecord:
 
     @property
     def is_shown_by_default(self) -> bool:
-        """Whether it is shown by default: tool calls, refused callers, and whatever a proxy denied or failed."""
+        """Whether it is shown by default: tool calls, and what a proxy refused or failed."""
         if self.method == "tools/call" or self.outcome is CallOutcome.REFUSED:
             return True
         return bool(self.proxy and self.method) and self.outcome is not CallOutcome.OK

@@ -85,8 +85,12 @@ class Authenticator:
         self._anonymous = anonymous
         self._outcomes = outcomes
         self._verdicts = VerdictCache()
-        # What a caller without a credential is told to send.
-        self._expected = _AUTHORIZATION if _AUTHORIZATION in self.headers or not self.headers else self.headers[0]
+        self._expected = self._first_form() if self.methods else challenges.header_form("Authorization", "bearer")
+
+    def _first_form(self) -> str:
+        """Return what a caller without a credential should send, Authorization first."""
+        method = min(self.methods, key=lambda each: (each.header != _AUTHORIZATION, each.header))
+        return challenges.header_form(_shown(method.header), method.scheme)
 
     async def authenticate(self, request: Request, settings: SettingsDocument) -> Principal:
         """Return who sends a request.
@@ -117,7 +121,7 @@ class Authenticator:
             return ANONYMOUS
         if not self.headers and self._certificates:
             raise challenges.certificate_missing()
-        raise challenges.credential_missing(_shown(self._expected), self.token_source(request, settings))
+        raise challenges.credential_missing(self._expected, self.token_source(request, settings))
 
     async def _verified(self, header: str, digest: bytes, request: Request, settings: SettingsDocument) -> Principal:
         verdict = await self._verify(header, request, settings)
@@ -172,7 +176,15 @@ class Authenticator:
                 return verdict
         if is_unknown:
             raise challenges.provider_unavailable()
-        raise challenges.credential_invalid(_shown(header), self.token_source(request, settings), why=why)
+        form = self._right_form(header, request)
+        raise challenges.credential_invalid(_shown(header), self.token_source(request, settings), why=why, form=form)
+
+    def _right_form(self, header: str, request: Request) -> str:
+        """Return how to write the header, if no method reads its scheme; else an empty text."""
+        schemes = [method.scheme for method in self.methods if method.header == header]
+        if any(_token(request.headers[header], scheme) is not None for scheme in schemes):
+            return ""
+        return challenges.header_form(_shown(header), schemes[0])
 
     def relay_challenge(self, _request: Request, _settings: SettingsDocument, _status: int, _challenge: str) -> None:
         """Return None: a server's challenge would send clients to another authorization server."""

@@ -22,7 +22,7 @@ _RETRY_AFTER_SECONDS: Final = 5
 #: The longest list of scopes in a challenge: clients and proxies limit header values.
 _SCOPE_LIMIT: Final = 2048
 
-_MISSING: Final = "This MCP proxy needs a credential: send one in the header {header}"
+_MISSING: Final = "This MCP proxy needs a credential: send {expected}"
 _CERTIFICATE_MISSING: Final = "This MCP proxy needs a client certificate"
 _CERTIFICATE_INVALID: Final = "The client certificate is not valid here: {why}"
 _INVALID: Final = "The credential in the header {header} is not valid here: {why}"
@@ -46,17 +46,23 @@ class TokenSource:
 _NO_SOURCE: Final = TokenSource()
 
 
-def credential_missing(header: str, source: TokenSource = _NO_SOURCE) -> Refusal:
-    """Return the refusal of a request without a credential, expected in ``header``."""
-    return _unauthenticated("CredentialMissing", _MISSING.format(header=header), bearer(source.parameters))
+def credential_missing(expected: str, source: TokenSource = _NO_SOURCE) -> Refusal:
+    """Return the refusal of a request without a credential; ``expected`` is what to send."""
+    return _unauthenticated("CredentialMissing", _MISSING.format(expected=expected), bearer(source.parameters))
 
 
-def credential_invalid(header: str, source: TokenSource = _NO_SOURCE, *, why: str = "") -> Refusal:
+def header_form(header: str, scheme: str | None) -> str:
+    """Return how a header with a credential is written, as a text for people."""
+    return f"the header '{header}: {f'{scheme.capitalize()} ' if scheme else ''}CREDENTIAL'"
+
+
+def credential_invalid(header: str, source: TokenSource = _NO_SOURCE, *, why: str = "", form: str = "") -> Refusal:
     """Return the refusal of a request whose credential no method accepts.
 
-    ``why`` says it for an OAuth token, and holds nothing of it.
+    ``why`` says it for an OAuth token, and holds nothing of it. ``form`` is how to send one, if it was sent otherwise.
     """
-    message = _INVALID.format(header=header, why=why or "it is unknown, expired or removed")
+    otherwise = f"send {form}" if form else "it is unknown, expired or removed"
+    message = _INVALID.format(header=header, why=why or otherwise)
     error = (("error", "invalid_token"), ("error_description", why))
     return _unauthenticated("CredentialInvalid", message, bearer((*error, *source.parameters)))
 

@@ -1,0 +1,54 @@
+from typing import cast
+
+import pytest
+
+from ostiary_core.contract.authentication import ApiKeysConfig
+from ostiary_core.contract.documents import SettingsDocument
+from ostiary_gateway.errors import Refusal
+from ostiary_gateway.identity.api_keys import ApiKeys
+from ostiary_gateway.identity.authenticator import AuthenticationMethod, Authenticator, Outcomes
+from ostiary_gateway.server.request import Request
+
+BEARER = ApiKeys(ApiKeysConfig(header="authorization", scheme="Bearer", keys=[]))
+PLAIN = ApiKeys(ApiKeysConfig(header="x-api-key", keys=[]))
+
+
+class _Received:
+    """The parts of a request that authentication reads."""
+
+    def __init__(self, headers: dict[str, str]) -> None:
+        self.target, self.headers, self.repeated = "/mock/mcp", headers, frozenset[str]()
+
+
+async def refusal(methods: list[AuthenticationMethod], headers: dict[str, str]) -> Refusal:
+    authenticator = Authenticator("default/mock", methods, anonymous=False, outcomes=Outcomes())
+    with pytest.raises(Refusal) as refused:
+        await authenticator.authenticate(cast("Request", _Received(headers)), cast("SettingsDocument", None))
+    return refused.value
+
+
+@pytest.mark.parametrize(
+    ("methods", "expected"),
+    [
+        ([BEARER], "the header 'Authorization: Bearer CREDENTIAL'"),
+        ([PLAIN], "the header 'X-Api-Key: CREDENTIAL'"),
+        ([PLAIN, BEARER], "the header 'Authorization: Bearer CREDENTIAL'"),
+    ],
+)
+async def test_a_caller_without_a_credential_learns_how_to_send_one(
+    methods: list[AuthenticationMethod], expected: str
+) -> None:
+    assert (await refusal(methods, {})).message == f"This MCP proxy needs a credential: send {expected}"
+
+
+@pytest.mark.parametrize("value", ["some-example-key-01", "Basic some-example-key-01", "Token some-example-key-01"])
+async def test_a_key_after_the_wrong_scheme_is_refused_with_the_right_one(value: str) -> None:
+    found = await refusal([BEARER], {"authorization": value})
+    assert found.reason == "CredentialInvalid"
+    assert "send the header 'Authorization: Bearer CREDENTIAL'" in found.message
+    assert "some-example-key-01" not in found.message + str(found.headers)
+
+
+async def test_an_unknown_key_is_refused_without_saying_whether_it_was_ever_valid() -> None:
+    found = await refusal([BEARER], {"authorization": "Bearer some-example-key-01"})
+    assert found.message.endswith("it is unknown, expired or removed")
