@@ -12,8 +12,12 @@ import pytest
 from aiohttp import web
 from api_keys import AGENT_KEY, api_key, exposed, keyed
 from gateways import RunningGateway, policy
+from identity_provider import identity_provider
 from timeouts import TIMEOUT_SECONDS
 from upstreams import Arrived, answer, document, serving
+
+from ostiary_core.contract.authentication import AuthenticationConfig
+from ostiary_core.contract.documents import PolicyDocument
 
 AGENT = api_key(AGENT_KEY, "default/agent", groups=["support"])
 ALLOW = {"name": "r", "effect": "Allow", "tools": {"names": ["get_users", "add"]}, "resources": {}, "prompts": {}}
@@ -108,6 +112,7 @@ async def test_a_refused_caller_gets_the_reason_and_exit_code_1(url: str) -> Non
         (["--key-file", "/there/is/none"], "", "--key-file: /there/is/none cannot be read: FileNotFoundError"),
         (["--key-file", "-"], "", "--key-file has no credential"),
         (["--key-file", "-"], f"{AGENT_KEY}\nX: y", "--key-file has no credential"),
+        (["--key-file", "-"], f"kind: Secret\nstringData:\n  key: {AGENT_KEY}\n", "such as the key without its Secret"),
         (["--header", AGENT_KEY], "", "--header is not one line"),
         (["--header-file", "-"], f"A: {AGENT_KEY}\r\nB: c", "--header-file is not one line"),
         (["--certificate", "/there/is/none"], "", "--certificate: /there/is/none cannot be used"),
@@ -128,7 +133,7 @@ async def test_a_credential_that_cannot_be_used_is_explained_without_it(
         ("ftp://localhost/mcp", "give the URL that clients use"),
         (f"http://user:{AGENT_KEY}@localhost/mcp", "give the URL that clients use"),
         ("http://localhost:1/mcp?x=1", "give the URL that clients use"),
-        ("http://127.0.0.1:1/mcp", "no response from http://127.0.0.1:1/mcp"),
+        ("http://127.0.0.1:1/mcp", "no response from http://127.0.0.1:1/mcp: nothing accepts connections there"),
     ],
 )
 async def test_a_url_that_cannot_answer_is_explained(url: str, words: str) -> None:
@@ -140,10 +145,33 @@ async def test_a_url_that_cannot_answer_is_explained(url: str, words: str) -> No
 async def test_a_url_that_is_not_an_endpoint_of_a_gateway_is_explained(url: str, mock: str) -> None:
     ended = await whoami(url.removesuffix("/mcp"))
     assert ended.code == 2
-    assert "which ends in /mcp" in ended.err
+    assert "and ends in /mcp" in ended.err
+    ended = await whoami(url.replace("/mock/", "/mocc/"))
+    assert ended.code == 2
+    assert "there is no MCPProxy at" in ended.err
+    assert "/whoami" not in ended.err
+    ended = await whoami(url.replace("http:", "https:"))
+    assert ended.code == 2
+    assert "it does not speak TLS; is it an http:// URL?" in ended.err
     ended = await whoami(mock)
     assert ended.code == 2
     assert "this is not an endpoint of an Ostiary gateway" in ended.err
+
+
+async def test_a_refused_token_is_shown_next_to_what_the_proxy_needs(gateway: RunningGateway, mock: str) -> None:
+    async with identity_provider() as provider:
+        gateway.settings = gateway.settings.model_copy(update={"external_url": "https://mcp.example.com"})
+        accepting = AuthenticationConfig(issuers=[provider.config()])
+        document = PolicyDocument(
+            namespace="default", name="p", uid="1", generation=1, tier="owner", authentication=accepting
+        )
+        await gateway.apply(gateway.entry("mock", mock, [document]))
+        token = provider.token(aud="https://other.example.com/mcp")
+        ended = await whoami("--token-file", "-", gateway.url(), stdin=token, secret=token)
+    assert ended.code == 1
+    assert "HTTP 401 CredentialInvalid" in ended.err
+    assert f"the token has   iss {provider.issuer}; aud https://other.example.com/mcp; exp 20" in ended.err
+    assert f"the proxy needs iss {provider.issuer}; aud https://mcp.example.com/mock/mcp" in ended.err
 
 
 async def test_a_server_of_the_stateless_revision_alone_is_listed(gateway: RunningGateway) -> None:

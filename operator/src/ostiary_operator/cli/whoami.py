@@ -103,7 +103,7 @@ def _headers(arguments: argparse.Namespace) -> dict[str, str]:
     if not credential and source == VARIABLE:
         return {}
     if not _is_word(credential, spaces=False):
-        raise CredentialError(f"{source} has no credential: it must be one word in visible ASCII")
+        raise CredentialError(f"{source} has no credential: give one word, such as the key without its Secret")
     return {"Authorization": f"Bearer {credential}"}
 
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from ostiary_core.errors import OstiaryError
+from ostiary_operator.local import refused_token
 from ostiary_operator.local.console import printable
 from ostiary_operator.local.mcp_probe import McpClientSession, McpReply
 
@@ -105,28 +106,56 @@ async def ask(url: str, *, headers: Mapping[str, str], tls: ssl.SSLContext | Non
     try:
         async with McpClientSession(url, headers=headers, tls=tls) as session:
             reply = await session.post(_SUFFIX, {})
-            principal = _principal(reply)
+            principal = await _principal(reply, url, headers, tls)
             names, notes = await _listed(session)
             return CallerReport(url, principal, await _with_access(session, names), notes)
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         # The text of an error about headers could contain their values.
-        why = type(error).__name__ if isinstance(error, ValueError) else printable(str(error)) or type(error).__name__
-        raise NoIdentity(f"no response from {printable(url)}: {why}") from None
+        raise NoIdentity(f"no response from {printable(url)}: {_cause(error)}") from None
 
 
-def _principal(reply: McpReply) -> Mapping[str, Any]:
+def _cause(error: Exception) -> str:
+    """Return why there is no response, and what to check."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return f"its certificate is not trusted: {printable(str(error.certificate_error))}"
+    if isinstance(error, aiohttp.ClientConnectorSSLError):
+        return "it does not speak TLS; is it an http:// URL?"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "the name of the host does not resolve"
+    if isinstance(error, ConnectionRefusedError) or "Connect call failed" in str(error):
+        return "nothing accepts connections there; check host and port, and that the gateway runs"
+    if isinstance(error, ValueError):
+        return type(error).__name__
+    return printable(str(error)) or type(error).__name__
+
+
+async def _principal(
+    reply: McpReply, url: str, headers: Mapping[str, str], tls: ssl.SSLContext | None
+) -> Mapping[str, Any]:
     principal = reply.message.get("principal")
     if reply.status == 200 and isinstance(principal, Mapping):
         return principal
+    refusal = _refusal(reply, url)
+    claims = refused_token.claims_of(headers) if reply.status == 401 else None
+    if claims is not None:
+        refusal = CallerRefused("\n".join([str(refusal), *await refused_token.compare(url, claims, tls=tls)]))
+    raise refusal
+
+
+def _refusal(reply: McpReply, url: str) -> OstiaryError:
+    """Return why there is no principal in a response."""
     message = printable(str(reply.message.get("message") or reply.error.get("message") or ""))
     if reply.status in (401, 403) or reply.reason in _BLOCKED:
         reason = f" {printable(reply.reason)}" if reply.reason else ""
-        raise CallerRefused(f"HTTP {reply.status}{reason}: {message or 'the caller is refused'}")
+        return CallerRefused(f"HTTP {reply.status}{reason}: {message or 'the caller is refused'}")
     if reply.reason in ("NoSuchProxy", "NotTheEndpoint"):
-        raise NoIdentity(f"{message}; give the URL that clients use, which ends in /mcp (ostiary get proxies shows it)")
+        ending = "" if url.endswith("/mcp") else ", and ends in /mcp"
+        return NoIdentity(f"there is no MCPProxy at {printable(url)}; `ostiary get proxies` shows each URL{ending}")
+    if reply.reason == "IdentityProviderUnavailable":
+        message += "; the gateway's log names the URL that it could not read, and why"
     if reply.reason:
-        raise NoIdentity(f"HTTP {reply.status} {printable(reply.reason)}: {message}")
-    raise NoIdentity(f"HTTP {reply.status}: this is not an endpoint of an Ostiary gateway, or an older one")
+        return NoIdentity(f"HTTP {reply.status} {printable(reply.reason)}: {message}")
+    return NoIdentity(f"HTTP {reply.status}: this is not an endpoint of an Ostiary gateway, or an older one")
 
 
 async def _listed(session: McpClientSession) -> tuple[dict[ListedKind, list[str]], list[str]]:
