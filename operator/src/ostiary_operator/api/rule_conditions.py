@@ -5,7 +5,9 @@ from typing import Annotated, Self
 from pydantic import Field, StrictInt, StrictStr, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
+from ostiary_core.contract.documents import ArgumentConfig
 from ostiary_core.errors import ExpressionError
+from ostiary_core.policy.arguments import ArgumentConstraint
 from ostiary_core.policy.expressions import MAX_CHARACTERS, MESSAGE_VARIABLES, PRINCIPAL_VARIABLES, Expression
 from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.constraints import AnyOfTypes, Atomic, Pattern, Rule, Unique, problem
@@ -129,11 +131,24 @@ class ArgumentRule(ApiModel):
     max_length: Annotated[StrictInt, Field(ge=0, le=1_000_000)] | None = None
     """The most characters that the text may have. Example: `500`."""
 
+    def _config(self) -> ArgumentConfig:
+        return ArgumentConfig(
+            path=list(self.path),
+            enum=list(self.enum) if self.enum is not None else None,
+            const=self.const,
+            pattern=self.pattern,
+            minimum=self.minimum,
+            maximum=self.maximum,
+            max_length=self.max_length,
+        )
+
     @model_validator(mode="after")
     def _constrains(self) -> Self:
         # CEL of the API server cannot read fields without a type, so only the models check this.
         if all(getattr(self, name) is None for name in _KEYWORDS):
             raise problem("constrains nothing", "set enum, const, pattern, minimum, maximum or maxLength")
+        if ArgumentConstraint.build(self._config()).permits_nothing:
+            raise problem("permits no value, since its fields contradict each other", "correct or remove one of them")
         return self
 
 

@@ -124,6 +124,19 @@ class ArgumentConstraint:
         return ".".join(self.path)
 
     @property
+    def permits_nothing(self) -> bool:
+        """Whether no value meets it: its keywords contradict each other."""
+        is_number = self.minimum is not None or self.maximum is not None
+        is_text = self.pattern is not None or self.max_length is not None
+        if is_number and is_text:
+            return True
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            return True
+        kind = "number" if is_number else "string" if is_text else None
+        fitting = [value for value in self.values or () if kind in (None, _kind(value))]
+        return self.values is not None and not any(self._permits(value) for value in fitting)
+
+    @property
     def weight(self) -> int:
         """The cost of judging, in instructions: what budgets count."""
         size = self.expression.programsize if self.expression is not None else 0

@@ -242,7 +242,9 @@ def _program(environment: Any, source: str) -> Any:
     except RuntimeError as error:
         raise _compile_error(str(error)) from None
     if program.return_type() != _engine().BOOL:
-        raise ExpressionError(f"returns {program.return_type().name().lower()}, and must return bool")
+        found = program.return_type().name().lower()
+        remedy = ": compare it, as in args.urgent == true" if found == "dyn" else ""
+        raise ExpressionError(f"returns {found}, and must return bool{remedy}")
     return program
 
 

@@ -78,6 +78,23 @@ def test_a_constraint_that_constrains_nothing_is_refused() -> None:
             constraint(**keywords)
 
 
+@pytest.mark.parametrize(
+    ("keywords", "nothing"),
+    [
+        ({"minimum": 2, "maximum": 1}, True),
+        ({"minimum": 1, "maximum": 1}, False),
+        ({"minimum": 1, "max_length": 1}, True),
+        ({"enum": [1, 20], "maximum": 10}, False),
+        ({"enum": ["1", True], "maximum": 10}, True),
+        ({"enum": ["a", "b"], "const": "c"}, True),
+        ({"enum": ["a", 5], "pattern": "^a", "max_length": 3}, False),
+        ({"const": "abcd", "max_length": 3}, True),
+    ],
+)
+def test_keywords_that_contradict_each_other_permit_nothing(keywords: dict[str, Any], nothing: bool) -> None:
+    assert constraint(**keywords).permits_nothing is nothing
+
+
 def test_the_words_say_what_the_argument_must_be() -> None:
     both = constraint(path=["order", "amount"], minimum=1, maximum=1000)
     assert both.requirement() == (

@@ -121,7 +121,7 @@ def test_an_expression_states_whether_it_reads_the_message(source: str, needs_me
         ("size(groups) > 1u", 1, 14, "found no matching overload for '_>_' applied to '(int, uint)'"),
         ("math.greatest(1, 2) == 2", 1, 1, "undeclared reference to 'math'"),
         ("consumer", 0, 0, "returns string, and must return bool"),
-        ("args.flag", 0, 0, "returns dyn, and must return bool"),
+        ("args.flag", 0, 0, "returns dyn, and must return bool: compare it, as in args.urgent == true"),
         ("", 1, 1, "Syntax error"),
         ("'" + "a" * MAX_CHARACTERS + "' == ''", 0, 0, "is longer than 4096 characters"),
     ],
