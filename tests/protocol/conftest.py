@@ -9,17 +9,37 @@ from aiohttp import web
 from authorization_server import AuthorizationServer, authorization_server
 from client_certificates import Authority
 from gateways import RunningGateway, running_gateway
+from identity_provider import IdentityProvider, identity_provider
 from mcp_caller import McpCaller, mcp_caller
 from mcp_clients import mock_process
-from upstreams import Arrived, Upstream, serving, with_handshake
+from upstreams import Arrived, Upstream, answer, document, serving, with_handshake
 
 
 class Scene(Protocol):
-    """What a module's own fixture `scene` is: how its server behaves."""
+    """What the fixture `scene` is, of a module or the one below: how its server behaves."""
 
     async def script(self, request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         """Answer what is no part of the handshake."""
         ...
+
+
+class AnsweringScene:
+    """A server that answers every call."""
+
+    async def script(self, _request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        return document(answer(arrived, {"content": []}))
+
+
+@pytest.fixture
+def scene() -> Scene:
+    return AnsweringScene()
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[IdentityProvider]:
+    """A scripted identity provider."""
+    async with identity_provider() as served:
+        yield served
 
 
 @pytest.fixture(scope="module")

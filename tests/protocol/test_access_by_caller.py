@@ -15,18 +15,6 @@ from ostiary_core.contract.documents import PolicyDocument, SubjectConfig
 KEYS = keyed(api_key(AGENT_KEY, "default/support", groups=["support"]), api_key(OTHER_KEY, "default/admin"))
 
 
-class Scene:
-    """An upstream that answers every call."""
-
-    async def script(self, _request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
-        return document(answer(arrived, {"content": []}))
-
-
-@pytest.fixture
-def scene() -> Scene:
-    return Scene()
-
-
 def governed(*rules: dict[str, Any], subjects: list[SubjectConfig] | None = None, name: str = "p") -> PolicyDocument:
     return policy(name, *rules).model_copy(update={"subjects": subjects})
 

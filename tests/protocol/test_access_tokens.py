@@ -2,17 +2,16 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import jwt
 import pytest
 from aiohttp import ClientSession, web
 from gateways import RunningGateway, policy
-from identity_provider import IdentityProvider, SigningKey, identity_provider
+from identity_provider import IdentityProvider, SigningKey
 from mcp_caller import McpCaller, modern
 from mcp_clients import ERAS, Era, connect
-from upstreams import Arrived, Upstream, answer, document
+from upstreams import Upstream
 
 from ostiary_core.contract.authentication import AuthenticationConfig, IssuerConfig
 from ostiary_core.contract.documents import PolicyDocument, Tier
@@ -22,24 +21,6 @@ RESOURCE = f"{GATEWAY}/mock/mcp"
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 METADATA = f"{GATEWAY}{WELL_KNOWN}/mock/mcp"
 CALL = modern("tools/call", {"name": "get_users", "arguments": {}})
-
-
-class Scene:
-    """An upstream that answers every call."""
-
-    async def script(self, _request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
-        return document(answer(arrived, {"content": []}))
-
-
-@pytest.fixture
-def scene() -> Scene:
-    return Scene()
-
-
-@pytest.fixture
-async def provider() -> AsyncIterator[IdentityProvider]:
-    async with identity_provider() as served:
-        yield served
 
 
 def oauth_policy(authentication: AuthenticationConfig, *, name: str = "oauth", tier: Tier = "owner") -> PolicyDocument:

@@ -6,14 +6,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 import aiohttp
-import pytest
-from aiohttp import web
 from client_certificates import Authority, Issued
 from cryptography.x509 import UniformResourceIdentifier
 from gateways import RunningGateway, policy, running_gateway
 from mcp_caller import McpCaller, modern, modern_headers
 from tls_secrets import MountedSecret
-from upstreams import Arrived, Upstream, answer, document
+from upstreams import Upstream
 
 from ostiary_core.contract.authentication import AuthenticationConfig, ClientCertificateConfig
 from ostiary_core.contract.documents import PolicyDocument
@@ -22,18 +20,6 @@ from ostiary_gateway.server.certificate import Certificate
 SPIFFE = UniformResourceIdentifier("spiffe://example.org/ns/agents/sa/support")
 CALL = modern("tools/call", {"name": "get_users", "arguments": {}})
 AUTHORITY, OTHER = Authority(), Authority("Another tenant's CA")
-
-
-class Scene:
-    """An upstream that answers every call."""
-
-    async def script(self, _request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
-        return document(answer(arrived, {"content": []}))
-
-
-@pytest.fixture
-def scene() -> Scene:
-    return Scene()
 
 
 def certified(authority: Authority, *, name: str = "certified", forwarded: bool = False) -> PolicyDocument:

@@ -3,29 +3,17 @@
 from typing import Any
 
 import pytest
-from aiohttp import ClientSession, web
+from aiohttp import ClientSession
 from gateways import RunningGateway, policy
 from mcp_caller import McpCaller, modern
 from slow_callbacks import slow_callbacks
-from upstreams import Arrived, Upstream, answer, document
+from upstreams import Upstream
 
 from ostiary_gateway.process import tune_collector
 
 #: Without a limit for all conditions together, some of these messages take 2 to 4 seconds.
 HELD_SECONDS = 0.3
 SELECTS = {"tools": {"names": ["get_users"]}}
-
-
-class Scene:
-    """An upstream that answers every call."""
-
-    async def script(self, _request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
-        return document(answer(arrived, {"content": []}))
-
-
-@pytest.fixture
-def scene() -> Scene:
-    return Scene()
 
 
 def rules(number: int, **condition: Any) -> list[dict[str, Any]]:

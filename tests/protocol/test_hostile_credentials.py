@@ -4,13 +4,12 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
 import jwt
 import pytest
-from aiohttp import web
 from client_certificates import Authority
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
@@ -18,9 +17,9 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509 import UniformResourceIdentifier
 from gateways import RunningGateway, policy
-from identity_provider import IdentityProvider, SigningKey, identity_provider
+from identity_provider import IdentityProvider, SigningKey
 from mcp_caller import McpCaller, legacy, mcp_caller, modern
-from upstreams import Arrived, Upstream, answer, document, with_handshake
+from upstreams import Upstream
 
 from ostiary_core.contract.authentication import AuthenticationConfig, ClientCertificateConfig
 from ostiary_core.contract.documents import PolicyDocument
@@ -29,27 +28,6 @@ GATEWAY = "https://gw.example.com"
 RESOURCE = f"{GATEWAY}/mock/mcp"
 CALL = modern("tools/call", {"name": "get_users", "arguments": {}})
 CANARY = "canary-of-the-attacker"
-
-
-class Scene:
-    """An upstream that answers every call, in a session or without."""
-
-    async def script(self, request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
-        return await with_handshake(self.answer)(request, arrived)
-
-    async def answer(self, _request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
-        return document(answer(arrived, {"content": []}))
-
-
-@pytest.fixture
-def scene() -> Scene:
-    return Scene()
-
-
-@pytest.fixture
-async def provider() -> AsyncIterator[IdentityProvider]:
-    async with identity_provider() as served:
-        yield served
 
 
 def issuing(*configs: AuthenticationConfig) -> list[PolicyDocument]:

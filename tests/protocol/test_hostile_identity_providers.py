@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -11,10 +11,10 @@ from aiohttp import web
 from api_keys import AGENT_KEY, api_key, keyed
 from api_keys import bearer as key_header
 from gateways import RunningGateway, policy
-from identity_provider import LOOPBACK, IdentityProvider, SigningKey, identity_provider
+from identity_provider import LOOPBACK, IdentityProvider, SigningKey
 from mcp_caller import McpCaller, mcp_caller, modern
 from mcp_clients import eventually
-from upstreams import Arrived, Upstream, answer, document
+from upstreams import Upstream
 
 from ostiary_core.contract.authentication import AuthenticationConfig, ClaimsConfig, IntrospectionConfig, IssuerConfig
 from ostiary_core.contract.documents import PolicyDocument, SubjectConfig
@@ -23,24 +23,6 @@ from ostiary_gateway.config.directory_source import DirectorySource
 GATEWAY = "https://gw.example.com"
 CALL = modern("tools/call", {"name": "get_users", "arguments": {}})
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-class Scene:
-    """An upstream that answers every call."""
-
-    async def script(self, _request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
-        return document(answer(arrived, {"content": []}))
-
-
-@pytest.fixture
-def scene() -> Scene:
-    return Scene()
-
-
-@pytest.fixture
-async def provider() -> AsyncIterator[IdentityProvider]:
-    async with identity_provider() as served:
-        yield served
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from identity_provider import LOOPBACK, IdentityProvider, identity_provider
 from mcp_caller import McpCaller, modern
 from mcp_clients import ERAS, Era, connect, eventually
 from prometheus_client import generate_latest
-from upstreams import Arrived, Upstream, answer, document
+from upstreams import Upstream
 
 from ostiary_core.contract.authentication import (
     AuthenticationConfig,
@@ -30,18 +30,6 @@ RESOURCE = f"{GATEWAY}/mock/mcp"
 CALL = modern("tools/call", {"name": "get_users", "arguments": {}})
 SECRETS = [f"canary-secret-{number}" for number in range(3)]
 TOKEN = "canary-token-5f2b9c"
-
-
-class Scene:
-    """An upstream that answers every call."""
-
-    async def script(self, _request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
-        return document(answer(arrived, {"content": []}))
-
-
-@pytest.fixture
-def scene() -> Scene:
-    return Scene()
 
 
 @pytest.fixture

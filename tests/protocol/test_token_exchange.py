@@ -13,7 +13,7 @@ import pytest
 from aiohttp import ClientSession, web
 from api_keys import AGENT_KEY, api_key, keyed
 from gateways import RunningGateway
-from identity_provider import LOOPBACK, IdentityProvider, identity_provider
+from identity_provider import LOOPBACK, IdentityProvider
 from mcp_caller import McpCaller, mcp_caller, modern
 from mcp_clients import ERAS, Era, connect, eventually
 from prometheus_client import generate_latest
@@ -86,12 +86,6 @@ def scene() -> Scene:
 @pytest.fixture
 def endpoint() -> TokenEndpoint:
     return TokenEndpoint()
-
-
-@pytest.fixture
-async def provider() -> AsyncIterator[IdentityProvider]:
-    async with identity_provider() as served:
-        yield served
 
 
 @pytest.fixture
