@@ -151,3 +151,11 @@ def test_an_object_that_a_finalizer_keeps_cannot_be_changed_without_approval(tea
     assert "needs the verb redirect" in team.change("proxy-editor", elsewhere)
     assert team.complaint("proxy-editor", "patch", "mcpproxy", "crm", "--type=json", "-p", _NO_FINALIZERS) == ""
     assert "not found" in team.complaint("viewer", "get", "mcpproxy", "crm")
+
+
+def test_the_break_glass_role_may_edit_the_settings_that_the_chart_writes() -> None:
+    labelled = [o for o in render(release="ostiary") if o["kind"] == "ConfigMap" and "labels" in o["metadata"]]
+    settings = [o for o in labelled if o["metadata"]["labels"].get("ostiary.dev/usage") == "settings"]
+    roles = {role["metadata"]["name"]: role for role in yaml.safe_load_all(ROLES.read_text())}
+    names = roles["mcp-break-glass"]["rules"][0]["resourceNames"]
+    assert names == [o["metadata"]["name"] for o in settings]
