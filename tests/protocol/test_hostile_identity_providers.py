@@ -190,8 +190,8 @@ RESULTS: dict[str, tuple[Any, int]] = {
     "no subject": (ACTIVE | {"sub": None}, 401),
     "a subject with a line break": (ACTIVE | {"sub": "ada\r\nX-Admin: 1"}, 401),
     "bound to a key": (ACTIVE | {"cnf": {"x5t#S256": "x" * 43}}, 401),
-    "very many claims": (ACTIVE | {"x": [[]] * 20_000}, 401),
-    "very long claims": (ACTIVE | {"x": "x" * 100_000}, 401),
+    "very many claims": (ACTIVE | {"x": [[]] * 3_000}, 401),
+    "very long claims": (ACTIVE | {"x": "x" * 20_000}, 401),
     "a list": ([ACTIVE], 503),
     "too large": (ACTIVE | {"x": "x" * 600_000}, 503),
 }

@@ -25,7 +25,7 @@ from ostiary_gateway.identity.access_tokens import AccessTokens
 from ostiary_gateway.identity.api_keys import ApiKeys, unambiguous
 from ostiary_gateway.identity.authenticator import AuthenticationMethod, Authenticator, Outcomes
 from ostiary_gateway.identity.client_certificate import ClientCertificates
-from ostiary_gateway.identity.introspection import RESPONSE_LIMIT, Introspection, IntrospectionMemory
+from ostiary_gateway.identity.introspection import Introspection, IntrospectionMemory
 from ostiary_gateway.identity.introspection_endpoint import IntrospectionEndpoint
 from ostiary_gateway.identity.jwks import FetchedKeys, InlineKeys, KeySource
 from ostiary_gateway.identity.jwt_verifier import JwtVerifier, TrustedIssuer
@@ -36,7 +36,7 @@ from ostiary_gateway.identity.verdict_cache import ActiveTokens
 from ostiary_gateway.upstream.allowed_addresses import OwnEndpoints
 from ostiary_gateway.upstream.caller import origin
 from ostiary_gateway.upstream.credentials import CredentialSource, no_credential
-from ostiary_gateway.upstream.document_client import DOCUMENT_LIMIT, DocumentClient, Routing
+from ostiary_gateway.upstream.document_client import DOCUMENT_LIMIT, RESPONSE_LIMIT, DocumentClient, Routing
 from ostiary_gateway.upstream.egress import Egress
 
 #: Seconds for one fetch of keys or metadata.

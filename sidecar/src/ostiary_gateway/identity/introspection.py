@@ -29,8 +29,6 @@ _log = logging.getLogger(__name__)
 
 #: The longest token, in characters.
 TOKEN_LIMIT: Final = 16 * 1024
-#: The largest response, in bytes: what it states about a caller is kept for as long as the token is remembered.
-RESPONSE_LIMIT: Final = 64 * 1024
 #: The most tokens that wait for one server: callers with invented tokens must not flood it, nor the gateway.
 MOST_WAITING: Final = 256
 #: Values of ``token_type`` of a token that its holder may use (RFC 6750, RFC 8693 §3). Some servers write the second.

@@ -19,7 +19,7 @@ from ostiary_gateway.upstream.allowed_addresses import OwnEndpoints
 from ostiary_gateway.upstream.assertion_keys import AssertionKeys
 from ostiary_gateway.upstream.caller import UpstreamCaller
 from ostiary_gateway.upstream.client_credentials import ClientAccessTokens
-from ostiary_gateway.upstream.document_client import DocumentClient, Routing
+from ostiary_gateway.upstream.document_client import RESPONSE_LIMIT, DocumentClient, Routing
 from ostiary_gateway.upstream.egress import Egress
 from ostiary_gateway.upstream.http1 import request_head as http1
 from ostiary_gateway.upstream.identity_assertion import IdentityAssertions
@@ -107,7 +107,7 @@ def _made(document: ServerConfig, makers: CredentialMakers) -> RequestCredential
     if config.token_client is None:
         return None
     # The rules for addresses are those of the server itself.
-    client = DocumentClient(makers.routing, seconds=_FETCH_SECONDS, addresses=document.addresses)
+    client = DocumentClient(makers.routing, seconds=_FETCH_SECONDS, addresses=document.addresses, limit=RESPONSE_LIMIT)
     secret = makers.source(config.token_client.secret)
     if config.token_exchange is not None:
         return ExchangedTokens(config.token_exchange, secret, client)

@@ -1,7 +1,8 @@
 """Fetches small JSON documents: key sets, metadata, results of introspection, tokens.
 
 The rules of upstream servers apply to every connection (:mod:`.allowed_addresses`, :mod:`.egress`). In addition: only
-HTTPS, except within the cluster; no redirect; one time limit for the whole fetch, and a size limit.
+HTTPS, except within the cluster; no redirect; one time limit for the whole fetch, and limits
+of its bytes and its values.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from urllib.parse import quote_plus, urlencode
 
 from yarl import URL
 
-from ostiary_core import strict_json
+from ostiary_core import json_weight, strict_json
 from ostiary_core.errors import OstiaryError, StrictJSONError
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.media_types import JSON
@@ -29,6 +30,10 @@ from ostiary_gateway.upstream.tls_contexts import client_context
 
 #: The most bytes of a document.
 DOCUMENT_LIMIT: Final = 512 * 1024
+#: The most bytes of the response to a form: a token, or what is known about one. That is kept with the token.
+RESPONSE_LIMIT: Final = 64 * 1024
+#: The most weight of a document. It is parsed at once, so it must not delay the requests of others.
+_MOST_WEIGHT: Final = 5_000 * json_weight.UNIT
 _CONNECTIONS: Final = 8
 _KEEP_SECONDS: Final = 4.0
 #: A client has one server, or two: an issuer and the host of its keys.
@@ -251,6 +256,8 @@ def _error_code(text: bytes) -> str:
 
 
 def _parsed(text: bytes) -> dict[str, Any]:
+    if json_weight.at_most(text) > _MOST_WEIGHT:
+        raise DocumentUnavailable("the document has too many values")
     try:
         value = strict_json.loads(text)
     except StrictJSONError:

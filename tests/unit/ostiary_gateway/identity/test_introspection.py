@@ -13,14 +13,13 @@ from ostiary_core.secret_bytes import SecretBytes
 from ostiary_gateway.identity.errors import IdentityUnavailable, InvalidToken
 from ostiary_gateway.identity.introspection import (
     MOST_WAITING,
-    RESPONSE_LIMIT,
     TOKEN_LIMIT,
     Introspection,
     IntrospectionMemory,
 )
 from ostiary_gateway.identity.introspection_endpoint import IntrospectionEndpoint
 from ostiary_gateway.identity.verdict_cache import ActiveTokens
-from ostiary_gateway.upstream.document_client import DocumentClient
+from ostiary_gateway.upstream.document_client import RESPONSE_LIMIT, DocumentClient
 
 RESOURCES = frozenset([AUDIENCE])
 SECRET = b"canary-secret/+%"
