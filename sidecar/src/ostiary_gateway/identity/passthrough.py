@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 _CHALLENGED: Final = "The MCP server behind this gateway requires a token, or one with more scopes"
 _CHALLENGE_LIMIT: Final = 4096
 _BEARER: Final = re.compile(r"(?:^|,)\s*bearer(?:\s+|$)", re.IGNORECASE)
-_PARAMETER: Final = re.compile(r'\s*,?\s*([A-Za-z_]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
+_PARAMETER: Final = re.compile(r'\s*(?:,\s*)?([A-Za-z_]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
 #: What of a server's challenge a client may learn.
 _RELAYED: Final = ("error", "error_description", "scope")
 #: Lists of the server's metadata that are relayed, with the most items of each.

@@ -1,11 +1,12 @@
 """Where the metadata of a server with its own OAuth are found, and what of them is relayed."""
 
 import json
+from time import perf_counter
 from typing import Any, cast
 
 import pytest
 
-from ostiary_gateway.identity.passthrough import UpstreamMetadata
+from ostiary_gateway.identity.passthrough import UpstreamMetadata, challenge_parameters
 from ostiary_gateway.upstream.document_client import DocumentClient, DocumentUnavailable
 
 SERVER = "http://crm.internal:9000/mcp"
@@ -66,3 +67,15 @@ async def test_an_empty_list_is_omitted_so_that_no_client_asks_for_the_empty_sco
 
     assert found is not None
     assert "scopes_supported" not in found
+
+
+@pytest.mark.parametrize(
+    "challenge",
+    [f"Bearer a=b{' ' * 4000}!", f"Bearer a=b{', ' * 2000}!", f"Bearer {'a' * 4000}", f'Bearer a="{chr(92) * 4000}'],
+    ids=["blanks", "commas", "letters", "escapes"],
+)
+def test_a_challenge_that_no_parameter_fits_is_read_in_linear_time(challenge: str) -> None:
+    began = perf_counter()
+    for _ in range(20):
+        challenge_parameters(challenge)
+    assert perf_counter() - began < 0.5  # a pattern that tries every split takes two seconds
