@@ -92,6 +92,7 @@ def _of_entry(old: EntryDocument, new: EntryDocument) -> Iterator[Weakening]:
         ("url (query)", *_queries(before, after)),
         ("host", before.host or "", after.host or ""),
         ("tls.hostname", _tls_hostname(before), _tls_hostname(after)),
+        ("headers", _headers(before), _headers(after)),
     ):
         if was != now:
             yield weakening(new, "UpstreamChanged", f"spec.servers[0].{field}", was or "none", now or "none")
@@ -112,6 +113,11 @@ def _queries(before: ServerConfig, after: ServerConfig) -> tuple[str, str]:
     """Return whether two URLs differ in the query alone, which may hold a secret."""
     differ = _url(before) == _url(after) and before.url != after.url
     return ("as before", "changed") if differ else ("", "")
+
+
+def _headers(server: ServerConfig) -> str:
+    """Return the headers that are added to each request: a server may choose a tenant by one."""
+    return listed([f"{header.name}: {header.value}" for header in server.headers or ()])
 
 
 def _tls_hostname(server: ServerConfig) -> str:
