@@ -44,6 +44,8 @@ _FIELD: Final = "spec.authentication.apiKey.selector"
 _AUTHORIZATION: Final = "authorization"
 _BEARER: Final = "Bearer"
 _SHARED: Final = "is also in another Secret, with another consumer, groups or expiry; make a new key for one of them"
+#: How many unusable keys a message names.
+_SHOWN_DEFECTS: Final = 4
 
 
 def namespaces_with_api_keys(policies: Iterable[Mapping[str, Any]], cache: Cache | None = None) -> set[str]:
@@ -126,12 +128,16 @@ def _none_found(where: str, namespace: str, selector: LabelSelector) -> Resource
 
 
 def _defect(where: str, namespace: str, secrets: Iterable[ApiKeySecret]) -> ResourceRejection | None:
-    defects = [(secret.name, text) for secret in secrets for text in secret.defects]
+    defects = [(secret.name, *text.partition("; ")[::2]) for secret in secrets for text in secret.defects]
     if not defects:
         return None
-    name, text = defects[0]
-    more = f". Further problems with keys: {len(defects) - 1}" if len(defects) > 1 else ""
-    return ResourceRejection(ResolvedRefsReason.REF_INVALID, f"{where}: Secret {namespace}/{name}: {text}{more}")
+    shown = defects[:_SHOWN_DEFECTS]
+    problems = [f"Secret {namespace}/{name}: {what}" for name, what, _ in shown]
+    if len(defects) > len(shown):
+        problems.append(f"further problems with keys: {len(defects) - len(shown)}")
+    remedies = dict.fromkeys(remedy for _, _, remedy in shown if remedy)
+    message = f"{where}: {', '.join(problems)}; {', '.join(remedies)}"
+    return ResourceRejection(ResolvedRefsReason.REF_INVALID, message)
 
 
 def compile_authentication(
