@@ -61,12 +61,19 @@ async def test_a_call_outside_the_constraints_is_told_what_they_are_and_never_re
     rule = {"name": "pay", "effect": "Allow", "tools": {"names": ["pay"]}, "arguments": [limit]}
     await gateway.apply(gateway.entry("mock", upstream.url, [KEYS, governed(rule)]))
 
-    outside: list[dict[str, Any]] = [{"amount": 5000}, {"amount": "5"}, {}, {"amount": 1, "Amount": 5000}]
-    for arguments in outside:
+    given = "must be given"
+    spelled = "must be given in exactly this spelling, without another that differs only in upper and lower case,"
+    outside: list[tuple[dict[str, Any], str]] = [
+        ({"amount": 5000}, given),
+        ({"amount": "5"}, given),
+        ({}, given),
+        ({"amount": 1, "Amount": 5000}, spelled),
+    ]
+    for arguments, constraint in outside:
         answer = (await caller.post(call("pay", **arguments), bearer(AGENT_KEY))).json["result"]
         assert answer["isError"] is True
         assert answer["content"][0]["text"] == (
-            "Denied by policy: tool pay: argument 'amount' must be given and be a number of at most 1000. "
+            f"Denied by policy: tool pay: argument 'amount' {constraint} and be a number of at most 1000. "
             "Change the arguments accordingly before you call it again."
         )
     assert upstream.arrived == []
