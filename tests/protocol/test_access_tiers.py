@@ -108,7 +108,7 @@ async def test_the_terminal_shows_calls_and_refusals_and_no_key(run: Run, caller
     for tool in ("read_ticket", "delete_ticket"):
         await caller.post(call(tool, 1), bearer(SUPPORT))
     await run.prints("ok  ", "tickets", "read_ticket", after=before)
-    await run.prints("hidden", "tickets", "delete_ticket", "no rule of policy default/tickets-", after=before)
+    await run.prints("hidden", "tickets", "delete_ticket", "no rule of policy default/tickets-support", after=before)
     assert exposed(run.lines, SUPPORT, ADMIN) == []
 
 

@@ -196,8 +196,8 @@ def _judge_without_allow(
     closing: Sequence[CompiledPolicy], found: TierJudgement, pair: tuple[Primitive, Verb], name: str
 ) -> Decision:
     """Return the decision of a closed tier where no rule allows every message."""
-    first = closing[0]
-    refusal = Decision(False, DecisionReason.NOT_ALLOWED, first.identity, generation=first.generation)
+    named = next((policy for policy in closing if policy.allow), closing[0])  # one with rules for this caller, if any
+    refusal = Decision(False, DecisionReason.NOT_ALLOWED, named.identity, generation=named.generation)
     failed = next(_matching(closing, lambda policy: policy.failed, pair, name), None)
     if failed is not None:
         refusal = failed.decision(DecisionReason.EXPRESSION_ERROR)

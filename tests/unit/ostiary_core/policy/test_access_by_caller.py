@@ -197,6 +197,17 @@ def test_a_caller_that_lacks_only_scopes_gets_all_of_them_named() -> None:
     assert decide(denied, ReferenceCall(AGENT, "t1")).missing_scopes == frozenset()
 
 
+def test_a_name_that_no_rule_allows_is_refused_by_a_policy_that_is_for_the_caller() -> None:
+    for_others, for_agents = (
+        one_rule(name=name, tools={"names": ["t1"]}).model_copy(update={"subjects": [SubjectConfig(groups=[group])]})
+        for name, group in (("admins", "g9"), ("agents", "g1"))
+    )
+    visibility = visibility_of(for_others, for_agents)
+    refused = decide(visibility, ReferenceCall(AGENT, "t9"))
+    assert (refused.reason, refused.policy) == (DecisionReason.NOT_ALLOWED, "ns/agents")
+    assert decide(visibility, ReferenceCall(ANONYMOUS, "t9")).policy == "ns/admins"
+
+
 def test_a_shadow_policy_decides_nothing_and_reports_what_it_would_deny() -> None:
     visibility = visibility_of(one_rule(), one_rule(effect="Deny", name="trial", mode="Shadow"))
     assert decide(visibility, ReferenceCall(AGENT, "t1")).allowed
