@@ -159,3 +159,17 @@ def test_the_break_glass_role_may_edit_the_settings_that_the_chart_writes() -> N
     roles = {role["metadata"]["name"]: role for role in yaml.safe_load_all(ROLES.read_text())}
     names = roles["mcp-break-glass"]["rules"][0]["resourceNames"]
     assert names == [o["metadata"]["name"] for o in settings]
+
+
+def test_no_editor_deletes_an_object_by_an_owner_that_does_not_exist(team: Team) -> None:
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "00000000-0000-0000-0000-000000000000"}
+    owned = policy()
+    owned["metadata"]["ownerReferences"] = [owner]
+    assert "needs the verb delete on mcppolicies" in team.change("policy-editor", owned)
+    assert team.change("policy-approver", owned) == ""
+    team.control_plane.kubectl("apply", "-n", team.namespace, "-f", "-", input=json.dumps(owned))
+    labelled = owned | {"metadata": owned["metadata"] | {"labels": {"team": "sales"}}}
+    assert team.change("policy-editor", labelled) == ""
+    other = owned | {"metadata": owned["metadata"] | {"ownerReferences": [owner | {"name": "other", "uid": "1"}]}}
+    assert "needs the verb delete on mcppolicies" in team.change("policy-editor", other)
+    assert team.change("policy-editor", policy()) == ""
