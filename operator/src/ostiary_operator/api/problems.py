@@ -131,8 +131,40 @@ def _unknown_field(location: Sequence[int | str], model: type[BaseModel]) -> Pro
     name = str(location[-1])
     known = list(_schema_at(location[:-1], model).get("properties", ()))
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.7) or [k for k in known if k.lower() == name.lower()]
+    elsewhere = [] if close or name in _COMMON_NAMES else _places(location, model)
     remedy = f"did you mean {close[0]}?" if close else f"known here: {', '.join(known)}"
+    remedy = f"move it to {' or '.join(elsewhere)}" if elsewhere else remedy
     return Problem(field_path(location), "is not a known field", remedy)
+
+
+#: Names of fields in many objects, which say nothing about where a misplaced field belongs.
+_COMMON_NAMES = frozenset({"kind", "name", "namespace", "path", "url"})
+
+
+def _places(location: Sequence[int | str], model: type[BaseModel]) -> list[str]:
+    """Return where a misplaced field belongs: in the nearest object around it, or below."""
+    name = str(location[-1])
+    for length in range(len(location) - 1, 0, -1):
+        outer = location[:length]
+        if isinstance(outer[-1], int) and length < len(location) - 1:
+            continue
+        members = _schema_at(outer, model).get("properties", {})
+        if name in members:
+            return [field_path((*outer, name))]
+        below = [
+            f"{field_path((*outer, step))}{'[]' if 'items' in schema else ''}.{name}"
+            for step, schema in members.items()
+            if name in _members(schema)
+        ]
+        if below:
+            return below
+    return []
+
+
+def _members(schema: Schema) -> Mapping[str, Any]:
+    """Return the fields of an object, or of the items of a list."""
+    found = schema.get("items", schema).get("properties", {})
+    return found if isinstance(found, Mapping) else {}
 
 
 def _choices(location: Sequence[int | str], model: type[BaseModel]) -> str:

@@ -115,9 +115,31 @@ def test_a_list_is_not_called_too_short_because_its_only_item_is_bad() -> None:
     assert [problem.field for problem in problems] == ["spec.access.rules[0].tools.names[0]"]
 
 
+RULE: dict[str, Any] = {"name": "a", "effect": "Deny"}
+
+
 def test_a_field_of_almost_the_right_name_gets_a_hint() -> None:
     (problem,) = refusal(proxy({"servers": [SERVER], "hostname": []}))
     assert problem == Problem("spec.hostname", "is not a known field", "did you mean hostnames?")
+
+
+@pytest.mark.parametrize(
+    ("spec", "field", "remedy"),
+    [
+        ({"access": {"rules": [RULE | {"subjects": []}]}}, "spec.access.rules[0].subjects", "move it to spec.subjects"),
+        (
+            {"access": {"rules": [RULE | {"groups": []}]}},
+            "spec.access.rules[0].groups",
+            "move it to spec.subjects[].groups",
+        ),
+        ({"access": RULE, "rules": []}, "spec.rules", "move it to spec.access.rules"),
+        ({"apiKey": {}}, "spec.apiKey", "move it to spec.authentication.apiKey"),
+        ({"access": {"tools": {}}}, "spec.access.tools", "move it to spec.access.rules[].tools"),
+    ],
+)
+def test_a_field_in_the_wrong_place_gets_the_right_one(spec: dict[str, Any], field: str, remedy: str) -> None:
+    found = {problem.field: problem.remedy for problem in refusal(policy(spec))}
+    assert found[field] == remedy
 
 
 def test_a_field_in_other_case_gets_a_hint() -> None:
