@@ -10,6 +10,7 @@ from typing import Any
 from ostiary_core.contract.documents import AccessRulesConfig, PolicyDocument
 from ostiary_operator.compile.authentication_weakenings import of_authentication
 from ostiary_operator.compile.rule_coverage import uncovered
+from ostiary_operator.compile.rule_differences import edited_rules
 from ostiary_operator.compile.weakening import Weakening, listed, weakening
 
 
@@ -38,11 +39,14 @@ def _of_rules(
     after = new.rules
     denied = uncovered([rule for rule in before if rule.effect == "Deny"], after)
     if denied:
-        now = _rule_names(after, "Deny")
-        yield weakening(policy, "DenyRemoved", "spec.access.rules", _named(denied), now)
+        edited = edited_rules(denied, [rule for rule in after if rule.effect == "Deny"])
+        was, now = edited or (_named(denied), _rule_names(after, "Deny"))
+        yield weakening(policy, "DenyRemoved", "spec.access.rules", was, now)
     allowed = uncovered([rule for rule in after if rule.effect == "Allow"], before)
     if allowed and restricts(before):
-        yield weakening(policy, "AllowWidened", "spec.access.rules", _rule_names(before, "Allow"), _named(allowed))
+        edited = edited_rules(allowed, [rule for rule in before if rule.effect == "Allow"])
+        was, now = edited[::-1] if edited else (_rule_names(before, "Allow"), _named(allowed))
+        yield weakening(policy, "AllowWidened", "spec.access.rules", was, now)
     elif restricts(before) and not restricts(after):
         yield weakening(
             policy, "AllowWidened", "spec.access.rules", _rule_names(before, "Allow"), "everything but Deny"

@@ -233,6 +233,30 @@ def test_rules_that_deny_less_or_allow_more_are_reported(before: list[Any], afte
 
 
 @pytest.mark.parametrize(
+    ("before", "after", "was", "now"),
+    [
+        ([ALLOW], [ALLOW | {"tools": {"names": ["read_*", "x"]}}], "tools read_ticket", "tools read_*, x"),
+        ([ALLOW | {"scopes": ["tickets"]}], [ALLOW], "scopes tickets", "scopes absent"),
+        ([ALLOW | {"when": "args.n < 5"}], [ALLOW | {"when": "true"}], "when args.n < 5", "when true"),
+        (
+            [ALLOW | {"arguments": [{"path": ["to", "id"], "maximum": 5}]}],
+            [ALLOW],
+            "arguments to.id",
+            "arguments absent",
+        ),
+        ([DENY], [DENY | {"tools": {"verbs": ["Call"]}}], None, "tools every name (Call)"),
+    ],
+)
+def test_the_report_of_an_edited_rule_has_both_values_of_what_differs(
+    before: list[Any], after: list[Any], was: str | None, now: str
+) -> None:
+    (only,) = found(config(policy(*before)), config(policy(*after)), "p")
+    name = before[0]["name"]
+    assert was is None or only.before == f"rule {name}: {was}"
+    assert only.after == f"rule {name}: {now}"
+
+
+@pytest.mark.parametrize(
     ("before", "after"),
     [
         ([ALLOW], [ALLOW, DENY]),
