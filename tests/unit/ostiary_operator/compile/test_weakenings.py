@@ -241,7 +241,7 @@ def test_rules_that_deny_less_or_allow_more_are_reported(before: list[Any], afte
         (
             [ALLOW | {"arguments": [{"path": ["to", "id"], "maximum": 5}]}],
             [ALLOW],
-            "arguments to.id",
+            "arguments to.id maximum 5",
             "arguments absent",
         ),
         ([DENY], [DENY | {"tools": {"verbs": ["Call"]}}], None, "tools every name (Call)"),
