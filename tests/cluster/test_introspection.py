@@ -189,7 +189,7 @@ async def test_a_host_that_the_owner_withdraws_gets_the_client_secret_no_more(
         await answers(caller, 200)
         await asyncio.to_thread(apply, cluster, secret(SECRETS[0], hosts="elsewhere.example.com"))
         message = await reported(cluster, "HostNotPermitted")
-        assert "add 127.0.0.1 to its annotation ostiary.dev/hosts if its owner permits that" in message
+        assert "write 127.0.0.1 into its annotation ostiary.dev/hosts, exactly so, if its owner permits that" in message
         assert "It no longer introspects tokens" in message
         await answers(caller, 401)
         asked = len(provider.forms)

@@ -83,11 +83,11 @@ def _values(item: ReadOnlyObject) -> Iterator[tuple[str, bytes]]:
 
 def _defect(value: bytes) -> str:
     if not value:
-        return "is empty"
+        return "is empty; write the credential into it"
     if len(value) > MAX_BYTES:
-        return f"has more than {MAX_BYTES} bytes"
+        return f"has more than {MAX_BYTES} bytes; write the credential alone into it"
     if _SENDABLE.fullmatch(value) is None:
-        return "has characters that are not printable ASCII, or is not base64"
+        return "has characters that are not printable ASCII, or is not base64; write it as one line of text"
     return ""
 
 

@@ -85,7 +85,7 @@ def resolve_secret(
         return ResourceRejection(ResolvedRefsReason.REF_NOT_FOUND, f"{where} has no key {reference.key}; {remedy}")
     for host in hosts:
         if host not in secret.hosts:
-            remedy = f"add {host} to its annotation {labels.HOSTS} if its owner permits that"
+            remedy = f"write {host} into its annotation {labels.HOSTS}, exactly so, if its owner permits that"
             message = f"{where} may not be sent to {host}; {remedy}"
             return ResourceRejection(ResolvedRefsReason.HOST_NOT_PERMITTED, message)
     return secret.names[reference.key]

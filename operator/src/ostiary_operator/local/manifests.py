@@ -230,7 +230,7 @@ def _misnamed(manifest: ObjectManifest) -> Finding | None:
 
 
 def _nameless(manifest: ObjectManifest) -> Finding | None:
-    """Report an object without a valid name, namespace or labels.
+    """Report an object without a valid name, namespace, labels or annotations.
 
     It cannot be matched with its last version.
     """
@@ -242,13 +242,14 @@ def _nameless(manifest: ObjectManifest) -> Finding | None:
     for part in ("name", "namespace"):
         if not isinstance(metadata.get(part, ""), str):
             return manifest.finding(f"metadata.{part}", "must be a string", "write text; put quotes around it")
-    if not _labelled(metadata.get("labels", {})):
-        return manifest.finding("metadata.labels", "must map names to text", "put quotes around their values")
+    for part in ("labels", "annotations"):
+        if not _maps_to_text(metadata.get(part, {})):
+            return manifest.finding(f"metadata.{part}", "must map names to text", "put quotes around their values")
     return None
 
 
-def _labelled(labels: object) -> bool:
-    return isinstance(labels, Mapping) and all(isinstance(value, str) for value in labels.values())
+def _maps_to_text(found: object) -> bool:
+    return isinstance(found, Mapping) and all(isinstance(value, str) for value in found.values())
 
 
 def _text(value: object) -> str:

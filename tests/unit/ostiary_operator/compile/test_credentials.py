@@ -107,8 +107,8 @@ def test_a_secret_is_sent_only_to_the_hosts_that_its_owner_permits() -> None:
     assert reason == ResolvedRefsReason.HOST_NOT_PERMITTED
     assert message == (
         "MCPProxy team-a/crm: spec.servers[0].credential.bearer.secretRef: Secret team-a/crm-token may not be sent to "
-        "crm.example.com; add crm.example.com to its annotation ostiary.dev/hosts if its owner permits that. "
-        "Nothing is served until then."
+        "crm.example.com; write crm.example.com into its annotation ostiary.dev/hosts, exactly so, if its owner "
+        "permits that. Nothing is served until then."
     )
     reason, _ = refused(proxy(), secret(annotations={}))
     assert reason == ResolvedRefsReason.HOST_NOT_PERMITTED

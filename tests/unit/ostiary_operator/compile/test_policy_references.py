@@ -111,7 +111,7 @@ def test_introspection_reaches_the_gateway_with_its_defaults() -> None:
         ([], "RefNotFound", "Secret team-a/introspection does not exist; create it, or correct the reference"),
         ([secret(labels={})], "NotPermitted", "lacks the label ostiary.dev/usage"),
         ([secret(labels={"ostiary.dev/usage": "api-key"})], "NotPermitted", "holds API keys of callers"),
-        ([secret(hosts="other.example.com")], "HostNotPermitted", "add id.example.com to its annotation"),
+        ([secret(hosts="other.example.com")], "HostNotPermitted", "write id.example.com into its annotation"),
         ([{**secret(), "data": {"other": "YQ=="}}], "RefNotFound", "has no key secret"),
         ([secret("")], "RefInvalid", "the value of key secret is empty"),
     ],
