@@ -216,7 +216,9 @@ def _line(explanation: Explanation, rule: RuleTrace) -> str:
 def why(explanation: Explanation, rule: RuleTrace) -> str:
     """Return whether a rule matches, and if not, why."""
     config, call = _config(explanation, rule), explanation.call
-    return _WHY[rule.outcome].format(
+    # The constraints of a Deny rule are no demand to the caller: they say which calls it denies.
+    only = "denies only calls that meet this: " if rule.effect == "Deny" and rule.requirements else ""
+    return only + _WHY[rule.outcome].format(
         verb=call.verb,
         primitive=call.primitive,
         names=_shortened(_names(config, call.primitive)),

@@ -211,3 +211,14 @@ def test_wrong_usage_is_answered_with_the_remedy(
     result = ostiary("explain", *arguments, path)
     assert result.code == 2
     assert problem in result.err
+
+
+def test_the_constraint_of_a_deny_rule_is_shown_as_what_it_denies(ostiary: Ostiary, path: str) -> None:
+    rule = "{name: none-below, effect: Deny, tools: {names: [read_*]}, arguments: [{path: [n], maximum: 0}]}"
+    Path(path).write_text(FILES.replace("    - {name: read,", f"    - {rule}\n    - {{name: read,"))
+
+    shown = ostiary("explain", "--tool", "read_ticket", "--args", '{"n": 1}', path).out
+
+    assert (
+        "none-below: denies only calls that meet this: argument 'n' must be given and be a number of at most 0" in shown
+    )
