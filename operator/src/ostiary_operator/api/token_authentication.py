@@ -83,14 +83,15 @@ class IssuedTokens(ApiModel):
     authorization server cannot put them into tokens. Example: `["api://tickets"]`."""
 
     consumer_claim: ClaimPath | None = None
-    """Claim with the name of the consumer, as `subjects` uses it. Absent means that the caller is no consumer.
-    Example: `[azp]`."""
+    """Path to the claim with the name of the consumer, as `subjects` uses it. Absent means that the caller is no
+    consumer. Example: `[azp]`."""
 
     groups_claim: ClaimPath | None = None
-    """Claim with the caller's groups: a list, or one name. Absent means none. Example: `[realm_access, roles]`."""
+    """Path to the claim with the caller's groups, one item for each level. The claim is a list, or one name. Absent
+    means none. Example: `[realm_access, roles]`."""
 
     scopes_claim: ClaimPath = ("scope",)
-    """Claim with the scopes: a list, or one text with spaces. Example: `[scp]`."""
+    """Path to the claim with the scopes, which is a list, or one text with spaces. Example: `[scp]`."""
 
     ca_certificate_refs: CaCertificateReferences | None = None
     """CA bundles that the issuer's server is verified with. Absent, and without `caBundle`, those of the gateway's
