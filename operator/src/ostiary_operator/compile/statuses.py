@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from ostiary_core.contract.documents import EntryDocument
-from ostiary_core.policy.block_list import BlockList
+from ostiary_core.contract.documents import EntryDocument, ServerConfig
+from ostiary_core.policy.block_list import BlockList, places_of
 from ostiary_operator.api.conditions import ConditionStatus, ConditionType
 from ostiary_operator.api.reasons import AcceptedReason, ResolvedRefsReason
 from ostiary_operator.compile import advisories
@@ -68,11 +68,16 @@ def _blocked(subject: ParsedProxy, settled: Sequence[CompiledGateway]) -> Iterat
     for it in settled:
         if it.block_list is None or subject.key not in it.config.entries:
             continue
-        url = urlsplit(it.config.entries[subject.key].document.servers[0].url)
+        server = it.config.entries[subject.key].document.servers[0]
         if it.block_list.has_proxy(subject.identity):
             yield it.site.identity, "it"
-        elif it.block_list.has_upstream(url.hostname or "", url.port or DEFAULT_PORTS[url.scheme]):
-            yield it.site.identity, f"its server {url.hostname}"
+        elif it.block_list.has_server(_places(server)):
+            yield it.site.identity, f"its server {urlsplit(server.url).hostname}"
+
+
+def _places(server: ServerConfig) -> tuple[tuple[str, int], ...]:
+    url = urlsplit(server.url)
+    return places_of(server, host=url.hostname or "", port=url.port or DEFAULT_PORTS[url.scheme])
 
 
 def _urls(served: Sequence[tuple[Site, EncodedEntry]]) -> tuple[tuple[str, str, str], ...]:

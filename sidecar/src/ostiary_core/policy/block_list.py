@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from ostiary_core.contract.blocks import BlockedConfig
+from ostiary_core.contract.documents import ServerConfig
 from ostiary_core.policy.principal import Principal
 
 #: Names of Services may end in it; without it they are the same Service.
@@ -41,10 +42,35 @@ class BlockList:
         """Return whether a proxy is blocked; ``identity`` is ``namespace/name``."""
         return identity in self._proxies
 
+    def has_server(self, places: Iterable[tuple[str, int]]) -> bool:
+        """Return whether a server is blocked, by any of its :func:`places_of`."""
+        return bool(self._upstreams) and any(self.has_upstream(host, port) for host, port in places)
+
     def has_upstream(self, host: str, port: int) -> bool:
         """Return whether a server is blocked. ``host`` is that of its URL, without brackets."""
         names = _with_suffixes(_host(host))
         return any(each in self._upstreams or f"{each}:{port}" in self._upstreams for each in names)
+
+
+def places_of(server: ServerConfig, *, host: str, port: int) -> tuple[tuple[str, int], ...]:
+    """Return the hosts that lead to a server; ``host`` and ``port`` are those of its URL.
+
+    A front end that several servers share chooses one by Host, X-Forwarded-Host or the name in TLS.
+    """
+    named = [server.host, *(each.value for each in server.headers or () if _names_host(each.name))]
+    hosts = [host, *(_without_port(each) for each in named if each)]
+    if server.tls is not None and server.tls.hostname:
+        hosts.append(server.tls.hostname)
+    return tuple((each, port) for each in dict.fromkeys(hosts))
+
+
+def _without_port(authority: str) -> str:
+    host, separator, port = authority.rpartition(":")
+    return host if separator and port.isdecimal() else authority
+
+
+def _names_host(header: str) -> bool:
+    return header.lower().replace("_", "-") == "x-forwarded-host"
 
 
 def _normal(upstream: str) -> str:

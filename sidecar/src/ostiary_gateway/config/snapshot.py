@@ -43,9 +43,7 @@ class Snapshot:
     def blocks(self, proxy: ProxyRuntime) -> bool:
         """Return whether the settings block a proxy or its server."""
         blocked, server = self.blocked, proxy.server
-        return blocked is not None and (
-            blocked.has_proxy(proxy.identity) or blocked.has_upstream(server.address, server.port)
-        )
+        return blocked is not None and (blocked.has_proxy(proxy.identity) or blocked.has_server(server.places))
 
     def at_endpoint(self, host: str, path: str) -> ProxyRuntime | None:
         """Return the proxy whose endpoint this is. ``host`` is lower case, without port."""

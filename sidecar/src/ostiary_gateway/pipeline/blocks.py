@@ -54,7 +54,7 @@ def _reason(exchange: Exchange, blocked: BlockList) -> str | None:
         return PROXY_BLOCKED
     if blocked.has_principal(exchange.principal):
         return PRINCIPAL_BLOCKED
-    return faults.BLOCKED if blocked.has_upstream(proxy.server.address, proxy.server.port) else None
+    return faults.BLOCKED if blocked.has_server(proxy.server.places) else None
 
 
 def _what(exchange: Exchange, reason: str) -> str:

@@ -130,8 +130,7 @@ class ServerPools:
         """Stop what is blocked, also where requests are in flight; let all others serve again."""
         for server in (*self._servers.values(), *self._retiring):
             server.set_blocked(
-                blocked is not None
-                and (blocked.has_proxy(server.proxy) or blocked.has_upstream(server.address, server.port))
+                blocked is not None and (blocked.has_proxy(server.proxy) or blocked.has_server(server.places))
             )
 
     async def _retire(self, server: UpstreamServer) -> None:

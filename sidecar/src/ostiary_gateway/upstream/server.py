@@ -11,6 +11,7 @@ from typing import Final
 from yarl import URL
 
 from ostiary_core.contract.documents import ServerConfig
+from ostiary_core.policy.block_list import places_of
 from ostiary_core.secret_bytes import SecretBytes
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults, redirects, via
@@ -63,6 +64,8 @@ class UpstreamServer:
         self.name = document.name
         self.address = url.host or ""
         self.port = url.port or 0
+        #: The hosts and ports by which the settings may block it.
+        self.places = places_of(document, host=self.address, port=self.port)
         self.idle_seconds = document.timeouts.idle / 1000
         self.request_seconds = document.timeouts.request / 1000
         self._connect_seconds = document.timeouts.connect / 1000

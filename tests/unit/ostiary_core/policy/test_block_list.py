@@ -1,9 +1,12 @@
 """Which principals, proxies and servers a block list matches."""
 
+from typing import Any
+
 import pytest
 
 from ostiary_core.contract.blocks import BlockedConfig, BlockedSubjectConfig
-from ostiary_core.policy.block_list import BlockList
+from ostiary_core.contract.documents import ServerConfig
+from ostiary_core.policy.block_list import BlockList, places_of
 from ostiary_core.policy.principal import ANONYMOUS, PASSTHROUGH, Principal, consumer_id
 
 AGENT = Principal(id=consumer_id("support/agent"), method="apiKey", consumer="support/agent")
@@ -86,3 +89,22 @@ def test_a_server_is_blocked_by_each_spelling_of_its_host(item: str, host: str, 
 )
 def test_other_servers_are_not_blocked(item: str, host: str, port: int) -> None:
     assert not BlockList(BlockedConfig(upstreams=[item])).has_upstream(host, port)
+
+
+@pytest.mark.parametrize(
+    "server",
+    [
+        {"url": "https://crm.example.com/mcp"},
+        {"url": "https://front.example.com/mcp", "host": "CRM.example.com:443"},
+        {"url": "https://front.example.com/mcp", "tls": {"hostname": "crm.example.com"}},
+        {"url": "https://front.example.com/mcp", "headers": [{"name": "X_Forwarded-Host", "value": "crm.example.com"}]},
+    ],
+    ids=["url", "host", "tls", "header"],
+)
+def test_a_server_is_blocked_by_each_name_that_a_shared_front_end_may_choose_it_by(server: dict[str, Any]) -> None:
+    timeouts = {"connect": 1, "request": 1, "idle": 1}
+    document = ServerConfig.model_validate({"name": "crm", "timeouts": timeouts, **server})
+    places = places_of(document, host=document.url.split("/")[2], port=443)
+    for item in ("crm.example.com", "crm.example.com:443"):
+        assert BlockList(BlockedConfig(upstreams=[item])).has_server(places)
+    assert not BlockList(BlockedConfig(upstreams=["crm.example.com:8443", "example.com"])).has_server(places)
