@@ -97,6 +97,8 @@ def _with_suffixes(name: str) -> Iterable[str]:
     yield name
     if name.startswith("["):
         return
+    if name.count(".") == 1:  # a gateway in a cluster may reach the Service `crm.sales.svc` as `crm.sales`
+        yield from _with_suffixes(f"{name}.svc")
     while "." in name:
         name = name.partition(".")[2]
         yield f"*.{name}"

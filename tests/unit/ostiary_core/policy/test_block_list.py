@@ -66,6 +66,8 @@ def test_a_proxy_is_blocked_by_its_whole_identity() -> None:
         ("crm.sales.svc", "crm.sales.svc.cluster.local", 8000),
         ("crm.sales.svc.cluster.local.", "crm.sales.svc", 8000),
         ("crm.sales.svc.cluster.local:8000", "crm.sales.svc", 8000),
+        ("crm.sales.svc", "crm.sales", 8000),
+        ("*.sales.svc", "CRM.sales.", 8000),
         ("10.0.0.1", "10.0.0.1", 80),
         ("[2001:DB8:0:0::1]", "2001:db8::1", 80),
         ("[2001:db8::1]:80", "2001:db8::1", 80),
