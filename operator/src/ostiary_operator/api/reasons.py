@@ -210,6 +210,11 @@ class EffectiveReason(Reason):
         "A rule names a tool or prompt that no target offers, according to the lists that the gateways have seen.",
         "Correct the name; the message suggests a similar one.",
     )
+    SUBJECT_MATCHES_NOTHING = (
+        "SubjectMatchesNothing",
+        "A consumer in subjects is written with the policy's namespace before it, so it matches no caller.",
+        "Write the name of the consumer alone: its namespace is that of the policy.",
+    )
     NO_AUDIENCE = (
         "NoAudience",
         "Every access token is refused at an MCPProxy: its URL is not known, and the policy names no audiences.",

@@ -78,8 +78,8 @@ class PolicySubject(ApiModel):
     """Callers that a policy governs: those that match all of its fields."""
 
     consumers: Annotated[tuple[ConsumerName, ...], Field(min_length=1, max_length=64), Unique()] | None = None
-    """Names of consumers, as the authentication of a policy in the same namespace establishes them. Absent means every
-    caller. Example: `[support-agent]`."""
+    """Names of consumers, as the authentication of a policy in the same namespace establishes them: without the
+    namespace that `ostiary whoami` shows before them. Absent means every caller. Example: `[support-agent]`."""
 
     groups: Annotated[tuple[GroupName, ...], Field(min_length=1, max_length=64), Unique()] | None = None
     """Groups, of which a caller must be in at least one. Absent means every caller. Example: `[support]`."""

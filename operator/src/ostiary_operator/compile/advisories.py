@@ -85,8 +85,21 @@ def _slips(
         yield EffectiveReason.PROTECTS_NOTHING, _protects_nothing(decision, known)
     if decision.evadable:
         yield EffectiveReason.EVADABLE, _EVADABLE
+    for field, name in _qualified_consumers(decision):
+        what = f"{field}: has the namespace before the name, so it matches no caller; write {name}"
+        yield EffectiveReason.SUBJECT_MATCHES_NOTHING, what
     if unaddressed is not None:
         yield EffectiveReason.NO_AUDIENCE, str(unaddressed)
+
+
+def _qualified_consumers(decision: PolicyDecision) -> Iterator[tuple[str, str]]:
+    """Yield the consumers with the namespace before the name: the field, and the name alone."""
+    prefix = f"{decision.subject.key.namespace}/"
+    subjects = decision.subject.spec.subjects if decision.subject.spec is not None else None
+    for number, subject in enumerate(subjects or ()):
+        for index, name in enumerate(subject.consumers or ()):
+            if name.startswith(prefix):
+                yield f"spec.subjects[{number}].consumers[{index}]", name.removeprefix(prefix)
 
 
 def _protects_nothing(decision: PolicyDecision, known: Sequence[str]) -> str:
