@@ -42,8 +42,11 @@ def principal_of(
         raise ClaimsError("the token is bound to a key of its client (cnf), which the gateway cannot verify")
     client = next((claims[name] for name in _CLIENT_CLAIMS if claims.get(name)), "")
     subject = claims.get("sub") or client
-    if not _is_name(subject) or not (client == "" or _is_name(client)):
+    if subject == "":
         raise ClaimsError("the token names no subject")
+    if not _is_name(subject) or not (client == "" or _is_name(client)):
+        names = ", ".join(("sub", *_CLIENT_CLAIMS))
+        raise ClaimsError(f"a claim of the token that names its subject or client ({names}) is no name")
     consumer = _consumer(claims, config)
     return Principal(
         id=token_id(issuer=issuer, subject=subject, client_id=client),

@@ -29,3 +29,12 @@ def test_a_token_that_is_bound_to_a_key_of_its_client_is_refused(confirmation: A
 
 def test_a_confirmation_that_is_null_binds_nothing() -> None:
     assert principal(cnf=None).subject == "ada"
+
+
+@pytest.mark.parametrize(
+    ("claims", "problem"),
+    [({"sub": ""}, "names no subject"), ({"sub": 5}, "is no name"), ({"sub": "a", "azp": 5}, "is no name")],
+)
+def test_a_token_whose_subject_or_client_is_no_name_is_refused_with_the_cause(claims: Any, problem: str) -> None:
+    with pytest.raises(ClaimsError, match=problem):
+        principal(**claims)
