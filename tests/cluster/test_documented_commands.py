@@ -52,6 +52,7 @@ RUN_BY = {
 #: Commands that cannot be run here, by their beginning, and why.
 NOT_HERE = {
     "make": "it installs into .venv, or is what runs these tests",
+    "kubectl -n ostiary-system edit ": "it opens an editor; test_chart_duties.py checks the name",
     "claude ": "it changes the configuration of a client that is not here",
     "npx ": "it downloads a package; tests/conformance/inspector runs the same one from the lock file",
     "docker ": "it needs a container engine",
