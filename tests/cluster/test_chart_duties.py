@@ -32,6 +32,12 @@ def _resource(kind: str, name: str, **spec: Any) -> dict[str, Any]:
     return {"apiVersion": "ostiary.dev/v1alpha1", "kind": kind, "metadata": {"name": name}, "spec": spec}
 
 
+def owned_by(owner: dict[str, Any], *, labels: dict[str, str] | None = None) -> dict[str, Any]:
+    owned = policy()
+    owned["metadata"] |= {"ownerReferences": [owner], "labels": labels or {}}
+    return owned
+
+
 @dataclass(frozen=True)
 class Team:
     """A namespace with a proxy and a policy, and a user for each role."""
@@ -51,6 +57,14 @@ class Team:
     def change(self, user: str, obj: dict[str, Any]) -> str:
         """What the API server says against a change or a new object of a user."""
         return self.complaint(user, "apply", "--dry-run=server", "-f", "-", obj=obj)
+
+    def owner(self) -> dict[str, Any]:
+        """Create a ConfigMap, and return what refers to it as an owner."""
+        self.control_plane.kubectl("create", "configmap", "owner", "-n", self.namespace)
+        uid = self.control_plane.kubectl(
+            "get", "configmap", "owner", "-n", self.namespace, "-o", "jsonpath={.metadata.uid}"
+        )
+        return {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": uid}
 
 
 @pytest.fixture(scope="module")
@@ -162,14 +176,12 @@ def test_the_break_glass_role_may_edit_the_settings_that_the_chart_writes() -> N
 
 
 def test_no_editor_deletes_an_object_by_an_owner_that_does_not_exist(team: Team) -> None:
-    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "00000000-0000-0000-0000-000000000000"}
-    owned = policy()
-    owned["metadata"]["ownerReferences"] = [owner]
-    assert "needs the verb delete on mcppolicies" in team.change("policy-editor", owned)
-    assert team.change("policy-approver", owned) == ""
-    team.control_plane.kubectl("apply", "-n", team.namespace, "-f", "-", input=json.dumps(owned))
-    labelled = owned | {"metadata": owned["metadata"] | {"labels": {"team": "sales"}}}
-    assert team.change("policy-editor", labelled) == ""
-    other = owned | {"metadata": owned["metadata"] | {"ownerReferences": [owner | {"name": "other", "uid": "1"}]}}
-    assert "needs the verb delete on mcppolicies" in team.change("policy-editor", other)
+    gone = {"apiVersion": "v1", "kind": "ConfigMap", "name": "gone", "uid": "00000000-0000-0000-0000-000000000000"}
+    assert "needs the verb delete on mcppolicies" in team.change("policy-editor", owned_by(gone))
+    assert team.change("policy-approver", owned_by(gone)) == ""
+    # An object that is stored needs an owner that exists: Kubernetes would delete it.
+    owner = team.owner()
+    team.control_plane.kubectl("apply", "-n", team.namespace, "-f", "-", input=json.dumps(owned_by(owner)))
+    assert team.change("policy-editor", owned_by(owner, labels={"team": "sales"})) == ""
+    assert "needs the verb delete on mcppolicies" in team.change("policy-editor", owned_by(gone))
     assert team.change("policy-editor", policy()) == ""
