@@ -6,6 +6,7 @@ rights, and no one would notice.
 """
 
 import hashlib
+import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Final, Protocol
@@ -21,7 +22,9 @@ from ostiary_gateway.identity.protected_resource import ResourceServer
 from ostiary_gateway.identity.verdict_cache import Verdict, VerdictCache
 from ostiary_gateway.server.host_name import host_name
 from ostiary_gateway.server.request import Request
+from ostiary_gateway.telemetry.throttled_warning import WarningLimiter
 
+_log = logging.getLogger(__name__)
 _AUTHORIZATION: Final = "authorization"
 
 
@@ -43,19 +46,29 @@ class AuthenticationMethod(Protocol):
 
 
 class Outcomes:
-    """Counts authentications by (proxy, method, outcome).
+    """Counts authentications by (proxy, method, outcome), and logs those that failed.
 
     ``method`` is empty where no method accepted the credential. ``outcome`` is ``accepted`` or the reason of a refusal.
     """
 
     def __init__(self) -> None:
         self.counts: Counter[tuple[str, str, str]] = Counter()
+        self._warners: dict[tuple[str, str], WarningLimiter] = {}
+
+    def refused(self, proxy: str, refusal: Refusal) -> None:
+        """Count a refused caller, and log one a minute for each proxy and reason."""
+        reason = refusal.reason
+        self.counts[proxy, "", reason] += 1
+        warner = self._warners.setdefault((proxy, reason), WarningLimiter(_log, level=logging.INFO))
+        warner.warn("proxy %s: refused a caller with %d %s: %s", proxy, refusal.status, reason, refusal.message)
 
     def forget(self, proxies: Iterable[str]) -> None:
-        """Forget the counts of proxies that no longer exist."""
+        """Forget proxies that no longer exist."""
         gone = frozenset(proxies)
         for key in [key for key in self.counts if key[0] in gone]:
             del self.counts[key]
+        for pair in [pair for pair in self._warners if pair[0] in gone]:
+            del self._warners[pair]
 
 
 class Authenticator:
@@ -108,7 +121,7 @@ class Authenticator:
                 # The usual case is here, in one coroutine: it is part of every call.
                 principal = self._verdicts.get(digest) or await self._verified(header, digest, request, settings)
         except Refusal as refusal:
-            self._outcomes.counts[self._proxy, "", refusal.reason] += 1
+            self._outcomes.refused(self._proxy, refusal)
             raise
         self._outcomes.counts[self._proxy, principal.method, "accepted"] += 1
         return principal

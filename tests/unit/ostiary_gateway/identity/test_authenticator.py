@@ -52,3 +52,27 @@ async def test_a_key_after_the_wrong_scheme_is_refused_with_the_right_one(value:
 async def test_an_unknown_key_is_refused_without_saying_whether_it_was_ever_valid() -> None:
     found = await refusal([BEARER], {"authorization": "Bearer some-example-key-01"})
     assert found.message.endswith("it is unknown, expired or removed")
+
+
+async def test_refused_callers_are_logged_once_a_minute_for_each_reason_without_their_credential(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    authenticator = Authenticator("default/mock", [BEARER], anonymous=False, outcomes=Outcomes())
+    for headers in ({}, {"authorization": "Bearer some-example-key-01"}, {}, {"authorization": "Bearer other-key-02"}):
+        with pytest.raises(Refusal):
+            await authenticator.authenticate(cast("Request", _Received(headers)), cast("SettingsDocument", None))
+    missing, invalid = caplog.messages
+    assert missing.startswith("proxy default/mock: refused a caller with 401 CredentialMissing: ")
+    assert invalid.startswith("proxy default/mock: refused a caller with 401 CredentialInvalid: ")
+    assert "some-example-key-01" not in invalid
+
+
+def test_counts_and_messages_of_a_proxy_end_with_it(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    outcomes = Outcomes()
+    for _ in range(2):
+        outcomes.refused("default/mock", Refusal(401, "CredentialMissing", "send one"))
+        outcomes.forget(["default/mock"])
+    assert not outcomes.counts
+    assert len(caplog.messages) == 2
