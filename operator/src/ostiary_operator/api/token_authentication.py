@@ -29,6 +29,12 @@ ServerUrl = Annotated[
 ]
 """A URL of an authorization server."""
 
+IssuerUrl = Annotated[
+    ServerUrl,
+    excludes("/[.]well-known/", "is the URL of metadata", "write the issuer: the part before /.well-known/"),
+]
+"""The identifier of an issuer, as in the claim `iss`."""
+
 ClaimPath = Annotated[
     tuple[Annotated[StrictStr, StringConstraints(min_length=1, max_length=256)], ...],
     Field(min_length=1, max_length=8),
@@ -74,7 +80,7 @@ class SignatureAlgorithm(enum.StrEnum):
 class IssuedTokens(ApiModel):
     """Which tokens of one issuer are accepted, and which claims say who the caller is."""
 
-    issuer: ServerUrl
+    issuer: IssuerUrl
     """The issuer's identifier, exactly as in the claim `iss`. Clients are sent there for tokens. Example:
     `https://id.example.com/realms/agents`."""
 
