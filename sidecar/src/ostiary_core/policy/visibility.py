@@ -162,6 +162,15 @@ class Visibility:
             decision = known
         return decision if decision.pending is None else decision.resolve(call)
 
+    def could_allow(self, primitive: Primitive, verb: Verb, name: str) -> bool:
+        """Return whether some message could use the name.
+
+        For what a server sends outside of a response: there is no message to judge.
+        """
+        if self.decide(primitive, verb, name).allowed:
+            return True
+        return self.needs_call and self.refusal is None and self._judge(primitive, verb, name).allowed
+
     def would_deny(self, primitive: Primitive, verb: Verb, name: str, call: Call | None = None) -> Decision | None:
         """Return the refusal that policies in Shadow mode would cause, or None."""
         if self.shadow is None:

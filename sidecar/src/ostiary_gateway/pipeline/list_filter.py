@@ -148,7 +148,7 @@ def shaping_streamed(
 def _may_subscribe(message: dict[str, Any], visibility: Visibility) -> bool:
     params = message.get("params")
     uri = params.get("uri") if isinstance(params, dict) else None
-    return isinstance(uri, str) and visibility.decide(Primitive.RESOURCES, Verb.SUBSCRIBE, uri).allowed
+    return isinstance(uri, str) and visibility.could_allow(Primitive.RESOURCES, Verb.SUBSCRIBE, uri)
 
 
 def _object(value: Any) -> dict[str, Any]:

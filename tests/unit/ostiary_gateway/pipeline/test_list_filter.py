@@ -8,6 +8,7 @@ from gateways import policy
 from visibilities import visibility_by_rules, visibility_of
 
 from ostiary_core.mcp.methods import METHODS, Primitive
+from ostiary_core.policy.principal import ANONYMOUS
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.pipeline import jsonrpc
@@ -211,6 +212,19 @@ def test_a_notice_of_a_resource_is_dropped_where_it_may_not_be_subscribed_to() -
     assert streamed(notice(None), USERS) is None
     assert streamed({"jsonrpc": "2.0", "method": "notifications/resources/updated"}, USERS) is None
     assert streamed(notice("mock://a"), OPEN) is not None
+
+
+def test_a_notice_of_a_resource_passes_where_a_condition_could_allow_a_subscription_to_it() -> None:
+    def notice(uri: str) -> dict[str, Any]:
+        return {"jsonrpc": "2.0", "method": "notifications/resources/updated", "params": {"uri": uri}}
+
+    def rule(uri: str, *, effect: str = "Allow", when: str = "headers['x-team'] == 'sales'") -> dict[str, Any]:
+        return {"name": uri, "effect": effect, "resources": {"names": [uri]}, "when": when}
+
+    deny = rule("doc://c", effect="Deny", when="!authenticated")
+    rules = [rule("doc://a"), rule("doc://b", when="authenticated"), rule("doc://c"), deny]
+    subject = visibility_by_rules(*rules).for_principal(ANONYMOUS)
+    assert [streamed(notice(f"doc://{name}"), subject) is not None for name in "abcd"] == [True, False, False, False]
 
 
 @pytest.mark.parametrize(
