@@ -109,7 +109,8 @@ def test_an_edit_that_no_operator_has_judged_is_not_ready(ask: Ask, cluster: Loc
     finally:
         cluster.apply(EXAMPLE)
         cluster.start_operator()
-        cluster.wait_until_ready()
+        # The proxy did not change: only the policy shows when its new generation is in force.
+        wait_until(lambda: ask("status", "-n", "default").code == 0, what="the policy to be in force")
 
 
 def test_a_viewer_of_one_namespace_sees_what_their_rights_allow(as_viewer: Ask, cluster: LocalCluster) -> None:
