@@ -177,8 +177,11 @@ class RequestPipeline:
         # Only the exchange keeps the snapshot: a stream may last for days, and takes each new one.
         try:
             return Exchange(request, snapshot, route(request, snapshot))
-        except Refusal as refusal:
-            return whoami.exchange_for(request, snapshot, refusal)
+        except Refusal:
+            asks = whoami.exchange_for(request, snapshot)
+            if asks is None:
+                raise  # raise here: a frame that held the error would wait for the garbage collector
+            return asks
 
     async def _authenticate(self, exchange: Exchange) -> None:
         """Find out who sends a request, by the config in force once that is known."""

@@ -34,19 +34,16 @@ _METHODS: Final = frozenset({"GET", "POST"})
 _HEADERS: Final = {"Content-Type": JSON, "Cache-Control": "no-store"}
 
 
-def exchange_for(request: Request, snapshot: Snapshot, refusal: Refusal) -> Exchange:
-    """Return the exchange of a caller that asks who it is.
+def exchange_for(request: Request, snapshot: Snapshot) -> Exchange | None:
+    """Return the exchange of a caller that asks who it is; None for any other request.
 
     The target is compared as it was sent, and has no query.
-
-    Raises:
-        Refusal: ``refusal``, for any other request.
     """
     target = request.target
     endpoint = target.removesuffix(_SUFFIX)
     proxy = snapshot.at_endpoint(host_name(request.headers.get("host", "")), endpoint)
     if request.method not in _METHODS or proxy is None or target != proxy.endpoint + _SUFFIX:
-        raise refusal
+        return None
     return Exchange(request, snapshot, proxy, is_whoami=True)
 
 
