@@ -4,12 +4,12 @@ The client's secret is sent there, so only an endpoint at the issuer's own origi
 must not lead the secret to another host. Any other endpoint must be configured.
 """
 
-import asyncio
 from collections.abc import Callable
 from time import monotonic
 from typing import Final
 
 from ostiary_gateway.identity.jwks import discover, is_same_origin
+from ostiary_gateway.identity.periodic_fetch import FetchTimes, PeriodicFetch
 from ostiary_gateway.upstream.document_client import DocumentClient, DocumentUnavailable
 
 #: Seconds after which the metadata are fetched again.
@@ -36,12 +36,9 @@ class IntrospectionEndpoint:
         self._issuer = issuer
         self._configured = configured
         self._client = client
-        self._clock = clock
         self._found: str | None = None
-        self._fetched = 0.0
-        self._tried: float | None = None
         self._problem = ""
-        self._pending: asyncio.Task[None] | None = None
+        self._fetches = PeriodicFetch(FetchTimes(_REFRESH_SECONDS, _DISTANCE_SECONDS), clock=clock)
 
     async def url(self) -> str:
         """Return the URL of the endpoint.
@@ -54,30 +51,20 @@ class IntrospectionEndpoint:
         if self._configured is not None:
             return self._configured
         if self._found is None:
-            self._begin()
-            if self._pending is not None:
-                # A caller that disconnects must not cancel the fetch for the others.
-                await asyncio.shield(self._pending)
-        elif self._clock() - self._fetched >= _REFRESH_SECONDS:
-            self._begin()
+            await self._fetches.wait(self._fetch)
+        else:
+            self._fetches.refresh_if_old(self._fetch)
         if self._found is None:
             raise DocumentUnavailable(self._problem)
         return self._found
 
-    def _begin(self) -> None:
-        if self._pending is not None or (self._tried is not None and self._clock() - self._tried < _DISTANCE_SECONDS):
-            return
-        self._tried = self._clock()
-        self._pending = asyncio.get_running_loop().create_task(self._fetch())
-
-    async def _fetch(self) -> None:
+    async def _fetch(self) -> bool:
         try:
             self._found = _endpoint(await discover(self._issuer, self._client), self._issuer)
-            self._fetched = self._clock()
         except DocumentUnavailable as error:
             self._problem = str(error)
-        finally:
-            self._pending = None
+            return False
+        return True
 
 
 def _endpoint(metadata: dict[str, object], issuer: str) -> str:

@@ -17,6 +17,7 @@ from ostiary_core import strict_json
 from ostiary_core.contract.authentication import IssuerConfig
 from ostiary_core.errors import OstiaryError, StrictJSONError
 from ostiary_gateway.identity.key_set import KeySet, KeySetError, VerificationKey, parse_key_set
+from ostiary_gateway.identity.periodic_fetch import FetchTimes, PeriodicFetch
 from ostiary_gateway.upstream.document_client import DocumentClient, DocumentUnavailable
 
 _log = logging.getLogger(__name__)
@@ -88,55 +89,37 @@ class FetchedKeys:
     ) -> None:
         self._issuer = issuer
         self._client = client
-        self._clock = clock
         self._seconds = seconds
         self._keys: KeySet | None = None
-        self._tried: float | None = None
-        self._fetched = 0.0
-        self._pending: asyncio.Task[None] | None = None
+        self._fetches = PeriodicFetch(FetchTimes(_REFRESH_SECONDS, _DISTANCE_SECONDS), clock=clock)
 
     async def find(self, kid: str | None, algorithm: str) -> VerificationKey | None:
         """Return the key for a token's header; an unknown one causes a refresh."""
         key = self._keys.find(kid, algorithm) if self._keys is not None else None
         if key is None:
-            await self._refresh()
+            await self._fetches.wait(self._fetch)
             if self._keys is None:
                 raise KeysUnavailable(f"the keys of the issuer {self._issuer.issuer} are not available")
             return self._keys.find(kid, algorithm)
-        if self._clock() - self._fetched >= _REFRESH_SECONDS:
-            self._begin()
+        self._fetches.refresh_if_old(self._fetch)
         return key
 
     def holds(self, key: VerificationKey) -> bool:
         """Return whether a key is still one of the issuer's. Refreshes old keys."""
-        if self._clock() - self._fetched >= _REFRESH_SECONDS:
-            self._begin()
+        self._fetches.refresh_if_old(self._fetch)
         return self._keys is not None and self._keys.holds(key)
 
-    async def _refresh(self) -> None:
-        """Wait for the fetch in flight, or a new one unless the last one was just now."""
-        self._begin()
-        if self._pending is not None:
-            # A caller that disconnects must not cancel the fetch for the others.
-            await asyncio.shield(self._pending)
-
-    def _begin(self) -> None:
-        if self._pending is not None or (self._tried is not None and self._clock() - self._tried < _DISTANCE_SECONDS):
-            return
-        self._tried = self._clock()
-        self._pending = asyncio.get_running_loop().create_task(self._fetch())
-
-    async def _fetch(self) -> None:
+    async def _fetch(self) -> bool:
         try:
             async with asyncio.timeout(self._seconds):
                 self._keys = parse_key_set(await self._document())
-            self._fetched = self._clock()
         except TimeoutError:
             self._report(f"not complete within {self._seconds:g} s")
         except (DocumentUnavailable, KeySetError) as error:
             self._report(str(error))
-        finally:
-            self._pending = None
+        else:
+            return True
+        return False
 
     def _report(self, problem: str) -> None:
         kept = "the last good keys stay in use" if self._keys is not None else "its tokens are refused"
