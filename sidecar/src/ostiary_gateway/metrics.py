@@ -5,7 +5,7 @@ from our table, proxies from the config, error types from a closed set.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Set
 from itertools import accumulate
 from typing import Final
 
@@ -180,10 +180,7 @@ class _State(Collector):
         yield _gauge("ostiary_streams_open", "Open streams", usage.streams)
         yield _gauge("ostiary_bytes_in_flight", "Bytes of requests and responses in memory", usage.bytes)
         yield self._refusals()
-        yield _dropped_items()
-        yield _shadow_denials()
-        yield _access_denials()
-        yield _blocked_requests()
+        yield from _judged_requests()
         yield self._faults()
         yield from self._spans()
 
@@ -224,48 +221,39 @@ class _State(Collector):
         yield lost
 
 
-def _dropped_items() -> Metric:
-    found = CounterMetricFamily(
-        "ostiary_list_items_dropped",
-        "List items that were dropped because they cannot be judged",
-        labels=["ostiary_proxy"],
+def _judged_requests() -> Iterator[Metric]:
+    """Yield what was dropped, denied or blocked at each proxy."""
+    yield _by_proxy(
+        "ostiary_list_items_dropped", "List items that were dropped because they cannot be judged", DROPPED.counts
     )
-    for proxy, count in list(DROPPED.counts.items()):
-        found.add_metric([proxy], count)
-    return found
-
-
-def _access_denials() -> Metric:
-    found = CounterMetricFamily(
-        "ostiary_access_denials",
-        "Requests that policies denied, by the reason of the decision",
-        labels=["ostiary_proxy", "reason"],
-    )
-    for reason, counts in ACCESS_DENIALS.counts.items():
-        for proxy, count in list(counts.items()):
-            found.add_metric([proxy, reason.value], count)
-    return found
-
-
-def _shadow_denials() -> Metric:
-    found = CounterMetricFamily(
+    yield _by_proxy(
         "ostiary_shadow_denials",
         "Requests that passed, and that policies in Shadow mode would deny",
-        labels=["ostiary_proxy"],
+        SHADOW_DENIALS.counts,
     )
-    for proxy, count in list(SHADOW_DENIALS.counts.items()):
+    yield _by_reason(
+        "ostiary_access_denials",
+        "Requests that policies denied, by the reason of the decision",
+        {reason.value: counts for reason, counts in ACCESS_DENIALS.counts.items()},
+    )
+    yield _by_reason(
+        "ostiary_blocked_requests",
+        "Requests that were refused because the settings block their caller, proxy or server",
+        {reason: each.counts for reason, each in BLOCKED_REQUESTS.items()},
+    )
+
+
+def _by_proxy(name: str, text: str, counts: Mapping[str, int]) -> Metric:
+    found = CounterMetricFamily(name, text, labels=["ostiary_proxy"])
+    for proxy, count in list(counts.items()):
         found.add_metric([proxy], count)
     return found
 
 
-def _blocked_requests() -> Metric:
-    found = CounterMetricFamily(
-        "ostiary_blocked_requests",
-        "Requests that were refused because the settings block their caller, proxy or server",
-        labels=["ostiary_proxy", "reason"],
-    )
-    for reason, counts in BLOCKED_REQUESTS.items():
-        for proxy, count in list(counts.counts.items()):
+def _by_reason(name: str, text: str, by_reason: Mapping[str, Mapping[str, int]]) -> Metric:
+    found = CounterMetricFamily(name, text, labels=["ostiary_proxy", "reason"])
+    for reason, counts in by_reason.items():
+        for proxy, count in list(counts.items()):
             found.add_metric([proxy, reason], count)
     return found
 
