@@ -33,18 +33,12 @@ from ostiary_gateway.identity.key_set import KeySetError
 from ostiary_gateway.identity.passthrough import PassthroughAuthenticator, UpstreamMetadata
 from ostiary_gateway.identity.protected_resource import MetadataIndex, ResourceServer
 from ostiary_gateway.identity.verdict_cache import ActiveTokens
-from ostiary_gateway.upstream.allowed_addresses import OwnEndpoints
 from ostiary_gateway.upstream.caller import origin
-from ostiary_gateway.upstream.credentials import CredentialSource, no_credential
+from ostiary_gateway.upstream.credentials import CredentialSource, direct, no_credential
 from ostiary_gateway.upstream.document_client import DOCUMENT_LIMIT, RESPONSE_LIMIT, DocumentClient, Routing
-from ostiary_gateway.upstream.egress import Egress
 
 #: Seconds for one fetch of keys or metadata.
 _FETCH_SECONDS: Final = 5.0
-
-
-def _direct() -> tuple[OwnEndpoints, Egress]:
-    return OwnEndpoints(), Egress()
 
 
 class Authenticators:
@@ -57,7 +51,7 @@ class Authenticators:
     def __init__(
         self,
         *,
-        routing: Routing = _direct,
+        routing: Routing = direct,
         credential: CredentialSource = no_credential,
         clock: Callable[[], float] = time.time,
     ) -> None:

@@ -4,6 +4,7 @@ A tenant's own issuer may sign any number of tokens with large claims. So each c
 together are: the largest one gives way, so that the callers of other tenants stay known.
 """
 
+import hashlib
 from typing import Any, Final, Generic, TypeVar
 from weakref import WeakSet
 
@@ -20,6 +21,11 @@ _IN_ALL: Final = 64 << 20
 _ENTRY_BYTES: Final = 1024
 _VALUE_BYTES: Final = 100
 _CHARACTER_BYTES: Final = 2
+
+
+def digest_of(credential: str) -> bytes:
+    """Return the SHA-256 by which a credential is known."""
+    return hashlib.sha256(credential.encode("utf-8", "surrogatepass")).digest()
 
 
 def weight_of(principal: Principal) -> int:

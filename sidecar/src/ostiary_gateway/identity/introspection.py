@@ -5,7 +5,6 @@ it was. While the server is down no unknown token is accepted.
 """
 
 import asyncio
-import hashlib
 import logging
 import math
 import time
@@ -19,6 +18,7 @@ from ostiary_core.errors import ClaimsError
 from ostiary_core.policy.claims import principal_of
 from ostiary_core.policy.principal import Principal
 from ostiary_core.secret_bytes import SecretBytes
+from ostiary_gateway.identity.credential_cache import digest_of
 from ostiary_gateway.identity.errors import IdentityUnavailable, InvalidToken
 from ostiary_gateway.identity.introspection_endpoint import IntrospectionEndpoint
 from ostiary_gateway.identity.verdict_cache import ActiveTokens, Verdict
@@ -79,7 +79,7 @@ class Introspection:
 
     def remembered(self, token: str, resources: frozenset[str]) -> Verdict | None:
         """Return whose a token is that was active a short time ago; None for any other."""
-        return self._memory.tokens.find(_digest(token), self._audiences(resources))
+        return self._memory.tokens.find(digest_of(token), self._audiences(resources))
 
     async def verify(self, token: str, resources: frozenset[str]) -> Verdict:
         """Return whose a token is, and until when it needs no further introspection.
@@ -105,7 +105,7 @@ class Introspection:
         return resources if self._config.audiences is None else frozenset(self._config.audiences)
 
     def _asking(self, token: str, audiences: frozenset[str]) -> "asyncio.Task[Verdict]":
-        key = (_digest(token), audiences)
+        key = (digest_of(token), audiences)
         task = self._pending.get(key)
         if task is None:
             if len(self._pending) >= MOST_WAITING:
@@ -133,7 +133,7 @@ class Introspection:
                 error,
             )
             raise IdentityUnavailable(str(error)) from None
-        return self._judged(_digest(token), found, audiences)
+        return self._judged(digest_of(token), found, audiences)
 
     def _judged(self, digest: bytes, found: Mapping[str, Any], audiences: frozenset[str]) -> Verdict:
         now = self._clock()
@@ -197,7 +197,3 @@ def _audiences_of(found: Mapping[str, Any]) -> frozenset[str]:
     value = found.get("aud")
     values = value if isinstance(value, list) else [value]
     return frozenset(each for each in values if isinstance(each, str))
-
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

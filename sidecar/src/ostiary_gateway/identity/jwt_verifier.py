@@ -5,7 +5,6 @@ them: ``jku``, ``x5u`` and ``jwk`` are never used. The algorithm is one of the i
 """
 
 import binascii
-import hashlib
 import re
 import time
 from base64 import urlsafe_b64decode
@@ -20,7 +19,7 @@ from ostiary_core.contract.authentication import IssuerConfig
 from ostiary_core.errors import ClaimsError, StrictJSONError
 from ostiary_core.policy.claims import principal_of
 from ostiary_core.policy.principal import Principal
-from ostiary_gateway.identity.credential_cache import CredentialCache
+from ostiary_gateway.identity.credential_cache import CredentialCache, digest_of
 from ostiary_gateway.identity.errors import IdentityUnavailable, InvalidToken
 from ostiary_gateway.identity.jwks import KeySource, KeysUnavailable
 from ostiary_gateway.identity.key_set import ALGORITHMS, VerificationKey
@@ -108,7 +107,7 @@ class JwtVerifier:
 
     def remembered(self, token: str, resources: frozenset[str]) -> Principal | None:
         """Return the principal of a token that was valid before and still is; None for any other."""
-        digest = _digest(token)
+        digest = digest_of(token)
         verdict = self._verdicts.known.get(digest)
         if verdict is None:
             return None
@@ -141,7 +140,7 @@ class JwtVerifier:
             return known
         parsed = _parse(token)
         verdict = await self._judge(parsed, resources)
-        self._verdicts.put(_digest(token), verdict, verdict.principal)
+        self._verdicts.put(digest_of(token), verdict, verdict.principal)
         return verdict.principal
 
     async def _judge(self, token: _Parsed, resources: frozenset[str]) -> _ValidToken:
@@ -259,10 +258,6 @@ def _object(segment: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InvalidToken("the token is not a JWT of JSON objects")
     return cast("dict[str, Any]", value)
-
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 def _reason(error: Exception) -> str:
