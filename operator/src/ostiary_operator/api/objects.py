@@ -1,9 +1,12 @@
-"""The type of a Kubernetes object, as it is in JSON or YAML, and readers of its metadata.
+"""The type of a Kubernetes object, as it is in JSON or YAML, and readers of its members.
 
 :func:`name_of`, :func:`namespace_of` and :func:`uid_of` read objects of an API server, which always have metadata. In a
-file anything may be in its place: :func:`text_of`, :func:`name_or_empty` and :func:`namespace_or_default` accept that.
+file anything may be in its place: :func:`mapping_of`, :func:`text_of`, :func:`name_or_empty` and
+:func:`namespace_or_default` accept that.
 """
 
+import base64
+import binascii
 from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
@@ -35,9 +38,26 @@ def uid_of(obj: ReadOnlyObject) -> str:
 
 def text_of(obj: ReadOnlyObject, field: str) -> str:
     """Return a text of an object's metadata; empty where it is missing or no text."""
-    metadata = obj.get("metadata")
-    value = metadata.get(field) if isinstance(metadata, Mapping) else None
+    value = mapping_of(obj.get("metadata")).get(field)
     return value if isinstance(value, str) else ""
+
+
+def mapping_of(value: object) -> ReadOnlyObject:
+    """Return a value as an object; empty where it is none."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def texts_of(value: object) -> dict[str, str]:
+    """Return the members of an object that are texts."""
+    return {str(key): text for key, text in mapping_of(value).items() if isinstance(text, str)}
+
+
+def decoded(text: str) -> bytes | None:
+    """Return a value of a Secret's ``data``; None where it is not base64."""
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError):
+        return None
 
 
 def name_or_empty(obj: ReadOnlyObject) -> str:

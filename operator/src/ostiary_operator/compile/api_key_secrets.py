@@ -6,16 +6,14 @@ with the label ``ostiary.dev/usage: api-key`` holds keys of one consumer: every 
 editors and ``echo`` append. Any other white space makes it invalid, since no client could send it.
 """
 
-import base64
-import binascii
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
 from ostiary_operator.api import labels
-from ostiary_operator.api.objects import ReadOnlyObject, name_or_empty, text_of
+from ostiary_operator.api.objects import ReadOnlyObject, decoded, name_or_empty, text_of, texts_of
 from ostiary_operator.compile.model import ApiKeySecret
 
 #: What the names of entries with a key start with.
@@ -86,22 +84,10 @@ def _entries(item: ReadOnlyObject) -> Iterator[tuple[str, bytes | None]]:
 
     ``stringData`` wins, as in Kubernetes.
     """
-    plain = _texts(item.get("stringData"))
-    for entry, text in (_texts(item.get("data")) | plain).items():
+    plain = texts_of(item.get("stringData"))
+    for entry, text in (texts_of(item.get("data")) | plain).items():
         if entry.startswith(KEY_PREFIX):
-            yield entry, text.encode("utf-8", "replace") if entry in plain else _decoded(text)
-
-
-def _texts(value: object) -> dict[str, str]:
-    found = value if isinstance(value, Mapping) else {}
-    return {str(key): text for key, text in found.items() if isinstance(text, str)}
-
-
-def _decoded(text: str) -> bytes | None:
-    try:
-        return base64.b64decode("".join(text.split()), validate=True)
-    except (binascii.Error, ValueError):
-        return None
+            yield entry, text.encode("utf-8", "replace") if entry in plain else decoded(text)
 
 
 def _key(value: bytes | None) -> bytes:

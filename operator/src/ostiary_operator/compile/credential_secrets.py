@@ -4,18 +4,23 @@ The compiler gets :class:`CredentialSecret`, which has no value. Delivery gets t
 compiler puts into documents.
 """
 
-import base64
-import binascii
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from ostiary_core.contract.key_names import credential_name
 from ostiary_core.secret_bytes import SecretBytes
 from ostiary_operator.api import labels
-from ostiary_operator.api.objects import ReadOnlyObject, name_or_empty, namespace_or_default
+from ostiary_operator.api.objects import (
+    ReadOnlyObject,
+    decoded,
+    mapping_of,
+    name_or_empty,
+    namespace_or_default,
+    text_of,
+)
 from ostiary_operator.compile.model import CredentialSecret, Missing, ReferenceKey
 
 #: The most bytes of one value: servers accept heads of 8 to 16 KiB, and a gateway's Secret has room for 1 MiB.
@@ -70,13 +75,11 @@ def read_secret(item: ReadOnlyObject) -> tuple[CredentialSecret | Missing, Mappi
 
 def _values(item: ReadOnlyObject) -> Iterator[tuple[str, bytes]]:
     """Yield the values without white space around them: files and `echo` end in a line break."""
-    plain = _mapping(item.get("stringData"))
-    for key, text in _mapping(item.get("data")).items():
+    plain = mapping_of(item.get("stringData"))
+    for key, text in mapping_of(item.get("data")).items():
         if key not in plain and isinstance(text, str):
-            try:
-                yield str(key), base64.b64decode("".join(text.split()), validate=True).strip()
-            except (binascii.Error, ValueError):
-                yield str(key), b"\0"
+            value = decoded(text)
+            yield str(key), value.strip() if value is not None else b"\0"
     for key, text in plain.items():
         yield str(key), str(text).strip().encode("utf-8", "replace")
 
@@ -98,8 +101,7 @@ def _hosts(item: ReadOnlyObject) -> frozenset[str]:
 
 def _uid(item: ReadOnlyObject) -> str:
     """Return the uid of a Secret; one in a file has none, so its name is hashed."""
-    uid = _mapping(item.get("metadata")).get("uid")
-    return uid if isinstance(uid, str) and uid else hashlib.sha256(_place(item).encode()).hexdigest()[:32]
+    return text_of(item, "uid") or hashlib.sha256(_place(item).encode()).hexdigest()[:32]
 
 
 def _name(item: ReadOnlyObject, key: str, value: bytes) -> str:
@@ -107,15 +109,11 @@ def _name(item: ReadOnlyObject, key: str, value: bytes) -> str:
 
     A Secret in a file has no version, so its content is one.
     """
-    version = _mapping(item.get("metadata")).get("resourceVersion")
-    if not isinstance(version, str) or not version:
+    version = text_of(item, "resourceVersion")
+    if not version:
         version = hashlib.scrypt(value, salt=_place(item).encode(), n=_WORK, r=8, p=1, dklen=16).hex()
     return credential_name(uid=_uid(item), version=version, key=key)
 
 
 def _place(item: ReadOnlyObject) -> str:
     return f"{namespace_or_default(item)}/{name_or_empty(item)}"
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

@@ -7,12 +7,19 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from ostiary_core.addresses import is_address
 from ostiary_core.secret_bytes import SecretBytes
 from ostiary_operator.api import labels
-from ostiary_operator.api.objects import DEFAULT_NAMESPACE, ReadOnlyObject, name_or_empty, namespace_or_default
+from ostiary_operator.api.objects import (
+    DEFAULT_NAMESPACE,
+    ReadOnlyObject,
+    mapping_of,
+    name_or_empty,
+    namespace_or_default,
+    texts_of,
+)
 from ostiary_operator.api.problems import InvalidDocument, Problem
 from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND
 from ostiary_operator.compile.api_key_secrets import api_key_secrets
@@ -99,7 +106,7 @@ def api_servers_from_slice(item: ReadOnlyObject) -> tuple[str, ...]:
     endpoints = item.get("endpoints")
     found: set[str] = set()
     for endpoint in endpoints if isinstance(endpoints, list) else ():
-        addresses = _mapping(endpoint).get("addresses")
+        addresses = mapping_of(endpoint).get("addresses")
         found.update(filter(is_address, addresses if isinstance(addresses, list) else ()))
     return tuple(sorted(found))
 
@@ -123,15 +130,15 @@ def _api_servers(slices: Iterable[ReadOnlyObject]) -> tuple[str, ...]:
 
 
 def _service(item: ReadOnlyObject, foreign_slices: tuple[str, ...]) -> Service:
-    spec = _mapping(item.get("spec"))
+    spec = mapping_of(item.get("spec"))
     if spec.get("type") == _EXTERNAL_NAME:
         return Service(external_name=str(spec.get("externalName") or ""), has_selector=False)
     listed = spec.get("ports")
-    ports = (_mapping(port).get("port") for port in (listed if isinstance(listed, list) else ()))
+    ports = (mapping_of(port).get("port") for port in (listed if isinstance(listed, list) else ()))
     return Service(
         # A headless Service is reached at the ports of its Pods.
         ports=None if spec.get("clusterIP") == "None" else frozenset(port for port in ports if isinstance(port, int)),
-        has_selector=bool(_mapping(spec.get("selector"))),
+        has_selector=bool(mapping_of(spec.get("selector"))),
         foreign_slices=foreign_slices,
     )
 
@@ -152,7 +159,7 @@ def reference_data(key: ReferenceKey, item: ReadOnlyObject) -> Mapping[str, str]
     A Secret needs the label by which its owner permits it. Resources never refer to the operator's own Secrets.
     """
     if key.kind != "Secret":
-        return _strings(item.get("data"))
+        return texts_of(item.get("data"))
     if labels.USAGE not in labels.of(item) or labels.CONFIG in labels.of(item):
         return Missing.NOT_LABELLED
     if labels.of(item)[labels.USAGE] == labels.API_KEY_USAGE:
@@ -195,12 +202,12 @@ def _decoded(item: ReadOnlyObject) -> dict[str, str]:
     A value that is not base64, or not text, is no CA bundle and is dropped.
     """
     plain = {}
-    for key, value in _strings(item.get("data")).items():
+    for key, value in texts_of(item.get("data")).items():
         try:
             plain[key] = base64.b64decode("".join(value.split()), validate=True).decode()
         except (binascii.Error, UnicodeDecodeError):
             continue
-    return plain | _strings(item.get("stringData"))
+    return plain | texts_of(item.get("stringData"))
 
 
 def _without_private_key(text: str) -> str:
@@ -210,11 +217,3 @@ def _without_private_key(text: str) -> str:
     """
     found = _PRIVATE_KEY.search(text)
     return found[0] if found else text
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _strings(value: object) -> dict[str, str]:
-    return {str(key): text for key, text in _mapping(value).items() if isinstance(text, str)}
