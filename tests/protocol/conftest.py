@@ -12,6 +12,7 @@ from gateways import RunningGateway, running_gateway
 from identity_provider import IdentityProvider, identity_provider
 from mcp_caller import McpCaller, mcp_caller
 from mcp_clients import mock_process
+from ticket_server import TicketServer, ticket_server
 from upstreams import Arrived, Upstream, answer, document, serving, with_handshake
 
 
@@ -40,6 +41,13 @@ async def provider() -> AsyncIterator[IdentityProvider]:
     """A scripted identity provider."""
     async with identity_provider() as served:
         yield served
+
+
+@pytest.fixture
+async def tickets() -> AsyncIterator[TicketServer]:
+    """A ticket server on the official SDK, which authenticates no caller."""
+    async with ticket_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

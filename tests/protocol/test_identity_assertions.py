@@ -9,14 +9,14 @@ from typing import Any
 
 import jwt
 import pytest
-from aiohttp import ClientSession, web
+from aiohttp import ClientSession
 from api_keys import AGENT_KEY, OTHER_KEY, api_key, bearer, keyed
 from fenced_blocks import fenced_blocks
 from gateways import RunningGateway
 from identity_provider import IdentityProvider, identity_provider
 from mcp_caller import McpCaller, mcp_caller, modern
 from mcp_clients import ERAS, Era, connect
-from upstreams import Arrived, Upstream, answer, document
+from upstreams import RefusableScene, Upstream
 
 from ostiary_core.contract.authentication import AuthenticationConfig, ClaimsConfig
 from ostiary_core.contract.documents import PolicyDocument
@@ -32,22 +32,9 @@ RESULT: dict[str, Any] = {"content": []}
 KEY_SET = "/.well-known/jwks.json"
 
 
-class Scene:
-    """A server that answers every call, or refuses all of them with ``status``."""
-
-    def __init__(self) -> None:
-        self.status = 200
-
-    async def script(self, _request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
-        if self.status != 200:
-            challenge = {"WWW-Authenticate": 'Bearer resource_metadata="https://evil.example"'}
-            return web.Response(status=self.status, headers=challenge, text=str(dict(arrived.headers)))
-        return document(answer(arrived, RESULT))
-
-
 @pytest.fixture
-def scene() -> Scene:
-    return Scene()
+def scene() -> RefusableScene:
+    return RefusableScene(RESULT)
 
 
 def asserting(**members: Any) -> dict[str, Any]:
@@ -289,7 +276,7 @@ async def test_a_proxy_waits_for_the_signing_key_with_its_last_good_version(
 
 
 async def test_a_refused_assertion_gives_a_clear_error_and_is_in_no_log_or_error(
-    gateway: RunningGateway, world: Upstream, caller: McpCaller, scene: Scene, caplog: pytest.LogCaptureFixture
+    gateway: RunningGateway, world: Upstream, caller: McpCaller, scene: RefusableScene, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     for scene.status in (401, 403, 421):

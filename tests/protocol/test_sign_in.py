@@ -23,16 +23,10 @@ from sign_in import (
     trust_in,
     trusting,
 )
-from ticket_server import TicketServer, ticket_server
+from ticket_server import TicketServer
 
 pytestmark = pytest.mark.node
 READ: dict[str, Any] = {"name": "read_ticket", "arguments": {"number": 7}}
-
-
-@pytest.fixture
-async def tickets() -> AsyncIterator[TicketServer]:
-    async with ticket_server() as server:
-        yield server
 
 
 @pytest.fixture

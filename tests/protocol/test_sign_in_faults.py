@@ -1,6 +1,6 @@
 """Faults of a real authorization server: revoked tokens, new keys, another clock, and the server being down."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from typing import Any, Literal
 
@@ -13,16 +13,10 @@ from mcp_clients import ERAS, Era, eventually
 from oauth_clients import signed_in
 from oauth_processes import CLIENTS, SdkProcess, oauth_process
 from sign_in import CALL, Endpoint, introspecting, revoke, tokens, trusting
-from ticket_server import TicketServer, ticket_server
+from ticket_server import TicketServer
 
 pytestmark = pytest.mark.node
 READ: dict[str, Any] = {"name": "read_ticket", "arguments": {"number": 7}}
-
-
-@pytest.fixture
-async def tickets() -> AsyncIterator[TicketServer]:
-    async with ticket_server() as server:
-        yield server
 
 
 @pytest.fixture

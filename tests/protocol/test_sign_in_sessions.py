@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from mcp_clients import ERAS, Era, eventually
 from oauth_clients import Registration, signed_in
 from oauth_processes import CLIENTS, OAuthProcessError, SdkProcess, oauth_process
 from sign_in import Endpoint, tokens, trusting
-from ticket_server import TicketServer, ticket_server
+from ticket_server import TicketServer
 
 pytestmark = pytest.mark.node
 READ: dict[str, Any] = {"name": "read_ticket", "arguments": {"number": 7}}
@@ -27,12 +26,6 @@ STRICTER = policy(
     {"name": "read", "effect": "Allow", "tools": {"names": ["read_*"]}},
     {"name": "delete", "effect": "Allow", "tools": {"names": ["delete_*"]}, "scopes": ["users:write", "audit"]},
 )
-
-
-@pytest.fixture
-async def tickets() -> AsyncIterator[TicketServer]:
-    async with ticket_server() as server:
-        yield server
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from identity_provider import LOOPBACK, IdentityProvider
 from mcp_caller import McpCaller, mcp_caller, modern
 from mcp_clients import ERAS, Era, connect, eventually
 from prometheus_client import generate_latest
-from upstreams import Arrived, Upstream, answer, document, serving, with_handshake
+from upstreams import Arrived, RefusableScene, Upstream, answer, document, serving, with_handshake
 
 from ostiary_core.contract.authentication import AuthenticationConfig, IntrospectionConfig
 from ostiary_core.contract.documents import PolicyDocument, Tier
@@ -65,22 +65,9 @@ def subject(form: dict[str, str]) -> str:
     return str(jwt.decode(token, options={"verify_signature": False})["sub"]) if token.count(".") == 2 else token
 
 
-class Scene:
-    """A server that answers, or refuses every token with ``status``."""
-
-    def __init__(self) -> None:
-        self.status = 200
-
-    async def script(self, _request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
-        if self.status != 200:
-            challenge = {"WWW-Authenticate": 'Bearer resource_metadata="https://evil.example"'}
-            return web.Response(status=self.status, headers=challenge, text=str(dict(arrived.headers)))
-        return document(answer(arrived, RESULT))
-
-
 @pytest.fixture
-def scene() -> Scene:
-    return Scene()
+def scene() -> RefusableScene:
+    return RefusableScene(RESULT)
 
 
 @pytest.fixture
@@ -361,7 +348,7 @@ async def test_a_refreshed_token_is_exchanged_by_itself(
 
 
 async def test_a_token_that_the_server_refuses_gives_a_clear_error_and_is_exchanged_again(
-    world: Upstream, provider: IdentityProvider, endpoint: TokenEndpoint, caller: McpCaller, scene: Scene
+    world: Upstream, provider: IdentityProvider, endpoint: TokenEndpoint, caller: McpCaller, scene: RefusableScene
 ) -> None:
     scene.status = 401
     reply = await caller.post(CALL, as_caller(provider))
@@ -382,7 +369,7 @@ async def test_neither_secret_nor_token_is_in_a_log_metric_report_or_error(
     provider: IdentityProvider,
     endpoint: TokenEndpoint,
     caller: McpCaller,
-    scene: Scene,
+    scene: RefusableScene,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)

@@ -123,6 +123,21 @@ def document(body: Any, *, status: int = 200, headers: Mapping[str, str] | None 
     return web.Response(body=content, status=status, headers={"Content-Type": "application/json", **(headers or {})})
 
 
+class RefusableScene:
+    """A server that answers every call with ``result``, or refuses all of them with ``status``."""
+
+    def __init__(self, result: Mapping[str, Any]) -> None:
+        self.result = result
+        self.status = 200
+
+    async def script(self, _request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        """Answer a call, or refuse it with a challenge that leads elsewhere and all that it was sent."""
+        if self.status != 200:
+            challenge = {"WWW-Authenticate": 'Bearer resource_metadata="https://evil.example"'}
+            return web.Response(status=self.status, headers=challenge, text=str(dict(arrived.headers)))
+        return document(answer(arrived, self.result))
+
+
 class EventStream:
     """An answer as events; each is on the wire when :meth:`send` returns."""
 
