@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from ostiary_core.version import __version__
-from ostiary_operator.cli.commands import COMMANDS, OPTIONAL_PACKAGES, Command
+from ostiary_operator.cli.command import Command
+from ostiary_operator.cli.commands import COMMANDS, OPTIONAL_PACKAGES
 
 _DESCRIPTION: Final = "The gateway between AI agents and MCP servers on Kubernetes."
 _EPILOG: Final = """\

@@ -9,7 +9,7 @@ from typing import Any
 
 from ostiary_core.policy.principal import ANONYMOUS
 from ostiary_gateway.config.snapshot import Snapshot
-from ostiary_gateway.errors import CallerGone, Refusal, UpstreamFault
+from ostiary_gateway.errors import Refusal
 from ostiary_gateway.limits.checks import become_stream
 from ostiary_gateway.limits.limiter import Limiter
 from ostiary_gateway.media_types import EVENT_STREAM
@@ -19,7 +19,7 @@ from ostiary_gateway.pipeline.blocks import check_blocked
 from ostiary_gateway.pipeline.body import body_at_hand, check_accept, check_head, parse_large, read_body
 from ostiary_gateway.pipeline.decode import bodiless_revision, decode, parse, request_id
 from ostiary_gateway.pipeline.exchange import Exchange
-from ostiary_gateway.pipeline.forward import cancel_duplicates, check_loop, forward
+from ostiary_gateway.pipeline.forward import check_loop
 from ostiary_gateway.pipeline.http_checks import check_host, check_origin, open_session, preflight, receive
 from ostiary_gateway.pipeline.large_messages import LIGHT_BYTES, is_light
 from ostiary_gateway.pipeline.listen_filter import LISTEN, prepare_listen
@@ -27,6 +27,7 @@ from ostiary_gateway.pipeline.open_streams import OpenStreams
 from ostiary_gateway.pipeline.refusal_responses import draining, internal_error, not_ready, response_for
 from ostiary_gateway.pipeline.request_ids import RequestIds
 from ostiary_gateway.pipeline.route import FindMetadata, no_metadata, public_metadata, route
+from ostiary_gateway.pipeline.send_and_shape import send_and_shape
 from ostiary_gateway.pipeline.shape import ResponseShaper
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response
@@ -113,7 +114,7 @@ class RequestPipeline:
                     become_stream(exchange.reservation)
                 self.request_ids.take(exchange)
                 exchange.server = exchange.proxy.server  # select: a proxy has one server today
-                return await self._forward_and_shape(exchange, span)
+                return await send_and_shape(exchange, span, self._shaper, self.request_ids)
             except Refusal as refusal:
                 return await self._refuse(refusal, request, exchange, span)
             except BaseException as error:
@@ -265,36 +266,3 @@ class RequestPipeline:
     def _open_session(self, exchange: Exchange) -> UpstreamSession | None:
         exchange.session = open_session(exchange, self._sealer)
         return exchange.session
-
-    async def _forward_and_shape(self, exchange: Exchange, span: ServerSpan) -> Response | None:
-        """Send the request upstream, and shape the response."""
-        request = exchange.request
-        if exchange.request_id is None:
-            if exchange.is_whoami:
-                return await whoami.answer(exchange)
-            if exchange.message is not None and exchange.message.is_dropped:
-                return Response(202)
-        if exchange.ends_with_caller:
-            request.bind_to_caller()
-        with record.begin_client_span(span, exchange) as client:
-            try:
-                if exchange.cancels_too:
-                    await cancel_duplicates(exchange, client)
-                response = await forward(exchange, client)
-                try:
-                    return await self._shaper.shape(exchange, response, span, client)
-                finally:
-                    response.close()
-            except UpstreamFault as found:
-                fault = exchange.selected.as_seen(found)
-                fault.message = exchange.selected.credential.redacted(fault.message)
-                record.failed(client, fault)
-                exchange.selected.health.failed(fault)
-                raise faults.refusal(fault) from found
-            except (asyncio.CancelledError, CallerGone):
-                record.report_disconnect(client, exchange)
-                raise
-            finally:
-                request.release_from_caller()
-                if self.request_ids.cancelled and self.request_ids.is_cancelled(exchange):
-                    record.cancelled(client)

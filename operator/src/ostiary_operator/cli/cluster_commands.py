@@ -1,0 +1,70 @@
+"""The sub-commands that ask a cluster or a live gateway."""
+
+from typing import Final
+
+from ostiary_operator.cli.command import PACKAGE, Command
+
+CLUSTER_COMMANDS: Final = (
+    Command(
+        "status",
+        f"{PACKAGE}.cli.status",
+        "show whether all MCPProxies of a cluster work, and why not",
+        "Show the state of a cluster: gateways, MCPProxies with their URL, replicas, digest and policies, and "
+        "MCPPolicies with their targets. For everything that is not ready it shows the cause and the remedy. The right "
+        "to view MCPProxies and MCPPolicies is enough. The exit code is 0 if everything is ready, 1 if something is "
+        "not, and 2 if the arguments are wrong or the API server cannot be reached.",
+        (
+            ("ostiary status", "the namespace of your kubeconfig's context"),
+            ("ostiary status -A", "the whole cluster"),
+            ("ostiary status --watch", "show it again whenever something changes"),
+            ("ostiary status -n sales -o json", "one object for programs; the exit code follows its field `ready`"),
+        ),
+        ("operator",),
+    ),
+    Command(
+        "get",
+        f"{PACKAGE}.cli.get",
+        "list MCPProxies, MCPPolicies and gateways of a cluster",
+        "List objects like kubectl, with columns that kubectl cannot show: the policies, the reason, and with -o wide "
+        "the digest that replicas report when they run this version. The exit code is 0, 1 if a name does not exist, "
+        "and 2 if the arguments are wrong or the API server cannot be reached.",
+        (
+            ("ostiary get", "everything in the namespace of your kubeconfig's context"),
+            ("ostiary get proxies -A -o wide", "the MCPProxies of all namespaces, with digests and servers"),
+            ("ostiary get proxies --watch", "the MCPProxies, and then a row for each change"),
+            ("ostiary get policies quickstart -o yaml", "one MCPPolicy as the API server returns it"),
+            ("ostiary get gateways -n ostiary-system", "the shared gateways"),
+        ),
+        ("operator",),
+    ),
+    Command(
+        "doctor",
+        f"{PACKAGE}.cli.doctor",
+        "check every step from an MCPProxy to a response, and name the first failure",
+        "Check the chain from a resource to a response: API server, CRDs, operator, gateways and their settings, the "
+        "resource's conditions and policies, the config that was delivered, what each replica runs, the URL, an MCP "
+        "handshake through the gateway, and the server behind it. It stops at the first broken link and prints the "
+        "remedy. Links that you have no right to read are reported and skipped. It writes nothing. The exit code is 0 "
+        "if no link is broken, 1 if one is, and 2 if the arguments are wrong or no API server is configured.",
+        (
+            ("ostiary doctor mock-mcp-server", "one MCPProxy of the namespace of your kubeconfig's context"),
+            ("ostiary doctor -n sales", "each MCPProxy of a namespace"),
+            ("ostiary doctor crm -n sales --via http://127.0.0.1:8080", "through a port of `kubectl port-forward`"),
+            ("ostiary doctor crm -n sales --bearer-file token", "send a token"),
+        ),
+        ("operator",),
+    ),
+    Command(
+        "whoami",
+        f"{PACKAGE}.cli.whoami",
+        "say who a live gateway takes a caller for, and what it sees and may use",
+        "Send a credential to the endpoint of an MCPProxy, and print who the gateway takes its sender for (consumer, "
+        "groups, scopes, method and expiry), which tools, resources and prompts it sees, and whether it may use them. "
+        "Nothing is called. The exit code is 0 if the caller is admitted, 1 if it is refused, and 2 without an answer.",
+        (
+            ("ostiary whoami http://localhost:8080/tickets/mcp", "without a credential"),
+            ("ostiary whoami --key-file key.txt https://mcp.example.com/tickets/mcp", "with an API key"),
+        ),
+        ("gateway",),
+    ),
+)

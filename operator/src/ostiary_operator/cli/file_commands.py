@@ -1,0 +1,147 @@
+"""The sub-commands that need no cluster: they read files, or write what users apply."""
+
+from typing import Final
+
+from ostiary_operator.cli.command import PACKAGE, Command
+
+FILE_COMMANDS: Final = (
+    Command(
+        "run",
+        f"{PACKAGE}.cli.run",
+        "serve a folder of MCPProxies and MCPPolicies on this machine",
+        "Serve the MCPProxies in YAML files, under the MCPPolicies in the same files, with the same compiler and the "
+        "same gateway as in a cluster, but without one. A changed file is in force as soon as it is saved. For an "
+        "invalid file the problems are printed, and the last good version stays in force. If the server of an MCPProxy "
+        "is localhost:7878, the mock MCP server is started.",
+        (
+            ("ostiary run", "serve examples/quickstart"),
+            ("ostiary run my-proxies/", "serve the *.yaml files of a folder"),
+            ("PORT=9080 MOCK_PORT=9878 ostiary run", "serve on other ports"),
+        ),
+        ("gateway", "demo"),
+    ),
+    Command(
+        "validate",
+        f"{PACKAGE}.cli.validate",
+        "check MCPProxies, MCPPolicies and gateway settings in YAML files",
+        "Check YAML files with the same rules as a cluster: each object by itself, then all of them together. Every "
+        "problem is reported with file, line, column, field and remedy. The exit code is 0 if there are no problems, "
+        "1 if there are, and 2 if the arguments are wrong.",
+        (
+            ("ostiary validate deploy/", "check all *.yaml and *.yml files below a folder"),
+            ("helm template my-chart | ostiary validate -", "check the output of another tool"),
+            ("ostiary validate -o json deploy/", "print an array of objects, for programs"),
+        ),
+    ),
+    Command(
+        "test",
+        f"{PACKAGE}.cli.test",
+        "run the tests in MCPPolicies of YAML files",
+        "Run the tests that MCPPolicies contain (spec.tests) and print each result, with the rule that decided. A "
+        "test is judged by its policy alone: other policies of the same MCPProxy, its catalogue and the policy's mode "
+        "change nothing. The operator runs the same tests, and does not accept a version that fails one. The exit code "
+        "is 0 if all tests pass, 1 if one fails or a policy is invalid, and 2 if the arguments are wrong.",
+        (
+            ("ostiary test policies/", "run the tests in all *.yaml and *.yml files below a folder"),
+            ("ostiary test -o json policies/", "print an array of objects, for programs"),
+        ),
+    ),
+    Command(
+        "explain",
+        f"{PACKAGE}.cli.explain",
+        "say which rule decides a call, and why each other rule does not",
+        "Decide a call by a caller as the gateway would, and show every rule of the MCPProxy's policies: which one "
+        "decides, and which part of each other rule does not match (name, caller, condition, arguments or scopes). The "
+        "policies are read from YAML files, or without any from the config of the MCPProxy's gateway in a cluster. The "
+        "request has no headers but those of --header, and the credential of the caller counts as valid. The exit code "
+        "is 0 if the call is allowed, 1 if it is denied, and 2 if that cannot be known.",
+        (
+            (
+                "ostiary explain --tool delete_ticket policies/",
+                "the anonymous caller, at the only MCPProxy of a folder",
+            ),
+            (
+                "ostiary explain --proxy tickets --consumer support-agent --tool delete_ticket policies/",
+                "a consumer with the groups of its API keys",
+            ),
+            (
+                "ostiary explain --as claims.json --proxy sales/crm --tool refund --args '{\"amount\": 5}'",
+                "a caller with a token, at a cluster",
+            ),
+        ),
+    ),
+    Command(
+        "access",
+        f"{PACKAGE}.cli.access",
+        "print which callers may see and use what, as a matrix",
+        "Print a matrix for each MCPProxy in YAML files: its rows are the names that rules write out, or those of a "
+        "server's lists; its columns are the consumers with API keys, the consumers and groups that policies name, the "
+        "anonymous caller if it is admitted, and any other caller. A name with a * stands for the names that no other "
+        "rule writes out. The exit code is 0, 1 if the files have errors, and 2 if the arguments are wrong.",
+        (
+            ("ostiary access policies/", "every MCPProxy of a folder"),
+            ("ostiary access -o markdown policies/ > access.md", "for the description of a pull request"),
+            ("ostiary access --proxy crm --list tools.json policies/", "with the tools that a server really has"),
+        ),
+    ),
+    Command(
+        "suggest",
+        f"{PACKAGE}.cli.suggest",
+        "write MCPPolicies that allow just what callers really used",
+        "Read recorded decisions and print a least-privilege MCPPolicy for each MCPProxy and each set of callers that "
+        "used the same. A record is a gateway's span as a JSON line, as OTEL_TRACES_EXPORTER=console prints it, or the "
+        "file exporter of the OpenTelemetry Collector. The policies are in Shadow mode unless you say otherwise, so "
+        "that you see first what they would deny. The exit code is 0, 1 if no use is recorded, and 2 if the file "
+        "cannot be read.",
+        (
+            ("ostiary suggest spans.jsonl > policy.yaml", "from a file of spans"),
+            ("ostiary suggest --enforce spans.jsonl | ostiary test -", "check that they allow what was recorded"),
+        ),
+    ),
+    Command(
+        "compile",
+        f"{PACKAGE}.cli.compile",
+        "compile YAML files into the folder that a gateway outside a cluster reads",
+        "Compile MCPProxies, MCPPolicies and the settings of one gateway into the folder that `ostiary gateway "
+        "--config` reads. Use it on virtual machines and in compose files, where no operator writes that folder. The "
+        "folder changes in one step, and only if all files are valid; a running gateway applies the change without "
+        "dropping a request. Keys are created once, kept, and rotated. The exit code is 0 if there are no problems, 1 "
+        "if the files have problems, and 2 if the arguments are wrong.",
+        (
+            ("ostiary compile proxies/ --out /var/lib/ostiary", "compile once, before a start or a reload"),
+            ("ostiary gateway --config /var/lib/ostiary", "serve the result"),
+            ("ostiary compile proxies/ --out /var/lib/ostiary --watch", "compile again whenever a file changes"),
+        ),
+    ),
+    Command(
+        "key",
+        f"{PACKAGE}.cli.key",
+        "make an API key for a caller of MCPProxies",
+        "Make an API key. The Secret that holds it is printed to stdout, for kubectl, and the key to stderr, for the "
+        "caller. Nothing is written anywhere else, so keep the key: it is not shown again.",
+        (
+            ("ostiary key create support-agent -n sales | kubectl apply --server-side -f -", "make a key in a cluster"),
+            (
+                "ostiary key create support-agent-2 -n sales --consumer support-agent --expires 90d",
+                "a second key of the same consumer, for rotation",
+            ),
+            (
+                "ostiary key create support-agent --groups support --label app=crm",
+                "with a group, and a label to select",
+            ),
+        ),
+    ),
+    Command(
+        "crds",
+        f"{PACKAGE}.cli.crds",
+        "print the CustomResourceDefinitions, or write them to files",
+        "Print the CustomResourceDefinitions of MCPProxy and MCPPolicy, which are generated from the models. With "
+        "options, write files instead: the definitions, JSON Schemas of both kinds for editors, and the reference of "
+        "their fields.",
+        (
+            ("ostiary crds | kubectl apply --server-side -f -", "install them"),
+            ("ostiary crds --json-schema schemas", "write schemas with which editors check and complete both kinds"),
+            ("ostiary crds --write crds --json-schema schemas --docs docs/reference", "write this repository's"),
+        ),
+    ),
+)

@@ -1,0 +1,65 @@
+"""The last stages of the pipeline: send a request to its server, and shape the response."""
+
+import asyncio
+
+from ostiary_gateway.errors import CallerGone, Refusal, UpstreamFault
+from ostiary_gateway.pipeline import record, whoami
+from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.pipeline.forward import cancel_duplicates, forward
+from ostiary_gateway.pipeline.request_ids import RequestIds
+from ostiary_gateway.pipeline.shape import ResponseShaper
+from ostiary_gateway.server.response import Response
+from ostiary_gateway.telemetry import ClientSpan, ServerSpan
+from ostiary_gateway.upstream import faults
+
+
+async def send_and_shape(
+    exchange: Exchange, span: ServerSpan, shaper: ResponseShaper, request_ids: RequestIds
+) -> Response | None:
+    """Send a request to its server, and return the shaped response.
+
+    None where it was sent as a stream.
+
+    Raises:
+        Refusal: the server failed before a response began.
+        CallerGone: the caller disconnected.
+    """
+    request = exchange.request
+    if exchange.request_id is None:
+        if exchange.is_whoami:
+            return await whoami.answer(exchange)
+        if exchange.message is not None and exchange.message.is_dropped:
+            return Response(202)
+    if exchange.ends_with_caller:
+        request.bind_to_caller()
+    with record.begin_client_span(span, exchange) as client:
+        try:
+            return await _send(exchange, span, client, shaper)
+        except UpstreamFault as found:
+            raise _failed(exchange, client, found) from found
+        except (asyncio.CancelledError, CallerGone):
+            record.report_disconnect(client, exchange)
+            raise
+        finally:
+            request.release_from_caller()
+            if request_ids.cancelled and request_ids.is_cancelled(exchange):
+                record.cancelled(client)
+
+
+async def _send(exchange: Exchange, span: ServerSpan, client: ClientSpan, shaper: ResponseShaper) -> Response | None:
+    if exchange.cancels_too:
+        await cancel_duplicates(exchange, client)
+    response = await forward(exchange, client)
+    try:
+        return await shaper.shape(exchange, response, span, client)
+    finally:
+        response.close()
+
+
+def _failed(exchange: Exchange, client: ClientSpan, found: UpstreamFault) -> Refusal:
+    """Report a fault of the server, and return the refusal that its caller gets."""
+    fault = exchange.selected.as_seen(found)
+    fault.message = exchange.selected.credential.redacted(fault.message)
+    record.failed(client, fault)
+    exchange.selected.health.failed(fault)
+    return faults.refusal(fault)
