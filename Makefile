@@ -33,6 +33,7 @@ cluster: $(READY) ## a whole Kubernetes control plane with operator and gateways
 
 ##@ Change it
 test: lint ## lint, then run every test (WORKERS=2, PYTEST_ARGS=)
+	$(TOOL) ostiary_tools.toolchain.debian > /dev/null
 	$(TOOL) ostiary_tools.toolchain.binaries > /dev/null
 	$(if $(NODE_PACKAGES),$(TOOL) ostiary_tools.toolchain.node $(NODE_PACKAGES) > /dev/null)
 	$(BIN)/pytest -q -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 
-@pytest.mark.parametrize("module", ["toolchain.binaries", "toolchain.node", "toolchain.go_module"])
+@pytest.mark.parametrize("module", ["toolchain.binaries", "toolchain.debian", "toolchain.node", "toolchain.go_module"])
 def test_each_command_explains_itself(module: str) -> None:
     tools = Path(sys.modules["ostiary_tools"].__path__[0]).parent
     command = [sys.executable, "-m", f"ostiary_tools.{module}", "--help"]
