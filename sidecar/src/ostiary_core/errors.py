@@ -6,6 +6,7 @@
     ├── PatternError         a name or pattern of a policy is invalid   (the policy author's fault)
     ├── ExpressionError      a CEL expression of a policy is invalid    (the policy author's fault)
     ├── ClaimsError          claims of a token name no usable identity  (the issuer's or the mapping's fault)
+    ├── AuditTrailError      a file or key of an audit trail is unusable (the auditor's fault)
     └── AmbiguousURIError    servers may interpret a URI differently    (the caller's fault)
 
 Bugs raise Python's own errors. I/O errors belong to the planes: the core does no I/O.
@@ -58,6 +59,13 @@ class ClaimsError(OstiaryError):
     """Claims of a token that name no principal, or have another shape than the mapping needs.
 
     The message names the claim, but not its value.
+    """
+
+
+class AuditTrailError(OstiaryError):
+    """A file of an audit trail, or a key to verify one, that cannot be used.
+
+    The message says why.
     """
 
 

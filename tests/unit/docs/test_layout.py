@@ -40,6 +40,7 @@ SHORT = {
     "operator/src/ostiary_operator/local/die_with_parent.py": "boundary: a script, run without site-packages",
     "operator/src/ostiary_operator/status/upstream_health.py": "one module a condition that gateways observe",
     "operator/src/ostiary_operator/worker_thread.py": "boundary: the only thread",
+    "sidecar/src/ostiary_core/audit/record_layout.py": "used by both planes",
     "sidecar/src/ostiary_core/closest_name.py": "used by both planes",
     "sidecar/src/ostiary_core/contract/compression.py": "boundary: zlib with limits",
     "sidecar/src/ostiary_core/policy/authentication_in_force.py": "one rule, which every method uses",

@@ -1,0 +1,7 @@
+"""The audit trail: how records are chained, signed and verified. Pure; works on bytes.
+
+record_layout   what every line has in common: its version, its kinds, its size
+chain           each line carries the hash of all of it, and so of the line before
+signatures      the keys: Ed25519 for checkpoints, HMAC for digests; what public keys look like
+checkpoints     signed records over all records before them
+"""
