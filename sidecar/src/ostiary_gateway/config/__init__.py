@@ -8,6 +8,7 @@ Sources read bytes, one loader validates them, the store swaps snapshots.
     keyring              keys from the Secret: MAC, session sealing, admin bearer
     runtime              one proxy, compiled: what its requests use
     snapshot             all proxies of one revision; finds the proxy of a host and path
+    snapshot_builder     builds a snapshot from a manifest, and reuses what did not change
     rejections           why an entry or a config is not in force
     cooperative_build    builds a snapshot without delaying requests
     observed_items       what servers offer, as far as lists have shown

@@ -10,20 +10,13 @@ revision is never taken, from no source.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from pydantic import ValidationError
-
 from ostiary_core.contract import key_names, revisions
-from ostiary_core.contract.bundle import OpenedBundle, open_manifest, open_parts
-from ostiary_core.contract.documents import SettingsDocument
-from ostiary_core.contract.manifest import Manifest
+from ostiary_core.contract.bundle import open_manifest
 from ostiary_core.contract.parts import MANIFEST_FILE
-from ostiary_core.contract.read_errors import unreadable
 from ostiary_core.errors import OstiaryError
-from ostiary_core.policy.compiled_policy import CompiledPolicy
-from ostiary_gateway.config.cooperative_build import CooperativeBuild, cooperative_build
 from ostiary_gateway.config.keyring import Keyring
 from ostiary_gateway.config.rejections import (
     CREDENTIAL_MISSING,
@@ -33,15 +26,9 @@ from ostiary_gateway.config.rejections import (
     describe,
     misplaced_keys_message,
 )
-from ostiary_gateway.config.runtime import (
-    AuthenticatorFactory,
-    ProxyRuntime,
-    ServerFactory,
-    build_runtime,
-    no_authentication,
-    parse_policy,
-)
-from ostiary_gateway.config.snapshot import Snapshot, build_snapshot
+from ostiary_gateway.config.runtime import AuthenticatorFactory, ServerFactory, no_authentication
+from ostiary_gateway.config.snapshot import Snapshot
+from ostiary_gateway.config.snapshot_builder import SnapshotBuilder
 from ostiary_gateway.errors import ConfigIncomplete, RevisionAhead
 from ostiary_gateway.threads import in_background
 
@@ -85,8 +72,7 @@ class ConfigStore:
         self.loads = 0
         self.rejections = 0
         self._gateway = gateway
-        self._servers = servers
-        self._authenticators = authenticators
+        self._builder = SnapshotBuilder(servers, authenticators)
         self._clock = clock
         self._offers: dict[str, _SourceState] = {}
         self._lock = asyncio.Lock()
@@ -141,7 +127,7 @@ class ConfigStore:
             current = self.snapshot
             if current is None or self._must_build(revision, current):
                 began = time.perf_counter()
-                snapshot, rejected = await in_background(self._load, manifest, offer.files, current)
+                snapshot, rejected = await in_background(self._builder.load, manifest, offer.files, current)
                 self._swap(snapshot, rejected, seconds=time.perf_counter() - began)
             offer.rejected = None
         except ConfigIncomplete as error:
@@ -187,37 +173,6 @@ class ConfigStore:
             _log.error("config rejected, the last good one stays in force: %s", found.message)
         offer.rejected = found
 
-    def _load(
-        self, manifest: Manifest, files: Mapping[str, bytes], current: Snapshot | None
-    ) -> tuple[Snapshot, dict[str, EntryRejection]]:
-        with cooperative_build() as build:
-            return self._build(open_parts(manifest, files), current, build)
-
-    def _build(
-        self, bundle: OpenedBundle, current: Snapshot | None, build: CooperativeBuild
-    ) -> tuple[Snapshot, dict[str, EntryRejection]]:
-        settings = _parse_settings(bundle)
-        old = current.proxies if current is not None else {}
-        policies = _PolicyCache(bundle, old.values())
-        proxies: dict[str, ProxyRuntime] = {}
-        rejected: dict[str, EntryRejection] = {}
-        for reference in bundle.manifest.entries:
-            kept = old.get(reference.proxy)
-            kept = kept if kept is not None and kept.uid == reference.uid else None
-            try:
-                if kept is None or kept.digest != reference.digest:
-                    text = _take(bundle, reference.digest)
-                    kept = build_runtime(reference.digest, text, policies.take, self._servers, self._authenticators)
-                    build.built_one()
-            except ConfigIncomplete:
-                raise
-            except OstiaryError as error:
-                rejected[reference.proxy] = EntryRejection(**describe(error), digest=reference.digest)
-            if kept is not None:
-                proxies[reference.proxy] = kept
-        manifest = bundle.manifest
-        return build_snapshot(manifest.gateway, manifest.revision, settings, proxies), rejected
-
     def _swap(self, snapshot: Snapshot, rejected: dict[str, EntryRejection], *, seconds: float) -> None:
         old = self.snapshot
         changed = _changed(old, snapshot)
@@ -257,44 +212,7 @@ class RejectionRecheck:
             await self._store.recheck()
 
 
-class _PolicyCache:
-    """Compiled policies by digest.
-
-    Those in force are reused, new ones are compiled once for all their proxies.
-    """
-
-    def __init__(self, bundle: OpenedBundle, proxies: Iterable[ProxyRuntime]) -> None:
-        self._bundle = bundle
-        self._compiled = {key: policy for proxy in proxies for key, policy in proxy.policies.items()}
-
-    def take(self, digest: str) -> CompiledPolicy:
-        policy = self._compiled.get(digest)
-        if policy is None:
-            policy = CompiledPolicy.build(parse_policy(_take(self._bundle, digest)))
-            self._compiled[digest] = policy
-        return policy
-
-
 def _changed(old: Snapshot | None, new: Snapshot) -> frozenset[str]:
     """Return the identities of the proxies that were added, changed or removed."""
     before = {} if old is None else old.proxies
     return frozenset(key for key in before.keys() | new.proxies.keys() if before.get(key) is not new.proxies.get(key))
-
-
-def _take(bundle: OpenedBundle, digest: str) -> bytes:
-    """Return a document.
-
-    Raises:
-        ConfigIncomplete: it has not arrived.
-        ContractError: its content does not have this digest.
-    """
-    if digest not in bundle.documents:
-        raise ConfigIncomplete(f"document {digest[:12]}… is named by the manifest but in none of its parts")
-    return bundle.take(digest)
-
-
-def _parse_settings(bundle: OpenedBundle) -> SettingsDocument:
-    try:
-        return SettingsDocument.model_validate_json(_take(bundle, bundle.manifest.settings))
-    except ValidationError as error:
-        raise unreadable("settings", error) from None

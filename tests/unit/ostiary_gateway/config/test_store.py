@@ -13,7 +13,7 @@ from ostiary_core.contract.bundle import OpenedBundle, open_parts
 from ostiary_core.contract.documents import EntryDocument, PolicyDocument
 from ostiary_core.contract.manifest import GatewayIdentity, Manifest
 from ostiary_core.errors import ContractError
-from ostiary_gateway.config import store
+from ostiary_gateway.config import snapshot_builder
 from ostiary_gateway.config.keyring import Keyring
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.config.store import ConfigStore, RejectionRecheck
@@ -329,7 +329,7 @@ async def test_parts_are_opened_for_a_new_revision_only(
         opened.append(manifest.revision)
         return open_parts(manifest, files)
 
-    monkeypatch.setattr(store, "open_parts", counted)
+    monkeypatch.setattr(snapshot_builder, "open_parts", counted)
     files = operator.files(entry("crm"))
     for _ in range(3):
         await taken.take(files, operator.keys)
