@@ -211,7 +211,7 @@ def _content(span: ServerSpan, found: CapturedContent) -> None:
 
 
 class Observe(Protocol):
-    """Counts one message, see :meth:`ostiary_gateway.metrics.GatewayMetrics.observe`."""
+    """Counts one message, see :class:`ostiary_gateway.metrics.GatewayMetrics`."""
 
     def __call__(self, *, method: str, proxy: str, error_type: str, seconds: float) -> None:
         """Count it."""
