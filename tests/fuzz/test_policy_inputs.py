@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from messages import plain
 from pydantic import ValidationError
 
-from ostiary_core.contract.documents import ArgumentConfig
+from ostiary_core.contract.access import ArgumentConfig
 from ostiary_core.errors import PatternError
 from ostiary_core.policy.arguments import ArgumentConstraint, ConstrainedArguments
 from ostiary_core.policy.expressions import ExpressionResult

@@ -10,7 +10,8 @@ from mcp_caller import McpCaller, mcp_caller, modern
 from mcp_clients import ERAS, Era, connect
 from upstreams import Arrived, Upstream, answer, document, events, serving
 
-from ostiary_core.contract.documents import PolicyDocument, SubjectConfig
+from ostiary_core.contract.access import SubjectConfig
+from ostiary_core.contract.documents import PolicyDocument
 
 KEYS = keyed(api_key(AGENT_KEY, "default/support", groups=["support"]), api_key(OTHER_KEY, "default/admin"))
 

@@ -16,8 +16,9 @@ from mcp_caller import McpCaller, mcp_caller, modern
 from mcp_clients import eventually
 from upstreams import Upstream
 
+from ostiary_core.contract.access import SubjectConfig
 from ostiary_core.contract.authentication import AuthenticationConfig, ClaimsConfig, IntrospectionConfig, IssuerConfig
-from ostiary_core.contract.documents import PolicyDocument, SubjectConfig
+from ostiary_core.contract.documents import PolicyDocument
 from ostiary_gateway.config.directory_source import DirectorySource
 
 GATEWAY = "https://gw.example.com"

@@ -13,9 +13,10 @@ from timeouts import TIMEOUT_SECONDS
 from upstreams import Arrived, Upstream, answer, document, serving, with_handshake
 from yarl import URL
 
+from ostiary_core.contract.access import SubjectConfig
 from ostiary_core.contract.authentication import AuthenticationConfig
 from ostiary_core.contract.blocks import BlockedConfig
-from ostiary_core.contract.documents import PolicyDocument, SubjectConfig
+from ostiary_core.contract.documents import PolicyDocument
 
 GROUP, OTHER_GROUP = "support", "secret-group"
 AGENT = api_key(AGENT_KEY, "default/agent", groups=[GROUP], expires_at=1_900_000_000)

@@ -15,9 +15,9 @@ from typing import Any
 from volumes import swap_in, swap_in_config
 
 from ostiary_core.canonical import digest
+from ostiary_core.contract.access import AccessRulesConfig
 from ostiary_core.contract.bundle import GatewayConfig, fold_config, manifest_file, stamp
 from ostiary_core.contract.documents import (
-    AccessRulesConfig,
     BoundsConfig,
     EntryDocument,
     PolicyDocument,

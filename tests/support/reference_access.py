@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ostiary_core.contract.documents import AccessRuleConfig, PolicyDocument, SubjectConfig
+from ostiary_core.contract.access import AccessRuleConfig, SubjectConfig
+from ostiary_core.contract.documents import PolicyDocument
 from ostiary_core.policy.arguments import ArgumentConstraint, ConstrainedArguments
 from ostiary_core.policy.expressions import Expression, ExpressionContext, ExpressionResult
 from ostiary_core.policy.principal import Principal

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field, StrictStr, StringConstraints
 
+from ostiary_core.contract.access import Effect
 from ostiary_core.contract.authentication import HIDDEN_HEADERS
-from ostiary_core.contract.documents import Effect
 from ostiary_core.mcp.methods import USE, VERBS, Primitive, Verb
 from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.constraints import Atomic, Constraint, Pattern, Rule, Unique, problem

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 from pydantic import Field, StrictInt, StrictStr, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from ostiary_core.contract.documents import ArgumentConfig
+from ostiary_core.contract.access import ArgumentConfig
 from ostiary_core.errors import ExpressionError
 from ostiary_core.policy.arguments import ArgumentConstraint
 from ostiary_core.policy.expressions import MAX_CHARACTERS, MESSAGE_VARIABLES, PRINCIPAL_VARIABLES, Expression

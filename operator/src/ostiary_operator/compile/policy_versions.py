@@ -2,7 +2,8 @@
 
 from typing import NamedTuple
 
-from ostiary_core.contract.documents import PolicyDocument, SubjectConfig, Tier
+from ostiary_core.contract.access import SubjectConfig
+from ostiary_core.contract.documents import PolicyDocument, Tier
 from ostiary_core.errors import ExpressionError, PatternError
 from ostiary_operator.api.reasons import AcceptedReason
 from ostiary_operator.compile.authentication_methods import compile_authentication

@@ -7,7 +7,8 @@ as they are written (:mod:`.rule_coverage`).
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from ostiary_core.contract.documents import AccessRulesConfig, PolicyDocument
+from ostiary_core.contract.access import AccessRulesConfig
+from ostiary_core.contract.documents import PolicyDocument
 from ostiary_operator.compile.authentication_weakenings import of_authentication
 from ostiary_operator.compile.rule_coverage import uncovered
 from ostiary_operator.compile.rule_differences import edited_rules

@@ -14,7 +14,7 @@ from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
 import orjson
 
-from ostiary_core.contract.documents import AccessRulesConfig, SubjectConfig
+from ostiary_core.contract.access import AccessRulesConfig, SubjectConfig
 from ostiary_operator.api.authentication import Authentication
 from ostiary_operator.api.load import InvalidResource, parse_policy, parse_proxy
 from ostiary_operator.api.policy import PolicyMode, PolicySpec, TargetSelector

@@ -6,7 +6,7 @@ and a rule only by one other rule, never by several together. So "not covered" c
 
 from collections.abc import Iterable, Sequence
 
-from ostiary_core.contract.documents import AccessRuleConfig, ArgumentConfig, SelectionConfig
+from ostiary_core.contract.access import AccessRuleConfig, ArgumentConfig, SelectionConfig
 from ostiary_core.mcp.methods import Primitive
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from ostiary_core.contract.documents import AccessRuleConfig, ArgumentConfig, SelectionConfig
+from ostiary_core.contract.access import AccessRuleConfig, ArgumentConfig, SelectionConfig
 from ostiary_operator.compile.weakening import listed, short
 
 #: How many rules a message describes.

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
-from ostiary_core.contract.documents import AccessRuleConfig, PolicyDocument
+from ostiary_core.contract.access import AccessRuleConfig
+from ostiary_core.contract.documents import PolicyDocument
 from ostiary_core.mcp.methods import Primitive, Verb
 from ostiary_core.policy.decision import Decision
 from ostiary_core.policy.decision_trace import TIERS, DecisionTrace, RuleOutcome, RuleTrace, trace

@@ -6,94 +6,27 @@ A document has no defaults that a reader must know: the operator writes out what
 milliseconds, sizes integer bytes. Absent members are omitted, never null.
 """
 
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from pydantic import Field
-from pydantic.dataclasses import dataclass
 
+from ostiary_core.contract.access import AccessRulesConfig, SubjectConfig
 from ostiary_core.contract.authentication import AuthenticationConfig
-from ostiary_core.contract.base import CLOSED, ContractDocument, Count, Positive
+from ostiary_core.contract.base import ContractDocument, Count, Positive
 from ostiary_core.contract.blocks import BlockedConfig
+from ostiary_core.contract.limits import LimitConfig, LoopDetectionConfig
 from ostiary_core.contract.upstream_credentials import UpstreamCredentialConfig
-from ostiary_core.mcp.methods import Primitive, Verb
+from ostiary_core.mcp.methods import Primitive
 
 Tier: TypeAlias = Literal["platform", "owner"]
-Effect: TypeAlias = Literal["Allow", "Deny"]
 Default: TypeAlias = Literal["Allow", "Deny"]
-
-
-# There are tens of thousands of rules. Dataclasses take a third of the memory and time of models.
-@dataclass(frozen=True, slots=True, config=CLOSED)
-class SelectionConfig:
-    """A rule's selection of one primitive.
-
-    Absent verbs mean all verbs; absent names and patterns mean every name.
-    """
-
-    verbs: list[Verb] | None = None
-    names: list[str] | None = None
-    patterns: list[str] | None = None
-
-
-@dataclass(frozen=True, slots=True, config=CLOSED)
-class ArgumentConfig:
-    """A constraint on the argument of a call at ``path``; the members are JSON Schema's.
-
-    An argument that is absent fails every constraint of it.
-    """
-
-    path: list[str]
-    enum: list[Any] | None = None
-    const: Any = None
-    pattern: str | None = None
-    minimum: int | float | None = None
-    maximum: int | float | None = None
-    max_length: int | None = None
-
-
-@dataclass(frozen=True, slots=True, config=CLOSED)
-class AccessRuleConfig:
-    """One rule; without any primitive it applies to all three.
-
-    It matches where all of ``scopes``, the CEL expression ``when`` and all of ``arguments`` hold.
-    """
-
-    name: str
-    effect: Effect
-    tools: SelectionConfig | None = None
-    resources: SelectionConfig | None = None
-    prompts: SelectionConfig | None = None
-    scopes: list[str] | None = None
-    when: str | None = None
-    arguments: list[ArgumentConfig] | None = None
-
-    def selection(self, primitive: Primitive) -> SelectionConfig | None:
-        """Return the rule's selection of a primitive."""
-        selection: SelectionConfig | None = getattr(self, primitive)
-        return selection
-
-
-class AccessRulesConfig(ContractDocument):
-    """The rules of a policy; an empty list denies everything."""
-
-    rules: list[AccessRuleConfig]
-
-
-class SubjectConfig(ContractDocument):
-    """Callers that a policy governs: those that all present members match.
-
-    ``consumers`` are ``namespace/name``; ``when`` is a CEL expression over the principal.
-    """
-
-    consumers: list[str] | None = None
-    groups: list[str] | None = None
-    when: str | None = None
 
 
 class PolicyDocument(ContractDocument):
     """One MCPPolicy as last accepted. ``generation`` is that of the accepted version.
 
-    Its rules match callers of ``subjects``, None for everyone. ``mode`` None enforces; Shadow only reports decisions.
+    Its rules match callers of ``subjects``, None for everyone, and its limits count them. ``mode`` None enforces;
+    Shadow only reports decisions.
 
     Only the compiler uses ``source``, a gateway ignores it: the targets of this version, as canonical JSON, so that the
     version stays in force as a whole when a newer one cannot be used.
@@ -109,6 +42,8 @@ class PolicyDocument(ContractDocument):
     mode: Literal["Shadow"] | None = None
     authentication: AuthenticationConfig | None = None
     subjects: list[SubjectConfig] | None = None
+    limits: list[LimitConfig] | None = None
+    loop_detection: LoopDetectionConfig | None = None
     source: str | None = None
 
     @property

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ostiary_core.contract.documents import ArgumentConfig
+from ostiary_core.contract.access import ArgumentConfig
 from ostiary_core.errors import PatternError
 from ostiary_core.policy.cost_limits import STEPS, length_of
 from ostiary_core.policy.expressions import ExpressionResult

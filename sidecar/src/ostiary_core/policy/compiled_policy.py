@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
+from ostiary_core.contract.access import AccessRuleConfig
 from ostiary_core.contract.authentication import AuthenticationConfig
-from ostiary_core.contract.documents import AccessRuleConfig, PolicyDocument, Tier
+from ostiary_core.contract.documents import PolicyDocument, Tier
 from ostiary_core.errors import ExpressionError, PatternError
 from ostiary_core.mcp.methods import VERBS, Primitive, Verb
 from ostiary_core.policy.cost_limits import POLICY_WEIGHT

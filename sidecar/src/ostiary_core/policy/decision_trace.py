@@ -9,7 +9,8 @@ import enum
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
-from ostiary_core.contract.documents import Effect, Tier
+from ostiary_core.contract.access import Effect
+from ostiary_core.contract.documents import Tier
 from ostiary_core.errors import AmbiguousURIError
 from ostiary_core.mcp.methods import Primitive, Verb
 from ostiary_core.policy.compiled_policy import CompiledPolicy, CompiledRule

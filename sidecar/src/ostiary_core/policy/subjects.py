@@ -6,7 +6,7 @@ rules for one caller closes the proxy for every other one.
 
 from dataclasses import dataclass
 
-from ostiary_core.contract.documents import SubjectConfig
+from ostiary_core.contract.access import SubjectConfig
 from ostiary_core.policy.expressions import Expression, ExpressionResult
 from ostiary_core.policy.principal_conditions import PrincipalConditions
 

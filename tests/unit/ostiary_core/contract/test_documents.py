@@ -3,13 +3,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from ostiary_core.contract.access import AccessRuleConfig, AccessRulesConfig, SelectionConfig
 from ostiary_core.contract.documents import (
-    AccessRuleConfig,
-    AccessRulesConfig,
     BoundsConfig,
     EntryDocument,
     PolicyDocument,
-    SelectionConfig,
     ServerConfig,
     SettingsDocument,
     ShareConfig,

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ostiary_core.contract.documents import AccessRuleConfig, AccessRulesConfig, PolicyDocument, SelectionConfig, Tier
+from ostiary_core.contract.access import AccessRuleConfig, AccessRulesConfig, SelectionConfig
+from ostiary_core.contract.documents import PolicyDocument, Tier
 from ostiary_core.errors import PatternError
 from ostiary_core.mcp.methods import VERBS, Primitive, Verb
 from ostiary_core.policy.access import AccessEvaluator

@@ -11,15 +11,14 @@ from hypothesis import strategies as st
 from reference_access import ReferenceCall, allows
 from visibilities import visibility_of
 
-from ostiary_core.contract.documents import (
+from ostiary_core.contract.access import (
     AccessRuleConfig,
     AccessRulesConfig,
     ArgumentConfig,
-    PolicyDocument,
     SelectionConfig,
     SubjectConfig,
-    Tier,
 )
+from ostiary_core.contract.documents import PolicyDocument, Tier
 from ostiary_core.mcp.methods import Primitive, Verb
 from ostiary_core.policy.compiled_policy import CompiledPolicy
 from ostiary_core.policy.decision import Decision, DecisionReason

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ostiary_core.contract.documents import ArgumentConfig
+from ostiary_core.contract.access import ArgumentConfig
 from ostiary_core.errors import PatternError
 from ostiary_core.policy.arguments import ArgumentConstraint, ConstrainedArguments
 from ostiary_core.policy.expressions import ExpressionResult

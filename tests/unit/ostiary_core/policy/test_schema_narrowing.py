@@ -6,7 +6,7 @@ import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import pytest
 from visibilities import visibility_by_rules
 
-from ostiary_core.contract.documents import ArgumentConfig
+from ostiary_core.contract.access import ArgumentConfig
 from ostiary_core.policy.arguments import ArgumentConstraint, ConstrainedArguments
 from ostiary_core.policy.schema_narrowing import narrowed
 

@@ -1,6 +1,7 @@
 from typing import Any
 
-from ostiary_core.contract.documents import AccessRuleConfig, AccessRulesConfig, PolicyDocument, SelectionConfig
+from ostiary_core.contract.access import AccessRuleConfig, AccessRulesConfig, SelectionConfig
+from ostiary_core.contract.documents import PolicyDocument
 from ostiary_core.mcp.methods import Primitive
 from ostiary_core.policy.compiled_policy import CompiledPolicy
 from ostiary_core.policy.unmatched_names import MOST_REPORTED, exact_names, find

@@ -4,13 +4,8 @@ import pytest
 from gateways import policy
 from visibilities import visibility_by_rules, visibility_of
 
-from ostiary_core.contract.documents import (
-    AccessRuleConfig,
-    AccessRulesConfig,
-    CatalogueConfig,
-    CatalogueSelectionConfig,
-    PolicyDocument,
-)
+from ostiary_core.contract.access import AccessRuleConfig, AccessRulesConfig
+from ostiary_core.contract.documents import CatalogueConfig, CatalogueSelectionConfig, PolicyDocument
 from ostiary_core.mcp.methods import Primitive, Verb
 from ostiary_core.policy.access import AccessEvaluator
 from ostiary_core.policy.compiled_policy import CompiledPolicy

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import pytest
 
 from ostiary_core.canonical import digest
+from ostiary_core.contract.access import AccessRulesConfig, SubjectConfig
 from ostiary_core.contract.authentication import (
     ApiKeysConfig,
     AuthenticationConfig,
@@ -19,7 +20,6 @@ from ostiary_core.contract.authentication import (
 from ostiary_core.contract.blocks import BlockedConfig
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.documents import (
-    AccessRulesConfig,
     BoundsConfig,
     CatalogueConfig,
     EntryDocument,
@@ -27,7 +27,6 @@ from ostiary_core.contract.documents import (
     PolicyDocument,
     ServerConfig,
     SettingsDocument,
-    SubjectConfig,
     TimeoutsConfig,
 )
 from ostiary_core.contract.manifest import GatewayIdentity
