@@ -7,6 +7,7 @@ from pydantic import Field, StrictInt, StrictStr, StringConstraints, model_valid
 from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.constraints import Atomic, Rule, Unique
 from ostiary_operator.api.credentials import UpstreamCredential
+from ostiary_operator.api.debug_capture import DebugCapture
 from ostiary_operator.api.durations import Duration, between
 from ostiary_operator.api.headers import Header
 from ostiary_operator.api.names import DnsLabel, Hostname, NameGlobs
@@ -190,3 +191,7 @@ class ProxySpec(ApiModel):
     catalogue: Catalogue | None = None
     """Which tools, resources and prompts of the server exist at this MCPProxy, before any policy applies. No caller can
     see or use what it omits. Example: `{tools: {exclude: ["delete_*"]}}`."""
+
+    debug_capture: DebugCapture | None = None
+    """Keeps the latest exchanges until a time, redacted, for `ostiary logs`. Absent means that none are kept. Who may
+    read the Secret of a gateway may read them. Example: `{until: "2026-11-29T18:00:00Z"}`."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple, TypeAlias
 
+from ostiary_core.contract.debug_capture import DebugCaptureConfig
 from ostiary_core.contract.documents import (
     CatalogueConfig,
     CatalogueSelectionConfig,
@@ -14,6 +15,7 @@ from ostiary_core.contract.documents import (
     TlsConfig,
 )
 from ostiary_core.contract.upstream_credentials import UpstreamCredentialConfig
+from ostiary_operator.api.debug_capture import DebugCapture, milliseconds_of
 from ostiary_operator.api.proxy import Catalogue as ApiCatalogue
 from ostiary_operator.api.proxy import NameSelection, ProxySpec
 from ostiary_operator.api.proxy import Server as ApiServer
@@ -112,8 +114,15 @@ def _write(subject: ParsedProxy, spec: ProxySpec, shape: _Shape) -> EncodedEntry
             policies=list(shape.policies),
             without_policy=shape.default,
             invalid=shape.invalid,
+            debug_capture=_debug_capture(spec.debug_capture),
         )
     )
+
+
+def _debug_capture(capture: DebugCapture | None) -> DebugCaptureConfig | None:
+    if capture is None:
+        return None
+    return DebugCaptureConfig(until=milliseconds_of(capture.until), contents=capture.contents.value)
 
 
 def _without_policy(site: Site) -> Default:

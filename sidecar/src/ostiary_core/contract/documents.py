@@ -14,6 +14,7 @@ from ostiary_core.contract.access import AccessRulesConfig, SubjectConfig
 from ostiary_core.contract.authentication import AuthenticationConfig
 from ostiary_core.contract.base import ContractDocument, Count, Positive
 from ostiary_core.contract.blocks import BlockedConfig
+from ostiary_core.contract.debug_capture import DebugCaptureConfig
 from ostiary_core.contract.limits import LimitConfig, LoopDetectionConfig
 from ostiary_core.contract.upstream_credentials import UpstreamCredentialConfig
 from ostiary_core.mcp.methods import Primitive
@@ -137,6 +138,7 @@ class EntryDocument(ContractDocument):
     policies: list[str] = Field(default_factory=list)
     without_policy: Default = "Allow"
     invalid: bool = False
+    debug_capture: DebugCaptureConfig | None = None
 
     @property
     def identity(self) -> str:

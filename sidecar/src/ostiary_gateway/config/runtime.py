@@ -6,6 +6,7 @@ from typing import Protocol
 
 from pydantic import ValidationError
 
+from ostiary_core.contract.debug_capture import DebugCaptureConfig
 from ostiary_core.contract.documents import EntryDocument, PolicyDocument, SettingsDocument
 from ostiary_core.contract.read_errors import unreadable
 from ostiary_core.errors import ContractError
@@ -69,6 +70,8 @@ class ProxyRuntime:
     """By digest, so that the next revision does not compile them again."""
     authenticator: CallerAuthenticator | None = None
     """None where every caller is anonymous."""
+    debug_capture: DebugCaptureConfig | None = None
+    """None where no exchanges are captured."""
 
 
 ServerFactory = Callable[[EntryDocument], UpstreamServer]
@@ -117,6 +120,7 @@ def build_runtime(
         },
         policies=policies,
         authenticator=authenticators(entry, policies),
+        debug_capture=entry.debug_capture,
     )
 
 
