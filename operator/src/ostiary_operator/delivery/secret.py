@@ -1,6 +1,7 @@
 """The Secret of one gateway. Pure.
 
-Its keys are created here, rotated daily, and kept as long as sessions live. Credentials are copied from users' Secrets.
+Its keys are created here, rotated daily (those of audit trails every 90 days), and kept as long as sessions live.
+Credentials are copied from users' Secrets.
 
 A key exists :data:`LEAD` seconds before its activation, so that every replica has it when the first one uses it.
 """
@@ -10,11 +11,13 @@ import binascii
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final
 
 from ostiary_core.contract.key_names import (
     ADMIN_TOKEN,
     ASSERTION_PREFIX,
+    AUDIT_PREFIX,
     MAC_PREFIX,
     SESSION_PREFIX,
     is_credential,
@@ -25,14 +28,19 @@ from ostiary_core.secret_bytes import SecretBytes
 LEAD: Final = 600
 #: Seconds after which a key has a successor.
 ROTATION: Final = 24 * 3600
+#: The same for the key of audit trails, whose public part auditors keep.
+AUDIT_ROTATION: Final = 90 * 24 * 3600
 #: Seconds that a superseded key of assertions is published: longer than the longest assertion, and than caches of keys.
 _ASSERTION_KEEP: Final = 3600
+#: Seconds that a superseded key of audit trails is kept: a replica signs once more with it, to name the next one. It is
+#: deleted soon, because trails that it signed can be forged for as long as it exists.
+_AUDIT_KEEP: Final = 3600
 #: Seconds that a superseded key is kept beyond its last use, since clocks differ.
 _MARGIN: Final = 600
 #: A key with an activation further in the future than this was not created by us.
 _FURTHEST: Final = 2 * LEAD
 _BYTES: Final = 32
-_NAME: Final = re.compile(r"(mac|session|assertion)-(0|[1-9][0-9]{0,11})")
+_NAME: Final = re.compile(r"(mac|session|assertion|audit)-(0|[1-9][0-9]{0,11})")
 RandomBytes = Callable[[int], bytes]
 
 
@@ -45,6 +53,7 @@ class Keys:
     admin_token: SecretBytes | None = None
     credentials: Mapping[str, SecretBytes] = field(default_factory=dict)
     assertion: Mapping[int, SecretBytes] = field(default_factory=dict)
+    audit: Mapping[int, SecretBytes] = field(default_factory=dict)
 
     def mac_keys(self) -> dict[str, bytes]:
         """Return the MAC keys by name, for :func:`ostiary_core.contract.mac.verify`."""
@@ -61,20 +70,22 @@ class Keys:
         entries = {f"{MAC_PREFIX}{activation}": key for activation, key in self.mac.items()}
         entries |= {f"{SESSION_PREFIX}{activation}": key for activation, key in self.session.items()}
         entries |= {f"{ASSERTION_PREFIX}{activation}": key for activation, key in self.assertion.items()}
+        entries |= {f"{AUDIT_PREFIX}{activation}": key for activation, key in self.audit.items()}
         entries |= self.credentials
         return entries | ({ADMIN_TOKEN: self.admin_token} if self.admin_token is not None else {})
 
 
 def parse(entries: Mapping[str, bytes]) -> Keys:
     """Read keys by name; entries with another name or a wrong length are omitted."""
-    found: dict[str, dict[int, SecretBytes]] = {"mac": {}, "session": {}, "assertion": {}}
+    found: dict[str, dict[int, SecretBytes]] = {"mac": {}, "session": {}, "assertion": {}, "audit": {}}
     for name, value in entries.items():
         match = _NAME.fullmatch(name)
         if match is not None and len(value) == _BYTES:
             found[match[1]][int(match[2])] = SecretBytes(value)
     token = entries.get(ADMIN_TOKEN)
     credentials = {name: SecretBytes(value) for name, value in entries.items() if is_credential(name)}
-    return Keys(found["mac"], found["session"], SecretBytes(token) if token else None, credentials, found["assertion"])
+    admin = SecretBytes(token) if token else None
+    return Keys(found["mac"], found["session"], admin, credentials, found["assertion"], found["audit"])
 
 
 def parse_secret(secret: Mapping[str, Any] | None) -> Keys:
@@ -96,22 +107,34 @@ def renewed(keys: Keys, *, now: float, session_max_age: float, random: RandomByt
     keep = session_max_age + _MARGIN
     # The first session key has activation 0; the MAC key that was created with it shows its age.
     born = min(keys.mac, default=now)
-    mac = _rotated(keys.mac, first=int(now), now=now, born=born, keep=keep, random=random)
-    session = _rotated(keys.session, first=0, now=now, born=born, keep=keep, random=random)
-    assertion = _rotated(keys.assertion, first=0, now=now, born=born, keep=_ASSERTION_KEEP + _MARGIN, random=random)
+    rotated = partial(_rotated, now=now, born=born, random=random)
     token = keys.admin_token or SecretBytes(base64.urlsafe_b64encode(random(_BYTES)).rstrip(b"="))
-    return replace(keys, mac=mac, session=session, assertion=assertion, admin_token=token)
+    return replace(
+        keys,
+        mac=rotated(keys.mac, first=int(now), keep=keep),
+        session=rotated(keys.session, first=0, keep=keep),
+        assertion=rotated(keys.assertion, first=0, keep=_ASSERTION_KEEP + _MARGIN),
+        audit=rotated(keys.audit, first=int(now), keep=_AUDIT_KEEP + _MARGIN, rotation=AUDIT_ROTATION),
+        admin_token=token,
+    )
 
 
 def _rotated(
-    keys: Mapping[int, SecretBytes], *, first: int, now: float, born: float, keep: float, random: RandomBytes
+    keys: Mapping[int, SecretBytes],
+    *,
+    first: int,
+    now: float,
+    born: float,
+    keep: float,
+    random: RandomBytes,
+    rotation: float = ROTATION,
 ) -> dict[int, SecretBytes]:
     ours = {activation: key for activation, key in keys.items() if activation <= now + _FURTHEST}
     if not any(activation <= now for activation in ours):
         # A replica's clock may be behind ours: the first session key has activation 0, so all replicas use it at once.
         ours[first] = SecretBytes(random(_BYTES))
         return ours
-    if now - (max(ours) or born) >= ROTATION:
+    if now - (max(ours) or born) >= rotation:
         ours[int(now) + LEAD] = SecretBytes(random(_BYTES))
     return {activation: key for activation, key in ours.items() if not _is_expired(activation, ours, now - keep)}
 

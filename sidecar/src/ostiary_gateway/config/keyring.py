@@ -12,6 +12,7 @@ from typing import Final
 from ostiary_core.contract.key_names import (
     ADMIN_TOKEN,
     ASSERTION_PREFIX,
+    AUDIT_PREFIX,
     MAC_PREFIX,
     SESSION_PREFIX,
     is_credential,
@@ -33,6 +34,8 @@ class Keyring:
     """What the gateway sends to other servers, by the immutable names that documents use."""
     assertions: Mapping[int, SecretBytes] = field(default_factory=dict, repr=False)
     """What identity assertions are signed with, by the time of activation."""
+    audit: Mapping[int, SecretBytes] = field(default_factory=dict, repr=False)
+    """What keys of audit trails are derived from, by the time of activation."""
 
     @classmethod
     def from_secret(cls, files: Mapping[str, bytes]) -> "Keyring":
@@ -41,11 +44,11 @@ class Keyring:
         Ignore files with another name or a wrong length.
         """
         sessions = _by_activation(files, SESSION_PREFIX)
-        assertions = {when: SecretBytes(value) for when, value in _by_activation(files, ASSERTION_PREFIX).items()}
+        seeds = [_seeds(files, prefix) for prefix in (ASSERTION_PREFIX, AUDIT_PREFIX)]
         mac = {n: v for n, v in files.items() if n.startswith(MAC_PREFIX) and len(v) >= _KEY_BYTES}
         token = files.get(ADMIN_TOKEN, b"").strip()
         credentials = {n: SecretBytes(v) for n, v in files.items() if is_credential(n) and v}
-        return cls(mac, sessions, frozenset({token} if token else ()), credentials, assertions)
+        return cls(mac, sessions, frozenset({token} if token else ()), credentials, *seeds)
 
     def credential(self, name: str) -> SecretBytes:
         """Return the credential that a document names.
@@ -71,7 +74,12 @@ class Keyring:
             self.admin_tokens | other.admin_tokens,
             {**self.credentials, **other.credentials},
             {**self.assertions, **other.assertions},
+            {**self.audit, **other.audit},
         )
+
+
+def _seeds(files: Mapping[str, bytes], prefix: str) -> dict[int, SecretBytes]:
+    return {when: SecretBytes(value) for when, value in _by_activation(files, prefix).items()}
 
 
 def _by_activation(files: Mapping[str, bytes], prefix: str) -> dict[int, bytes]:

@@ -21,6 +21,13 @@ def test_keys_of_assertions_have_a_purpose_of_their_own_and_are_not_printed() ->
     assert "a" * 32 not in repr(keys)
 
 
+def test_keys_of_audit_trails_have_a_purpose_of_their_own_and_join() -> None:
+    keys = Keyring.from_secret({"audit-1": A}).joined(Keyring.from_secret({"audit-2": B, "assertion-2": A}))
+
+    assert {when: key.reveal() for when, key in keys.audit.items()} == {1: A, 2: B}
+    assert "a" * 32 not in repr(keys)
+
+
 def test_files_of_another_name_or_length_are_no_keys() -> None:
     files = {
         "manifest.json": b"{}",

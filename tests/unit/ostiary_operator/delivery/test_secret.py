@@ -6,7 +6,7 @@ import pickle
 import pytest
 
 from ostiary_core.secret_bytes import SecretBytes
-from ostiary_operator.delivery.secret import LEAD, ROTATION, Keys, parse, parse_secret, renewed
+from ostiary_operator.delivery.secret import AUDIT_ROTATION, LEAD, ROTATION, Keys, parse, parse_secret, renewed
 
 NOW = 1_800_000_000.0
 DAY = 24 * 3600.0
@@ -22,7 +22,7 @@ def as_entries(keys: Keys) -> dict[str, bytes]:
 
 def test_the_first_session_key_is_used_by_all_replicas_at_once_whatever_their_clocks() -> None:
     keys = at(Keys(), NOW)
-    assert sorted(keys.entries()) == ["admin-token", "assertion-0", f"mac-{int(NOW)}", "session-0"]
+    assert sorted(keys.entries()) == ["admin-token", "assertion-0", f"audit-{int(NOW)}", f"mac-{int(NOW)}", "session-0"]
     assert {len(value) for name, value in as_entries(keys).items() if name != "admin-token"} == {32}
 
 
@@ -67,6 +67,19 @@ def test_a_superseded_key_of_assertions_is_published_for_an_hour_and_its_success
     assert sorted(keys.assertion) == [0, superseded]
     assert sorted(at(keys, superseded + 3600).assertion) == [0, superseded]
     assert sorted(at(keys, superseded + 3600 + 600).assertion) == [superseded]
+
+
+def test_the_key_of_audit_trails_is_rotated_every_90_days_and_deleted_once_it_has_named_its_successor() -> None:
+    keys, now = at(Keys(), NOW), NOW
+    while now < NOW + AUDIT_ROTATION - DAY:
+        now += DAY
+        keys = at(keys, now)
+        assert sorted(keys.audit) == [int(NOW)]
+    successor = int(NOW + AUDIT_ROTATION + LEAD)
+    rotated = at(keys, NOW + AUDIT_ROTATION)
+    assert sorted(rotated.audit) == [int(NOW), successor]
+    assert sorted(at(rotated, successor + 3600).audit) == [int(NOW), successor]
+    assert sorted(at(rotated, successor + 3600 + 600).audit) == [successor]
 
 
 def test_a_gateway_of_an_earlier_version_gets_a_key_of_assertions_and_keeps_its_others() -> None:
