@@ -13,6 +13,7 @@ from ostiary_core.errors import ContractError
 from ostiary_core.policy.access import AccessEvaluator
 from ostiary_core.policy.compiled_policy import CompiledPolicy
 from ostiary_core.policy.principal import Principal
+from ostiary_core.policy.unmatched_names import exact_names
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.server.request import Request
@@ -72,6 +73,8 @@ class ProxyRuntime:
     """None where every caller is anonymous."""
     debug_capture: DebugCaptureConfig | None = None
     """None where no exchanges are captured."""
+    spelled_names: frozenset[str] = frozenset()
+    """The names of tools and prompts that rules write out: known, whether or not the server has listed them."""
 
 
 ServerFactory = Callable[[EntryDocument], UpstreamServer]
@@ -121,6 +124,7 @@ def build_runtime(
         policies=policies,
         authenticator=authenticators(entry, policies),
         debug_capture=entry.debug_capture,
+        spelled_names=frozenset(exact.name for exact in exact_names(policies.values())),
     )
 
 
