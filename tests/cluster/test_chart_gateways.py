@@ -171,6 +171,22 @@ def test_egress_is_open_until_it_is_asked_to_be_closed() -> None:
     ]
 
 
+def test_the_store_of_limits_is_reachable_and_the_operator_may_read_its_secrets_and_no_other(tmp_path: Path) -> None:
+    redis = {"addresses": ["redis.data.svc:6380"], "credentialsRef": {"name": "limit-store"}}
+    settings = {"limitStore": {"redis": redis}}
+    chosen = {
+        "gateways": [{"name": "default", "settings": settings}],
+        "networkPolicy": {"egress": {"enabled": True}},
+    }
+    (tmp_path / "values.yaml").write_text(yaml.safe_dump(chosen))
+    objects = render("-f", str(tmp_path / "values.yaml"))
+    egress = one(objects, "NetworkPolicy", "ostiary-gateway")["spec"]["egress"]
+    assert [{"port": 6380}] in [rule["ports"] for rule in egress]
+    rules = one(objects, "Role", "ostiary-gateway-config")["rules"]
+    read = [rule["resourceNames"] for rule in rules if rule["resources"] == ["secrets"] and rule["verbs"] == ["get"]]
+    assert read == [["limit-store"]]
+
+
 def test_a_gateway_without_a_watch_cannot_reach_the_api_server() -> None:
     closed = one(render("-f", values("everything")), "NetworkPolicy", "tools-platform-back-gateway")["spec"]
     assert [{"port": 443}, {"port": 6443}] not in [rule["ports"] for rule in closed["egress"]]

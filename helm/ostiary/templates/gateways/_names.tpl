@@ -34,3 +34,18 @@ namespace: {{ .scope.root.Release.Namespace | quote }}
 labels:
   {{- include "ostiary.gateway.labels" .scope | nindent 2 }}
 {{- end }}
+
+{{/* The Secrets that the settings name for the store of limits, as a YAML list. */}}
+{{- define "ostiary.gateway.limitStoreSecrets" -}}
+{{- $redis := dig "limitStore" "redis" dict .gateway.settings -}}
+{{- range $member := list "credentialsRef" "sentinelCredentialsRef" }}
+{{- with dig $member "name" "" $redis }}
+- {{ . | quote }}
+{{- end }}
+{{- end }}
+{{- range dig "tls" "caCertificateRefs" list $redis }}
+{{- if eq .kind "Secret" }}
+- {{ .name | quote }}
+{{- end }}
+{{- end }}
+{{- end }}

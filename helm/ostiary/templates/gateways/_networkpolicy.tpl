@@ -39,6 +39,13 @@ spec:
     {{- if .gateway.watch }}
     {{- include "ostiary.egress.apiServer" .root | nindent 4 }}
     {{- end }}
+    {{- with dig "limitStore" "redis" "addresses" list .gateway.settings }}
+    # The store of limits; where Sentinels or a Cluster name nodes at other ports, `rules` must allow those.
+    - ports:
+        {{- range $port := . | toStrings | uniq }}
+        - port: {{ regexFind "[0-9]+$" $port }}
+        {{- end }}
+    {{- end }}
     {{- with $policy.egress.rules }}
     # MCP servers, and all other destinations of the gateway.
     {{- toYaml . | nindent 4 }}

@@ -24,6 +24,14 @@ rules:
     resources: [secrets]
     resourceNames: [{{ include "ostiary.gateway.secret" . }}]
     verbs: [get, create, patch]
+  {{- with include "ostiary.gateway.limitStoreSecrets" . | fromYamlArray }}
+  # User and password of the store that its replicas share.
+  - apiGroups: [""]
+    resources: [secrets]
+    resourceNames:
+      {{- toYaml . | nindent 6 }}
+    verbs: [get]
+  {{- end }}
   - apiGroups: [discovery.k8s.io]
     resources: [endpointslices]
     verbs: [list, watch]

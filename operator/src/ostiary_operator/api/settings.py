@@ -14,6 +14,7 @@ from ostiary_operator.api.blocks import Blocked
 from ostiary_operator.api.constraints import Unique
 from ostiary_operator.api.durations import Duration, between
 from ostiary_operator.api.grants import Cidr, Grant
+from ostiary_operator.api.limit_store import LimitStore
 from ostiary_operator.api.quantities import INTEGRAL, Size, between_sizes
 from ostiary_operator.api.urls import EgressProxyUrl, HttpOrigin, NoProxyItem, Origin
 
@@ -204,6 +205,10 @@ class GatewaySettings(ApiModel):
 
     bounds: Bounds = Bounds()
     """Limits of one gateway process. Example: `{requestBytes: 1Mi}`."""
+
+    limit_store: LimitStore | None = None
+    """Store in which all replicas count the limits of policies together. Absent means that each replica counts by
+    itself. Example: `{redis: {addresses: ["redis.data.svc:6379"]}}`."""
 
     blocked: Blocked | None = None
     """What the gateway refuses at once, whatever policies and MCPProxies say: the means for an emergency. Valid items

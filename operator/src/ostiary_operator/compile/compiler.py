@@ -12,6 +12,7 @@ from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.entries import entries_of
 from ostiary_operator.compile.gateway_settings import Site
 from ostiary_operator.compile.grants import ClusterFacts
+from ostiary_operator.compile.limit_store import with_limit_stores
 from ostiary_operator.compile.model import Compiled, GatewayProblem, ObjectKey, Resources, ResourceStatus
 from ostiary_operator.compile.policies import Governance, PolicyDecision
 from ostiary_operator.compile.policy_statuses import policy_status
@@ -41,6 +42,7 @@ def compile_resources(
     proxies = resource_parser.read_proxies(resources.proxies, memory)
     owners = resource_parser.read_policies(resources.policies, memory)
     places, problems = gateway_settings.resolve_sites(resources, previous, memory)
+    places, unresolved = with_limit_stores(places, resources, previous, memory)
     api_servers = frozenset(address for text in resources.api_servers if (address := parse(text)) is not None)
     known = ClusterFacts(_namespaces(resources, proxies), resources.services, api_servers)
     objects = ReferencedObjects(resources.api_keys, resources.references, resources.credentials)
@@ -66,7 +68,7 @@ def compile_resources(
         if site.settings is not None
     ]
     memory.turn()
-    problems = (*problems, *_blocks_of_nothing(settled))
+    problems = (*problems, *unresolved, *_blocks_of_nothing(settled))
     return Compiled(_configs(settled), _statuses(admissions, decisions, governance, settled), problems)
 
 

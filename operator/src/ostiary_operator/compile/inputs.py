@@ -62,15 +62,17 @@ def resources_from_objects(objects: Iterable[ReadOnlyObject], operator_namespace
             raise InvalidObject(f"{kind} {where}", [Problem("metadata.name", "appears twice", "remove one of the two")])
         seen.add(identity)
         found[kind].append(item)
-    credentials = read_credentials(found["Secret"], wanted=wanted_credentials(found[PROXY_KIND], found[POLICY_KIND]))
+    gateways = discover(found["Service"], found["ConfigMap"]).gateways
+    of_resources = found[PROXY_KIND], found[POLICY_KIND]
+    credentials = read_credentials(found["Secret"], wanted=wanted_credentials(*of_resources, gateways=gateways))
     return Resources(
         operator_namespace=operator_namespace,
         proxies=found[PROXY_KIND],
         policies=found[POLICY_KIND],
-        gateways=discover(found["Service"], found["ConfigMap"]).gateways,
+        gateways=gateways,
         namespaces=_namespaces(found["Namespace"], [namespace for kind, namespace, _ in seen if namespace]),
         references=references_from_objects(
-            [*found["ConfigMap"], *found["Secret"]], wanted=wanted(found[PROXY_KIND], found[POLICY_KIND])
+            [*found["ConfigMap"], *found["Secret"]], wanted=wanted(*of_resources, gateways=gateways)
         ),
         credentials=credentials.secrets,
         services=services_from_objects(found["Service"], found["EndpointSlice"], complete=False),

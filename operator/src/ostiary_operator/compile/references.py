@@ -9,20 +9,22 @@ from ostiary_core.contract.upstream_credentials import UpstreamCredentialConfig
 from ostiary_operator.api.proxy import ProxySpec, Server
 from ostiary_operator.api.reasons import ResolvedRefsReason
 from ostiary_operator.api.references import CaCertificateReferences
-from ostiary_operator.compile import credentials, policy_references
+from ostiary_operator.compile import credentials, limit_store, policy_references
 from ostiary_operator.compile.authentication_methods import ReferencedObjects
 from ostiary_operator.compile.backends import Services, find, is_missing, service_of
 from ostiary_operator.compile.ca_bundles import key_of, resolve_bundles
 from ostiary_operator.compile.cache import Cache
-from ostiary_operator.compile.model import ReferenceKey, ResourceRejection
+from ostiary_operator.compile.model import DiscoveredGateway, ReferenceKey, ResourceRejection
 from ostiary_operator.compile.resource_parser import ParsedProxy, read_policies, read_proxies
 from ostiary_operator.compile.routes import DEFAULT_PORTS, server_url
 
 Objects = Iterable[Mapping[str, Any]]
 
 
-def wanted(proxies: Objects, policies: Objects, cache: Cache | None = None) -> set[ReferenceKey]:
-    """Return the ConfigMaps and Secrets with CA bundles that these resources refer to."""
+def wanted(
+    proxies: Objects, policies: Objects, cache: Cache | None = None, *, gateways: Iterable[DiscoveredGateway] = ()
+) -> set[ReferenceKey]:
+    """Return the ConfigMaps and Secrets with CA bundles that all these refer to."""
     memory = cache if cache is not None else Cache()
     return {
         key_of(reference, subject.key.namespace)
@@ -30,18 +32,26 @@ def wanted(proxies: Objects, policies: Objects, cache: Cache | None = None) -> s
         if subject.spec is not None
         for _, _, given in _references(subject.spec)
         for reference in given
-    }.union(key for policy in read_policies(policies, memory) for key in policy_references.wanted(policy))
+    }.union(
+        (key for policy in read_policies(policies, memory) for key in policy_references.wanted(policy)),
+        limit_store.wanted(gateways, memory),
+    )
 
 
-def wanted_credentials(proxies: Objects, policies: Objects, cache: Cache | None = None) -> set[ReferenceKey]:
-    """Return the Secrets with credentials that these resources refer to."""
+def wanted_credentials(
+    proxies: Objects, policies: Objects, cache: Cache | None = None, *, gateways: Iterable[DiscoveredGateway] = ()
+) -> set[ReferenceKey]:
+    """Return the Secrets with credentials that all these refer to."""
     memory = cache if cache is not None else Cache()
     return {
         key
         for subject in read_proxies(proxies, memory)
         if subject.spec is not None
         for key in credentials.wanted(subject.key.namespace, subject.spec)
-    }.union(key for policy in read_policies(policies, memory) for key in policy_references.wanted_credentials(policy))
+    }.union(
+        (key for policy in read_policies(policies, memory) for key in policy_references.wanted_credentials(policy)),
+        limit_store.wanted_credentials(gateways, memory),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,9 +167,11 @@ class Reconciler:
         return compiled
 
     async def _compile_changed(self, snapshot: ClusterSnapshot, changed: ChangedNamespaces) -> Compiled:
-        keys = await compute(wanted, snapshot.proxies, snapshot.policies, self.cache)
+        keys = await compute(wanted, snapshot.proxies, snapshot.policies, self.cache, gateways=snapshot.gateways)
         keyed = await compute(namespaces_with_api_keys, snapshot.policies, self.cache)
-        secrets = await compute(wanted_credentials, snapshot.proxies, snapshot.policies, self.cache)
+        secrets = await compute(
+            wanted_credentials, snapshot.proxies, snapshot.policies, self.cache, gateways=snapshot.gateways
+        )
         resources = Resources(
             operator_namespace=self.options.operator_namespace,
             proxies=snapshot.proxies,

@@ -35,7 +35,8 @@ class GatewayConfig:
     def secrets(self) -> frozenset[str]:
         """Return the names of all credentials in the gateway's Secret that the documents need."""
         of_entries = (name for entry in self.entries.values() for name in entry.secrets)
-        return frozenset(of_entries).union(name for policy in self.policies.values() for name in policy.secrets)
+        of_policies = (name for policy in self.policies.values() for name in policy.secrets)
+        return frozenset(of_entries).union(of_policies, self.settings.secrets)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from ostiary_core.contract.authentication import AuthenticationConfig
 from ostiary_core.contract.base import ContractDocument, Count, Positive
 from ostiary_core.contract.blocks import BlockedConfig
 from ostiary_core.contract.debug_capture import DebugCaptureConfig
+from ostiary_core.contract.limit_store import LimitStoreConfig
 from ostiary_core.contract.limits import LimitConfig, LoopDetectionConfig
 from ostiary_core.contract.upstream_credentials import UpstreamCredentialConfig
 from ostiary_core.mcp.methods import Primitive
@@ -214,7 +215,7 @@ class SettingsDocument(ContractDocument):
 
     ``egress_proxy`` is None where the gateway's environment decides whether there is one. ``refused_addresses`` are
     those of the API server, which no server may have unless its ``addresses`` contain them. ``blocked`` is refused
-    whatever entries and policies say.
+    whatever entries and policies say. ``limit_store`` is None where each replica counts by itself.
 
     Only the compiler uses ``source``, a gateway ignores it: the settings as accepted, as canonical JSON, so that they
     stay in force as a whole when newer ones cannot be used.
@@ -228,4 +229,10 @@ class SettingsDocument(ContractDocument):
     egress_proxy: EgressProxyConfig | None = None
     refused_addresses: list[str] | None = None
     blocked: BlockedConfig | None = None
+    limit_store: LimitStoreConfig | None = None
     source: str | None = None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The entries of the gateway's Secret that it needs."""
+        return self.limit_store.secrets if self.limit_store is not None else ()
