@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from ostiary_operator.api.audit import Audit
 from ostiary_operator.api.authentication import Authentication
 from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.constraints import Atomic, Unique
@@ -220,6 +221,11 @@ class PolicySpec(ApiModel):
     access: Access | None = None
     """Who may see and use what. Without rules it denies everything: clients can still connect, and see empty lists.
     If it is absent, the policy does not restrict access. Example: `{rules: []}`."""
+
+    audit: Audit | None = None
+    """What the gateway records of every request to the MCPProxies that the policy governs, of every caller, whether
+    it is allowed or denied. Absent means what other policies and the gateway's settings demand. In Shadow mode it
+    records, and refuses nothing. Example: `{level: Metadata}`."""
 
     tests: PolicyTests = ()
     """Calls, and whether this policy allows them; other policies do not change the result. A version that fails a test

@@ -9,6 +9,7 @@ from typing import Annotated
 
 from pydantic import Field, StrictInt
 
+from ostiary_operator.api.audit import GatewayAudit
 from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.blocks import Blocked
 from ostiary_operator.api.constraints import Unique
@@ -214,3 +215,7 @@ class GatewaySettings(ApiModel):
     """What the gateway refuses at once, whatever policies and MCPProxies say: the means for an emergency. Valid items
     apply also where another line of the settings is wrong; until the settings are valid again, nothing that was blocked
     before is unblocked. Example: `{principals: [support/agent]}`."""
+
+    audit: GatewayAudit | None = None
+    """What the gateway records of requests, and where. Absent: what policies demand, on standard output.
+    Example: `{floor: {level: Metadata}}`."""

@@ -26,6 +26,7 @@ from ostiary_operator.api.settings import Bounds as ApiBounds
 from ostiary_operator.api.settings import EgressProxy as ApiEgressProxy
 from ostiary_operator.api.settings import GatewaySettings, PerPrincipal, PerProxy, PerSource
 from ostiary_operator.compile import blocks
+from ostiary_operator.compile.audit import gateway_audit_config
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.gateways import claimants
 from ostiary_operator.compile.model import DiscoveredGateway, GatewayProblem, ResourceRejection, Resources
@@ -162,6 +163,7 @@ def settings_document(settings: GatewaySettings, api_servers: tuple[str, ...] = 
         egress_proxy=_egress_proxy(settings.egress_proxy),
         refused_addresses=list(api_servers) or None,
         blocked=blocks.blocked_config(settings.blocked),
+        audit=gateway_audit_config(settings.audit),
         source=canonical(settings.document()).decode(),
     )
 

@@ -79,6 +79,7 @@ def _compile(subject: ParsedPolicy, content: PolicyContent, inputs: VersionInput
         mode=content.mode,
         authentication=authentication,
         subjects=_subjects(content, namespace),
+        audit=content.audit,
         source=source_of(content),
     )
     try:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ostiary_core.contract.access import AccessRulesConfig
 from ostiary_core.contract.documents import PolicyDocument
+from ostiary_operator.compile.audit import audit_lowered
 from ostiary_operator.compile.authentication_weakenings import of_authentication
 from ostiary_operator.compile.rule_coverage import uncovered
 from ostiary_operator.compile.rule_differences import edited_rules
@@ -26,6 +27,8 @@ def of_policy(old: PolicyDocument, new: PolicyDocument) -> Iterator[Weakening]:
     if old.authentication is not None:
         yield from of_authentication(new, old.authentication, new.authentication)
     yield from _of_rules(new, old.access, new.access)
+    for field, was, now in audit_lowered(old.audit, new.audit):
+        yield weakening(new, "AuditLowered", f"spec.audit{field}", was, now)
 
 
 def _of_rules(

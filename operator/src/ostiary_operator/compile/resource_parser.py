@@ -15,6 +15,7 @@ from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 import orjson
 
 from ostiary_core.contract.access import AccessRulesConfig, SubjectConfig
+from ostiary_core.contract.audit import AuditConfig
 from ostiary_operator.api.authentication import Authentication
 from ostiary_operator.api.load import InvalidResource, parse_policy, parse_proxy
 from ostiary_operator.api.policy import PolicyMode, PolicySpec, TargetSelector
@@ -22,6 +23,7 @@ from ostiary_operator.api.policy_tests import PolicyTest
 from ostiary_operator.api.problems import Problem
 from ostiary_operator.api.proxy import ProxySpec
 from ostiary_operator.api.resources import API_VERSION, EPOCH, POLICY_KIND, PROXY_KIND, derived_uid
+from ostiary_operator.compile.audit import audit_config
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.model import ObjectKey
 
@@ -80,6 +82,7 @@ class PolicyContent:
     mode: Literal["Shadow"] | None = None
     tests: tuple[PolicyTest, ...] = ()
     authentication: Authentication | None = None
+    audit: AuditConfig | None = None
 
 
 ParsedProxy: TypeAlias = ParsedResource[ProxySpec]
@@ -114,6 +117,7 @@ def _policy(document: Document) -> PolicyContent:
         mode="Shadow" if spec.mode is PolicyMode.SHADOW else None,
         tests=spec.tests,
         authentication=spec.authentication,
+        audit=audit_config(spec.audit),
     )
 
 

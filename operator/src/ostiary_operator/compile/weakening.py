@@ -18,6 +18,7 @@ REASONS: Final = frozenset(
         "AccessRemoved",
         "AllowWidened",
         "AnonymousAdmitted",
+        "AuditLowered",
         "AuthenticationRemoved",
         "AuthenticationWidened",
         "BlockRemoved",

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.documents import EntryDocument, PolicyDocument, ServerConfig
+from ostiary_operator.compile.audit import gateway_audit_lowered
 from ostiary_operator.compile.authentication_weakenings import replaced
 from ostiary_operator.compile.policy_weakenings import of_policy, restricts
 from ostiary_operator.compile.weakening import Weakening, listed, weakening
@@ -62,6 +63,8 @@ def _of_gateway(old: GatewayConfig, new: GatewayConfig) -> Iterator[Weakening]:
         values = _items(was, field), _items(now, field)
         if added := values[1] - values[0]:
             yield loosened("SettingLoosened", field, listed(values[0]), f"adds {listed(added)}")
+    for change in gateway_audit_lowered(old.settings.audit, new.settings.audit):
+        yield loosened("AuditLowered", *change)
     for name in _BLOCKED:
         before, after = _blocked(old, name), _blocked(new, name)
         if gone := before - after:

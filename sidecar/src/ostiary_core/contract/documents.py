@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 from pydantic import Field
 
 from ostiary_core.contract.access import AccessRulesConfig, SubjectConfig
+from ostiary_core.contract.audit import AuditConfig, GatewayAuditConfig
 from ostiary_core.contract.authentication import AuthenticationConfig
 from ostiary_core.contract.base import ContractDocument, Count, Positive
 from ostiary_core.contract.blocks import BlockedConfig
@@ -46,6 +47,7 @@ class PolicyDocument(ContractDocument):
     subjects: list[SubjectConfig] | None = None
     limits: list[LimitConfig] | None = None
     loop_detection: LoopDetectionConfig | None = None
+    audit: AuditConfig | None = None
     source: str | None = None
 
     @property
@@ -230,6 +232,7 @@ class SettingsDocument(ContractDocument):
     refused_addresses: list[str] | None = None
     blocked: BlockedConfig | None = None
     limit_store: LimitStoreConfig | None = None
+    audit: GatewayAuditConfig | None = None
     source: str | None = None
 
     @property

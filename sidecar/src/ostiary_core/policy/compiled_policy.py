@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 from ostiary_core.contract.access import AccessRuleConfig
+from ostiary_core.contract.audit import AuditConfig
 from ostiary_core.contract.authentication import AuthenticationConfig
 from ostiary_core.contract.documents import PolicyDocument, Tier
 from ostiary_core.errors import ExpressionError, PatternError
@@ -129,6 +130,7 @@ class CompiledPolicy:
     authentication: AuthenticationConfig | None = None
     generation: int = 0
     is_shadow: bool = False
+    audit: AuditConfig | None = None
     lacking: tuple[CompiledRule, ...] = ()
     failed: tuple[CompiledRule, ...] = ()
 
@@ -160,6 +162,7 @@ class CompiledPolicy:
             authentication=document.authentication if document.mode is None else None,
             generation=document.generation,
             is_shadow=document.mode == "Shadow",
+            audit=document.audit,
         )
 
     @property

@@ -99,7 +99,7 @@ def test_all_settings_can_be_set_and_written_back() -> None:
         ('egressProxy: {url: "http://p:1", noProxy: [a, a]}', "egressProxy.noProxy[1]"),
         ('egressProxy: {url: "http://p:1", httpsProxy: "http://p:1"}', "egressProxy.httpsProxy"),
         ("bounds:", "bounds"),
-        ("audit: {}", "audit"),
+        ("audits: {}", "audits"),
         ("[]", ""),
         ("a: [", ""),
         ("{}\n---\n{}\n---\na: 1", ""),

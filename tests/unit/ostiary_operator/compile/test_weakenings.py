@@ -8,6 +8,7 @@ import pytest
 
 from ostiary_core.canonical import digest
 from ostiary_core.contract.access import AccessRulesConfig, SubjectConfig
+from ostiary_core.contract.audit import AuditConfig, AuditFileConfig, AuditSinkConfig, GatewayAuditConfig
 from ostiary_core.contract.authentication import (
     ApiKeysConfig,
     AuthenticationConfig,
@@ -359,3 +360,45 @@ def test_a_message_has_a_limit_and_shows_no_control_characters() -> None:
     (only,) = found(config(policy(ALLOW)), config(policy(*rules)), "p")
     assert len(only.message) < 2000
     assert "\n" not in only.message
+
+
+# Audit
+
+RECORDED = AuditConfig(level="RequestResponse", arguments="Full", max_bytes=4096, failure_policy="Fail")
+
+
+@pytest.mark.parametrize(
+    ("now", "field", "before", "after"),
+    [
+        (None, "spec.audit", "RequestResponse", "none"),
+        ({"level": "Request", "results": "Redacted"}, "spec.audit.level", "RequestResponse", "Request"),
+        ({"arguments": "Digest"}, "spec.audit.arguments", "Full", "Digest"),
+        ({"results": "None"}, "spec.audit.results", "Redacted", "None"),
+        ({"max_bytes": 1024}, "spec.audit.maxBytes", "4Ki", "1Ki"),
+        ({"stages": ["ResponseComplete"]}, "spec.audit.stages", "by effect", "ResponseComplete"),
+        ({"failure_policy": None}, "spec.audit.failurePolicy", "Fail", "Ignore"),
+    ],
+)
+def test_less_audit_is_reported_with_its_field(now: dict[str, Any] | None, field: str, before: str, after: str) -> None:
+    lowered = RECORDED.model_copy(update=now) if now is not None else None
+    [weakening] = found(config(policy(ALLOW, audit=RECORDED)), config(policy(ALLOW, audit=lowered)), "p")
+    assert (weakening.reason, weakening.field) == ("AuditLowered", field)
+    assert (weakening.before, weakening.after) == (before, after)
+
+
+def test_more_audit_is_no_weakening() -> None:
+    lower = AuditConfig(level="Metadata", stages=["ResponseComplete"])
+    assert found(config(policy(ALLOW, audit=lower)), config(policy(ALLOW, audit=RECORDED)), "p") == ()
+    assert found(config(policy(ALLOW)), config(policy(ALLOW, audit=lower)), "p") == ()
+
+
+def test_less_audit_of_a_gateway_is_reported_and_so_is_a_sink_that_is_gone() -> None:
+    file = AuditFileConfig(path="/a.jsonl", max_bytes=1, max_files=1)
+    both = [AuditSinkConfig(stdout=True), AuditSinkConfig(file=file)]
+    old = GatewayAuditConfig(floor=AuditConfig(level="Metadata"), sinks=both)
+    new = GatewayAuditConfig(sinks=both[:1])
+    lowered = found(config(settings={"audit": old}), config(settings={"audit": new}))
+    assert [(it.kind, it.reason, it.field, it.before, it.after) for it in lowered] == [
+        ("", "AuditLowered", "audit.floor", "Metadata", "none"),
+        ("", "AuditLowered", "audit.sinks", "file /a.jsonl, stdout", "stdout"),
+    ]
