@@ -61,7 +61,7 @@ class Chain:
     goes back to the last record that was written.
     """
 
-    __slots__ = ("_start", "position")
+    __slots__ = ("_id", "position")
 
     def __init__(self, chain_id: str) -> None:
         """Begin a chain.
@@ -72,7 +72,7 @@ class Chain:
         if CHAIN_ID.fullmatch(chain_id) is None:
             raise ValueError(f"{chain_id[:64]!r} cannot be the id of a chain: use letters, digits and ._:/-")
         self.position = ChainPosition(chain_id, 0, NO_HASH)
-        self._start = b',"chain":{"id":"' + chain_id.encode("ascii") + b'","seq":'
+        self._id = chain_id.encode("ascii")
 
     def seal(self, record: bytes) -> bytes:
         """Return a record as the next line of the trail, with its line break.
@@ -81,10 +81,24 @@ class Chain:
         :mod:`ostiary_core.audit.record_layout` describes it.
         """
         identity, seq, prev = self.position
-        covered = b'%b%b%d,"prev":"%b"' % (record[:-1], self._start, seq + 1, prev.encode("ascii"))
+        covered = record[:-1] + successor_of(self._id, seq, prev.encode("ascii"))
         digest = sha256(covered).hexdigest()
         self.position = ChainPosition(identity, seq + 1, digest)
         return b'%b,"hash":"%b"}}\n' % (covered, digest.encode("ascii"))
+
+
+def successor_of(chain_id: bytes, seq: int, digest: bytes) -> bytes:
+    """Return what the hash of the next line of a chain covers at its end: its place."""
+    return b',"chain":{"id":"%b","seq":%d,"prev":"%b"' % (chain_id, seq + 1, digest)
+
+
+def hash_of_successor(line: bytes, expected: bytes) -> bytes | None:
+    """Return the hash of a line if it is intact and has the expected place, else None."""
+    covered = line[:-_SUFFIX_BYTES]
+    if not covered.endswith(expected):
+        return None
+    digest = sha256(covered).hexdigest().encode("ascii")
+    return digest if line.endswith(b'%b%b"}}' % (_HASH_MEMBER, digest)) else None
 
 
 def link_of(line: bytes) -> Link | None:
