@@ -1,7 +1,8 @@
 """The gateway's metrics: one module a group of families, and their registry.
 
     registry             :class:`GatewayMetrics`: every collector of a process
-    operation_durations  MCP's histogram of message durations
+    request_metrics      durations, sizes, statuses and decisions of requests
+    histogram            the histograms that requests observe
     process_state        config, connections, requests and spans, read at each scrape
     judged_requests      what was authenticated, denied, blocked and dropped
     upstream_state       faults of servers

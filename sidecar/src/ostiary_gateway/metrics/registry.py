@@ -8,8 +8,8 @@ from ostiary_gateway.config.store import ConfigStore
 from ostiary_gateway.identity.authenticator import Outcomes
 from ostiary_gateway.limits.limiter import Limiter
 from ostiary_gateway.metrics.judged_requests import JudgedRequests
-from ostiary_gateway.metrics.operation_durations import OperationDurations
 from ostiary_gateway.metrics.process_state import CertificateState, ProcessState
+from ostiary_gateway.metrics.request_metrics import RequestMetrics
 from ostiary_gateway.metrics.upstream_state import UpstreamState
 from ostiary_gateway.server.certificate import Certificate
 from ostiary_gateway.telemetry import Telemetry
@@ -31,9 +31,9 @@ class GatewayMetrics:
         authentications: Outcomes,
     ) -> None:
         self.registry = CollectorRegistry()
-        self.duration = OperationDurations()
-        self.observe = self.duration.observe
-        self.register(self.duration)
+        self._requests = RequestMetrics()
+        self.observe = self._requests.observe
+        self.register(self._requests)
         self.register(ProcessState(store, limiter, telemetry))
         self.register(JudgedRequests(limiter, pools, authentications))
         self.register(UpstreamState(store))
@@ -49,7 +49,7 @@ class GatewayMetrics:
     def on_swap(self, snapshot: Snapshot, changed: frozenset[str]) -> None:
         """Remove the series of proxies that no longer exist; otherwise they would be kept for ever."""
         gone = changed - snapshot.proxies.keys()
-        self.duration.forget(gone)
+        self._requests.on_swap(snapshot, changed)
         DROPPED.forget(gone)
         ACCESS_DENIALS.forget(gone)
         SHADOW_DENIALS.forget(gone)

@@ -113,6 +113,8 @@ class Exchange:
     reservation: Reservation = field(default_factory=Reservation)
     #: The marks of the proxies that the request has passed (:mod:`ostiary_gateway.upstream.via`).
     passed: Sequence[str] = ()
+    #: The size of the message, in bytes; 0 before it is decoded.
+    request_bytes: int = 0
 
     @property
     def visibility(self) -> Visibility:

@@ -33,6 +33,7 @@ from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.session import Sealer, UpstreamSession
 from ostiary_gateway.telemetry import ServerSpan, Telemetry
+from ostiary_gateway.telemetry.request_labels import ObserveRequest
 from ostiary_gateway.threads import uncancel
 from ostiary_gateway.upstream import faults
 
@@ -59,7 +60,7 @@ class RequestPipeline:
         self.draining = False
         #: The drain period is over: a request that is cancelled now gets an error response.
         self.ending = False
-        self.observe: record.Observe | None = None
+        self.observe: ObserveRequest | None = None
         self._snapshot = snapshot
         self._sealer = sealer
         self._telemetry = telemetry
@@ -96,7 +97,7 @@ class RequestPipeline:
                 record.routed(span, exchange)
                 check_origin(request, exchange, loopback=self._loopback)
                 if request.method == "OPTIONS":
-                    return preflight(request, exchange)
+                    return record.responded(span, request, preflight(request, exchange))
                 if exchange.proxy.authenticator is not None:
                     await self._authenticate(exchange)
                     record.authenticated(span, exchange)
@@ -114,11 +115,12 @@ class RequestPipeline:
                     become_stream(exchange.reservation)
                 self.request_ids.take(exchange)
                 exchange.server = exchange.proxy.server  # select: a proxy has one server today
-                return await send_and_shape(exchange, span, self._shaper, self.request_ids)
+                response = await send_and_shape(exchange, span, self._shaper, self.request_ids)
+                return record.responded(span, request, response)
             except Refusal as refusal:
-                return await self._refuse(refusal, request, exchange, span)
+                return record.responded(span, request, await self._refuse(refusal, request, exchange, span))
             except BaseException as error:
-                response = self._broken(error, request, exchange, span)
+                response = record.responded(span, request, self._broken(error, request, exchange, span))
                 if response is None:
                     raise  # raise here: otherwise the error's frames would wait for the garbage collector
                 return response

@@ -3,7 +3,7 @@
 It never waits, and cannot fail a request.
 """
 
-from typing import Protocol, TypeGuard
+from typing import TypeGuard
 
 from ostiary_core.mcp import codes
 from ostiary_core.mcp.methods import AuthorizationKind
@@ -14,8 +14,12 @@ from ostiary_gateway.pipeline.blocks import BlockedError
 from ostiary_gateway.pipeline.content_capture import CapturedContent, start_capture
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
+from ostiary_gateway.pipeline.request_labels import request_labels
+from ostiary_gateway.server.request import Request
+from ostiary_gateway.server.response import Response
 from ostiary_gateway.telemetry import ClientSpan, ServerSpan, semantic_conventions
 from ostiary_gateway.telemetry.denials import ACCESS_DENIALS, SHADOW_DENIALS
+from ostiary_gateway.telemetry.request_labels import ObserveRequest
 from ostiary_gateway.telemetry.span import exception_type
 
 
@@ -42,6 +46,7 @@ def decoded(span: ServerSpan, exchange: Exchange) -> None:
     message = exchange.message
     if message is None or message.method is None:
         return
+    exchange.request_bytes = exchange.reservation.bytes - exchange.reservation.tree_bytes
     span.message(
         method=message.method.name,
         target=message.name or None,
@@ -117,6 +122,7 @@ def _denied(span: ServerSpan, exchange: Exchange | None, decision: Decision) -> 
     )
     message = exchange.message if exchange is not None else None
     if exchange is not None and message is not None and message.method is not None:
+        exchange.decision = decision
         caller = exchange.principal.consumer or exchange.principal.id
         ACCESS_DENIALS.note(exchange.proxy.identity, caller, message.method.name, message.name, decision)
 
@@ -210,25 +216,29 @@ def _content(span: ServerSpan, found: CapturedContent) -> None:
         span.fail(semantic_conventions.TOOL_ERROR, found.words)
 
 
-class Observe(Protocol):
-    """Counts one message, see :class:`ostiary_gateway.metrics.GatewayMetrics`."""
+def responded(span: ServerSpan, request: Request, response: Response | None) -> Response | None:
+    """Report a response, None where it was sent as a stream; return it."""
+    if response is not None:
+        span.http_status, span.response_bytes = response.status, len(response.body)
+    elif (stream := request.connection.stream) is not None:
+        span.http_status, span.response_bytes = 200, stream.sent
+    return response
 
-    def __call__(self, *, method: str, proxy: str, error_type: str, seconds: float) -> None:
-        """Count it."""
 
-
-def counted(span: ServerSpan, exchange: Exchange | None, observe: Observe | None) -> None:
+def counted(span: ServerSpan, exchange: Exchange | None, observe: ObserveRequest | None) -> None:
     """Count the message, whether or not its trace is sampled."""
-    method = proxy = ""
     if exchange is not None:
         if exchange.reservation.client_address:
             span.set(semantic_conventions.CLIENT_ADDRESS, exchange.reservation.client_address)
         if exchange.captured is not None:
             _content(span, exchange.captured)
-        proxy, message, http_method = exchange.proxy.identity, exchange.message, exchange.request.method
-        if message is not None and message.method is not None:
-            method = message.method.name
-        elif http_method != "POST":
-            method = http_method
     if observe is not None:
-        observe(method=method, proxy=proxy, error_type=span.error_type or "", seconds=span.elapsed)
+        upstream = span.upstream
+        observe(
+            request_labels(span, exchange),
+            seconds=span.elapsed,
+            upstream_seconds=upstream.seconds if upstream is not None else 0.0,
+            request_bytes=exchange.request_bytes if exchange is not None else 0,
+            response_bytes=span.response_bytes,
+            trace=(span.trace_id, span.span_id) if span.sampled else None,
+        )

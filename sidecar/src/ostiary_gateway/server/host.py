@@ -19,6 +19,9 @@ class TransportHost(Protocol):
 class OpenResponse(Protocol):
     """What a connection needs of a response that is being streamed."""
 
+    #: Bytes of its body that were written.
+    sent: int
+
     ended: bool
     keep: bool
 

@@ -53,7 +53,7 @@ class ResponseStream:
     :meth:`send` sends what was written: call it before waiting for more.
     """
 
-    __slots__ = ("_pending", "begun", "ended", "headers", "keep", "request")
+    __slots__ = ("_pending", "begun", "ended", "headers", "keep", "request", "sent")
 
     def __init__(self, request: Request, headers: Mapping[str, str]) -> None:
         self.request = request
@@ -62,6 +62,8 @@ class ResponseStream:
         self.ended = False
         #: Whether its head says that another request may follow.
         self.keep = False
+        #: Bytes of the body so far.
+        self.sent = 0
         self._pending: list[bytes] = []
 
     def begin(self) -> None:
@@ -82,6 +84,7 @@ class ResponseStream:
     def write(self, data: bytes) -> None:
         """Add a piece of the body."""
         if data:
+            self.sent += len(data)
             self._pending.append(b"%x\r\n%b\r\n" % (len(data), data) if self.request.minor_version else data)
 
     def end(self) -> None:

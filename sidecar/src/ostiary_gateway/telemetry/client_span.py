@@ -16,7 +16,7 @@ class ClientSpan(Span):
     Made by ``ServerSpan.client``.
     """
 
-    __slots__ = ("_context", "_http_method", "_inbound", "_parent_id", "_span_id")
+    __slots__ = ("_context", "_http_method", "_inbound", "_parent_id", "_sent", "_span_id", "seconds")
 
     def __init__(
         self,
@@ -26,7 +26,10 @@ class ClientSpan(Span):
         target: str | None,
         http_method: str,
     ) -> None:
-        # The times are taken when the span is recorded: without recording they are not needed.
+        #: When the request was sent, on the monotonic clock, and how long it took: metrics need them in any case.
+        self._sent = perf_counter_ns()
+        self.seconds = 0.0
+        # The other times are taken when the span is recorded: without recording they are not needed.
         self._start_ns = parent._start_ns
         self._started = parent._started
         self._recorder = parent._recorder
@@ -110,7 +113,7 @@ class ClientSpan(Span):
     ) -> None:
         """Start recording, as a child of this SERVER span, with what is known of the request."""
         self._parent_id = parent_id
-        now = perf_counter_ns()
+        now = self._sent
         # On the parent's clock: the wall clock may have been set meanwhile.
         self._start_ns += now - self._started
         self._started = now
@@ -130,6 +133,12 @@ class ClientSpan(Span):
         if port is not None:
             attributes[semantic_conventions.SERVER_PORT] = port
         self._attributes = attributes
+
+    def end(self) -> None:
+        """End the span before its block does; later reports are lost. Ending twice does nothing."""
+        if not self.seconds:
+            self.seconds = (perf_counter_ns() - self._sent) / 1e9
+        super().end()
 
     def _finish(self, attributes: dict[str, AttributeValue]) -> None:
         status, dropped = self._outcome(attributes)

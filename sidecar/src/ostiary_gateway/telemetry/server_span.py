@@ -24,9 +24,7 @@ from ostiary_gateway.telemetry.span_record import AttributeValue
 class ServerSpan(Span):
     """From a message's first byte until its response was relayed.
 
-    Made by ``Telemetry.server_span``.
-
-    A request that never becomes a message (404, 401, malformed) is named by its HTTP method.
+    Made by ``Telemetry.server_span``. One that never becomes a message (404, 401) is named by its HTTP method.
     """
 
     __slots__ = (
@@ -39,7 +37,10 @@ class ServerSpan(Span):
         "_span_id",
         "_traceparent",
         "_tracestate",
+        "http_status",
+        "response_bytes",
         "sampled",
+        "upstream",
     )
 
     def __init__(
@@ -74,6 +75,9 @@ class ServerSpan(Span):
         self.rpc_code = None
         #: Whether the trace is exported; known after :meth:`message`.
         self.sampled = False
+        #: For metrics: status and size of the response, 0 before there is one; and the request to the server.
+        self.http_status = self.response_bytes = 0
+        self.upstream: ClientSpan | None = None
 
     @property
     def span_id(self) -> str:
@@ -246,6 +250,7 @@ class ServerSpan(Span):
         if not self._joined:
             self._join(None)
         child = ClientSpan(self, self._parent, method or self.method, target or self.target, self._http_method)
+        self.upstream = child
         if self.sampled:
             child.describe(self.span_id, server_name, address, port, request_id, protocol_version, session_id)
         return child

@@ -25,6 +25,7 @@ from ostiary_gateway.pipeline.exchange import Exchange, Message
 from ostiary_gateway.pipeline.open_streams import OpenStream
 from ostiary_gateway.pipeline.sse_response import EventRelay
 from ostiary_gateway.sse_splitter import BlockSplitter
+from ostiary_gateway.upstream.known_names import KnownNames
 
 USERS = visibility_by_rules({"name": "users", "effect": "Allow", "tools": {"names": ["get_*"]}})
 SECRET = "hidden_tool"
@@ -45,6 +46,8 @@ class Stub:
         self.authenticator = None
         self.status = 200
         self.held_back = False
+        self.server = self
+        self.known = KnownNames()
 
     def header(self, _: str) -> str | None:
         return None

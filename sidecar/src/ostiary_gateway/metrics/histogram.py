@@ -1,0 +1,93 @@
+"""Histograms that one event loop counts, with exemplars of sampled traces.
+
+The client library's own histogram takes a lock and searches its buckets for each observation. Here nothing is locked: a
+scrape in another thread may miss the observation in progress.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Set
+from itertools import accumulate
+from time import time
+from typing import Final
+
+from prometheus_client.core import Exemplar, Metric
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
+
+from ostiary_core.metric_family import MetricFamily
+
+#: A trace of a request in a bucket: its ids, its value, and when it was counted (seconds since the epoch).
+_Example = tuple[str, str, float, float]
+_NONE: Final[dict[int, _Example]] = {}
+
+
+class Series:
+    """The counts of one combination of label values."""
+
+    __slots__ = ("_boundaries", "_examples", "counts", "total")
+
+    def __init__(self, boundaries: tuple[float, ...]) -> None:
+        self._boundaries = boundaries
+        self._examples = _NONE
+        #: Observations in each bucket; the last one has no upper bound.
+        self.counts = [0] * (len(boundaries) + 1)
+        self.total = 0.0
+
+    def add(self, value: float) -> int:
+        """Count one observation, and return its bucket."""
+        bucket = bisect_left(self._boundaries, value)
+        self.counts[bucket] += 1
+        self.total += value
+        return bucket
+
+    def add_traced(self, value: float, trace_id: str, span_id: str) -> None:
+        """Count one observation, and keep its trace as the example of its bucket."""
+        bucket = self.add(value)
+        if self._examples is _NONE:
+            self._examples = {}
+        self._examples[bucket] = (trace_id, span_id, value, time())
+
+    def exemplar(self, bucket: int) -> Exemplar | None:
+        """Return the last traced observation of a bucket, if there is one."""
+        found = self._examples.get(bucket)
+        if found is None:
+            return None
+        trace_id, span_id, value, at = found
+        return Exemplar({"trace_id": trace_id, "span_id": span_id}, value, at)
+
+
+class SeriesHistogram(Collector):
+    """A histogram with labels."""
+
+    def __init__(self, family: MetricFamily) -> None:
+        self.family = family
+        self._bounds = (*map(floatToGoString, family.boundaries), "+Inf")
+        self._series: dict[tuple[str, ...], Series] = {}
+
+    def series(self, *labels: str) -> Series:
+        """Return the series of these label values."""
+        found = self._series.get(labels)
+        if found is None:
+            found = self._series[labels] = Series(self.family.boundaries)
+        return found
+
+    def __len__(self) -> int:
+        """Return the number of series."""
+        return len(self._series)
+
+    def forget(self, label: str, values: Set[str]) -> None:
+        """Remove the series with these values of a label."""
+        place = self.family.labels.index(label)
+        for labels in [labels for labels in self._series if labels[place] in values]:
+            del self._series[labels]
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the series for a scrape."""
+        family, name = self.family.empty(), self.family.name
+        for values, series in list(self._series.items()):
+            labels, totals = self.family.labelled(values), list(accumulate(series.counts))
+            for bucket, (bound, total) in enumerate(zip(self._bounds, totals, strict=True)):
+                family.add_sample(f"{name}_bucket", {**labels, "le": bound}, total, exemplar=series.exemplar(bucket))
+            family.add_sample(f"{name}_count", labels, totals[-1])
+            family.add_sample(f"{name}_sum", labels, series.total)
+        yield family

@@ -1,0 +1,268 @@
+"""What each request adds to histograms and counters.
+
+A request looks up its *series* once, by everything that labels it; the rest is arithmetic. The combinations of labels
+are bounded for each proxy and for the process: beyond the bound a request is counted without the name of its tool, and
+beyond twice the bound without its error codes, so that neither callers nor servers can grow the gateway's memory.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+from ostiary_core.mcp import codes
+from ostiary_core.metric_family import MetricFamily, MetricKind
+from ostiary_gateway.config.runtime import ProxyRuntime
+from ostiary_gateway.config.snapshot import Snapshot
+from ostiary_gateway.metrics.histogram import Series, SeriesHistogram
+from ostiary_gateway.telemetry.request_labels import PlainLabels, RequestLabels
+from ostiary_gateway.telemetry.semantic_conventions import OPERATION_DURATION_BUCKETS
+from ostiary_gateway.upstream import faults
+
+_OTHER: Final = "_OTHER"
+#: The error types with a label value of their own. An upstream invents codes, and each would be a new series.
+_ERROR_TYPES: Final = frozenset(
+    {
+        "",
+        "tool_error",
+        "caller_left",
+        "cancelled",
+        "timeout",
+        *faults.KINDS,
+        *map(str, codes.OWN),
+        *map(str, range(400, 432)),
+        *("500", "502", "503", "504"),
+        *("-32700", "-32600", "-32601", "-32602", "-32603", "-32002"),
+    }
+)
+#: Combinations of labels for one proxy, and for the process.
+MOST_OF_PROXY: Final = 1_000
+MOST_OF_PROCESS: Final = 20_000
+_DURATIONS: Final = (0.0005, 0.001, 0.002, 0.005, *OPERATION_DURATION_BUCKETS)
+_SIZES: Final = (256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216)
+_OUTCOME: Final = ("error_type", "rpc_response_status_code")
+_NAMES: Final = ("gen_ai_tool_name", "gen_ai_prompt_name")
+
+SERVER_DURATION: Final = MetricFamily(
+    "mcp_server_operation_duration_seconds",
+    "Time from the first byte of an MCP message until its answer was relayed",
+    MetricKind.HISTOGRAM,
+    labels=("mcp_method_name", "ostiary_proxy", *_NAMES, *_OUTCOME),
+    boundaries=_DURATIONS,
+)
+CLIENT_DURATION: Final = MetricFamily(
+    "mcp_client_operation_duration_seconds",
+    "Time from sending a message to an upstream server until its response ended",
+    MetricKind.HISTOGRAM,
+    labels=("mcp_method_name", "ostiary_proxy", "ostiary_server", *_NAMES, *_OUTCOME),
+    boundaries=_DURATIONS,
+)
+OVERHEAD: Final = MetricFamily(
+    "ostiary_gateway_overhead_seconds",
+    "Time that a message spent in the gateway: its duration without the time of its upstream server",
+    MetricKind.HISTOGRAM,
+    labels=("ostiary_proxy",),
+    boundaries=(0.00005, 0.0001, 0.0002, 0.0003, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 1),
+)
+REQUEST_SIZE: Final = MetricFamily(
+    "http_server_request_body_size_bytes",
+    "Size of the bodies of requests",
+    MetricKind.HISTOGRAM,
+    labels=("ostiary_proxy",),
+    boundaries=_SIZES,
+)
+RESPONSE_SIZE: Final = MetricFamily(
+    "http_server_response_body_size_bytes",
+    "Size of the bodies of responses; of a stream, what was sent until it ended",
+    MetricKind.HISTOGRAM,
+    labels=("ostiary_proxy",),
+    boundaries=_SIZES,
+)
+RESPONSES: Final = MetricFamily(
+    "ostiary_http_responses",
+    "Responses by HTTP status; most refusals of MCP are JSON-RPC errors with status 200",
+    MetricKind.COUNTER,
+    labels=("ostiary_proxy", "http_response_status_code"),
+)
+DECISIONS: Final = MetricFamily(
+    "ostiary_access_decisions",
+    "Decisions on named tools, resources and prompts, by the policy and rule that decided",
+    MetricKind.COUNTER,
+    labels=("ostiary_proxy", "ostiary_policy", "ostiary_rule", "decision", "reason"),
+)
+RESOURCE_READS: Final = MetricFamily(
+    "ostiary_resource_requests",
+    "Requests that name a resource which the server has listed",
+    MetricKind.COUNTER,
+    labels=("ostiary_proxy", "mcp_method_name", "mcp_resource_uri"),
+)
+UNLABELLED: Final = MetricFamily(
+    "ostiary_metric_labels_dropped",
+    "Requests that were counted without the name of their tool or their error codes, because there are too many series",
+    MetricKind.COUNTER,
+    labels=("ostiary_proxy",),
+)
+
+
+class RequestSeries(NamedTuple):
+    """The series and counters of requests with the same labels; empty where there are none."""
+
+    server: Series
+    client: Series | None
+    overhead: Series
+    request_size: Series
+    response_size: Series
+    response: tuple[str, ...]
+    decision: tuple[str, ...]
+    resource: tuple[str, ...]
+
+
+class RequestMetrics(Collector):
+    """Counts requests."""
+
+    def __init__(self) -> None:
+        self._server = SeriesHistogram(SERVER_DURATION)
+        self._client = SeriesHistogram(CLIENT_DURATION)
+        self._overhead = SeriesHistogram(OVERHEAD)
+        self._request_sizes = SeriesHistogram(REQUEST_SIZE)
+        self._response_sizes = SeriesHistogram(RESPONSE_SIZE)
+        self._histograms = (self._server, self._client, self._overhead, self._request_sizes, self._response_sizes)
+        self._by_labels: dict[PlainLabels, RequestSeries] = {}
+        self._of_proxy: Counter[str] = Counter()
+        self._counters: dict[MetricFamily, Counter[tuple[str, ...]]] = {
+            family: Counter() for family in (RESPONSES, DECISIONS, RESOURCE_READS, UNLABELLED)
+        }
+        self._responses = self._counters[RESPONSES]
+        self._decisions = self._counters[DECISIONS]
+        self._resources = self._counters[RESOURCE_READS]
+
+    def observe(
+        self,
+        labels: PlainLabels,
+        *,
+        seconds: float,
+        upstream_seconds: float,
+        request_bytes: int,
+        response_bytes: int,
+        trace: tuple[str, str] | None,
+    ) -> None:
+        """Count one message.
+
+        ``trace`` are the ids of trace and span where they are exported; it becomes the exemplar.
+        """
+        series = self._by_labels.get(labels)
+        if series is None:
+            series = self._find(RequestLabels._make(labels))
+        if trace is None:
+            series.server.add(seconds)
+            if series.client is not None:
+                series.client.add(upstream_seconds)
+        else:
+            series.server.add_traced(seconds, *trace)
+            if series.client is not None:
+                series.client.add_traced(upstream_seconds, *trace)
+        series.overhead.add(seconds - upstream_seconds)
+        series.request_size.add(request_bytes)
+        series.response_size.add(response_bytes)
+        if series.response:
+            self._responses[series.response] += 1
+        if series.decision:
+            self._decisions[series.decision] += 1
+        if series.resource:
+            self._resources[series.resource] += 1
+
+    def _find(self, labels: RequestLabels) -> RequestSeries:
+        """Return the series of labels that were not seen before.
+
+        Where there are too many, it is one with fewer labels.
+        """
+        bounded = self._bounded(labels)
+        found = self._by_labels.get(bounded)
+        if found is None:
+            found = self._by_labels[bounded] = self._series(bounded)
+            self._of_proxy[bounded.proxy] += 1
+        return found
+
+    def _bounded(self, labels: RequestLabels) -> RequestLabels:
+        labels = labels._replace(
+            error_type=_known_error(labels.error_type),
+            code=_known_error(labels.code),
+            upstream_error=_known_error(labels.upstream_error),
+            upstream_code=_known_error(labels.upstream_code),
+        )
+        used = self._of_proxy[labels.proxy]
+        if labels in self._by_labels or (used < MOST_OF_PROXY and len(self._by_labels) < MOST_OF_PROCESS):
+            return labels
+        self._counters[UNLABELLED][labels.proxy,] += 1
+        labels = labels._replace(tool="", prompt="", resource="")
+        if labels in self._by_labels or used < 2 * MOST_OF_PROXY:
+            return labels
+        return labels._replace(
+            error_type=labels.error_type and _OTHER,
+            code="",
+            upstream_error=labels.upstream_error and _OTHER,
+            upstream_code="",
+        )
+
+    def _series(self, labels: RequestLabels) -> RequestSeries:
+        method, proxy, names = labels.method, labels.proxy, (labels.tool, labels.prompt)
+        client = None
+        if labels.server:
+            outcome = (labels.upstream_error, labels.upstream_code)
+            client = self._client.series(method, proxy, labels.server, *names, *outcome)
+        return RequestSeries(
+            server=self._server.series(method, proxy, *names, labels.error_type, labels.code),
+            client=client,
+            overhead=self._overhead.series(proxy),
+            request_size=self._request_sizes.series(proxy),
+            response_size=self._response_sizes.series(proxy),
+            response=(proxy, str(labels.status)) if labels.status else (),
+            decision=(proxy, labels.policy, labels.rule, labels.decision, labels.reason) if labels.decision else (),
+            resource=(proxy, method, labels.resource) if labels.resource else (),
+        )
+
+    def on_swap(self, snapshot: Snapshot, changed: frozenset[str]) -> None:
+        """Remove the series of what no longer exists; otherwise they would be kept for ever."""
+        if not changed:
+            return
+        rules = {key: _rules_of(proxy) for key, proxy in snapshot.proxies.items() if key in changed}
+        gone = changed - rules.keys()
+        for plain in list(self._by_labels):
+            labels = RequestLabels._make(plain)
+            if labels.proxy in gone or _is_gone(rules.get(labels.proxy), labels.policy, labels.rule):
+                del self._by_labels[plain]
+                self._of_proxy[labels.proxy] -= 1
+        for histogram in self._histograms:
+            histogram.forget("ostiary_proxy", gone)
+        for counts in self._counters.values():
+            for key in [key for key in counts if key[0] in gone]:
+                del counts[key]
+        for key in [key for key in self._decisions if _is_gone(rules.get(key[0]), key[1], key[2])]:
+            del self._decisions[key]
+        for proxy in gone:
+            del self._of_proxy[proxy]
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the series for a scrape."""
+        for histogram in self._histograms:
+            yield from histogram.collect()
+        for family, counts in self._counters.items():
+            yield family.values(counts)
+
+
+def _known_error(value: str) -> str:
+    return value if value in _ERROR_TYPES else _OTHER
+
+
+def _rules_of(proxy: ProxyRuntime) -> frozenset[tuple[str, str]]:
+    """Return the policies of a proxy, each with the names of its rules, and with none."""
+    policies = proxy.policies.values()
+    named = {(policy.identity, rule.name) for policy in policies for rule in (*policy.allow, *policy.deny)}
+    return frozenset(named.union((policy.identity, "") for policy in policies))
+
+
+def _is_gone(rules: frozenset[tuple[str, str]] | None, policy: str, rule: str) -> bool:
+    """Return whether a proxy that has changed (its ``rules``, else None) lost this rule."""
+    return rules is not None and bool(policy) and (policy, rule) not in rules

@@ -1,0 +1,147 @@
+"""Metrics of a real gateway: which figures a call leaves, and that no caller can choose a label."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import aiohttp
+import pytest
+from gateways import RunningGateway, policy, running_gateway
+from mcp_caller import legacy, mcp_caller
+from mcp_clients import connect
+from prometheus_client.parser import text_string_to_metric_families
+
+from ostiary_gateway.metrics.request_metrics import MOST_OF_PROXY
+
+DURATION = "mcp_server_operation_duration_seconds"
+UPSTREAM = "mcp_client_operation_duration_seconds"
+PROXY = {"ostiary_proxy": "default/mock"}
+INVENTED = 100_000
+ALLOW_E = {"name": "letter-e", "effect": "Allow", "tools": {"names": ["e*"]}}
+
+
+class Scrape:
+    """The samples of one scrape."""
+
+    def __init__(self, text: str) -> None:
+        families = text_string_to_metric_families(text)
+        self.samples = [sample for family in families for sample in family.samples]
+
+    def value(self, name: str, **labels: str) -> float:
+        """The sum of the samples with these labels, whatever others they have; "" for a label that is absent."""
+        return sum(sample.value for sample in self.samples if sample.name == name and has(sample.labels, labels))
+
+    def labels(self, name: str, label: str) -> set[str]:
+        """All values of a label."""
+        return {sample.labels[label] for sample in self.samples if sample.name == name and label in sample.labels}
+
+
+def has(labels: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
+    return all(labels.get(key, "") == value for key, value in wanted.items())
+
+
+async def scrape(gateway: RunningGateway) -> Scrape:
+    url = f"http://127.0.0.1:{gateway.app.admin_port}/metrics"
+    async with aiohttp.ClientSession() as http, http.get(url) as response:
+        assert response.status == 200
+        return Scrape(await response.text())
+
+
+async def test_a_call_is_measured_by_its_tool_on_both_sides(gateway: RunningGateway, mock: str) -> None:
+    await gateway.apply(gateway.entry("mock", mock))
+    async with connect(gateway.url(), era="legacy") as client:
+        await client.list_tools()
+        await client.call_tool("echo", {"message": "x"})
+    counted = await scrape(gateway)
+
+    call = {**PROXY, "mcp_method_name": "tools/call", "gen_ai_tool_name": "echo", "error_type": ""}
+    assert counted.value(f"{DURATION}_count", **call) == 1
+    assert counted.value(f"{UPSTREAM}_count", ostiary_server="up", **call) == 1
+    inside = counted.value("ostiary_gateway_overhead_seconds_sum", **PROXY)
+    total, upstream = counted.value(f"{DURATION}_sum", **PROXY), counted.value(f"{UPSTREAM}_sum", **PROXY)
+    assert inside == pytest.approx(total - upstream)
+    assert counted.value("ostiary_http_responses_total", http_response_status_code="200", **PROXY) >= 3
+    assert counted.value("http_server_request_body_size_bytes_count", **PROXY) >= 3
+    assert counted.value("http_server_response_body_size_bytes_sum", **PROXY) > 1000
+
+
+async def test_lifecycle_methods_have_no_name_at_all(gateway: RunningGateway, mock: str) -> None:
+    await gateway.apply(gateway.entry("mock", mock))
+    async with connect(gateway.url(), era="legacy") as client:
+        await client.list_tools()
+    counted = await scrape(gateway)
+
+    lifecycle = [s for s in counted.samples if s.labels.get("mcp_method_name") == "initialize"]
+    assert lifecycle
+    assert not {"gen_ai_tool_name", "gen_ai_prompt_name", "error_type"} & {
+        label for s in lifecycle for label in s.labels
+    }
+
+
+async def test_decisions_are_counted_by_policy_and_rule(gateway: RunningGateway, mock: str) -> None:
+    listed = {"name": "see-all", "effect": "Allow", "tools": {"verbs": ["List"]}}
+    await gateway.apply(gateway.entry("mock", mock, [policy("p", ALLOW_E, listed)]))
+    async with mcp_caller(gateway.url()) as caller:
+        await caller.post(legacy("tools/call", {"name": "echo", "arguments": {"message": "x"}}))
+        await caller.post(legacy("tools/call", {"name": "get_users", "arguments": {}}))
+    counted = await scrape(gateway)
+
+    decisions = "ostiary_access_decisions_total"
+    assert counted.value(decisions, ostiary_policy="default/p", ostiary_rule="letter-e", decision="allow", **PROXY) == 1
+    assert counted.value(decisions, decision="deny", reason="NotAllowed", **PROXY) == 1
+
+
+async def test_the_series_of_a_rule_go_with_it(gateway: RunningGateway, mock: str) -> None:
+    for number in range(3):
+        rule = {**ALLOW_E, "name": f"rule-{number}"}
+        await gateway.apply(gateway.entry("mock", mock, [policy("p", rule)]))
+        async with mcp_caller(gateway.url()) as caller:
+            await caller.post(legacy("tools/call", {"name": "echo", "arguments": {"message": "x"}}))
+    counted = await scrape(gateway)
+
+    assert counted.labels("ostiary_access_decisions_total", "ostiary_rule") == {"rule-2"}
+
+
+@pytest.mark.timeout(900)  # a hundred thousand calls, on a machine that may be busy
+async def test_a_hundred_thousand_invented_names_grow_nothing(mock: str) -> None:
+    async with running_gateway() as gateway:
+        await gateway.apply(gateway.entry("mock", mock, [policy("p", ALLOW_E)]))
+        async with connect(gateway.url(), era="legacy") as client:
+            await client.list_tools()
+        await invent(gateway, range(100))
+        before = await scrape(gateway)
+        await invent(gateway, range(100, INVENTED))
+        after = await scrape(gateway)
+
+    assert len(after.samples) == len(before.samples)
+    assert after.value(f"{DURATION}_count", mcp_method_name="tools/call", gen_ai_tool_name="") == INVENTED
+    assert not any("invented" in value for sample in after.samples for value in sample.labels.values())
+    assert after.value("ostiary_metric_labels_dropped_total") == 0
+
+
+async def invent(gateway: RunningGateway, numbers: range) -> None:
+    """Call tools by names that exist nowhere, in methods, tools, headers and errors; several at a time."""
+
+    async def some(part: range) -> None:
+        async with mcp_caller(gateway.url()) as caller:
+            for number in part:
+                reply = await caller.post(legacy("tools/call", {"name": f"invented-{number}", "arguments": {}}))
+                assert reply.json["error"]["code"] == -32602
+
+    await asyncio.gather(*(some(numbers[start::8]) for start in range(8)))
+
+
+async def test_a_server_with_endless_error_codes_fills_no_memory(gateway: RunningGateway) -> None:
+    metrics = gateway.app.metrics
+    labels: Any = ("tools/call", "default/mock", "echo", "", "", "", "", 200, "up", "", "", "", "", "", "")
+    figures: Any = {"seconds": 0.1, "upstream_seconds": 0.1, "request_bytes": 1, "response_bytes": 1, "trace": None}
+    for number in range(3 * MOST_OF_PROXY):
+        metrics.observe(
+            (*labels[:2], f"tool-{number}", *labels[3:9], f"-{number}", f"-{number}", *labels[11:]), **figures
+        )
+    counted = await scrape(gateway)
+
+    assert counted.value(f"{DURATION}_count") == 3 * MOST_OF_PROXY
+    assert len(counted.labels(f"{DURATION}_count", "gen_ai_tool_name")) == MOST_OF_PROXY
+    assert counted.labels(f"{UPSTREAM}_count", "error_type") <= {"_OTHER", "-32002"}
+    assert counted.value("ostiary_metric_labels_dropped_total", **PROXY) == 2 * MOST_OF_PROXY
