@@ -8,6 +8,7 @@ The work is bounded by what is shown, not by what was sent: a walk ends as soon 
 RE2, so no input makes them slow.
 """
 
+import copy
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
@@ -62,6 +63,8 @@ SECRET_PATTERNS: Final = (
 #: A text is searched this far behind the limit, so that a secret at the limit is still recognised, in characters.
 _BEYOND: Final = 4096
 _MOST_DEPTH: Final = 64
+#: A shorter secret would be found by chance in texts, and so reveal itself.
+_SHORTEST: Final = 8
 _KEY_CHARACTERS: Final = 256
 #: A larger integer, which only servers send, cannot be written: readers of JSON would disagree about it.
 _LARGEST: Final = 2**63 - 1
@@ -82,6 +85,13 @@ class Redactor:
         self._keys = _EXACT_KEYS | {normalised(key) for key in keys}
         joined = "|".join(f"(?:{pattern})" for pattern in (*patterns, *SECRET_PATTERNS))
         self._pattern = re2.compile(joined, re2_options(memory=PATTERN_MEMORY))
+        self._values: tuple[str, ...] = ()
+
+    def without(self, values: Iterable[str]) -> "Redactor":
+        """Return a redactor that also replaces known secrets, such as those of one request."""
+        found = copy.copy(self)
+        found._values = (*self._values, *(value for value in values if len(value) >= _SHORTEST))
+        return found
 
     def is_secret_key(self, key: str) -> bool:
         """Return whether the value under a key is a secret by its name."""
@@ -94,7 +104,10 @@ class Redactor:
 
     def text(self, text: str, *, limit: int) -> str:
         """Return at most ``limit`` characters of a text, without what looks like a secret in it."""
-        cleaned = self._pattern.sub(REPLACEMENT, _encodable(text[: limit + _BEYOND]))
+        text = text[: limit + _BEYOND]
+        for value in self._values:
+            text = text.replace(value, REPLACEMENT)
+        cleaned = self._pattern.sub(REPLACEMENT, _encodable(text))
         return str(cleaned)[:limit]
 
     def value(self, value: Any, *, limit: int) -> tuple[Any, bool]:

@@ -1,7 +1,8 @@
 """The admin port: liveness, readiness, metrics, and the config that this replica runs.
 
 It is separate from the data port, so that a NetworkPolicy can distinguish them. ``/healthz``, ``/readyz`` and
-``/metrics`` are open; ``/config`` needs the bearer token from the gateway's Secret. It shows digests, never content.
+``/metrics`` are open; all else needs the bearer token from the gateway's Secret. ``/config`` shows digests, never
+content; ``/capture`` shows the exchanges of proxies with a debug capture.
 """
 
 import hmac
@@ -17,6 +18,8 @@ from ostiary_gateway.config.observed_items import OFFERED
 from ostiary_gateway.config.rejections import ConfigRejection, EntryRejection
 from ostiary_gateway.config.runtime import ProxyRuntime
 from ostiary_gateway.config.store import ConfigStore
+from ostiary_gateway.debug_capture.captures import DebugCaptures
+from ostiary_gateway.debug_capture.reader import CaptureReaders
 from ostiary_gateway.errors import port_taken
 from ostiary_gateway.threads import in_background
 
@@ -28,7 +31,8 @@ class Admin:
     """Serves the admin port.
 
     ``ready`` says whether requests are accepted; ``replica`` names this process. ``discovery`` returns reason and cause
-    of the last check of a proxy's server (:mod:`ostiary_core.auth_discovery`).
+    of the last check of a proxy's server (:mod:`ostiary_core.auth_discovery`); ``captures`` are those that readers may
+    read.
     """
 
     def __init__(
@@ -39,12 +43,15 @@ class Admin:
         registry: CollectorRegistry,
         replica: str,
         discovery: Callable[[ProxyRuntime], tuple[str, str] | None],
+        captures: DebugCaptures,
     ) -> None:
         self._store = store
         self._not_ready = ready
         self._registry = registry
         self._replica = replica
         self._discovery = discovery
+        self._debug_captures = captures
+        self._captures = CaptureReaders(captures, replica=replica)
 
     def application(self) -> web.Application:
         """Return the application of the admin listener."""
@@ -55,6 +62,7 @@ class Admin:
                 web.get("/readyz", self._readyz),
                 web.get("/metrics", self._metrics),
                 web.get("/config", self._config),
+                web.get("/capture", self._capture),
             ]
         )
         return app
@@ -71,11 +79,12 @@ class Admin:
         text = await in_background(generate_latest, self._registry)
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
+    async def _capture(self, request: web.Request) -> web.StreamResponse:
+        return await self._captures.serve(request) if self._bears_token(request) else _no_token()
+
     async def _config(self, request: web.Request) -> web.Response:
         if not self._bears_token(request):
-            return web.Response(
-                status=401, headers={"WWW-Authenticate": "Bearer"}, text="the admin bearer token is required\n"
-            )
+            return _no_token()
         return web.Response(body=dumps(self.report()), content_type="application/json")
 
     def _bears_token(self, request: web.Request) -> bool:
@@ -106,6 +115,7 @@ class Admin:
                 | ({} if snapshot is None else _servers(snapshot.proxies.get(key)))
                 | ({} if snapshot is None else _offers(snapshot.proxies.get(key)))
                 | ({} if snapshot is None else self._auth_discovery(snapshot.proxies.get(key)))
+                | ({} if snapshot is None else self._debug_capture(snapshot.proxies.get(key)))
                 for key in sorted(active.keys() | rejected.keys())
             },
             "rejected": _config_rejection(self._store.rejected_config),
@@ -113,9 +123,17 @@ class Admin:
             "misplacedKeys": list(self._store.misplaced[:_MISPLACED]),
         }
 
+    def _debug_capture(self, proxy: ProxyRuntime | None) -> dict[str, Any]:
+        ends = self._debug_captures.ends_of(proxy) if proxy is not None and proxy.debug_capture is not None else None
+        return {"debugCapture": {"until": int(ends * 1000)}} if ends is not None else {}
+
     def _auth_discovery(self, proxy: ProxyRuntime | None) -> dict[str, Any]:
         found = self._discovery(proxy) if proxy is not None else None
         return {"authDiscovery": {"reason": found[0], "message": found[1]}} if found is not None else {}
+
+
+def _no_token() -> web.Response:
+    return web.Response(status=401, headers={"WWW-Authenticate": "Bearer"}, text="the admin bearer token is required\n")
 
 
 async def listen(runner: web.BaseRunner, host: str, port: int) -> int:

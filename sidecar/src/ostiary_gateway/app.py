@@ -22,6 +22,7 @@ from ostiary_gateway.identity.authenticators import Authenticators, client_autho
 from ostiary_gateway.metrics import GatewayMetrics
 from ostiary_gateway.options import GatewayOptions
 from ostiary_gateway.pipeline.blocked_in_flight import BlockedInFlight
+from ostiary_gateway.pipeline.debug_recording import capture_streams
 from ostiary_gateway.pipeline.pipeline import RequestPipeline
 from ostiary_gateway.server.certificate import Certificate
 from ostiary_gateway.server.listener import Listener
@@ -80,6 +81,8 @@ class GatewayApp:
         self.store.listeners += [
             self.pipeline.limiter.on_swap,
             self.pipeline.streams.on_swap,
+            self.pipeline.captures.on_swap,
+            lambda *_: capture_streams(self.pipeline.streams, self.pipeline.captures),
             BlockedInFlight(self._data.in_flight).on_swap,
             self.pools.on_swap,
             self.authenticators.on_swap,
@@ -123,6 +126,7 @@ class GatewayApp:
             registry=self.metrics.registry,
             replica=_replica(options.replica),
             discovery=self.discovery.report_of,
+            captures=self.pipeline.captures,
         )
         self._admin = web.AppRunner(admin.application(), access_log=None, shutdown_timeout=1.0)
         try:
@@ -182,6 +186,7 @@ class GatewayApp:
             task.cancel()
         await asyncio.gather(*self._watching, return_exceptions=True)
         await self._data.stop(_LAST_WORDS_SECONDS)
+        self.pipeline.captures.close()
         await self._admin.cleanup()
         self.authenticators.close()
         await self.pools.close()

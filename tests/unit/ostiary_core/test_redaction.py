@@ -117,3 +117,9 @@ def test_any_value_gives_text_within_the_limit(value: Any, limit: int) -> None:
 def test_no_value_under_a_secret_key_is_shown(value: Any) -> None:
     text, _ = DEFAULT.json({"a": [{"password": ["MARK", value]}]}, limit=100_000)
     assert b"MARK" not in text
+
+
+def test_known_secrets_are_replaced_too_and_short_ones_are_not() -> None:
+    redactor = DEFAULT.without(["plain-credential", "abc"])
+    assert redactor.value({"a": "x plain-credential abc"}, limit=100)[0] == {"a": "x [redacted] abc"}
+    assert DEFAULT.text("plain-credential", limit=100) == "plain-credential"

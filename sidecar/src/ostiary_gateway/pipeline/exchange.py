@@ -12,6 +12,7 @@ from ostiary_core.policy.visibility import Visibility
 from ostiary_core.secret_bytes import SecretBytes
 from ostiary_gateway.config.runtime import ProxyRuntime
 from ostiary_gateway.config.snapshot import Snapshot
+from ostiary_gateway.debug_capture.captured_exchange import CapturedExchange
 from ostiary_gateway.limits.reservation import Reservation
 from ostiary_gateway.pipeline.content_capture import CapturedContent
 from ostiary_gateway.server.request import Request
@@ -107,6 +108,8 @@ class Exchange:
     message: Message | None = None
     decision: Decision | None = None
     captured: CapturedContent | None = None
+    #: What the debug capture of the proxy keeps of it; None where that is off.
+    debug: CapturedExchange | None = None
     server: UpstreamServer | None = None
     is_whoami: bool = False
     asked_names: Mapping[Primitive, list[str]] | None = None

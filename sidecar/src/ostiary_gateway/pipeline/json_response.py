@@ -13,7 +13,13 @@ from ostiary_gateway.config.observed_items import OFFERED
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.limits.checks import reserve_response_bytes
 from ostiary_gateway.media_types import JSON_HEADERS
-from ostiary_gateway.pipeline import http_error_responses, jsonrpc, mirrored_parameters, server_revisions
+from ostiary_gateway.pipeline import (
+    debug_recording,
+    http_error_responses,
+    jsonrpc,
+    mirrored_parameters,
+    server_revisions,
+)
 from ostiary_gateway.pipeline.cache_scope import kept_private, may_be_shared
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
@@ -87,6 +93,8 @@ async def relay_document(
     method = exchange.message.method if exchange.message is not None else None
     if method is not None and method.authorization is _LIST:
         known = await _list(exchange, response, method, text)
+        if exchange.debug is not None:
+            debug_recording.answered_text(exchange, exchange.debug, known.body)
         return Response(response.status, known.body, _headers(response)), known.outcome
     if len(text) <= LIGHT_BYTES:
         message = _read(exchange, response, text)
@@ -96,8 +104,8 @@ async def relay_document(
     # Comparing by identity suffices for the same object, such as small integers.
     if message["id"] is not exchange.request_id and jsonrpc.needs_own_id(message, exchange.request_id):
         text = with_own_id(exchange, text, message)
-    if exchange.captured is not None:
-        exchange.captured.take(message)
+    if exchange.captured is not None or exchange.debug is not None:
+        debug_recording.answered(exchange, message)
     if exchange.proxy.authenticator is not None and may_be_shared(message):
         text = await process_large(kept_private(exchange, text, message), text=text, proxy=exchange.proxy.uid)
     headers: Mapping[str, str] = JSON_HEADERS

@@ -208,6 +208,10 @@ class OpenStreams:
         self._settle_soon()
         self._check_revocation_later(stream)
 
+    def exchanges(self) -> tuple[Exchange, ...]:
+        """Return the requests that opened the streams."""
+        return tuple(stream.exchange for stream in self._streams)
+
     def closed(self, stream: OpenStream) -> None:
         """Remove a stream."""
         self._streams.discard(stream)

@@ -9,6 +9,7 @@ from typing import Any
 
 from ostiary_core.policy.principal import ANONYMOUS
 from ostiary_gateway.config.snapshot import Snapshot
+from ostiary_gateway.debug_capture.captures import DebugCaptures
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.limits.checks import become_stream
 from ostiary_gateway.limits.limiter import Limiter
@@ -56,6 +57,7 @@ class RequestPipeline:
     ) -> None:
         self.limiter = Limiter(lambda refusal: response_for(refusal, None))
         self.streams = OpenStreams()
+        self.captures = DebugCaptures()
         self.request_ids = RequestIds()
         self.draining = False
         #: The drain period is over: a request that is cancelled now gets an error response.
@@ -94,7 +96,7 @@ class RequestPipeline:
                 receive(request)
                 check_host(request, loopback=self._loopback)
                 exchange = self._route(request)
-                record.routed(span, exchange)
+                record.routed(span, exchange, self.captures)
                 check_origin(request, exchange, loopback=self._loopback)
                 if request.method == "OPTIONS":
                     return record.responded(span, request, preflight(request, exchange))

@@ -8,7 +8,9 @@ from typing import TypeGuard
 from ostiary_core.mcp import codes
 from ostiary_core.mcp.methods import AuthorizationKind
 from ostiary_core.policy.decision import Decision
+from ostiary_gateway.debug_capture.captures import DebugCaptures
 from ostiary_gateway.errors import CallerGone, Refusal, UpstreamFault
+from ostiary_gateway.pipeline import debug_recording
 from ostiary_gateway.pipeline.authorize import DeniedError, call_of
 from ostiary_gateway.pipeline.blocks import BlockedError
 from ostiary_gateway.pipeline.content_capture import CapturedContent, start_capture
@@ -23,9 +25,11 @@ from ostiary_gateway.telemetry.request_labels import ObserveRequest
 from ostiary_gateway.telemetry.span import exception_type
 
 
-def routed(span: ServerSpan, exchange: Exchange) -> None:
-    """Report the proxy of the request."""
+def routed(span: ServerSpan, exchange: Exchange, captures: DebugCaptures) -> None:
+    """Report the proxy of the request, and capture the exchange where the proxy asks for it."""
     span.routed(exchange.proxy.evidence, revision=exchange.snapshot.revision)
+    if exchange.proxy.debug_capture is not None:
+        debug_recording.begin(exchange, captures)
 
 
 def authenticated(span: ServerSpan, exchange: Exchange) -> None:
@@ -44,6 +48,8 @@ def authenticated(span: ServerSpan, exchange: Exchange) -> None:
 def decoded(span: ServerSpan, exchange: Exchange) -> None:
     """Report the message; from here on the span has its parent and its name."""
     message = exchange.message
+    if exchange.debug is not None:
+        debug_recording.decoded(exchange, exchange.debug)
     if message is None or message.method is None:
         return
     exchange.request_bytes = exchange.reservation.bytes - exchange.reservation.tree_bytes
@@ -106,6 +112,8 @@ def refused(span: ServerSpan, exchange: Exchange | None, refusal: Refusal) -> No
         _denied(span, exchange, refusal.decision)
     elif isinstance(refusal, BlockedError):
         span.deny(reason=refusal.reason)
+    if exchange is not None and exchange.debug is not None:
+        debug_recording.refused(exchange.debug, refusal)
     words = _words(refusal)
     if refusal.result is not None:
         span.fail(str(refusal.code), words)  # the response is a result, but still a refusal
@@ -232,6 +240,8 @@ def counted(span: ServerSpan, exchange: Exchange | None, observe: ObserveRequest
             span.set(semantic_conventions.CLIENT_ADDRESS, exchange.reservation.client_address)
         if exchange.captured is not None:
             _content(span, exchange.captured)
+        if exchange.debug is not None:
+            debug_recording.finished(span, exchange, exchange.debug)
     if observe is not None:
         upstream = span.upstream
         observe(

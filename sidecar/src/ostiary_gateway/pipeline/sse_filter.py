@@ -13,7 +13,7 @@ from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway import sse
 from ostiary_gateway.config.observed_items import OFFERED
 from ostiary_gateway.errors import UpstreamFault
-from ostiary_gateway.pipeline import jsonrpc, mirrored_parameters, server_revisions
+from ostiary_gateway.pipeline import debug_recording, jsonrpc, mirrored_parameters, server_revisions
 from ostiary_gateway.pipeline.cache_scope import kept_private
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.json_response import SealSession, session_header, with_own_id
@@ -101,6 +101,8 @@ class SseFilter:
         known = self._cached(data)
         if known is not None and event.is_message:
             self.outcome = known.outcome
+            if self._exchange.debug is not None:
+                debug_recording.answered_text(self._exchange, self._exchange.debug, known.body)
             return block if known.body is data else sse.with_data(block, known.body)
         try:
             message = jsonrpc.read(data) if len(data) <= LIGHT_BYTES else (yield from self._reading(data))
@@ -112,6 +114,8 @@ class SseFilter:
         filtered = yield from self._filtering_message(event, data, message)
         if filtered is None:
             return b""
+        if self._exchange.debug is not None and ("method" in message or not self._exchange.awaits_response):
+            debug_recording.sent(self._exchange, self._exchange.debug, filtered)
         return block if filtered is data else sse.with_data(block, filtered)
 
     def _reading(self, data: bytes) -> Steps[dict[str, Any]]:
@@ -208,8 +212,8 @@ class SseFilter:
             server_revisions.learn(self._exchange, message)
             headers = session_header(self._exchange, self._upstream, message, self._seal)
             data = with_list_changed(self._exchange, data, message, in_session=bool(headers))
-        if self._exchange.captured is not None:
-            self._exchange.captured.take(message)
+        if self._exchange.captured is not None or self._exchange.debug is not None:
+            debug_recording.answered(self._exchange, message)
         self.outcome = jsonrpc.outcome(message)
         if headers:
             self._add_headers(headers)
@@ -236,6 +240,8 @@ class SseFilter:
         if not teaches:
             LISTS.keep(method, data, shown, visibility, self._exchange.request_id)
         self.outcome = shown.outcome
+        if self._exchange.debug is not None:
+            debug_recording.answered_text(self._exchange, self._exchange.debug, shown.body)
         return shown.body
 
 

@@ -6,7 +6,7 @@ A static one is a header line, built once. Others are added to each request: acc
 may repeat what it was sent, passes :meth:`Credential.redacted` before it is logged or reported.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -154,6 +154,11 @@ class Credential:
 
     def redacted(self, text: str) -> str:
         """Return a text of the server without the credential."""
-        for value in (*self._hidden, *(self.of_request.values() if self.of_request is not None else ())):
-            text = text.replace(value.reveal().decode("ascii", "replace"), REDACTED)
+        for value in self.sent():
+            text = text.replace(value, REDACTED)
         return text
+
+    def sent(self) -> Iterator[str]:
+        """Yield what a text of the server may repeat, and no one may see."""
+        for value in (*self._hidden, *(self.of_request.values() if self.of_request is not None else ())):
+            yield value.reveal().decode("ascii", "replace")
