@@ -132,6 +132,23 @@ FILE_COMMANDS: Final = (
         ),
     ),
     Command(
+        "audit",
+        f"{PACKAGE}.cli.audit",
+        "verify and query audit trails",
+        "Verify that the files of an audit trail are as the gateway wrote them: no record was changed, removed, added, "
+        "moved or repeated, the trail has its end, and the gateway's key signed it. The first bad line is named. Or "
+        "find records and print them. The exit code of verify is 0 if the trail is good, 1 if it is not, and 2 if that "
+        "cannot be known; that of query is 1 if no record matches.",
+        (
+            ("ostiary audit verify --public-key gateway.pem audit.jsonl*", "a file and the ones rotated from it"),
+            ("ostiary audit verify --open --public-key gateway.pem audit.jsonl", "while the gateway writes it"),
+            ("kubectl logs my-gateway | ostiary audit verify --mixed --open -", "from the log of a container"),
+            ("ostiary audit query --tool delete_ticket --decision deny --since 24h audit.jsonl", "find records"),
+            ("ostiary audit keys /var/lib/ostiary/keys > gateway.pem", "the public keys of a gateway on this machine"),
+        ),
+        ("gateway",),
+    ),
+    Command(
         "crds",
         f"{PACKAGE}.cli.crds",
         "print the CustomResourceDefinitions, or write them to files",
