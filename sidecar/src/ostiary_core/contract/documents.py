@@ -119,6 +119,13 @@ class ServerConfig(ContractDocument):
     headers: list[HeaderConfig] | None = None
     credential: UpstreamCredentialConfig | None = None
 
+    @property
+    def authority(self) -> str:
+        """Host and port of the URL, without user and password."""
+        place = self.url.partition("://")[2]
+        end = min(position for each in "/?#" if (position := f"{place}{each}".find(each)) >= 0)
+        return place[:end].rpartition("@")[2].lower()
+
 
 class EntryDocument(ContractDocument):
     """Everything that the gateway needs for one proxy.

@@ -10,10 +10,12 @@ from typing import Any, Final
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_optional, ext_strings
 
-from ostiary_core.policy.expressions import MESSAGE_VARIABLES, PRINCIPAL_VARIABLES
+from ostiary_core.policy.expressions import MESSAGE_VARIABLES, PRINCIPAL_VARIABLES, RESULT_VARIABLES
 
 _T: Final = cel.Type
 BOOL: Final = _T.BOOL
+NUMBERS: Final = (_T.INT, _T.UINT, _T.DOUBLE, _T.DYN)
+"""The types that a number may have; what JSON holds is known only when it is evaluated."""
 _TYPES: Final = {
     "bool": BOOL,
     "string": _T.STRING,
@@ -33,3 +35,6 @@ OF_PRINCIPAL: Final = _environment(PRINCIPAL_VARIABLES)
 
 OF_MESSAGE: Final = _environment({**PRINCIPAL_VARIABLES, **MESSAGE_VARIABLES})
 """The environment of expressions that read a message."""
+
+OF_RESULT: Final = _environment({**PRINCIPAL_VARIABLES, **MESSAGE_VARIABLES, **RESULT_VARIABLES})
+"""The environment of expressions that read the result of a message."""

@@ -10,6 +10,7 @@ from ostiary_core.contract.audit import AuditConfig
 from ostiary_core.contract.authentication import AuthenticationConfig
 from ostiary_core.contract.documents import PolicyDocument, Tier
 from ostiary_core.errors import ExpressionError, PatternError
+from ostiary_core.limits.compiled_limit import CompiledLimit
 from ostiary_core.mcp.methods import VERBS, Primitive, Verb
 from ostiary_core.policy.cost_limits import POLICY_WEIGHT
 from ostiary_core.policy.message_conditions import RuleCondition, RuleState
@@ -118,7 +119,8 @@ class CompiledPolicy:
     ``authentication`` is None where the policy does not authenticate callers, or is in shadow mode.
 
     ``lacking`` and ``failed`` are Allow rules that do not allow, in a policy that is specialised for a caller: those
-    for which it lacks scopes, and those with an expression that failed.
+    for which it lacks scopes, and those with an expression that failed. ``limits`` count callers of ``subjects``, None
+    for everyone.
     """
 
     identity: str
@@ -133,14 +135,17 @@ class CompiledPolicy:
     audit: AuditConfig | None = None
     lacking: tuple[CompiledRule, ...] = ()
     failed: tuple[CompiledRule, ...] = ()
+    subjects: tuple[Subject, ...] | None = None
+    limits: tuple[CompiledLimit, ...] = ()
 
     @classmethod
     def build(cls, document: PolicyDocument) -> "CompiledPolicy":
         """Compile a policy document.
 
         Raises:
-            PatternError: a pattern of one of its rules is invalid, or all of them together weigh too much.
-            ExpressionError: a condition is invalid; the message names subject or rule.
+            PatternError: a pattern of one of its rules or limits is invalid, or all of them together weigh too much.
+            ExpressionError: a condition or a weight is invalid; the message names subject, rule or limit.
+            ContractError: the time zone of a limit is unknown here.
         """
         rules = document.access.rules if document.access is not None else ()
         subjects = _subjects(document)
@@ -150,19 +155,22 @@ class CompiledPolicy:
         for position, rule in enumerate(rules):
             compiled = _rule(rule, position, subjects)
             weight += compiled.weight
-            _require_light(rule.name, weight)
+            _require_light(f"rule {rule.name}", weight)
             (allow if rule.effect == "Allow" else deny).append(compiled)
+        limits = _limits(document, weight)
         return cls(
             identity=document.identity,
             tier=document.tier,
             closes=document.access is not None and (not rules or bool(allow)),
             allow=tuple(allow),
             deny=tuple(deny),
-            weight=weight,
+            weight=weight + sum(limit.weight for limit in limits),
             authentication=document.authentication if document.mode is None else None,
             generation=document.generation,
             is_shadow=document.mode == "Shadow",
             audit=document.audit,
+            subjects=subjects,
+            limits=limits,
         )
 
     @property
@@ -227,10 +235,24 @@ def _rule(rule: AccessRuleConfig, position: int, subjects: tuple[Subject, ...] |
         raise error.within(f"spec.access.rules[{position}].when of rule {rule.name}") from None
 
 
-def _require_light(rule: str, weight: int) -> None:
+def _limits(document: PolicyDocument, weight: int) -> tuple[CompiledLimit, ...]:
+    """Compile the limits; ``weight`` is that of everything before them."""
+    found = []
+    for position, limit in enumerate(document.limits or ()):
+        try:
+            compiled = CompiledLimit.build(limit, document)
+        except ExpressionError as error:
+            raise error.within(f"spec.limits[{position}].{error.field}") from None
+        weight += compiled.weight
+        _require_light(f"limit {limit.name}", weight)
+        found.append(compiled)
+    return tuple(found)
+
+
+def _require_light(last: str, weight: int) -> None:
     if weight > POLICY_WEIGHT:
         raise PatternError(
-            f"with rule {rule}, patterns and names with an inner * compile to more than {POLICY_WEIGHT} instructions: "
+            f"with {last}, patterns and names with an inner * compile to more than {POLICY_WEIGHT} instructions: "
             "write fewer or shorter ones, smaller repetitions, or a * at one end only; conditions and constraints on "
             "arguments count too"
         )

@@ -42,10 +42,13 @@ MESSAGE_VARIABLES: Final[Mapping[str, str]] = {
     "headers": "map(string, string)",
     "request": "map(string, string)",
 }
+#: The variable that depends on the response to the message.
+RESULT_VARIABLES: Final[Mapping[str, str]] = {"result": "map(string, dyn)"}
 
 
 @functools.cache
-def _engine() -> ModuleType:
+def engine() -> ModuleType:
+    """Return the module of the CEL engine."""
     from ostiary_core.policy import cel_engine  # noqa: PLC0415  see its docstring
 
     return cel_engine
@@ -153,7 +156,7 @@ class ExpressionContext:
     @classmethod
     def of_principal(cls, principal: Principal) -> "ExpressionContext":
         """Return the context of expressions that read only the principal."""
-        return cls(_engine().OF_PRINCIPAL, _principal_values(principal))
+        return cls(engine().OF_PRINCIPAL, _principal_values(principal))
 
     @classmethod
     def of_message(
@@ -166,7 +169,16 @@ class ExpressionContext:
     ) -> "ExpressionContext":
         """Return the context of expressions that read a message."""
         values = {"args": dict(args), "headers": dict(headers), "request": dict(request)}
-        return cls(_engine().OF_MESSAGE, _principal_values(principal) | values)
+        return cls(engine().OF_MESSAGE, _principal_values(principal) | values)
+
+    def with_result(self, result: Mapping[str, Any]) -> "ExpressionContext":
+        """Return the context of expressions that read the result of this message."""
+        return type(self)(engine().OF_RESULT, {**self._values, "result": dict(result)})
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether the values are small enough to be read at all."""
+        return self._extents is not None
 
 
 def _principal_values(principal: Principal) -> dict[str, Any]:
@@ -200,14 +212,12 @@ class Expression:
         Raises:
             ExpressionError: it is too long, is not valid, or does not return a bool.
         """
-        if len(source) > MAX_CHARACTERS:
-            raise ExpressionError(f"is longer than {MAX_CHARACTERS} characters")
         try:
-            return cls(source, _program(_engine().OF_PRINCIPAL, source), needs_message=False)
+            return cls(source, _program(engine().OF_PRINCIPAL, source), needs_message=False)
         except ExpressionError:
             if principal_only:
                 raise
-        return cls(source, _program(_engine().OF_MESSAGE, source), needs_message=True)
+        return cls(source, _program(engine().OF_MESSAGE, source), needs_message=True)
 
     def evaluate(self, context: ExpressionContext) -> ExpressionResult:
         """Evaluate it. An error, an exceeded limit of work and a value that is no bool are ERROR."""
@@ -236,12 +246,23 @@ class Expression:
         return hash(self.source)
 
 
-def _program(environment: Any, source: str) -> Any:
+def compile_program(environment: Any, source: str) -> Any:
+    """Return the program of an expression in an environment of the engine.
+
+    Raises:
+        ExpressionError: it is too long, or is not valid there.
+    """
+    if len(source) > MAX_CHARACTERS:
+        raise ExpressionError(f"is longer than {MAX_CHARACTERS} characters")
     try:
-        program = environment.compile(source)
+        return environment.compile(source)
     except RuntimeError as error:
         raise _compile_error(str(error)) from None
-    if program.return_type() != _engine().BOOL:
+
+
+def _program(environment: Any, source: str) -> Any:
+    program = compile_program(environment, source)
+    if program.return_type() != engine().BOOL:
         found = program.return_type().name().lower()
         remedy = ": compare it, as in args.urgent == true" if found == "dyn" else ""
         raise ExpressionError(f"returns {found}, and must return bool{remedy}")

@@ -60,6 +60,13 @@ class Call:
         """Return the values of the variables that an expression reads."""
         if not expression.needs_message:
             return ExpressionContext.of_principal(self.principal)
+        return self.message_context()
+
+    def message_context(self) -> ExpressionContext:
+        """Return the values of all variables.
+
+        All expressions of one message share a budget of steps.
+        """
         if self._context is None:
             self._context = ExpressionContext.of_message(
                 self.principal, args=self.arguments, headers=self.headers, request=self.request

@@ -10,6 +10,7 @@ from ostiary_core.contract.debug_capture import DebugCaptureConfig
 from ostiary_core.contract.documents import EntryDocument, PolicyDocument, SettingsDocument
 from ostiary_core.contract.read_errors import unreadable
 from ostiary_core.errors import ContractError
+from ostiary_core.limits.limit_evaluator import LimitEvaluator
 from ostiary_core.policy.access import AccessEvaluator
 from ostiary_core.policy.compiled_policy import CompiledPolicy
 from ostiary_core.policy.principal import Principal
@@ -75,6 +76,8 @@ class ProxyRuntime:
     """None where no exchanges are captured."""
     spelled_names: frozenset[str] = frozenset()
     """The names of tools and prompts that rules write out: known, whether or not the server has listed them."""
+    limits: LimitEvaluator | None = None
+    """None where no policy limits requests."""
 
 
 ServerFactory = Callable[[EntryDocument], UpstreamServer]
@@ -125,6 +128,7 @@ def build_runtime(
         authenticator=authenticators(entry, policies),
         debug_capture=entry.debug_capture,
         spelled_names=frozenset(exact.name for exact in exact_names(policies.values())),
+        limits=LimitEvaluator.build(policies.values(), proxy=entry.identity, server=entry.servers[0].authority),
     )
 
 
