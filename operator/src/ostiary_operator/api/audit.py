@@ -103,7 +103,7 @@ class Audit(ApiModel):
     Fail: they are refused before they reach a server, and the gateway is not ready. Example: `Fail`."""
 
 
-class StdoutSink(ApiModel):
+class StdoutAuditSink(ApiModel):
     """Standard output: one JSON record a line."""
 
 
@@ -125,7 +125,7 @@ class AuditSync(enum.StrEnum):
     BATCH = "Batch"
 
 
-class FileSink(ApiModel):
+class FileAuditSink(ApiModel):
     """A file with one JSON record a line, which is rotated."""
 
     path: AuditPath
@@ -155,10 +155,10 @@ class AuditSink(ApiModel):
         ),
     )
 
-    stdout: StdoutSink | None = None
+    stdout: StdoutAuditSink | None = None
     """Standard output of the gateway, which a cluster's log collector reads. Example: `{}`."""
 
-    file: FileSink | None = None
+    file: FileAuditSink | None = None
     """A file that is rotated. Example: `{path: /var/log/ostiary/audit.jsonl}`."""
 
 
@@ -183,7 +183,7 @@ class GatewayAudit(ApiModel):
     """What is recorded at least, of requests to every MCPProxy. Absent means what policies demand.
     Example: `{level: Metadata}`."""
 
-    sinks: Annotated[tuple[AuditSink, ...], Field(max_length=8)] = (AuditSink(stdout=StdoutSink()),)
+    sinks: Annotated[tuple[AuditSink, ...], Field(max_length=8)] = (AuditSink(stdout=StdoutAuditSink()),)
     """Where records go: to each of these. Absent means standard output. Example: `[{stdout: {}}]`."""
 
     checkpoint_interval: Annotated[Duration, between("1s", "1h")] = Duration.parse("10s")
