@@ -19,7 +19,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from ostiary_core.contract import parts, revisions
+from ostiary_core.contract import change_trace, parts, revisions
 from ostiary_core.contract.bundle import Bundle, stamp, with_head
 from ostiary_core.contract.key_names import secret_name
 from ostiary_core.contract.manifest import Manifest
@@ -33,6 +33,7 @@ from ostiary_operator.kube import kinds
 from ostiary_operator.kube.kinds import CONFIG_MAP, SECRET, Kind
 
 _DATA = ("data", "binaryData")
+_NO_FILES: Final[Mapping[str, bytes]] = {}
 #: The most bytes of content in a ConfigMap; the API server's limit is 1 MiB with the metadata.
 _MAX_CONTENT: Final = 1_000_000
 
@@ -75,16 +76,35 @@ class Plan:
         return tuple(write for step in self.steps for write in step)
 
 
-def stamped(bundle: Bundle, current: Manifest | None, keys: Keys, *, now: float, floor: int) -> Bundle:
+def stamped(
+    bundle: Bundle,
+    current: Manifest | None,
+    keys: Keys,
+    *,
+    now: float,
+    floor: int,
+    files: Mapping[str, bytes] = _NO_FILES,
+    traceparent: str | None = None,
+) -> Bundle:
     """Return the bundle with the current manifest, or a new revision if its content changed.
 
-    ``floor`` is the highest known revision; ``now`` is in epoch seconds.
+    ``floor`` is the highest known revision; ``now`` is in epoch seconds. A new revision gets the trace context of its
+    change, if that is recorded; the current one keeps the context that it has among its ``files``.
     """
     key_name, key = keys.signing(now)
     if current is not None and _may_stay(current, bundle, key_name=key_name, now=now):
-        return with_head(current, bundle.files, key_name=key_name, key=key.reveal())
+        kept = with_head(current, bundle.files, key_name=key_name, key=key.reveal())
+        return _with_files(kept, change_trace.kept(files, keys.mac_keys(), revision=current.revision))
     known = (floor, current.revision if current is not None else 0)
-    return stamp(bundle, revision=revisions.following(*known, now=now), key_name=key_name, key=key.reveal())
+    revision = revisions.following(*known, now=now)
+    new = stamp(bundle, revision=revision, key_name=key_name, key=key.reveal())
+    if traceparent is None:
+        return new
+    return _with_files(new, change_trace.write(traceparent, revision=revision, key_name=key_name, key=key.reveal()))
+
+
+def _with_files(bundle: Bundle, files: Mapping[str, bytes]) -> Bundle:
+    return replace(bundle, head={**bundle.head, **files})
 
 
 def _may_stay(current: Manifest, bundle: Bundle, *, key_name: str, now: float) -> bool:

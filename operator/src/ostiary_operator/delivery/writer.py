@@ -67,11 +67,13 @@ class ConfigWriter:
         *,
         acknowledged: int | None,
         credentials: Credentials = _NO_CREDENTIALS,
+        traceparent: str | None = None,
     ) -> AppliedConfig:
         """Bring one gateway's ConfigMaps and Secret to the desired state.
 
         ``acknowledged`` is the revision that every ready replica runs, if there is one. ``credentials`` are the values
-        that were read from users' Secrets; those that the config names are written.
+        that were read from users' Secrets; those that the config names are written. ``traceparent`` is the trace
+        context of the change, for a new revision.
 
         Raises:
             ContractError: the config is too large.
@@ -80,7 +82,7 @@ class ConfigWriter:
         """
         keys = self._keys(config, gateway_objects, credentials)
         # In the worker thread: serialising thousands of documents would block the event loop.
-        ours = await compute(self._plan, gateway, config, keys, gateway_objects, acknowledged)
+        ours = await compute(self._plan, gateway, config, keys, gateway_objects, acknowledged, traceparent)
         self._floors[gateway.identity] = ours.manifest.revision
         for step in ours.steps:
             # In parallel: in sequence it would take many times as long where the API server is busy.
@@ -108,14 +110,24 @@ class ConfigWriter:
         keys: Keys,
         gateway_objects: GatewayObjects,
         acknowledged: int | None,
+        traceparent: str | None,
     ) -> plan.Plan:
         config_maps = reader.numbered(gateway.name, gateway_objects.config_maps)
         # Verified with the Secret in the cluster: a key that was only just created has signed nothing.
         mac_keys = secret.parse_secret(gateway_objects.secret).mac_keys()
-        manifest = reader.read_manifest(reader.all_files(config_maps), mac_keys, gateway=gateway.identity).manifest
+        files = reader.all_files(config_maps)
+        manifest = reader.read_manifest(files, mac_keys, gateway=gateway.identity).manifest
         packer = self._packers.setdefault(gateway.identity, Packer())
         floor = self._floors.get(gateway.identity, 0)
-        bundle = plan.stamped(fold_config(config, packer=packer), manifest, keys, now=self._clock.time(), floor=floor)
+        bundle = plan.stamped(
+            fold_config(config, packer=packer),
+            manifest,
+            keys,
+            now=self._clock.time(),
+            floor=floor,
+            files=files,
+            traceparent=traceparent,
+        )
         current = plan.Current(config_maps, gateway_objects.secret, manifest)
         return plan.make_plan(gateway, bundle, keys, current, acknowledged=acknowledged == bundle.manifest.revision)
 

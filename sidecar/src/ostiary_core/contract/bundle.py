@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ostiary_core.canonical import digest
-from ostiary_core.contract import mac, manifest_files, parts
+from ostiary_core.contract import change_trace, mac, manifest_files, parts
 from ostiary_core.contract.documents import EntryDocument, PolicyDocument, SettingsDocument
 from ostiary_core.contract.manifest import EntryReference, GatewayIdentity, Manifest, parse_manifest
 from ostiary_core.contract.parts import Packer
@@ -56,7 +56,7 @@ _MAX_UNDECLARED_BYTES: Final = 64 * 1024 * 1024
 
 _NAMES: Final = frozenset(
     {
-        *(parts.MANIFEST_FILE, manifest_files.PACKED_FILE, manifest_files.SEAL_FILE),
+        *(parts.MANIFEST_FILE, manifest_files.PACKED_FILE, manifest_files.SEAL_FILE, change_trace.TRACE_FILE),
         *(name for number in range(parts.MAX_PARTS) for name in parts.file_names(number)),
     }
 )
