@@ -28,6 +28,7 @@ from ostiary_gateway.server.certificate import Certificate
 from ostiary_gateway.server.listener import Listener
 from ostiary_gateway.session import Sealer
 from ostiary_gateway.telemetry import Telemetry
+from ostiary_gateway.telemetry.config_span import config_load_recorder
 from ostiary_gateway.upstream.allowed_addresses import OwnEndpoints
 from ostiary_gateway.upstream.assertion_keys import KEY_SET_PATH, AssertionKeys
 from ostiary_gateway.upstream.egress import Egress
@@ -65,6 +66,7 @@ class GatewayApp:
         self.store = ConfigStore(
             gateway=options.gateway or None, servers=self.pools.take, authenticators=self.authenticators.take
         )
+        self.store.on_load = config_load_recorder(telemetry)
         self.pipeline = RequestPipeline(
             snapshot=lambda: self.store.snapshot,
             sealer=Sealer(lambda: self.store.keyring.sessions),

@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ostiary_core.contract import key_names, revisions
+from ostiary_core.contract import change_trace, key_names, revisions
 from ostiary_core.contract.bundle import open_manifest
+from ostiary_core.contract.manifest import Manifest
 from ostiary_core.contract.parts import MANIFEST_FILE
 from ostiary_core.errors import OstiaryError
 from ostiary_gateway.config.keyring import Keyring
@@ -30,6 +31,7 @@ from ostiary_gateway.config.runtime import AuthenticatorFactory, ServerFactory, 
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.config.snapshot_builder import SnapshotBuilder
 from ostiary_gateway.errors import ConfigIncomplete, RevisionAhead
+from ostiary_gateway.telemetry.config_span import ConfigLoad, LoadResult, OnLoad
 from ostiary_gateway.threads import in_background
 
 _log = logging.getLogger(__name__)
@@ -69,6 +71,8 @@ class ConfigStore:
         #: A config whose parts have not all arrived. It is not rejected.
         self.incomplete: ConfigRejection | None = None
         self.listeners: list[SwapListener] = []
+        #: Set where loads are traced.
+        self.on_load: OnLoad | None = None
         self.loads = 0
         self.rejections = 0
         self._gateway = gateway
@@ -126,15 +130,37 @@ class ConfigStore:
             self._require_not_ahead(revision)
             current = self.snapshot
             if current is None or self._must_build(revision, current):
-                began = time.perf_counter()
-                snapshot, rejected = await in_background(self._builder.load, manifest, offer.files, current)
-                self._swap(snapshot, rejected, seconds=time.perf_counter() - began)
+                await self._load(manifest, offer, current)
             offer.rejected = None
         except ConfigIncomplete as error:
             self._record_incomplete(revision, error)
             offer.rejected = None
         except OstiaryError as error:
             self._reject(offer, revision, error)
+
+    async def _load(self, manifest: Manifest, offer: _SourceState, current: Snapshot | None) -> None:
+        began = time.time_ns(), time.perf_counter_ns()
+        try:
+            snapshot, rejected = await in_background(self._builder.load, manifest, offer.files, current)
+        except ConfigIncomplete:
+            raise
+        except OstiaryError as error:
+            if offer.rejected is None or offer.rejected.revision != manifest.revision:
+                found = describe(error)
+                self._trace(manifest, offer, began, LoadResult(reason=found["reason"], failure=found["message"]))
+            raise
+        if self._swap(snapshot, rejected, seconds=(time.perf_counter_ns() - began[1]) / 1e9):
+            self._trace(manifest, offer, began, _result(current, snapshot, rejected))
+
+    def _trace(self, manifest: Manifest, offer: _SourceState, began: tuple[int, int], result: LoadResult) -> None:
+        """Report a load that belongs to the trace of a change. ``began`` is the time on both clocks."""
+        if self.on_load is None:
+            return
+        traceparent = change_trace.read(offer.files, self.keyring.mac, revision=manifest.revision)
+        if traceparent is not None:
+            ended = began[0] + time.perf_counter_ns() - began[1]
+            gateway = manifest.gateway.identity
+            self.on_load(ConfigLoad(traceparent, gateway, manifest.revision, began[0], ended, result))
 
     def _must_build(self, revision: int, current: Snapshot) -> bool:
         """Return whether a revision must be built.
@@ -173,11 +199,12 @@ class ConfigStore:
             _log.error("config rejected, the last good one stays in force: %s", found.message)
         offer.rejected = found
 
-    def _swap(self, snapshot: Snapshot, rejected: dict[str, EntryRejection], *, seconds: float) -> None:
+    def _swap(self, snapshot: Snapshot, rejected: dict[str, EntryRejection], *, seconds: float) -> bool:
+        """Put a snapshot in force; return whether it differs from the one that is."""
         old = self.snapshot
         changed = _changed(old, snapshot)
         if old is not None and old.revision == snapshot.revision and not changed and rejected == self.rejected_entries:
-            return
+            return False
         self.snapshot = snapshot
         self.rejections += sum(self.rejected_entries.get(proxy) != found for proxy, found in rejected.items())
         self.rejected_entries = rejected
@@ -193,6 +220,7 @@ class ConfigStore:
             _log.log(level, "proxy %s: its new config is rejected: %s", proxy, found.message)
         for listener in self.listeners:
             listener(snapshot, changed)
+        return True
 
 
 class RejectionRecheck:
@@ -210,6 +238,15 @@ class RejectionRecheck:
         while True:
             await asyncio.sleep(self._period)
             await self._store.recheck()
+
+
+def _result(old: Snapshot | None, new: Snapshot, rejected: Mapping[str, EntryRejection]) -> LoadResult:
+    """Return what became of a config that was swapped in."""
+    numbers = len(new.proxies), len(_changed(old, new)), len(rejected)
+    if not rejected:
+        return LoadResult(*numbers)
+    proxy = min(rejected)
+    return LoadResult(*numbers, rejected[proxy].reason, f"MCPProxy {proxy}: {rejected[proxy].message}")
 
 
 def _changed(old: Snapshot | None, new: Snapshot) -> frozenset[str]:

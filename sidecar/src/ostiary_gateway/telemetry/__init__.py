@@ -7,6 +7,7 @@ for a collector.
     semantic_conventions               every attribute, span and metric name
     context                            W3C Trace Context in and out
     span, server_span, client_span     what the stages report to, and which results are errors
+    config_span                        the span of loading a config, in the trace of a change
     sampling                           which traces are recorded
     span_record                        an ended span as plain data
     batch_processor                    the queue, and the thread that exports from it

@@ -90,6 +90,12 @@ OSTIARY_ACCESS_SHADOW_REASON: Final = "ostiary.access.shadow.reason"
 OSTIARY_LIST_DROPPED_ITEMS: Final = "ostiary.list.dropped_items"
 OSTIARY_AUTHENTICATION_METHOD: Final = "ostiary.authentication.method"
 OSTIARY_CONFIG_REVISION: Final = "ostiary.config.revision"
+#: Of the span of a config's load: its proxies, the entries that are new, changed or gone, and those that are refused.
+OSTIARY_CONFIG_PROXIES: Final = "ostiary.config.proxies"
+OSTIARY_CONFIG_CHANGED_ENTRIES: Final = "ostiary.config.changed_entries"
+OSTIARY_CONFIG_REJECTED_ENTRIES: Final = "ostiary.config.rejected_entries"
+#: The name of that span.
+CONFIG_SPAN_NAME: Final = "config swap"
 
 ALLOW: Final = "allow"
 DENY: Final = "deny"

@@ -13,12 +13,13 @@ AttributeValue = Scalar | Sequence[Scalar]
 Attributes = Mapping[str, AttributeValue]
 
 # Span kinds and status codes by their numbers in OTLP (trace.proto).
+INTERNAL: Final = 1
 SERVER: Final = 2
 CLIENT: Final = 3
 UNSET: Final = 0
 ERROR: Final = 2
 
-KINDS: Final = {SERVER: "SERVER", CLIENT: "CLIENT"}
+KINDS: Final = {INTERNAL: "INTERNAL", SERVER: "SERVER", CLIENT: "CLIENT"}
 STATUSES: Final = {UNSET: "UNSET", ERROR: "ERROR"}
 
 
