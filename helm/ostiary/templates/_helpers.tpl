@@ -156,6 +156,26 @@ priorityClassName: {{ . | quote }}
 {{- end }}
 {{- end }}
 
+{{/* Traces of changes. The gateway's sampler would lose most of them, and its service name would hide who sent them. */}}
+{{- define "ostiary.changeTracesEnv" -}}
+{{- with .Values.telemetry }}
+{{- if and .endpoint (eq .changes "Enabled") (eq .protocol "http/protobuf") }}
+- name: OTEL_EXPORTER_OTLP_ENDPOINT
+  value: {{ .endpoint | quote }}
+- name: OTEL_EXPORTER_OTLP_PROTOCOL
+  value: {{ .protocol | quote }}
+{{- if .headersSecret.name }}
+- name: OTEL_EXPORTER_OTLP_HEADERS
+  valueFrom: {secretKeyRef: {name: {{ .headersSecret.name | quote }}, key: {{ .headersSecret.key | quote }}}}
+{{- end }}
+{{- with .resourceAttributes }}
+- name: OTEL_RESOURCE_ATTRIBUTES
+  value: {{ include "ostiary.pairs" . | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* key=value,… with percent-encoded values, as OTEL_RESOURCE_ATTRIBUTES requires. */}}
 {{- define "ostiary.pairs" -}}
 {{- $pairs := list -}}

@@ -89,7 +89,8 @@ def _serve(directory: Path) -> None:
     say("Starting etcd, kube-apiserver and kube-controller-manager, installing the chart, starting Ostiary …")
     tracing = {name: value for name, value in os.environ.items() if name.startswith("OTEL_")}
     values = {"secretNamespaces": ["default"]}  # for API keys in the namespace of the example
-    cluster = LocalCluster(directory, ports=ports, values=values, env={"gateway": tracing, "mock-server": tracing})
+    env = dict.fromkeys(("operator", "gateway", "mock-server"), tracing)
+    cluster = LocalCluster(directory, ports=ports, values=values, env=env)
     with cluster:
         _link_programs(directory / "bin")
         cluster.apply(EXAMPLE)

@@ -36,6 +36,8 @@ SETTINGS_KEY: Final = "settings.yaml"
 CONSUMER: Final = "ostiary.dev/consumer"
 GROUPS: Final = "ostiary.dev/groups"
 EXPIRES: Final = "ostiary.dev/expires"
+#: Annotation of an Event: the id of the trace of the change that caused it.
+CHANGE_TRACE: Final = "ostiary.dev/change-trace"
 
 #: The port of a gateway's Service that serves its admin API, by name.
 ADMIN_PORT: Final = "admin"

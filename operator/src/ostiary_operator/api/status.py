@@ -11,6 +11,7 @@ from ostiary_operator.api.constraints import Atomic, Unique
 _Identity = Annotated[StrictStr, StringConstraints(max_length=127)]
 _ObjectName = Annotated[StrictStr, StringConstraints(max_length=253)]
 _Namespace = Annotated[StrictStr, StringConstraints(max_length=63)]
+_TraceId = Annotated[StrictStr, StringConstraints(min_length=32, max_length=32)]
 _Url = Annotated[StrictStr, StringConstraints(max_length=2048)]
 
 
@@ -75,6 +76,10 @@ class ProxyStatus(ApiModel):
     programmed: Annotated[StrictStr, StringConstraints(max_length=1024)] | None = None
     """The gateways in short, for `kubectl get`. Example: `default 2/2`."""
 
+    change_trace: _TraceId | None = None
+    """The trace of the change that last changed this status, where the operator traces changes.
+    Example: `4bf92f3577b34da6a3ce929d0e0e4736`."""
+
     policies: Annotated[tuple[ObjectReference, ...], Field(max_length=256), Atomic()] = ()
     """The policies that govern it. Example: `[{namespace: tools, name: read-only}]`."""
 
@@ -91,6 +96,10 @@ class PolicyStatus(ApiModel):
     conditions: Conditions = ()
     """Accepted, ResolvedRefs, Programmed, Ready; Effective; with tests also TestsPassed.
     Example: `[{type: Ready, status: "True"}]`."""
+
+    change_trace: _TraceId | None = None
+    """The trace of the change that last changed this status, where the operator traces changes.
+    Example: `4bf92f3577b34da6a3ce929d0e0e4736`."""
 
     targets: Annotated[tuple[ObjectReference, ...], Field(max_length=256), Atomic()] = ()
     """The first 256 MCPProxies that it governs. Example: `[{namespace: tools, name: crm}]`."""

@@ -11,13 +11,16 @@ from typing import Any, Final
 
 from ostiary_core.errors import OstiaryError
 from ostiary_operator.clock import Clock, SystemClock
+from ostiary_operator.controller import pass_trace
 from ostiary_operator.controller.admin import AdminServer
+from ostiary_operator.controller.change_trace import ChangeTracer
 from ostiary_operator.controller.gateway_problems import GatewayProblems
 from ostiary_operator.controller.leader_election import LeaderElector, candidate, wait_until_leading
 from ostiary_operator.controller.metrics import OperatorMetrics
 from ostiary_operator.controller.namespace_ownership import NamespaceOwnership, OwnsEverything
 from ostiary_operator.controller.queue import Schedule, WorkQueue
 from ostiary_operator.controller.reconciler import Reconciler
+from ostiary_operator.controller.tracing import Tracing
 from ostiary_operator.controller.weakening_events import WeakeningEvents
 from ostiary_operator.delivery.writer import ConfigWriter
 from ostiary_operator.kube import credentials, watches
@@ -68,20 +71,22 @@ def assemble(
     *,
     election: LeaderElector | None = None,
     claim: bool = False,
+    tracer: ChangeTracer | None = None,
 ) -> Components:
     """Connect the stages of the reconcile loop.
 
     They are: event -> enqueue -> debounced queue -> list -> compile -> apply config -> apply status. ``election``
     decides whether this replica may write. ``claim`` makes the operator claim its namespaces, so that no other operator
-    serves them.
+    serves them. ``tracer`` traces changes; None traces nothing.
     """
+    tracer = tracer if tracer is not None else ChangeTracer(None, clock)
     metrics = OperatorMetrics(clock)
     fenced = cluster if election is None else FencedClient(cluster, election.leads)
-    measured = MeasuredClient(fenced, metrics.wrote)
+    measured = MeasuredClient(fenced, metrics.wrote, around=pass_trace.request)
     events = EventRecorder(measured, clock)
     ownership = NamespaceOwnership(measured, clock, options, events) if claim else None
     publisher = StatusPublisher(measured, clock, events)
-    event_filter = EventFilter(publisher.is_known)
+    event_filter = EventFilter(publisher.is_known, on_change=tracer.seen)
     schedule = Schedule(random.random)
     reconciler = Reconciler(
         options=options,
@@ -98,9 +103,10 @@ def assemble(
         weakening_events=WeakeningEvents(events),
         metrics=metrics,
         ownership=ownership if ownership is not None else OwnsEverything(),
+        tracer=tracer,
     )
     queue = WorkQueue(reconciler.run_pass, clock, schedule)
-    poller = Poller(publisher, clock, queue.enqueue)
+    poller = Poller(publisher, clock, queue.enqueue, on_reports=tracer.reported)
     metrics.show(queue, publisher, ownership, election)
     admin = AdminServer(options.admin_host, options.admin_port, queue, metrics, clock, election)
     return Components(queue, schedule, publisher, event_filter, poller, events, admin, ownership)
@@ -118,7 +124,8 @@ async def run_operator(
     Raises:
         OperatorStartupError: no pass succeeded within the startup timeout.
         LeadershipLost: this replica led, and another one leads now.
-        OstiaryError: the API server cannot be reached, or the admin address cannot be opened.
+        OstiaryError: the API server cannot be reached, the admin address cannot be opened, or an exporter of spans is
+            not installed.
     """
     quieten_logs()
     await credentials.load(options)  # fail at once where the credentials are unusable
@@ -127,7 +134,10 @@ async def run_operator(
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(cluster.close)
         election = await stack.enter_async_context(candidate(options, clock))
-        components = assemble(cluster, options, clock, election=election, claim=True)
+        tracing = Tracing()
+        stack.push_async_callback(tracing.close)
+        tracer = ChangeTracer(tracing.tracer, clock)
+        components = assemble(cluster, options, clock, election=election, claim=True, tracer=tracer)
         await components.admin.start()
         stack.push_async_callback(components.admin.stop)
         _log.info("serving /healthz, /readyz and /metrics on %s:%d", components.admin.host, components.admin.port)

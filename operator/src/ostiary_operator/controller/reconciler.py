@@ -6,16 +6,13 @@ Level-triggered: a pass reads the state of the cluster, never what an event says
 config in force.
 """
 
-import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ostiary_core.contract.bundle import GatewayConfig
-from ostiary_core.errors import ContractError
 from ostiary_operator.api.objects import Object, namespace_of
 from ostiary_operator.clock import Clock
-from ostiary_operator.compile import gateways
 from ostiary_operator.compile.authentication_methods import namespaces_with_api_keys
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.compiler import compile_resources
@@ -24,18 +21,21 @@ from ostiary_operator.compile.references import wanted, wanted_credentials
 from ostiary_operator.compile.weakening import Weakening
 from ostiary_operator.compile.weakenings import weakenings
 from ostiary_operator.controller.applied_configs import AppliedConfigs
+from ostiary_operator.controller.change_trace import ChangeTracer
+from ostiary_operator.controller.config_delivery import ConfigDelivery, DeliveredConfigs
 from ostiary_operator.controller.gateway_problems import GatewayProblems
 from ostiary_operator.controller.mass_deletion_guard import MassDeletionGuard
 from ostiary_operator.controller.metrics import OperatorMetrics
 from ostiary_operator.controller.namespace_ownership import OwnershipFilter
+from ostiary_operator.controller.pass_trace import PassTrace
 from ostiary_operator.controller.queue import PassRequest, PassResult
+from ostiary_operator.controller.span_names import SpanAttribute, SpanName
 from ostiary_operator.controller.weakening_events import WeakeningEvents
-from ostiary_operator.delivery.writer import AppliedConfig, ConfigWriter
+from ostiary_operator.delivery.writer import ConfigWriter
 from ostiary_operator.kube.api_keys import ApiKeyReader
 from ostiary_operator.kube.api_servers import ApiServerReader
 from ostiary_operator.kube.changed_namespaces import NOTHING, ChangedNamespaces
-from ostiary_operator.kube.cluster_snapshot import ClusterSnapshot, GatewayObjects
-from ostiary_operator.kube.errors import ClusterError, Conflict
+from ostiary_operator.kube.cluster_snapshot import ClusterSnapshot
 from ostiary_operator.kube.kinds import POLICY
 from ostiary_operator.kube.lister import Lister
 from ostiary_operator.kube.options import OperatorOptions
@@ -46,37 +46,8 @@ from ostiary_operator.worker_thread import compute
 
 _log = logging.getLogger(__name__)
 
-#: Seconds until a pass that met a conflict at one gateway is repeated.
-_AFTER_CONFLICT = 0.2
-#: Seconds until objects in a forbidden namespace are read again: no event reports new rights.
-_AFTER_FORBIDDEN = 60.0
 #: Seconds that a pass spends on writing statuses. Thousands take longer; the poller writes the rest.
 _PUBLISHING = 2.0
-
-
-@dataclass(slots=True)
-class _Applied:
-    """The result of the config writes: failures by gateway, and whether there was a conflict.
-
-    ``forbidden`` are gateways in namespaces that the operator may not read. Any tenant can label a Service as a
-    gateway, so this is no failure of the pass: a failed pass delays the next one, and with it every tenant.
-
-    ``began`` is the monotonic time at which the pass began. ``changed`` are the gateways that had a config before and
-    got another one, with both.
-    """
-
-    began: float
-    changed: list[tuple[DiscoveredGateway, GatewayConfig, GatewayConfig]] = field(default_factory=list)
-    failures: dict[str, str] = field(default_factory=dict)
-    forbidden: dict[str, str] = field(default_factory=dict)
-    conflict: bool = False
-
-    @property
-    def requeue_after(self) -> float | None:
-        """The seconds until the next pass although nothing failed; None for no extra pass."""
-        if self.conflict:
-            return _AFTER_CONFLICT
-        return _AFTER_FORBIDDEN if self.forbidden else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +91,7 @@ class Reconciler:
     weakening_events: WeakeningEvents
     metrics: OperatorMetrics
     ownership: OwnershipFilter
+    tracer: ChangeTracer
     applied_configs: AppliedConfigs = field(default_factory=AppliedConfigs)
     deletion_guard: MassDeletionGuard = field(default_factory=MassDeletionGuard)
     cache: Cache = field(default_factory=Cache)
@@ -132,27 +104,38 @@ class Reconciler:
             ClusterError: an object could not be read, so nothing was changed.
             ForeignNamespace: another operator serves this operator's own namespace.
         """
+        with self.tracer.tracing(request.reasons) as trace:
+            return await self._traced_pass(request, trace)
+
+    async def _traced_pass(self, request: PassRequest, trace: PassTrace) -> PassResult:
         began = self.clock.monotonic()
         with self.publisher.waiting():
-            with self.metrics.stage("list"):
+            with self.metrics.stage("list"), trace.stage(SpanName.LIST) as span:
                 snapshot = await self.ownership.owned(await self.lister.snapshot(request.changed))
+                span.set_attribute(SpanAttribute.OBJECTS, len(snapshot.proxies) + len(snapshot.policies))
             self.gateway_problems.unusable(await compute(self._refreshed, snapshot), snapshot)
             pending = self.deletion_guard.check(snapshot, self.applied_configs.configs, now=began)
             if pending is not None:
-                _log.warning(
-                    "all %s in force are gone; listing again before they are removed",
-                    " and all ".join(pending.kinds),
-                )
+                kinds = " and all ".join(pending.kinds)
+                _log.warning("all %s in force are gone; listing again before they are removed", kinds)
+                trace.fail(f"all {kinds} in force are gone: listing again before they are removed")
                 return PassResult(requeue_after=pending.requeue_after)
-            with self.metrics.stage("compile"):
+            with self.metrics.stage("compile"), trace.stage(SpanName.COMPILE):
                 compiled = await self._compile(snapshot, request.changed)
             with self.metrics.stage("apply_config"):
-                applied = await self._apply_config(compiled, snapshot, began)
+                applied = await self._delivery().deliver(
+                    compiled, snapshot, self.credentials.last.values, trace, began=began
+                )
             await self._report_weakenings(applied, compiled)
-        with self.metrics.stage("apply_status"):
-            failures = await self._apply_status(compiled, snapshot, applied, request, began=began)
+        with self.metrics.stage("apply_status"), trace.stage(SpanName.STATUSES):
+            failures = await self._apply_status(compiled, snapshot, applied, request, trace)
+        if failures or applied.conflict:
+            trace.fail("; ".join(failures) or "an object changed meanwhile")
         _log.debug("pass for %s: %.3f s", ", ".join(sorted(request.reasons)), self.clock.monotonic() - began)
         return PassResult(failures, requeue_after=applied.requeue_after)
+
+    def _delivery(self) -> ConfigDelivery:
+        return ConfigDelivery(self.clock, self.config_writer, self.publisher, self.applied_configs)
 
     def _refreshed(self, snapshot: ClusterSnapshot) -> dict[str, str]:
         return self.applied_configs.refresh(snapshot, now=self.clock.time())
@@ -186,20 +169,7 @@ class Reconciler:
         )
         return await compute(compile_resources, resources, self.applied_configs.configs, cache=self.cache)
 
-    async def _apply_config(self, compiled: Compiled, snapshot: ClusterSnapshot, began: float) -> _Applied:
-        """Write the config of every gateway in parallel; a failure does not delay the others."""
-        replica_state.restrict(self.publisher.gateway_states, snapshot.gateway_objects, self.clock.monotonic())
-        self.config_writer.keep_only(snapshot.gateway_objects)
-        applied = _Applied(began)
-        chosen = gateways.elected(snapshot.gateways)
-        work = [
-            self._deliver(chosen[identity], config, snapshot.gateway_objects[identity], applied)
-            for identity, config in compiled.configs.items()
-        ]
-        await asyncio.gather(*work)
-        return applied
-
-    async def _report_weakenings(self, applied: _Applied, compiled: Compiled) -> None:
+    async def _report_weakenings(self, applied: DeliveredConfigs, compiled: Compiled) -> None:
         policies = frozenset((key.namespace, key.name) for key in compiled.statuses if key.kind == POLICY.name)
         found: dict[Weakening, DiscoveredGateway] = {}
         for gateway, old, new in applied.changed:
@@ -207,48 +177,13 @@ class Reconciler:
                 found.setdefault(weakening, gateway)
         self.weakening_events.report(found)
 
-    async def _deliver(
-        self, gateway: DiscoveredGateway, config: GatewayConfig, gateway_objects: GatewayObjects, applied: _Applied
-    ) -> None:
-        identity = gateway.identity
-        at = self.publisher.gateway_states[identity]
-        if gateway_objects.forbidden is not None:
-            at.problem = applied.forbidden[identity] = gateway_objects.forbidden
-            return
-        try:
-            done = await self.config_writer.deliver(
-                gateway,
-                config,
-                gateway_objects,
-                acknowledged=at.acknowledged(),
-                credentials=self.credentials.last.values,
-            )
-        except Conflict as error:
-            _log.info("gateway %s: an object changed meanwhile, the pass is repeated: %s", identity, error)
-            applied.conflict = True
-        except (ClusterError, ContractError) as error:
-            at.problem = applied.failures[identity] = str(error)
-        else:
-            self._delivered(gateway, config, done, applied)
-
-    def _delivered(
-        self, gateway: DiscoveredGateway, config: GatewayConfig, done: AppliedConfig, applied: _Applied
-    ) -> None:
-        identity = gateway.identity
-        if done.wrote:
-            seconds = self.clock.monotonic() - applied.began
-            before = self.applied_configs.configs.get(identity)
-            _log_change(identity, before, config, done, seconds=seconds)
-            if before is not None:
-                applied.changed.append((gateway, before, config))
-        self.applied_configs.accept(identity, config, done.manifest)
-        at = self.publisher.gateway_states[identity]
-        at.prunable = done.prunable
-        if at.given(done.manifest, done.admin_token, self.clock.monotonic()):
-            self.publisher.poll_now.set()
-
     async def _apply_status(
-        self, compiled: Compiled, snapshot: ClusterSnapshot, applied: _Applied, request: PassRequest, *, began: float
+        self,
+        compiled: Compiled,
+        snapshot: ClusterSnapshot,
+        applied: DeliveredConfigs,
+        request: PassRequest,
+        trace: PassTrace,
     ) -> tuple[str, ...]:
         """Write the statuses; return the failures of this stage and the one before."""
         now = self.clock.monotonic()
@@ -261,27 +196,12 @@ class Reconciler:
             applied.failures | applied.forbidden,
             snapshot,
         )
-        self.publisher.take(compiled.statuses, snapshot.fresh, seen_at=began)
+        trace_id = trace.trace_id
+        if self.publisher.take(compiled.statuses, snapshot.fresh, seen_at=applied.began, change_trace=trace_id):
+            trace.keep()
         end = self.clock.monotonic() + _PUBLISHING
         published = await self.publisher.publish(lambda: request.superseded() or self.clock.monotonic() >= end)
         if self.publisher.unfinished:
             self.publisher.poll_now.set()  # the poller writes the rest
         failed = [f"gateway {identity}: {message}" for identity, message in sorted(applied.failures.items())]
         return (*failed, *([f"statuses: {published.failure}"] if published.failure is not None else []))
-
-
-def _log_change(
-    identity: str, old: GatewayConfig | None, new: GatewayConfig, done: AppliedConfig, *, seconds: float
-) -> None:
-    before = old.entries if old is not None else {}
-    changed = sorted(key for key in before.keys() | new.entries.keys() if before.get(key) != new.entries.get(key))
-    _log.info(
-        "gateway %s: revision %d, %d proxies, changed: %s; wrote %s in %.2f s",
-        *(identity, done.manifest.revision, len(new.entries), _few(changed), ", ".join(done.wrote), seconds),
-    )
-
-
-def _few(names: Iterable[str], *, most: int = 10) -> str:
-    found = list(names)
-    more = f" and {len(found) - most} more" if len(found) > most else ""
-    return (", ".join(found[:most]) or "none") + more

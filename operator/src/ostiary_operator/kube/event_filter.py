@@ -19,6 +19,14 @@ from ostiary_operator.kube.kinds import CONFIG_MAP, ENDPOINT_SLICE, NAMESPACE, P
 IsKnown = Callable[[str, Mapping[str, Any]], bool]
 """Returns whether we have already read or written this status of the resource with this uid."""
 
+OnChange = Callable[[str | None, Kind, Object], None]
+"""Called with each event that needs a pass, in the informer's thread: its type, the kind, and the object."""
+
+
+def _ignore(_event: str | None, _kind: Kind, _obj: Object) -> None:
+    pass
+
+
 _PARTS: Final[Mapping[Kind, tuple[str, ...]]] = {
     PROXY: (),
     POLICY: (),
@@ -39,8 +47,9 @@ class EventFilter:
     Passes call it in the loop's thread, informers in theirs. This is safe since each step is one operation on a dict.
     """
 
-    def __init__(self, is_known: IsKnown) -> None:
+    def __init__(self, is_known: IsKnown, *, on_change: OnChange = _ignore) -> None:
         self._is_known = is_known
+        self._on_change = on_change
         self._seen: dict[str, str] = {}
         self._recorded: dict[str, str] = {}
         self._expected: dict[tuple[str, str, str], str] = {}
@@ -66,6 +75,12 @@ class EventFilter:
 
         ``event`` is the type of the watch event; None for the initial list.
         """
+        found = self._matters(kind, event, obj)
+        if found:
+            self._on_change(event, kind, obj)
+        return found
+
+    def _matters(self, kind: Kind, event: str | None, obj: Object) -> bool:
         uid = uid_of(obj)
         if not self._is_relevant(kind, obj):
             return False

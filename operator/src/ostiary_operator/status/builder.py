@@ -19,7 +19,8 @@ _OPTIONAL: Final = frozenset({ConditionType.AUTH_DISCOVERY, ConditionType.UNBLOC
 
 _NUMBERS: Final = ("gateways", "programmed")
 
-#: The fields of a status that the operator writes; others belong to other field managers.
+#: The fields of a status that the operator writes; others belong to other field managers. ``changeTrace`` is none of
+#: those that decide whether a status must be written: it is written with them.
 FIELDS: Final = {
     "MCPProxy": (
         "observedGeneration",
@@ -43,11 +44,13 @@ def build(
     now: str,
     observed: Sequence[ConditionDraft] = (),
     aside: Sequence[ConditionDraft] | None = None,
+    change_trace: str = "",
 ) -> dict[str, Any]:
     """Return the status to write. ``observed`` and ``aside`` are conditions that Ready ignores.
 
     ``live`` is the status in the cluster. It provides the transition times, and Programmed while ``programmed_state``
-    is not settled. ``now`` is the time in RFC 3339.
+    is not settled. ``now`` is the time in RFC 3339. ``change_trace`` is the trace of the change that is reported, ""
+    where none is recorded: then that of an earlier one stays.
     """
     programmed = programmed_state.condition
     gateways = [_gateway(count) for count in programmed_state.gateways]
@@ -63,6 +66,8 @@ def build(
         "observedGeneration": status.generation,
         "conditions": [_condition(each, status.generation, live, now) for each in conditions],
     }
+    trace = change_trace or live.get("changeTrace")
+    whole |= {"changeTrace": trace} if trace else {}
     return whole | (_of_proxy(status, gateways) if status.key.kind == PROXY.name else _of_policy(status))
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Generic, TypeVar
 
+from ostiary_operator.api import labels
 from ostiary_operator.api.conditions import ASIDE, OBSERVED, ConditionStatus, ConditionType
 from ostiary_operator.api.objects import Object
 from ostiary_operator.clock import Clock
@@ -31,7 +32,8 @@ _LEAST: Final = 0.01
 #: Events that may wait, of one namespace and in total, so that one namespace cannot crowd out the others.
 _WAITING_EACH: Final = 100
 _WAITING: Final = 1000
-_NOTE: Final = 1000
+#: Kubernetes allows 1024 bytes, and the id of a trace follows.
+_NOTE: Final = 960
 _SUMMED: Final = (ConditionType.ACCEPTED, ConditionType.RESOLVED_REFS, ConditionType.PROGRAMMED, ConditionType.READY)
 #: The conditions that get an Event when they become True.
 _WELL: Final = (ConditionType.ACCEPTED, ConditionType.PROGRAMMED, ConditionType.READY)
@@ -47,10 +49,12 @@ class EventRecord:
     reason: str
     note: str
     warning: bool
+    change_trace: str = ""
+    """The id of the trace of the change that caused it; "" if none is recorded."""
 
 
 def transitions(
-    regarding: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]
+    regarding: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any], *, change_trace: str = ""
 ) -> Iterator[EventRecord]:
     """Yield the changes between two statuses: one Event for each fault.
 
@@ -63,7 +67,8 @@ def transitions(
     recorded = [*(new for new in fine if new["type"] != ConditionType.READY), *bad[:1]] or fine
     for new in (*recorded, *_news(_ASIDE, before, after)):
         if new["status"] != ConditionStatus.UNKNOWN:
-            yield EventRecord(regarding, new["reason"], new["message"], warning=new["status"] == ConditionStatus.FALSE)
+            warning = new["status"] == ConditionStatus.FALSE
+            yield EventRecord(regarding, new["reason"], new["message"], warning, change_trace)
 
 
 def _news(
@@ -137,14 +142,18 @@ class EventRecorder:
         namespace = regarding.get("namespace") or "default"
         moment = datetime.fromtimestamp(self._clock.time(), UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         return {
-            "metadata": {"namespace": namespace, "name": f"{regarding['name'][:200]}.{secrets.token_hex(8)}"},
+            "metadata": {
+                "namespace": namespace,
+                "name": f"{regarding['name'][:200]}.{secrets.token_hex(8)}",
+                **({"annotations": {labels.CHANGE_TRACE: event.change_trace}} if event.change_trace else {}),
+            },
             "eventTime": moment,
             "reportingController": _CONTROLLER,
             "reportingInstance": self._instance,
             "action": "Reconcile",
             "reason": event.reason,
             "regarding": dict(regarding),
-            "note": event.note[:_NOTE],
+            "note": event.note[:_NOTE] + (f" (trace {event.change_trace})" if event.change_trace else ""),
             "type": "Warning" if event.warning else "Normal",
         }
 

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
 import aiohttp
@@ -24,15 +25,32 @@ PATIENCE: Final = 10.0
 SLOW: Final = 5.0
 
 
+OnReports = Callable[[Mapping[str, GatewayState]], AbstractContextManager[None]]
+"""Called with the states of all gateways after each round of polls; statuses are written inside what it returns."""
+
+
+def _plain(_states: Mapping[str, GatewayState]) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
 class Poller:
-    """Polls replicas. ``enqueue`` requests a pass, with its reason and no changed namespaces."""
+    """Polls replicas.
+
+    ``enqueue`` requests a pass, with its reason and no changed namespaces. ``on_reports`` may trace what they report.
+    """
 
     def __init__(
-        self, publisher: StatusPublisher, clock: Clock, enqueue: Callable[[str, ChangedNamespaces], None]
+        self,
+        publisher: StatusPublisher,
+        clock: Clock,
+        enqueue: Callable[[str, ChangedNamespaces], None],
+        *,
+        on_reports: OnReports = _plain,
     ) -> None:
         self._publisher = publisher
         self._clock = clock
         self._enqueue = enqueue
+        self._on_reports = on_reports
         self._acknowledged: dict[str, int | None] = {}
 
     async def run(self) -> None:
@@ -53,12 +71,16 @@ class Poller:
                 for state in list(gateway.states.values())
             )
         )
-        if any(changed) or self._publisher.unfinished or self._clock.monotonic() >= self._publisher.until:
-            published = await self._publisher.publish(self._next_poll())
-            if published.failure is not None:
-                _log.warning("a status could not be written: %s", published.failure)
-                self._enqueue("status not written", NOTHING)
+        with self._on_reports(self._publisher.gateway_states):
+            if any(changed) or self._publisher.unfinished or self._clock.monotonic() >= self._publisher.until:
+                await self._publish()
         self._note_acknowledged()
+
+    async def _publish(self) -> None:
+        published = await self._publisher.publish(self._next_poll())
+        if published.failure is not None:
+            _log.warning("a status could not be written: %s", published.failure)
+            self._enqueue("status not written", NOTHING)
 
     def _next_poll(self) -> Callable[[], bool]:
         """Return a function that returns whether the next poll is due, which interrupts a publish."""

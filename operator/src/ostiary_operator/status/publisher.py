@@ -16,17 +16,15 @@ from ostiary_operator.api.conditions import OBSERVED, ConditionType
 from ostiary_operator.api.objects import Object, uid_of
 from ostiary_operator.clock import Clock, rfc3339
 from ostiary_operator.compile.model import ObjectKey, ResourceStatus
-from ostiary_operator.kube import kinds
 from ostiary_operator.kube.client import KubernetesClient
-from ostiary_operator.kube.errors import ClusterError, Conflict, NotFound
-from ostiary_operator.kube.kinds import OURS, POLICY, PROXY
+from ostiary_operator.kube.errors import ClusterError
+from ostiary_operator.kube.kinds import OURS
 from ostiary_operator.status import builder, observed_conditions, programmed, unmatched_rules
 from ostiary_operator.status.events import EventRecorder, transitions
 from ostiary_operator.status.replica_state import GatewayState
+from ostiary_operator.status.status_writes import StatusWrite, WriteResult, write_all
 
 _log = logging.getLogger(__name__)
-_AT_ONCE: Final = 8
-_KINDS: Final = {PROXY.name: (PROXY, kinds.PROXY_STATUS_MANAGER), POLICY.name: (POLICY, kinds.POLICY_STATUS_MANAGER)}
 #: Seconds for which the set of replicas must not change before only counts are written to thousands of objects.
 SETTLE: Final = 5.0
 #: Statuses that are written before it is checked again whether to continue.
@@ -48,23 +46,6 @@ class Published:
     """How many statuses were written, and the first failure."""
 
     written: int
-    failure: ClusterError | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StatusWrite:
-    """One status to write, to the object with this uid only."""
-
-    key: ObjectKey
-    uid: str
-    status: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class WriteResult:
-    """The result of the writes: the statuses in the cluster now, by uid, and the first failure."""
-
-    statuses: Mapping[str, Mapping[str, Any]]
     failure: ClusterError | None = None
 
 
@@ -94,7 +75,12 @@ class StatusPublisher:
         self._due_now: set[str] = set()
         #: When a condition that gateways observe was last written (monotonic), by the uid of its proxy.
         self._observed_written: dict[str, dict[ConditionType, float]] = {}
+        #: The trace of the change that a resource's status shows, by uid, until the status is final.
+        self._change_traces: dict[str, str] = {}
         self._ready: dict[str, tuple[str, str]] = {}
+        self._by_uid: tuple[dict[str, Any], ...] = (
+            *(self._live, self._known, self._open, self._observed_written, self._change_traces, self._ready),
+        )
         self._lock = asyncio.Lock()
         self._calls = 0
         self._waits = False
@@ -113,22 +99,33 @@ class StatusPublisher:
         """The number of resources whose status must be written."""
         return len(self._due_now)
 
-    def take(self, statuses: Mapping[ObjectKey, ResourceStatus], fresh: Iterable[Object], *, seen_at: float) -> None:
+    def take(
+        self,
+        statuses: Mapping[ObjectKey, ResourceStatus],
+        fresh: Iterable[Object],
+        *,
+        seen_at: float,
+        change_trace: str = "",
+    ) -> bool:
         """Take over the compiled statuses of a pass, and the statuses in the cluster that it read.
 
+        Return whether any of them is new or changed.
+
         ``seen_at`` is the monotonic time at which the pass began to list: a status that we wrote since is newer.
+        ``change_trace`` is the id of the pass's trace; "" if it is not recorded.
         """
         before, self._statuses = self._statuses, {status.uid: status for status in statuses.values()}
-        for uid, status in self._statuses.items():
-            if before.get(uid) != status:
-                self._open[uid] = _NEVER
+        changed = [uid for uid, status in self._statuses.items() if before.get(uid) != status]
+        self._open |= dict.fromkeys(changed, _NEVER)
+        self._change_traces |= dict.fromkeys(changed, change_trace)
         for uid in before.keys() - self._statuses.keys():
             self._due_now.discard(uid)
-            for known in (self._live, self._known, self._open, self._ready, self._observed_written):
+            for known in self._by_uid:
                 known.pop(uid, None)
         self._by_entry = _uids_by_entry(self._statuses.values())
         for obj in fresh:
             self._read(uid_of(obj), obj.get("status") or {}, seen_at)
+        return bool(changed)
 
     def _read(self, uid: str, status: Mapping[str, Any], seen_at: float) -> None:
         old = self._live.get(uid)
@@ -198,12 +195,17 @@ class StatusPublisher:
             status, self.gateway_states, builder.condition_of(live, ConditionType.EFFECTIVE)
         )
         drafts = [each.condition for each in observed if each.condition is not None]
-        body = builder.build(status, programmed_state, live, now=stamp, observed=drafts, aside=aside)
+        trace = self._change_traces.get(uid, "")
+        body = builder.build(
+            status, programmed_state, live, now=stamp, observed=drafts, aside=aside, change_trace=trace
+        )
         ready = builder.condition_of(body, ConditionType.READY) or {}
         self._ready[uid] = (status.key.kind, str(ready.get("status")))
         self._open.pop(uid, None)
         self._due_now.discard(uid)
         if builder.same(status.key.kind, body, live):
+            if programmed_state.final:
+                self._change_traces.pop(uid, None)
             if not programmed_state.final or observed_until < _NEVER:
                 self._open[uid] = until
             return None
@@ -241,7 +243,8 @@ class StatusPublisher:
                 if builder.differs(of_type, self._live_status(write.uid), after):
                     self._observed_written.setdefault(write.uid, {})[of_type] = self._clock.monotonic()
             regarding = {"apiVersion": _API_VERSION, **key._asdict(), "uid": write.uid}
-            for event in transitions(regarding, self._live_status(write.uid), after):
+            trace = self._change_traces.get(write.uid, "")
+            for event in transitions(regarding, self._live_status(write.uid), after, change_trace=trace):
                 self._events.record(event)
             self._live[write.uid] = _Live(after, self._clock.monotonic())
             self._known[write.uid] = (*self._known[write.uid][-2:], builder.fingerprint(after))
@@ -259,34 +262,3 @@ def _uids_by_entry(statuses: Iterable[ResourceStatus]) -> dict[tuple[str, str], 
             for proxy in entries:
                 found.setdefault((gateway, proxy), []).append(status.uid)
     return found
-
-
-async def write_all(cluster: KubernetesClient, writes: Sequence[StatusWrite]) -> WriteResult:
-    """Write statuses, several in parallel. Objects that are gone or were replaced are skipped."""
-    turn = asyncio.Semaphore(_AT_ONCE)
-    results = await asyncio.gather(*(_write(cluster, each, turn) for each in writes))
-    failures = [result for result in results if isinstance(result, ClusterError)]
-    statuses = {
-        each.uid: result
-        for each, result in zip(writes, results, strict=True)
-        if result is not None and not isinstance(result, ClusterError)
-    }
-    return WriteResult(statuses, failures[0] if failures else None)
-
-
-async def _write(
-    cluster: KubernetesClient, write: StatusWrite, turn: asyncio.Semaphore
-) -> Mapping[str, Any] | ClusterError | None:
-    kind, manager = _KINDS[write.key.kind]
-    metadata = {"name": write.key.name, "namespace": write.key.namespace, "uid": write.uid}
-    async with turn:
-        try:
-            body = {"metadata": metadata, "status": dict(write.status)}
-            written = await cluster.apply_status(kind, body, manager=manager)
-        except (NotFound, Conflict) as error:
-            _log.debug("no status for %s %s/%s: %s", *write.key, error)
-            return None
-        except ClusterError as error:
-            return error
-    status: Mapping[str, Any] = written.get("status") or {}
-    return status

@@ -18,6 +18,8 @@ _STAGES: Final = (ConditionType.ACCEPTED, ConditionType.RESOLVED_REFS, Condition
 #: Shown characters of a digest: enough to distinguish entries.
 SHORT: Final = 12
 _URL: Final = 2048
+#: The length of a trace id.
+_TRACE_ID: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,8 @@ class ProxyRow:
     servers: tuple[str, ...]
     upstream: Readiness
     """The condition UpstreamHealthy; it does not decide whether the proxy is ready."""
+    change_trace: str = ""
+    """The id of the trace of the change that its status shows."""
     remarks: tuple[Readiness, ...] = ()
 
     @property
@@ -126,6 +130,7 @@ class PolicyRow:
     verdict: Readiness
     target_count: int | None
     targets: tuple[str, ...]
+    change_trace: str = ""
     remarks: tuple[Readiness, ...] = ()
 
 
@@ -159,6 +164,7 @@ def proxy_row(proxy: Mapping[str, Any], gateways: Mapping[str, GatewayOverview])
         policies=_references(status.get("policies"), near=namespace_of(proxy)),
         servers=tuple(_server(each) for each in proxy.get("spec", {}).get("servers") or ()),
         upstream=condition(proxy, ConditionType.UPSTREAM_HEALTHY),
+        change_trace=_change_trace(status),
         remarks=remarks(proxy, PROXY.name),
     )
 
@@ -183,6 +189,7 @@ def policy_row(policy: Mapping[str, Any]) -> PolicyRow:
         readiness_of(policy),
         target_count=status.get("targetCount"),
         targets=_references(status.get("targets"), near=namespace_of(policy)),
+        change_trace=_change_trace(status),
         remarks=remarks(policy, POLICY.name),
     )
 
@@ -198,6 +205,10 @@ def gateway_row(gateway: GatewayOverview) -> GatewayRow:
         manifest.revision if manifest is not None else None,
         len(manifest.entries) if manifest is not None else None,
     )
+
+
+def _change_trace(status: Mapping[str, Any]) -> str:
+    return printable(str(status.get("changeTrace") or ""), limit=_TRACE_ID)
 
 
 def _references(found: Iterable[Mapping[str, Any]] | None, *, near: str) -> tuple[str, ...]:
@@ -234,5 +245,6 @@ def _flat(row: ProxyRow | PolicyRow) -> dict[str, Any]:
     judged = fields.pop("verdict")
     if "target_count" in fields:
         fields["targetCount"] = fields.pop("target_count")
+    fields["changeTrace"] = fields.pop("change_trace")
     head = {"namespace": fields.pop("namespace"), "name": fields.pop("name"), "ready": judged["status"]}
     return head | {key: judged[key] for key in ("reason", "message", "remedy")} | fields

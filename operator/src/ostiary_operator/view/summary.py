@@ -56,8 +56,8 @@ def _proxies(proxies: Sequence[ProxyRow], paint: Paint, *, wide: bool) -> str:
         for it in proxies
     ]
     if wide:
-        header.append("SERVERS")
-        rows = [[*row, ",".join(it.servers)] for row, it in zip(rows, proxies, strict=True)]
+        header += ["SERVERS", "TRACE"]
+        rows = [[*row, ",".join(it.servers), it.change_trace] for row, it in zip(rows, proxies, strict=True)]
     return tables.render(header, rows, paint=paint)
 
 
@@ -66,6 +66,9 @@ def _policies(policies: Sequence[PolicyRow], paint: Paint, *, wide: bool) -> str
         return ""
     header = ["POLICY", "READY", "GOVERNS"]
     rows = [[f"{it.namespace}/{it.name}", it.verdict.status, governs(it, wide=wide)] for it in policies]
+    if wide:
+        header.append("TRACE")
+        rows = [[*row, it.change_trace] for row, it in zip(rows, policies, strict=True)]
     return tables.render(header, rows, paint=paint)
 
 

@@ -37,7 +37,10 @@ class ChangeTrace(ContractDocument):
 
 
 def write(traceparent: str, *, revision: int, key_name: str, key: bytes) -> dict[str, bytes]:
-    """Return the file with the trace context of a change, signed with a key of the gateway's Secret."""
+    """Return the file with the trace context of a change.
+
+    It is signed with a key of the gateway's Secret.
+    """
     blank = ChangeTrace(revision=revision, traceparent=traceparent, mac=Mac(key=key_name, value=""))
     value = mac.value_of(blank.covered(), key, domain=_DOMAIN)
     return {TRACE_FILE: blank.model_copy(update={"mac": Mac(key=key_name, value=value)}).canonical()}
@@ -61,5 +64,8 @@ def read(files: Mapping[str, bytes], keys: Mapping[str, bytes], *, revision: int
 
 
 def kept(files: Mapping[str, bytes], keys: Mapping[str, bytes], *, revision: int) -> dict[str, bytes]:
-    """Return the file as it is, where it belongs to this revision: a manifest that stays keeps its trace."""
+    """Return the file as it is, where it belongs to this revision.
+
+    A manifest that stays keeps its trace.
+    """
     return {TRACE_FILE: files[TRACE_FILE]} if read(files, keys, revision=revision) is not None else {}

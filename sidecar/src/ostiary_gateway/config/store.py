@@ -153,7 +153,10 @@ class ConfigStore:
             self._trace(manifest, offer, began, _result(current, snapshot, rejected))
 
     def _trace(self, manifest: Manifest, offer: _SourceState, began: tuple[int, int], result: LoadResult) -> None:
-        """Report a load that belongs to the trace of a change. ``began`` is the time on both clocks."""
+        """Report a load that belongs to the trace of a change.
+
+        ``began`` is the time on the wall clock and on the monotonic one.
+        """
         if self.on_load is None:
             return
         traceparent = change_trace.read(offer.files, self.keyring.mac, revision=manifest.revision)
