@@ -9,9 +9,12 @@ import pytest
 from gateways import RunningGateway, policy, running_gateway
 from mcp_caller import legacy, mcp_caller
 from mcp_clients import connect
+from otlp_sink import http_sink
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from ostiary_gateway.metrics.request_metrics import MOST_OF_PROXY
+from ostiary_gateway.telemetry import Telemetry
 
 DURATION = "mcp_server_operation_duration_seconds"
 UPSTREAM = "mcp_client_operation_duration_seconds"
@@ -145,3 +148,45 @@ async def test_a_server_with_endless_error_codes_fills_no_memory(gateway: Runnin
     assert len(counted.labels(f"{DURATION}_count", "gen_ai_tool_name")) == MOST_OF_PROXY
     assert counted.labels(f"{UPSTREAM}_count", "error_type") <= {"_OTHER", "-32002"}
     assert counted.value("ostiary_metric_labels_dropped_total", **PROXY) == 2 * MOST_OF_PROXY
+
+
+async def test_the_state_of_process_config_and_servers_is_exported(gateway: RunningGateway, mock: str) -> None:
+    await gateway.apply(gateway.entry("mock", mock), gateway.entry("dead", "http://127.0.0.1:1/mcp"))
+    async with connect(gateway.url(), era="legacy") as client:
+        await client.list_tools()
+    async with mcp_caller(gateway.url("dead")) as caller:
+        await caller.post(legacy("tools/list"))
+    first = await scrape(gateway)
+    await gateway.apply(gateway.entry("mock", mock), gateway.entry("dead", "http://127.0.0.1:2/mcp"))
+    second = await scrape(gateway)
+
+    assert first.value("ostiary_upstream_up", **PROXY) == 1
+    assert first.value("ostiary_upstream_known_names", primitive="tools", **PROXY) == 15
+    assert "ostiary_upstream_up" in {s.name for s in first.samples if s.labels.get("ostiary_proxy") == "default/dead"}
+    assert first.value("ostiary_upstream_up", ostiary_proxy="default/dead") == 0
+    assert first.value("process_resident_memory_bytes") > 1e6
+    assert first.value("process_cpu_seconds_total") > 0
+    assert first.value("process_open_fds") > 3
+    assert first.value("python_gc_collections_total") > 0
+    assert first.labels("ostiary_config_info", "digest") != second.labels("ostiary_config_info", "digest")
+    assert "ostiary_event_loop_lag_seconds_count" in {sample.name for sample in first.samples}
+
+
+async def test_a_sampled_call_is_the_exemplar_of_its_bucket(mock: str) -> None:
+    with http_sink() as sink:
+        telemetry = Telemetry.from_env({"OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint})
+        async with running_gateway(telemetry=telemetry) as gateway:
+            await gateway.apply(gateway.entry("mock", mock))
+            async with mcp_caller(gateway.url()) as caller:
+                await caller.post(legacy("tools/call", {"name": "echo", "arguments": {"message": "x"}}))
+            url = f"http://127.0.0.1:{gateway.app.admin_port}/metrics"
+            accept = {"Accept": "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"}
+            async with aiohttp.ClientSession() as http, http.get(url, headers=accept) as response:
+                assert response.content_type == "application/openmetrics-text"
+                text = await response.text()
+        traces = {span.trace_id for span in sink.wait_for(lambda spans: len(spans) == 2)}
+
+    families = list(open_metrics(text))  # type: ignore[no-untyped-call]  # the client library's own reader
+    exemplars = [sample.exemplar for family in families for sample in family.samples if sample.exemplar is not None]
+    assert {exemplar.labels["trace_id"] for exemplar in exemplars} == traces
+    assert len(exemplars) == 2  # one on each side

@@ -5,12 +5,12 @@ It is separate from the data port, so that a NetworkPolicy can distinguish them.
 content; ``/capture`` shows the exchanges of proxies with a debug capture.
 """
 
+import asyncio
 import hmac
 from collections.abc import Callable
 from typing import Any, Final
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from ostiary_core.policy.unmatched_names import MOST_REPORTED
 from ostiary_core.strict_json import dumps
@@ -32,7 +32,7 @@ class Admin:
 
     ``ready`` says whether requests are accepted; ``replica`` names this process. ``discovery`` returns reason and cause
     of the last check of a proxy's server (:mod:`ostiary_core.auth_discovery`); ``captures`` are those that readers may
-    read.
+    read. ``exposition`` returns the text of a scrape for an Accept header, and its content type.
     """
 
     def __init__(
@@ -40,18 +40,19 @@ class Admin:
         *,
         store: ConfigStore,
         ready: Callable[[], str | None],
-        registry: CollectorRegistry,
+        exposition: Callable[[str], tuple[bytes, str]],
         replica: str,
         discovery: Callable[[ProxyRuntime], tuple[str, str] | None],
         captures: DebugCaptures,
     ) -> None:
         self._store = store
         self._not_ready = ready
-        self._registry = registry
+        self._exposition = exposition
         self._replica = replica
         self._discovery = discovery
         self._debug_captures = captures
         self._captures = CaptureReaders(captures, replica=replica)
+        self._scraping = asyncio.Lock()
 
     def application(self) -> web.Application:
         """Return the application of the admin listener."""
@@ -74,10 +75,14 @@ class Admin:
         reason = self._not_ready()
         return web.Response(text="ok\n") if reason is None else web.Response(text=f"{reason}\n", status=503)
 
-    async def _metrics(self, _: web.Request) -> web.Response:
-        # With a thousand proxies this takes about a second.
-        text = await in_background(generate_latest, self._registry)
-        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
+    async def _metrics(self, request: web.Request) -> web.Response:
+        """Answer a scrape as its Accept header wants it.
+
+        Scrapes take turns, since each takes a thread.
+        """
+        async with self._scraping:
+            text, content_type = await in_background(self._exposition, request.headers.get("Accept", ""))
+        return web.Response(body=text, headers={"Content-Type": content_type})
 
     async def _capture(self, request: web.Request) -> web.StreamResponse:
         return await self._captures.serve(request) if self._bears_token(request) else _no_token()

@@ -20,6 +20,7 @@ from ostiary_gateway.config.store import ConfigStore, RejectionRecheck
 from ostiary_gateway.identity.auth_discovery import DiscoveryChecks
 from ostiary_gateway.identity.authenticators import Authenticators, client_authorities
 from ostiary_gateway.metrics import GatewayMetrics
+from ostiary_gateway.metrics.event_loop_lag import EventLoopLag
 from ostiary_gateway.options import GatewayOptions
 from ostiary_gateway.pipeline.blocked_in_flight import BlockedInFlight
 from ostiary_gateway.pipeline.debug_recording import capture_streams
@@ -125,7 +126,7 @@ class GatewayApp:
         admin = Admin(
             store=self.store,
             ready=self.not_ready,
-            registry=self.metrics.registry,
+            exposition=self.metrics.exposition,
             replica=_replica(options.replica),
             discovery=self.discovery.report_of,
             captures=self.pipeline.captures,
@@ -155,7 +156,7 @@ class GatewayApp:
             self.sources.append(KubernetesSource(self.options.gateway, self.options.kubernetes, self.store))
         if self._certificate is not None:
             self.sources.append(self._certificate)
-        watched = [*self.sources, RejectionRecheck(self.store), self.discovery]
+        watched = [*self.sources, RejectionRecheck(self.store), self.discovery, self.metrics.lag]
         self._watching = [asyncio.create_task(_watch(each)) for each in watched]
 
     def not_ready(self) -> str | None:
@@ -200,7 +201,7 @@ def _replica(given: str) -> str:
 
 
 async def _watch(
-    source: DirectorySource | KubernetesSource | Certificate | RejectionRecheck | DiscoveryChecks,
+    source: DirectorySource | KubernetesSource | Certificate | RejectionRecheck | DiscoveryChecks | EventLoopLag,
 ) -> None:
     """Run a source for ever.
 

@@ -2,6 +2,7 @@
 
     registry             :class:`GatewayMetrics`: every collector of a process
     request_metrics      durations, sizes, statuses and decisions of requests
+    event_loop_lag       how late the event loop runs
     histogram            the histograms that requests observe
     process_state        config, connections, requests and spans, read at each scrape
     judged_requests      what was authenticated, denied, blocked and dropped

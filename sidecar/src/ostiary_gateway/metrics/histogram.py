@@ -47,6 +47,11 @@ class Series:
             self._examples = {}
         self._examples[bucket] = (trace_id, span_id, value, time())
 
+    @property
+    def has_exemplars(self) -> bool:
+        """Whether any observation was traced."""
+        return bool(self._examples)
+
     def exemplar(self, bucket: int) -> Exemplar | None:
         """Return the last traced observation of a bucket, if there is one."""
         found = self._examples.get(bucket)
@@ -61,7 +66,8 @@ class SeriesHistogram(Collector):
 
     def __init__(self, family: MetricFamily) -> None:
         self.family = family
-        self._bounds = (*map(floatToGoString, family.boundaries), "+Inf")
+        #: The upper bounds of the buckets as text, with infinity.
+        self.bounds = (*map(floatToGoString, family.boundaries), "+Inf")
         self._series: dict[tuple[str, ...], Series] = {}
 
     def series(self, *labels: str) -> Series:
@@ -70,6 +76,10 @@ class SeriesHistogram(Collector):
         if found is None:
             found = self._series[labels] = Series(self.family.boundaries)
         return found
+
+    def items(self) -> list[tuple[tuple[str, ...], Series]]:
+        """Return the series by their label values, as they are now."""
+        return list(self._series.items())
 
     def __len__(self) -> int:
         """Return the number of series."""
@@ -84,9 +94,9 @@ class SeriesHistogram(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the series for a scrape."""
         family, name = self.family.empty(), self.family.name
-        for values, series in list(self._series.items()):
+        for values, series in self.items():
             labels, totals = self.family.labelled(values), list(accumulate(series.counts))
-            for bucket, (bound, total) in enumerate(zip(self._bounds, totals, strict=True)):
+            for bucket, (bound, total) in enumerate(zip(self.bounds, totals, strict=True)):
                 family.add_sample(f"{name}_bucket", {**labels, "le": bound}, total, exemplar=series.exemplar(bucket))
             family.add_sample(f"{name}_count", labels, totals[-1])
             family.add_sample(f"{name}_sum", labels, series.total)

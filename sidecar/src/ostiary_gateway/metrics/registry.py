@@ -1,14 +1,17 @@
 """The registry of one gateway process, and what requests report to it."""
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.registry import Collector
 
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.config.store import ConfigStore
 from ostiary_gateway.identity.authenticator import Outcomes
 from ostiary_gateway.limits.limiter import Limiter
+from ostiary_gateway.metrics.event_loop_lag import EventLoopLag
+from ostiary_gateway.metrics.exposition import Exposition
+from ostiary_gateway.metrics.histogram import SeriesHistogram
 from ostiary_gateway.metrics.judged_requests import JudgedRequests
-from ostiary_gateway.metrics.process_state import CertificateState, ProcessState
+from ostiary_gateway.metrics.process_state import CertificateState, GarbageCollection, ProcessState
 from ostiary_gateway.metrics.request_metrics import RequestMetrics
 from ostiary_gateway.metrics.upstream_state import UpstreamState
 from ostiary_gateway.server.certificate import Certificate
@@ -30,17 +33,31 @@ class GatewayMetrics:
         telemetry: Telemetry,
         authentications: Outcomes,
     ) -> None:
+        #: Everything, and all but the histograms.
         self.registry = CollectorRegistry()
+        self._figures = CollectorRegistry()
+        self._histograms: list[SeriesHistogram] = []
+        #: Writes the text of a scrape.
+        self.exposition = Exposition(self._figures.collect, lambda: self._histograms)
         self._requests = RequestMetrics()
         self.observe = self._requests.observe
         self.register(self._requests)
         self.register(ProcessState(store, limiter, telemetry))
         self.register(JudgedRequests(limiter, pools, authentications))
         self.register(UpstreamState(store))
+        self.lag = EventLoopLag()
+        for histogram in (*self._requests.histograms, self.lag.histogram):
+            self.register(histogram)
+        self.register(ProcessCollector(registry=None))  # CPU, memory and open files
+        self.register(GarbageCollection())
 
     def register(self, collector: Collector) -> None:
         """Export the families of a collector at each scrape."""
         self.registry.register(collector)
+        if isinstance(collector, SeriesHistogram):
+            self._histograms.append(collector)
+        else:
+            self._figures.register(collector)
 
     def show(self, certificate: Certificate) -> None:
         """Export the data port's certificate at each scrape, so that failing renewals are noticed."""

@@ -225,6 +225,11 @@ class UpstreamServer:
         """The number of requests that found no free connection in time."""
         return self._refused_by_former + sum(pool.refused for pool in (self._route.pool, *self._former))
 
+    @property
+    def open_connections(self) -> int:
+        """The number of its connections, in use or idle."""
+        return sum(pool.open_connections for pool in (self._route.pool, *self._former))
+
     def close(self) -> None:
         """Close every connection; requests in flight fail."""
         if self._of_request is not None:

@@ -124,6 +124,11 @@ class Pool:
             connection.close()
 
     @property
+    def open_connections(self) -> int:
+        """How many connections are open, in use or idle."""
+        return len(self._all)
+
+    @property
     def is_unused(self) -> bool:
         """Whether there is no connection, and no request that waits for one."""
         return not (self._all or self._dialing or self._waiters)
