@@ -55,6 +55,23 @@ CLUSTER_COMMANDS: Final = (
         ("operator",),
     ),
     Command(
+        "logs",
+        f"{PACKAGE}.cli.logs",
+        "show the captured exchanges of an MCPProxy",
+        "Show the latest exchanges between the callers of an MCPProxy and its server: direction, method, arguments, "
+        "result, decision and duration, without secrets. Gateways keep them in memory while spec.debugCapture of the "
+        "MCPProxy is set and its end has not come. The token of the gateway's admin port is needed: the right to read "
+        "the gateway's Secret is the right to read the exchanges of every MCPProxy at that gateway. The exit code is "
+        "0, 1 if nothing is captured, and 2 if no gateway could be asked.",
+        (
+            ("ostiary logs weather", "what the gateways have kept"),
+            ("ostiary logs weather -n sales -f", "go on with each new exchange"),
+            ("ostiary logs weather --since 10m -o json", "the last ten minutes, an object per line"),
+            ("ostiary logs weather --admin http://127.0.0.1:8081", "through a port of `kubectl port-forward`"),
+        ),
+        ("operator",),
+    ),
+    Command(
         "whoami",
         f"{PACKAGE}.cli.whoami",
         "say who a live gateway takes a caller for, and what it sees and may use",

@@ -17,7 +17,8 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 _VARIABLE: Final = "XDG_STATE_HOME"
-_LOCK: Final = "lock"
+#: The file in a state folder that a run locks.
+LOCK: Final = "lock"
 
 
 class StateUnavailable(Exception):
@@ -33,13 +34,22 @@ def state_folder(paths: Iterable[Path], *, gateway: str, environ: Mapping[str, s
     resolved = [str(path.resolve()) for path in paths]
     project = hashlib.sha256("\n".join((gateway, *resolved)).encode()).hexdigest()[:16]
     name = Path(resolved[0]).name if resolved else ""
+    return state_root(environ) / f"{name or 'root'}-{project}"
+
+
+def state_root(environ: Mapping[str, str]) -> Path:
+    """Return the folder of all state folders of this user.
+
+    Raises:
+        StateUnavailable: there is no home directory.
+    """
     home = environ.get(_VARIABLE, "")
     # The XDG specification ignores a relative path.
     try:
         root = Path(home) if home.startswith("/") else Path.home() / ".local" / "state"
     except RuntimeError as error:
         raise StateUnavailable(f"{error}; set {_VARIABLE}") from None
-    return root / "ostiary" / "run" / f"{name or 'root'}-{project}"
+    return root / "ostiary" / "run"
 
 
 @contextmanager
@@ -54,8 +64,8 @@ def locked(folder: Path) -> Iterator[Path]:
     try:
         for each in (folder.parent.parent, folder.parent, folder):
             each.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _require_private(each)
-        lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            require_private(each)
+        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise StateUnavailable(f"{folder}: {error}") from error
     try:
@@ -76,7 +86,12 @@ def temporary_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-def _require_private(folder: Path) -> None:
+def require_private(folder: Path) -> None:
+    """Check that only this user can read a folder.
+
+    Raises:
+        StateUnavailable: others can, or it is no folder.
+    """
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
         raise StateUnavailable(f"{folder} is accessible to other users: chmod 700 {folder}")

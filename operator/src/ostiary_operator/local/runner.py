@@ -23,6 +23,7 @@ from ostiary_operator.local.mock_server_process import MockServerError, MockServ
 from ostiary_operator.local.project import Project, ProjectState, live
 from ostiary_operator.local.reload_report import Reporter
 from ostiary_operator.local.run_options import MOCK_PORT, RunOptions
+from ostiary_operator.local.running_projects import published
 from ostiary_operator.local.source_files import SourceFiles
 from ostiary_operator.local.validation import GATEWAY
 from ostiary_operator.local.welcome import endpoint_summaries, file_to_edit
@@ -124,9 +125,9 @@ class LocalRun:
         self._check_ports(read)
         folder = stack.enter_context(project_state.temporary_folder())
         stack.push_async_callback(self._end_mock_server)
-        gateway = f"{self._options.operator_namespace}/{GATEWAY}"
+        options, gateway = self._options, f"{self._options.operator_namespace}/{GATEWAY}"
         keys = self._keys(stack, gateway)
-        self._gateway = LocalGateway(self._options, config=folder, keys=keys, identity=gateway, on_call=self._show)
+        self._gateway = LocalGateway(options, config=folder, keys=keys, identity=gateway, on_call=self._show)
         await self._gateway.start()
         stack.push_async_callback(self._gateway.stop)
         stack.callback(self._cancel_slip_check)
@@ -135,6 +136,8 @@ class LocalRun:
         self._directory = ConfigDirectory(folder, gateway=gateway, keys=keys)
         state = self._files.update(read)
         await self._put_in_force(state)
+        admin = published(keys.parent, paths=options.paths, host=options.admin_host, port=self._gateway.admin_port)
+        stack.enter_context(admin)
         stack.callback(asyncio.create_task(self._directory.renewing(), name="keys").cancel)
         self._live = live({}, state)
         self._report.remember(state)

@@ -77,10 +77,9 @@ async def ask(
         Refused: the bearer token is not accepted.
         ReportError: the response is no report of this gateway.
     """
-    headers = {"Authorization": f"Bearer {token.reveal().decode('ascii', 'replace')}", "Accept-Encoding": "identity"}
     try:
         async with session.get(
-            f"{replica.url}/config", headers=headers, timeout=TIMEOUT, allow_redirects=False
+            f"{replica.url}/config", headers=bearer(token), timeout=TIMEOUT, allow_redirects=False
         ) as response:
             if response.status in {401, 403}:
                 raise Refused(f"it refuses our token with {response.status}")
@@ -88,10 +87,15 @@ async def ask(
                 raise NoResponse(f"it answers {response.status}")
             return parse_report(await _bounded(response, most), gateway=gateway)
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise NoResponse(f"no answer: {_cause(error)}") from error
+        raise NoResponse(f"no answer: {cause(error)}") from error
 
 
-def _cause(error: Exception) -> str:
+def bearer(token: SecretBytes) -> dict[str, str]:
+    """Return the headers of a request to an admin port."""
+    return {"Authorization": f"Bearer {token.reveal().decode('ascii', 'replace')}", "Accept-Encoding": "identity"}
+
+
+def cause(error: Exception) -> str:
     """Return why there was no response, in the operating system's words where it has any."""
     if isinstance(error, TimeoutError):  # first: it is an OSError, too
         return "it took too long"

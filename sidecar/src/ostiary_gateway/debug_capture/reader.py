@@ -119,7 +119,9 @@ class CaptureReaders:
 
 async def chunks(capture: ProxyCapture, query: CaptureQuery) -> AsyncIterator[bytes]:
     """Yield what a reader gets after the description: without ``follow``, what is kept."""
-    ring, position, since = capture.ring, query.after, query.since
+    ring, since = capture.ring, query.since
+    # A replica that was started again counts from 1 again.
+    position = query.after if query.after <= ring.last else 0
     while True:
         found, missed = ring.after(position, since=since, at_most=_CHUNK_BYTES)
         if missed and position:
