@@ -71,11 +71,26 @@ class AuditFileConfig(ContractDocument):
     syncs: bool = False
 
 
+class AuditWebhookConfig(ContractDocument):
+    """A receiver of lines of JSON.
+
+    ``credential`` is the name of an entry of the gateway's Secret, sent as a bearer token. ``ca`` is a CA bundle as
+    PEM, None for the system's. ``timeout`` is in milliseconds.
+    """
+
+    url: str
+    credential: str | None = None
+    ca: str | None = None
+    timeout: Positive
+
+
 class AuditSinkConfig(ContractDocument):
     """Where records go: exactly one member is set."""
 
     stdout: Literal[True] | None = None
     file: AuditFileConfig | None = None
+    webhook: AuditWebhookConfig | None = None
+    otlp: Literal[True] | None = None
 
 
 class AuditRedactionConfig(ContractDocument):
@@ -95,6 +110,12 @@ class GatewayAuditConfig(ContractDocument):
     sinks: list[AuditSinkConfig] | None = None
     checkpoint: Positive | None = None
     redact: AuditRedactionConfig | None = None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The entries of the gateway's Secret that its sinks need."""
+        webhooks = (sink.webhook for sink in self.sinks or ())
+        return tuple(each.credential for each in webhooks if each is not None and each.credential is not None)
 
 
 def level_rank(level: AuditLevel) -> int:
