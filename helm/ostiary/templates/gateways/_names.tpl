@@ -35,6 +35,15 @@ labels:
   {{- include "ostiary.gateway.labels" .scope | nindent 2 }}
 {{- end }}
 
+{{/* The Secrets that the settings name for the webhooks of audit records, as a YAML list. */}}
+{{- define "ostiary.gateway.auditWebhookSecrets" -}}
+{{- range dig "audit" "sinks" list .gateway.settings }}
+{{- with dig "webhook" "credentialRef" "name" "" . }}
+- {{ . | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{/* The Secrets that the settings name for the store of limits, as a YAML list. */}}
 {{- define "ostiary.gateway.limitStoreSecrets" -}}
 {{- $redis := dig "limitStore" "redis" dict .gateway.settings -}}

@@ -32,6 +32,14 @@ rules:
       {{- toYaml . | nindent 6 }}
     verbs: [get]
   {{- end }}
+  {{- with include "ostiary.gateway.auditWebhookSecrets" . | fromYamlArray }}
+  # Bearer tokens for the receivers of audit records.
+  - apiGroups: [""]
+    resources: [secrets]
+    resourceNames:
+      {{- toYaml . | nindent 6 }}
+    verbs: [get]
+  {{- end }}
   - apiGroups: [discovery.k8s.io]
     resources: [endpointslices]
     verbs: [list, watch]

@@ -10,6 +10,9 @@ from ostiary_operator.api.constraints import Pattern, Rule, Unique, excludes, ma
 from ostiary_operator.api.durations import Duration, between
 from ostiary_operator.api.names import NamePatterns
 from ostiary_operator.api.quantities import INTEGRAL, Size, between_sizes
+from ostiary_operator.api.references import SecretReference
+from ostiary_operator.api.token_authentication import PemBundle
+from ostiary_operator.api.urls import UpstreamUrl
 
 
 class AuditLevel(enum.StrEnum):
@@ -143,15 +146,52 @@ class FileAuditSink(ApiModel):
     Batch: each batch of records is on the disk before it counts as written. Example: `Batch`."""
 
 
-class AuditSink(ApiModel):
-    """Where records go: exactly one of its fields."""
+class AuditWebhook(ApiModel):
+    """A copy that is posted to a URL in batches: lines of JSON, as `application/x-ndjson`.
+
+    Each line is sent until it is taken, perhaps twice. While the receiver is away a bounded number of lines waits;
+    those beyond are lost to this copy and counted.
+    """
+
+    url: UpstreamUrl
+    """Where batches are posted. Redirects are not followed. Example: `https://audit.example.com/ostiary`."""
+
+    credential_ref: SecretReference | None = None
+    """Secret in the gateway's namespace with the bearer token, which needs the label `ostiary.dev/usage`. Absent means
+    without. Example: `{name: audit-webhook, key: token}`."""
+
+    ca_bundle: PemBundle | None = None
+    """Certificates of the receiver's authorities as PEM. Absent means those of the gateway's system. Example: `|`."""
+
+    timeout: Annotated[Duration, between("100ms", "1m")] = Duration.parse("10s")
+    """Longest time for one batch; 100ms to 1m. Example: `5s`."""
 
     constraints: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            "[has(self.stdout), has(self.file)].exists_one(each, each)",
-            lambda sink: sum(each is not None for each in (sink.stdout, sink.file)) == 1,
+            "!has(self.credentialRef) || self.url.startsWith('https://')",
+            lambda it: it.credential_ref is None or it.url.startswith("https://"),
+            "has a credential for a receiver without TLS",
+            "write the URL with https, or remove credentialRef",
+        ),
+    )
+
+
+class AuditOtlp(ApiModel):
+    """A copy as OTLP log records over HTTP, with the environment's `OTEL_EXPORTER_OTLP_LOGS_*`."""
+
+
+class AuditSink(ApiModel):
+    """Where records go: exactly one of its fields.
+
+    stdout and file are trails, which hold every record or whose fault is known. webhook and otlp are copies.
+    """
+
+    constraints: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "[has(self.stdout), has(self.file), has(self.webhook), has(self.otlp)].exists_one(each, each)",
+            lambda sink: sum(each is not None for each in (sink.stdout, sink.file, sink.webhook, sink.otlp)) == 1,
             "must have exactly one field",
-            "set stdout or file, and write a further sink as an item of its own",
+            "set one of stdout, file, webhook and otlp, and write a further sink as an item of its own",
         ),
     )
 
@@ -160,6 +200,12 @@ class AuditSink(ApiModel):
 
     file: FileAuditSink | None = None
     """A file that is rotated. Example: `{path: /var/log/ostiary/audit.jsonl}`."""
+
+    webhook: AuditWebhook | None = None
+    """A URL that gets a copy. Example: `{url: "https://audit.example.com/ostiary"}`."""
+
+    otlp: AuditOtlp | None = None
+    """An OTLP collector that gets a copy. Example: `{}`."""
 
 
 SecretKey = Annotated[StrictStr, StringConstraints(min_length=1, max_length=128)]

@@ -13,6 +13,7 @@ from ostiary_core.contract.audit import (
     AuditFileConfig,
     AuditRedactionConfig,
     AuditSinkConfig,
+    AuditWebhookConfig,
     GatewayAuditConfig,
 )
 from ostiary_operator.api.audit import Audit, AuditFailurePolicy, AuditRedaction, AuditSink, AuditSync, GatewayAudit
@@ -50,6 +51,13 @@ def gateway_audit_config(audit: GatewayAudit | None) -> GatewayAuditConfig | Non
 
 
 def _sink(sink: AuditSink) -> AuditSinkConfig:
+    """Return a sink, a webhook still without the credential that it names."""
+    if sink.webhook is not None:
+        given_hook = sink.webhook
+        timeout = given_hook.timeout.milliseconds
+        return AuditSinkConfig(webhook=AuditWebhookConfig(url=given_hook.url, ca=given_hook.ca_bundle, timeout=timeout))
+    if sink.otlp is not None:
+        return AuditSinkConfig(otlp=True)
     if sink.file is None:
         return AuditSinkConfig(stdout=True)
     given = sink.file
@@ -106,7 +114,15 @@ def gateway_audit_lowered(old: GatewayAuditConfig | None, new: GatewayAuditConfi
 
 def _sinks(audit: GatewayAuditConfig | None) -> frozenset[str]:
     sinks = audit.sinks or () if audit is not None else ()
-    return frozenset(f"file {each.file.path}" if each.file is not None else "stdout" for each in sinks)
+    return frozenset(map(_named, sinks))
+
+
+def _named(sink: AuditSinkConfig) -> str:
+    if sink.webhook is not None:
+        return f"webhook {sink.webhook.url}"
+    if sink.otlp is not None:
+        return "otlp"
+    return f"file {sink.file.path}" if sink.file is not None else "stdout"
 
 
 def _redacted(audit: GatewayAuditConfig | None) -> frozenset[str]:

@@ -7,6 +7,7 @@ from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.manifest import GatewayIdentity
 from ostiary_core.policy.block_list import BlockList
 from ostiary_operator.compile import blocks, gateway_settings, policies, resource_parser
+from ostiary_operator.compile.audit_webhooks import with_audit_webhooks
 from ostiary_operator.compile.authentication_methods import ReferencedObjects
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.entries import entries_of
@@ -43,6 +44,7 @@ def compile_resources(
     owners = resource_parser.read_policies(resources.policies, memory)
     places, problems = gateway_settings.resolve_sites(resources, previous, memory)
     places, unresolved = with_limit_stores(places, resources, previous, memory)
+    places, undelivered = with_audit_webhooks(places, resources)
     api_servers = frozenset(address for text in resources.api_servers if (address := parse(text)) is not None)
     known = ClusterFacts(_namespaces(resources, proxies), resources.services, api_servers)
     objects = ReferencedObjects(resources.api_keys, resources.references, resources.credentials)
@@ -68,7 +70,7 @@ def compile_resources(
         if site.settings is not None
     ]
     memory.turn()
-    problems = (*problems, *unresolved, *_blocks_of_nothing(settled))
+    problems = (*problems, *unresolved, *undelivered, *_blocks_of_nothing(settled))
     return Compiled(_configs(settled), _statuses(admissions, decisions, governance, settled), problems)
 
 

@@ -9,7 +9,7 @@ from ostiary_core.contract.upstream_credentials import UpstreamCredentialConfig
 from ostiary_operator.api.proxy import ProxySpec, Server
 from ostiary_operator.api.reasons import ResolvedRefsReason
 from ostiary_operator.api.references import CaCertificateReferences
-from ostiary_operator.compile import credentials, limit_store, policy_references
+from ostiary_operator.compile import audit_webhooks, credentials, limit_store, policy_references
 from ostiary_operator.compile.authentication_methods import ReferencedObjects
 from ostiary_operator.compile.backends import Services, find, is_missing, service_of
 from ostiary_operator.compile.ca_bundles import key_of, resolve_bundles
@@ -51,6 +51,7 @@ def wanted_credentials(
     }.union(
         (key for policy in read_policies(policies, memory) for key in policy_references.wanted_credentials(policy)),
         limit_store.wanted_credentials(gateways, memory),
+        audit_webhooks.wanted_credentials(gateways, memory),
     )
 
 

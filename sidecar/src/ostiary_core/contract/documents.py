@@ -245,4 +245,4 @@ class SettingsDocument(ContractDocument):
     @property
     def secrets(self) -> tuple[str, ...]:
         """The entries of the gateway's Secret that it needs."""
-        return self.limit_store.secrets if self.limit_store is not None else ()
+        return tuple(name for each in (self.limit_store, self.audit) if each is not None for name in each.secrets)
