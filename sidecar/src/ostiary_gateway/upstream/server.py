@@ -97,6 +97,7 @@ class UpstreamServer:
         passed: Sequence[str] = (),
         repeatable: bool = False,
         caller: UpstreamCaller | None = None,
+        transmission: http1.Transmission | None = None,
     ) -> UpstreamResponse:
         """Send a request and return its response as soon as the head has arrived.
 
@@ -104,7 +105,8 @@ class UpstreamServer:
 
         ``lines`` are the headers of this request, see :func:`.http1.request_head.lines`; ``passed`` are the marks of
         the proxies that it has passed before (:mod:`.via`). A ``repeatable`` request is sent again if a kept connection
-        was closed just then. ``caller`` is needed where the credential is made for one.
+        was closed just then. ``caller`` is needed where the credential is made for one. ``transmission`` is told once
+        the request is written.
 
         Raises:
             UpstreamFault: no credential, no connection, no head in time, or a head that is not HTTP.
@@ -117,7 +119,9 @@ class UpstreamServer:
             head = self._passing(route.heads[method], passed) if passed else route.heads[method]
             message = http1.message(head, lines, body)
             body = None  # it is part of ``message``, and would be in memory twice until the response arrives
-            response = await route.pool.exchange(message, seconds=self.request_seconds, repeatable=repeatable)
+            response = await route.pool.exchange(
+                message, seconds=self.request_seconds, repeatable=repeatable, transmission=transmission
+            )
             if response.status >= 300:
                 if response.status == 401 and self._of_request is not None:
                     self._of_request.refused(caller)

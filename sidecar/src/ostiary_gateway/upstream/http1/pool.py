@@ -12,6 +12,7 @@ from typing import Final
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1.deadlines import Deadlines
+from ostiary_gateway.upstream.http1.request_head import Transmission
 from ostiary_gateway.upstream.http1.upstream_connection import UpstreamConnection
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse, broken_off
 
@@ -43,10 +44,12 @@ class Pool:
         self._closed = False
         self._keeps = True
 
-    async def exchange(self, request: bytes, *, seconds: float, repeatable: bool = False) -> UpstreamResponse:
+    async def exchange(
+        self, request: bytes, *, seconds: float, repeatable: bool = False, transmission: Transmission | None = None
+    ) -> UpstreamResponse:
         """Send a request over a free connection, or a new one.
 
-        ``seconds`` bounds the wait for the response's head.
+        ``seconds`` bounds the wait for the response's head. ``transmission`` is told once the request is written.
 
         A connection that died while idle is replaced before a byte is sent. After that nothing is sent again, since the
         upstream may have acted on it. A ``repeatable`` request is an exception: it is sent once more if a kept
@@ -59,12 +62,14 @@ class Pool:
         if connection is None:
             connection = await self._take()
         elif repeatable:
-            return await self._exchange_twice(connection, request, seconds=seconds)
-        return await connection.exchange(request, seconds=seconds)
+            return await self._exchange_twice(connection, request, seconds=seconds, transmission=transmission)
+        return await connection.exchange(request, seconds=seconds, transmission=transmission)
 
-    async def _exchange_twice(self, kept: UpstreamConnection, request: bytes, *, seconds: float) -> UpstreamResponse:
+    async def _exchange_twice(
+        self, kept: UpstreamConnection, request: bytes, *, seconds: float, transmission: Transmission | None
+    ) -> UpstreamResponse:
         try:
-            return await kept.exchange(request, seconds=seconds)
+            return await kept.exchange(request, seconds=seconds, transmission=transmission)
         except UpstreamFault as fault:
             if fault.kind != faults.RESET or kept.has_heard or self._closed:
                 raise

@@ -18,6 +18,18 @@ _USUAL_PORTS: Final = {"http": 80, "https": 443}
 _CACHED_LENGTH: Final = 256
 
 
+class Transmission:
+    """Tells whether a request was written to a connection.
+
+    Until then its server cannot have acted on it.
+    """
+
+    __slots__ = ("is_written",)
+
+    def __init__(self) -> None:
+        self.is_written = False
+
+
 def authority(url: URL) -> str:
     """Return host and port of a URL as in a Host header (RFC 9110 §7.2).
 

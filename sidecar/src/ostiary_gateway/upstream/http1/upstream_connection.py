@@ -15,6 +15,7 @@ from ostiary_gateway.asyncio_internals import break_cycles, is_unsent, limit_rea
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1.deadlines import Deadlines
+from ostiary_gateway.upstream.http1.request_head import Transmission
 from ostiary_gateway.upstream.http1.status_line import USUAL, StatusLine
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse, broken_off
 
@@ -58,7 +59,9 @@ class UpstreamConnection(asyncio.Protocol):
 
     # For the pool and its users
 
-    async def exchange(self, request: bytes, *, seconds: float) -> UpstreamResponse:
+    async def exchange(
+        self, request: bytes, *, seconds: float, transmission: Transmission | None = None
+    ) -> UpstreamResponse:
         """Send a request and return its response once the head has come, within ``seconds``.
 
         Cancelling closes the connection.
@@ -81,6 +84,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._seconds = seconds
         self.deadline = loop.time() + seconds
         self.deadlines.add(self, self.deadline)
+        if transmission is not None:
+            transmission.is_written = True
         self._transport.write(request)
         try:
             return await head
