@@ -5,63 +5,29 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from aiohttp import web
 from gateways import RunningGateway, policy
 from mcp.client.subscriptions import ToolsListChanged
 from mcp.types import ToolListChangedNotification
 from mcp_caller import LEGACY, McpCaller, Stream, legacy, mcp_caller, modern
 from mcp_clients import connect, eventually
+from quiet_server import ACK, CAPABILITIES, META, QuietServer, listening
 from sdk_server import asking_server
 from typescript_sdk import CLIENTS, Sdk, run_session
-from upstreams import Arrived, Upstream, answer, document, events, initialize_answer, serving
-from waiting import for_ever
+from upstreams import Upstream, serving
 
-ACK = "notifications/subscriptions/acknowledged"
-META = "io.modelcontextprotocol/subscriptionId"
 ONE = {"name": "one", "effect": "Allow", "tools": {"names": ["get_users"]}}
 TWO = {"name": "one", "effect": "Allow", "tools": {"names": ["get_users", "echo"]}}
 NO_CALL = {"name": "no", "effect": "Deny", "tools": {"verbs": ["Call"], "names": ["echo"]}}
 NO_PROMPT = {"name": "no-prompt", "effect": "Deny", "prompts": {"names": ["secret"]}}
-CAPABILITIES = {"tools": {"listChanged": False}, "prompts": {}, "logging": {}}
-
-
-class Server:
-    """A server that holds its streams open and says nothing on them but what a test has it say."""
-
-    def __init__(self) -> None:
-        self.honours: dict[str, Any] = {"promptsListChanged": True}
-        self.capabilities: dict[str, Any] = CAPABILITIES
-        self.session: str | None = "upstream-session"
-        self.say: asyncio.Queue[bytes] = asyncio.Queue()
-
-    async def script(self, request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
-        if arrived.method == "initialize":
-            body = initialize_answer(arrived, session=self.session)
-            result = {"protocolVersion": LEGACY, "capabilities": self.capabilities, "serverInfo": {}}
-            return document(answer(arrived, result), headers={k: v for k, v in body.headers.items() if "Mcp" in k})
-        if arrived.method == "server/discover":
-            result = {"resultType": "complete", "supportedVersions": ["2026-07-28"], "capabilities": self.capabilities}
-            return document(answer(arrived, result))
-        if arrived.method == "subscriptions/listen":
-            async with events(request) as stream:
-                meta = {META: arrived.message["id"]}
-                params = {"notifications": self.honours, "_meta": meta}
-                await stream.send({"jsonrpc": "2.0", "method": ACK, "params": params})
-                await for_ever()
-        if request.method == "GET":
-            async with events(request) as stream:
-                while True:
-                    await stream.raw(await self.say.get())
-        return web.Response(status=202)
 
 
 @pytest.fixture
-def server() -> Server:
-    return Server()
+def server() -> QuietServer:
+    return QuietServer()
 
 
 @pytest.fixture
-async def upstream(server: Server) -> AsyncIterator[Upstream]:
+async def upstream(server: QuietServer) -> AsyncIterator[Upstream]:
     async with serving(server.script) as upstream:
         yield upstream
 
@@ -80,10 +46,6 @@ async def edit(gateway: RunningGateway, upstream: Upstream) -> Callable[..., Any
 async def caller(gateway: RunningGateway) -> AsyncIterator[McpCaller]:
     async with mcp_caller(gateway.url()) as caller:
         yield caller
-
-
-def listening(caller: McpCaller, **wanted: Any) -> Any:
-    return caller.stream(modern("subscriptions/listen", {"notifications": wanted}, id="sub"))
 
 
 async def test_a_session_hears_that_its_tools_changed_on_its_open_stream(edit: Any, caller: McpCaller) -> None:
@@ -116,7 +78,7 @@ async def test_an_edit_that_changes_no_list_sends_no_notice(edit: Any, caller: M
 
 
 async def test_a_notice_stands_between_two_events_of_the_server_and_never_within_one(
-    edit: Any, caller: McpCaller, server: Server
+    edit: Any, caller: McpCaller, server: QuietServer
 ) -> None:
     await edit(ONE)
     await caller.initialize()
@@ -152,7 +114,7 @@ async def test_a_subscription_is_notified_of_the_lists_that_it_asked_for_and_of_
 
 
 async def test_a_subscription_that_asked_for_no_lists_gets_no_notification(
-    edit: Any, caller: McpCaller, server: Server
+    edit: Any, caller: McpCaller, server: QuietServer
 ) -> None:
     server.honours = {"toolsListChanged": False}
     await edit(ONE)
@@ -184,7 +146,7 @@ async def declared(caller: McpCaller) -> tuple[Any, Any]:
 
 
 async def test_list_changed_is_declared_for_governed_lists_that_the_server_has(
-    edit: Any, caller: McpCaller, server: Server
+    edit: Any, caller: McpCaller, server: QuietServer
 ) -> None:
     methods = {"tools": {"listChanged": True}, "prompts": {"listChanged": True}, "logging": {}}
     await edit(ONE)
@@ -201,7 +163,7 @@ async def test_what_is_not_governed_is_declared_as_the_server_does(edit: Any, ca
 
 
 async def test_a_server_without_sessions_has_no_stream_for_notices(
-    edit: Any, caller: McpCaller, server: Server
+    edit: Any, caller: McpCaller, server: QuietServer
 ) -> None:
     server.session = None
     await edit(ONE)
