@@ -187,7 +187,7 @@ async def test_messages_of_the_server_in_a_stream_are_shown_when_they_come(
         await apply(gateway, upstream.url, until(3600) if capturing else None)
         await caller.initialize()
         async with caller.listen() as stream:
-            await eventually(lambda: len(gateway.app.pipeline.streams.exchanges()) == 1)
+            await eventually(lambda: len(list(gateway.app.pipeline.streams)) == 1)
             if not capturing:
                 await apply(gateway, upstream.url, until(3600))
             go.set()

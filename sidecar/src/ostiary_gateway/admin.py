@@ -2,12 +2,12 @@
 
 It is separate from the data port, so that a NetworkPolicy can distinguish them. ``/healthz``, ``/readyz`` and
 ``/metrics`` are open; all else needs the bearer token from the gateway's Secret. ``/config`` shows digests, never
-content; ``/capture`` shows the exchanges of proxies with a debug capture.
+content; ``/capture`` shows the exchanges of proxies with a debug capture, ``/limits`` what callers have used of limits.
 """
 
 import asyncio
 import hmac
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from aiohttp import web
@@ -33,6 +33,7 @@ class Admin:
     ``ready`` says whether requests are accepted; ``replica`` names this process. ``discovery`` returns reason and cause
     of the last check of a proxy's server (:mod:`ostiary_core.auth_discovery`); ``captures`` are those that readers may
     read. ``exposition`` returns the text of a scrape for an Accept header, and its content type.
+    read. ``limits`` returns the page ``/limits`` for the parameters of its query, or raises ValueError.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Admin:
         replica: str,
         discovery: Callable[[ProxyRuntime], tuple[str, str] | None],
         captures: DebugCaptures,
+        limits: Callable[[Mapping[str, str]], Awaitable[Mapping[str, Any]]],
     ) -> None:
         self._store = store
         self._not_ready = ready
@@ -51,6 +53,7 @@ class Admin:
         self._replica = replica
         self._discovery = discovery
         self._debug_captures = captures
+        self._limit_page = limits
         self._captures = CaptureReaders(captures, replica=replica)
         self._scraping = asyncio.Lock()
 
@@ -64,6 +67,7 @@ class Admin:
                 web.get("/metrics", self._metrics),
                 web.get("/config", self._config),
                 web.get("/capture", self._capture),
+                web.get("/limits", self._limits),
             ]
         )
         return app
@@ -86,6 +90,15 @@ class Admin:
 
     async def _capture(self, request: web.Request) -> web.StreamResponse:
         return await self._captures.serve(request) if self._bears_token(request) else _no_token()
+
+    async def _limits(self, request: web.Request) -> web.Response:
+        if not self._bears_token(request):
+            return _no_token()
+        try:
+            found = await self._limit_page(request.query)
+        except ValueError as error:
+            return web.Response(status=400, text=f"{error}\n")
+        return web.Response(body=dumps(found), content_type="application/json")
 
     async def _config(self, request: web.Request) -> web.Response:
         if not self._bears_token(request):

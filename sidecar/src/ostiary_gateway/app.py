@@ -21,10 +21,12 @@ from ostiary_gateway.identity.auth_discovery import DiscoveryChecks
 from ostiary_gateway.identity.authenticators import Authenticators, client_authorities
 from ostiary_gateway.metrics import GatewayMetrics
 from ostiary_gateway.metrics.event_loop_lag import EventLoopLag
+from ostiary_gateway.metrics.policy_limits import LimitMetrics
 from ostiary_gateway.options import GatewayOptions
 from ostiary_gateway.pipeline.blocked_in_flight import BlockedInFlight
 from ostiary_gateway.pipeline.debug_recording import capture_streams
 from ostiary_gateway.pipeline.pipeline import RequestPipeline
+from ostiary_gateway.policy_limits.usage_report import UsageReport
 from ostiary_gateway.server.certificate import Certificate
 from ostiary_gateway.server.listener import Listener
 from ostiary_gateway.session import Sealer
@@ -80,12 +82,14 @@ class GatewayApp:
         self.metrics = GatewayMetrics(
             self.store, self.pipeline.limiter, self.pools, telemetry, self.authenticators.outcomes
         )
+        self.metrics.register(LimitMetrics(self.pipeline.limits.floods, self.pipeline.local_counters))
         self.pipeline.observe = self.metrics.observe
         self.store.listeners += [
             self.pipeline.limiter.on_swap,
             self.pipeline.streams.on_swap,
             self.pipeline.captures.on_swap,
             lambda *_: capture_streams(self.pipeline.streams, self.pipeline.captures),
+            self.pipeline.limits.on_swap,
             BlockedInFlight(self._data.in_flight).on_swap,
             self.pools.on_swap,
             self.authenticators.on_swap,
@@ -102,6 +106,9 @@ class GatewayApp:
     def _trust_clients(self, snapshot: Snapshot, _changed: frozenset[str]) -> None:
         if self._certificate is not None:
             self._certificate.trust_clients(client_authorities(snapshot))
+
+    def _usage(self, replica: str) -> UsageReport:
+        return UsageReport(lambda: self.store.snapshot, lambda: self.pipeline.limits.store, replica=replica)
 
     async def _find_public(self, host: str, target: str) -> bytes | None:
         """Return the public document at a host and target; None for every other."""
@@ -130,6 +137,7 @@ class GatewayApp:
             replica=_replica(options.replica),
             discovery=self.discovery.report_of,
             captures=self.pipeline.captures,
+            limits=self._usage(_replica(options.replica)).page,
         )
         self._admin = web.AppRunner(admin.application(), access_log=None, shutdown_timeout=1.0)
         try:

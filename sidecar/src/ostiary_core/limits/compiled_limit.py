@@ -142,6 +142,14 @@ class CompiledLimit:
         return self.rate is not None or self.quota is not None or self.concurrency is not None
 
     @property
+    def is_shown_in_lists(self) -> bool:
+        """Whether lists of tools change where it is exhausted.
+
+        A rate would change them all the time.
+        """
+        return self.when_exhausted is not WhenExhausted.SHOW and self.quota is not None and not self.shadow
+
+    @property
     def weight(self) -> int:
         """The cost of compiling and judging, in instructions: what budgets count."""
         expressions = (each for weight in self.weights for each in (weight.arguments, weight.result))

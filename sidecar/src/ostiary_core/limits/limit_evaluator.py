@@ -93,6 +93,8 @@ class LimitEvaluator:
     counts_names: bool = field(init=False)
     #: Whether a limit has an expression that reads the message, so that :attr:`CountedRequest.call` matters.
     needs_call: bool = field(init=False)
+    #: Whether lists of tools depend on what their caller has used up.
+    shows_quotas: bool = field(init=False)
     _size: int = field(init=False)
     _callers: dict[int, _CallerLimits] = field(default_factory=dict, init=False, repr=False)
 
@@ -102,6 +104,7 @@ class LimitEvaluator:
         self.counts_names = any(Dimension.TOOL in limit.per for limit in self.limits)
         weights = [weight for limit in self.limits for weight in limit.weights]
         self.needs_call = any(each.arguments is not None or each.result is not None for each in weights)
+        self.shows_quotas = any(limit.is_shown_in_lists for limit in self.limits)
         self._size = sum(limit.size for limit in self.limits)
 
     @classmethod

@@ -196,6 +196,18 @@ def _judge_completion(message: Message, visibility: Visibility, call: Call | Non
 
     A caller that may not use that learns nothing about it.
     """
+    primitive, name = completion_reference(message)
+    return require(visibility, primitive, USE[primitive], name, call)
+
+
+def completion_reference(message: Message) -> tuple[Primitive, str]:
+    """Return the primitive and the name of what a completion is for.
+
+    It is a prompt or a resource template.
+
+    Raises:
+        Refusal: it names none.
+    """
     reference = message.params.get("ref")
     kind = reference.get("type") if isinstance(reference, dict) else None
     primitive, key = {"ref/prompt": (Primitive.PROMPTS, "name"), "ref/resource": (Primitive.RESOURCES, "uri")}.get(
@@ -204,7 +216,7 @@ def _judge_completion(message: Message, visibility: Visibility, call: Call | Non
     if primitive is None or not isinstance(reference, dict) or not _is_named(reference, key):
         words = f'"params.ref" must name a prompt or a resource, in 1 to {NAME_LENGTH} characters'
         raise bad_params(words, message.era)
-    return require(visibility, primitive, USE[primitive], reference[key], call)
+    return primitive, reference[key]
 
 
 def _is_named(reference: dict[str, Any], key: str) -> bool:

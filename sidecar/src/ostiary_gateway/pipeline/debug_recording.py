@@ -44,7 +44,7 @@ def begin(exchange: Exchange, captures: DebugCaptures) -> None:
 
 def capture_streams(streams: OpenStreams, captures: DebugCaptures) -> None:
     """Capture the open streams of proxies that have a capture since this swap, and no others."""
-    for exchange in streams.exchanges():
+    for exchange in (stream.exchange for stream in streams):
         if exchange.proxy.debug_capture is None:
             exchange.debug = None
         elif exchange.debug is None:

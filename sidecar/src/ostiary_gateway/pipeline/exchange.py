@@ -1,12 +1,16 @@
 """One request, with what the stages of the pipeline have found out about it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from ostiary_core.limits.charge import Charge
+from ostiary_core.limits.compiled_limit import CompiledLimit
+from ostiary_core.limits.limit_evaluator import LimitEvaluator, MatchedLimits
 from ostiary_core.mcp.methods import METHODS, UNKNOWN_NOTIFICATION, AuthorizationKind, Method, Primitive
 from ostiary_core.mcp.protocol_revisions import MODERN, Era
 from ostiary_core.policy.decision import Decision
+from ostiary_core.policy.message_conditions import Call
 from ostiary_core.policy.principal import ANONYMOUS, Principal
 from ostiary_core.policy.visibility import Visibility
 from ostiary_core.secret_bytes import SecretBytes
@@ -15,9 +19,11 @@ from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.debug_capture.captured_exchange import CapturedExchange
 from ostiary_gateway.limits.reservation import Reservation
 from ostiary_gateway.pipeline.content_capture import CapturedContent
+from ostiary_gateway.policy_limits.store import Exhaustion
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.session import UpstreamSession
 from ostiary_gateway.upstream.caller import UpstreamCaller
+from ostiary_gateway.upstream.http1.request_head import Transmission
 from ostiary_gateway.upstream.server import UpstreamServer
 
 _TOKEN_METHODS: Final = frozenset({"jwt", "introspection"})
@@ -79,6 +85,37 @@ class Message:
 Taken = tuple[str, str, str]
 
 
+class AwaitedCost(NamedTuple):
+    """A call that its result will cost more: what its limits need to know of it then."""
+
+    limits: LimitEvaluator
+    matched: MatchedLimits
+    call: Call
+
+
+class LimitUse(Transmission):
+    """What one request has taken of the limits of policies.
+
+    ``charges`` were taken at ``taken_at``, in epoch seconds. ``sizes`` are the limits on the bytes of the response.
+    ``shadow`` is what limits in Shadow mode would refuse the request for. ``awaited`` is set where the ``result``
+    decides what the call costs. ``find_exhausted`` returns which of some tools the caller has exhausted, for a list of
+    tools that shows it. ``tool`` is the name in a request on which lists of tools depend.
+    """
+
+    __slots__ = ("awaited", "charges", "find_exhausted", "result", "shadow", "sizes", "taken_at", "tool")
+
+    def __init__(self, taken_at: float) -> None:
+        super().__init__()
+        self.charges: Sequence[Charge] = ()
+        self.taken_at = taken_at
+        self.sizes: Sequence[CompiledLimit] = ()
+        self.shadow: Exhaustion | None = None
+        self.awaited: AwaitedCost | None = None
+        self.result: Mapping[str, Any] | None = None
+        self.find_exhausted: Callable[[Sequence[str]], Mapping[str, Exhaustion]] | None = None
+        self.tool = ""
+
+
 @dataclass(slots=True)
 class Exchange:
     """A request and its state, from the time its route is known.
@@ -118,12 +155,21 @@ class Exchange:
     passed: Sequence[str] = ()
     #: The size of the message, in bytes; 0 before it is decoded.
     request_bytes: int = 0
+    #: What the limits of policies counted of it (:mod:`ostiary_gateway.pipeline.limit_stage`); None without any.
+    limit_use: LimitUse | None = None
 
     @property
     def visibility(self) -> Visibility:
         """What the caller may see and use under the config in force for this request."""
         visibility = self.proxy.visibility
         return visibility.for_principal(self.principal) if visibility.depends_on_caller else visibility
+
+    @property
+    def governed_lists(self) -> frozenset[Primitive]:
+        """The lists that the gateway may change for the caller, and announces changes of."""
+        visibility, limits = self.visibility, self.proxy.limits
+        found = {primitive for primitive in Primitive if not visibility.shows_all(primitive)}
+        return frozenset(found | {Primitive.TOOLS} if limits is not None and limits.shows_quotas else found)
 
     @property
     def upstream_caller(self) -> UpstreamCaller:

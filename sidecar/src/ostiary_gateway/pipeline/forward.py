@@ -145,6 +145,7 @@ async def forward(exchange: Exchange, span: ClientSpan) -> UpstreamResponse:
         passed=exchange.passed,
         repeatable=repeatable,
         caller=exchange.upstream_caller if server.credential.is_of_caller else None,
+        transmission=exchange.limit_use,
     )
     try:
         await judge_head(exchange, response)

@@ -26,7 +26,9 @@ from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
 from ostiary_gateway.pipeline.large_messages import LIGHT_BYTES, Steps, limit_of, process_large
 from ostiary_gateway.pipeline.list_cache import LISTS, ListResponse
 from ostiary_gateway.pipeline.list_filter import Reading, reading_for, shaping
+from ostiary_gateway.pipeline.quota_discovery import showing_quotas
 from ostiary_gateway.pipeline.response_head import http_fault
+from ostiary_gateway.pipeline.response_limits import check_response_size, note_result, readable_bytes
 from ostiary_gateway.pipeline.server_capabilities import with_list_changed
 from ostiary_gateway.pipeline.upstream_ids import with_id
 from ostiary_gateway.server.response import Response
@@ -63,6 +65,8 @@ async def read_whole(exchange: Exchange, response: UpstreamResponse, *, limit: i
     while chunk := await _read_some(response, until, seconds) if (ready := response.ready()) is None else ready:
         size += len(chunk)
         if size > limit:
+            if exchange.limit_use is not None:
+                check_response_size(exchange, size)
             raise UpstreamFault(faults.TOO_LARGE, _TOO_LARGE % (size, limit))
         reserve_response_bytes(exchange.reservation, len(chunk))
         chunks.append(chunk)
@@ -83,8 +87,11 @@ async def relay_document(
 
     Raises:
         UpstreamFault: the document is not the response to the request.
+        LimitError: it is larger than a limit of a policy allows.
     """
-    limit = exchange.snapshot.settings.bounds.message_bytes
+    use = exchange.limit_use
+    most = exchange.snapshot.settings.bounds.message_bytes
+    limit = most if use is None else readable_bytes(use, most)
     text = response.at_hand(min(limit, _NOT_HELD))
     if text is None:
         text = await read_whole(exchange, response, limit=limit)
@@ -93,8 +100,6 @@ async def relay_document(
     method = exchange.message.method if exchange.message is not None else None
     if method is not None and method.authorization is _LIST:
         known = await _list(exchange, response, method, text)
-        if exchange.debug is not None:
-            debug_recording.answered_text(exchange, exchange.debug, known.body)
         return Response(response.status, known.body, _headers(response)), known.outcome
     if len(text) <= LIGHT_BYTES:
         message = _read(exchange, response, text)
@@ -106,6 +111,8 @@ async def relay_document(
         text = with_own_id(exchange, text, message)
     if exchange.captured is not None or exchange.debug is not None:
         debug_recording.answered(exchange, message)
+    if use is not None:
+        note_result(exchange, message, len(text))
     if exchange.proxy.authenticator is not None and may_be_shared(message):
         text = await process_large(kept_private(exchange, text, message), text=text, proxy=exchange.proxy.uid)
     headers: Mapping[str, str] = JSON_HEADERS
@@ -123,6 +130,15 @@ async def _list(exchange: Exchange, response: UpstreamResponse, method: Method, 
     known = LISTS.recall(method, text, visibility, exchange.request_id, sent_id=exchange.sent_id)
     if known is None:
         known = await process_large(_judged(exchange, response, method, text), text=text, proxy=exchange.proxy.uid)
+    use = exchange.limit_use
+    if use is not None:
+        check_response_size(exchange, len(text))
+    if use is not None and use.find_exhausted is not None:
+        steps = showing_quotas(known.body, use.find_exhausted, use.taken_at)
+        body = await process_large(steps, text=known.body, proxy=exchange.proxy.uid)
+        known = ListResponse(body, known.outcome)
+    if exchange.debug is not None:
+        debug_recording.answered_text(exchange, exchange.debug, known.body)
     return known
 
 

@@ -69,7 +69,15 @@ class ListNotices:
 
     def compare(self, old: Visibility, new: Visibility) -> None:
         """Note what a new visibility may have changed, and report it after a short delay."""
-        if not self._asked or not (owed := changed_lists(old, new) & self._asked):
+        self.owe(changed_lists(old, new))
+
+    def owe(self, primitives: frozenset[Primitive]) -> None:
+        """Report after a short delay that these lists may have changed.
+
+        Only those are reported that the client asked for.
+        """
+        owed = primitives & self._asked
+        if not owed:
             return
         self._owed |= owed
         if self._timer is None:
@@ -109,17 +117,18 @@ class ListNotices:
             message["params"] = {"_meta": {_SUBSCRIPTION: self._subscription}}
         return message
 
-    def acknowledged(self, text: bytes, message: Mapping[str, Any], visibility: Visibility) -> bytes:
+    def acknowledged(self, text: bytes, message: Mapping[str, Any], governed: frozenset[Primitive]) -> bytes:
         """Return a server's acknowledgement with the lists added that we notify of.
 
-        These are the lists that the caller asked for. From now on notifications may follow.
+        These are the ``governed`` ones that the caller asked for. From now on notifications may follow.
         """
         self._open = True
         params = message.get("params")
         honoured = params.get("notifications") if isinstance(params, dict) else None
-        governed = [primitive for primitive in self._asked if not visibility.shows_all(primitive)]
         missing = [
-            _ASKED_FOR[each] for each in governed if isinstance(honoured, dict) and not honoured.get(_ASKED_FOR[each])
+            _ASKED_FOR[each]
+            for each in self._asked & governed
+            if isinstance(honoured, dict) and not honoured.get(_ASKED_FOR[each])
         ]
         if not missing or not isinstance(honoured, dict) or not isinstance(params, dict):
             return text

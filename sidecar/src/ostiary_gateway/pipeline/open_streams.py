@@ -12,12 +12,14 @@ Draining closes all streams: their clients open them again at another replica.
 """
 
 import asyncio
+from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from time import monotonic, time
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
+from ostiary_core.mcp.methods import Primitive
 from ostiary_core.policy.principal import ANONYMOUS, Principal
 from ostiary_gateway.config.runtime import CallerAuthenticator, ProxyRuntime
 from ostiary_gateway.config.snapshot import Snapshot
@@ -27,6 +29,7 @@ from ostiary_gateway.pipeline.blocks import is_blocked
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.list_changed_notifications import ListNotices
 from ostiary_gateway.pipeline.listen_filter import LISTEN, prepare_listen
+from ostiary_gateway.pipeline.quota_discovery import watched_limits
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 
 #: How long streams are authorized before other requests are served.
@@ -84,6 +87,8 @@ class OpenStream:
         seen = self.exchange.visibility
         if proxy.authenticator is not self.proxy.authenticator:
             self.unauthenticated = True
+        if watched_limits(self.proxy.limits) != watched_limits(proxy.limits):
+            self.notices.owe(frozenset({Primitive.TOOLS}))
         self.proxy = self.exchange.proxy = proxy
         self.notices.compare(seen, self.exchange.visibility)
         self.unsettled = self.exchange.message is not None
@@ -208,10 +213,6 @@ class OpenStreams:
         self._settle_soon()
         self._check_revocation_later(stream)
 
-    def exchanges(self) -> tuple[Exchange, ...]:
-        """Return the requests that opened the streams."""
-        return tuple(stream.exchange for stream in self._streams)
-
     def closed(self, stream: OpenStream) -> None:
         """Remove a stream."""
         self._streams.discard(stream)
@@ -275,6 +276,10 @@ class OpenStreams:
         if authenticator is None:
             return nullcontext()
         return self._rooms.setdefault(authenticator, asyncio.Semaphore(_OF_ONE_PROXY))
+
+    def __iter__(self) -> Iterator[OpenStream]:
+        """Yield the streams that are open now."""
+        return iter(list(self._streams))
 
     def end_all(self) -> None:
         """End every stream."""

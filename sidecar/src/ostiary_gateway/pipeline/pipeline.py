@@ -4,7 +4,7 @@ Every request of the data port passes through these stages, from top to bottom.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from ostiary_core.policy.principal import ANONYMOUS
@@ -23,6 +23,7 @@ from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.forward import check_loop
 from ostiary_gateway.pipeline.http_checks import check_host, check_origin, open_session, preflight, receive
 from ostiary_gateway.pipeline.large_messages import LIGHT_BYTES, is_light
+from ostiary_gateway.pipeline.limit_stage import LimitStage
 from ostiary_gateway.pipeline.listen_filter import LISTEN, prepare_listen
 from ostiary_gateway.pipeline.open_streams import OpenStreams
 from ostiary_gateway.pipeline.refusal_responses import draining, internal_error, not_ready, response_for
@@ -30,6 +31,7 @@ from ostiary_gateway.pipeline.request_ids import RequestIds
 from ostiary_gateway.pipeline.route import FindMetadata, no_metadata, public_metadata, route
 from ostiary_gateway.pipeline.send_and_shape import send_and_shape
 from ostiary_gateway.pipeline.shape import ResponseShaper
+from ostiary_gateway.policy_limits.local_counters import LocalCounters
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.session import Sealer, UpstreamSession
@@ -59,6 +61,8 @@ class RequestPipeline:
         self.streams = OpenStreams()
         self.captures = DebugCaptures()
         self.request_ids = RequestIds()
+        self.local_counters = LocalCounters()
+        self.limits = LimitStage(self.local_counters, self.streams)
         self.draining = False
         #: The drain period is over: a request that is cancelled now gets an error response.
         self.ending = False
@@ -83,7 +87,7 @@ class RequestPipeline:
         """Answer one request.
 
         The stages are receive, route, check origin, authenticate, admit (in-flight limits), decode, check blocks, check
-        loop, authorize, stream limits, select, forward, shape and record.
+        loop, authorize, stream limits, limits of policies, select, forward, shape and record.
         """
         headers = request.headers
         exchange: Exchange | None = None
@@ -106,15 +110,10 @@ class RequestPipeline:
                 self._admit(exchange)
                 await self._decode(exchange)
                 record.decoded(span, exchange)
-                if exchange.snapshot.blocked is not None:
-                    check_blocked(exchange, exchange.snapshot.blocked)
-                if "via" in headers:
-                    check_loop(exchange)
-                if exchange.message is not None:
-                    exchange.decision = authorize(exchange)
-                record.authorized(span, exchange)
-                if exchange.stays_open and not exchange.reservation.is_stream:
-                    become_stream(exchange.reservation)
+                counting = self._judge(exchange, span)
+                if counting is not None:
+                    await counting
+                    record.limited(span, exchange)
                 self.request_ids.take(exchange)
                 exchange.server = exchange.proxy.server  # select: a proxy has one server today
                 response = await send_and_shape(exchange, span, self._shaper, self.request_ids)
@@ -150,6 +149,8 @@ class RequestPipeline:
         if self.request_ids.cancelled and self.request_ids.is_cancelled(exchange):
             record.cancelled(span)
         record.counted(span, exchange, self.observe)
+        if exchange.limit_use is not None:
+            self.limits.finish(exchange.limit_use)
         self.request_ids.release(exchange)
         self.limiter.release(exchange.reservation, exchange.request)
 
@@ -207,6 +208,28 @@ class RequestPipeline:
             principal=exchange.principal.id if exchange.principal.authenticated else None,
             is_stream=exchange.stays_open,
         )
+        if exchange.request.connection.floods is not None:
+            self.limits.check_flood(exchange)
+
+    def _judge(self, exchange: Exchange, span: ServerSpan) -> Awaitable[None] | None:
+        """Check what the message may do, and count it.
+
+        Return what to await where the counters are elsewhere.
+        """
+        if exchange.snapshot.blocked is not None:
+            check_blocked(exchange, exchange.snapshot.blocked)
+        if "via" in exchange.request.headers:
+            check_loop(exchange)
+        if exchange.message is not None:
+            exchange.decision = authorize(exchange)
+        record.authorized(span, exchange)
+        if exchange.stays_open and not exchange.reservation.is_stream:
+            become_stream(exchange.reservation)
+        if exchange.proxy.limits is None:
+            return None
+        counting = self.limits.take(exchange, exchange.proxy.limits)
+        record.limited(span, exchange)
+        return counting
 
     def _in_force(self, request: Request) -> Snapshot:
         snapshot = self._snapshot()

@@ -16,7 +16,9 @@ from ostiary_gateway.pipeline.blocks import BlockedError
 from ostiary_gateway.pipeline.content_capture import CapturedContent, start_capture
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
+from ostiary_gateway.pipeline.limit_refusal import LimitError, reason_of
 from ostiary_gateway.pipeline.request_labels import request_labels
+from ostiary_gateway.policy_limits.store import Exhaustion
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.telemetry import ClientSpan, ServerSpan, semantic_conventions
@@ -112,6 +114,8 @@ def refused(span: ServerSpan, exchange: Exchange | None, refusal: Refusal) -> No
         _denied(span, exchange, refusal.decision)
     elif isinstance(refusal, BlockedError):
         span.deny(reason=refusal.reason)
+    elif isinstance(refusal, LimitError):
+        _limit(span, refusal.found, semantic_conventions.LIMITED)
     if exchange is not None and exchange.debug is not None:
         debug_recording.refused(exchange.debug, refusal)
     words = _words(refusal)
@@ -119,6 +123,21 @@ def refused(span: ServerSpan, exchange: Exchange | None, refusal: Refusal) -> No
         span.fail(str(refusal.code), words)  # the response is a result, but still a refusal
     else:
         span.respond(code=refusal.code, message=words, http_status=refusal.status)
+
+
+def limited(span: ServerSpan, exchange: Exchange) -> None:
+    """Report what limits in Shadow mode would refuse."""
+    use = exchange.limit_use
+    if use is not None and use.shadow is not None:
+        _limit(span, use.shadow, semantic_conventions.SHADOW)
+
+
+def _limit(span: ServerSpan, found: Exhaustion, decision: str) -> None:
+    limit = found.charge.limit
+    span.set(semantic_conventions.OSTIARY_LIMIT_DECISION, decision)
+    span.set(semantic_conventions.OSTIARY_LIMIT_POLICY, limit.policy)
+    span.set(semantic_conventions.OSTIARY_LIMIT_NAME, limit.name)
+    span.set(semantic_conventions.OSTIARY_LIMIT_REASON, reason_of(found))
 
 
 def _denied(span: ServerSpan, exchange: Exchange | None, decision: Decision) -> None:
@@ -140,8 +159,11 @@ def _words(refusal: Refusal) -> str:
 
     Operators read it, so it may name policy and rule, and the setting that limits the size of a message.
     """
-    if refusal.code == codes.TOO_LARGE:
+    if refusal.code == codes.TOO_LARGE and not isinstance(refusal, LimitError):
         return f"{refusal.reason}: {refusal.message}"
+    if isinstance(refusal, LimitError):
+        limit = refusal.found.charge.limit
+        return f"{refusal.reason} by policy {limit.policy}, limit {limit.name}"
     if not isinstance(refusal, DeniedError) or not refusal.decision.policy:
         return refusal.reason
     rule = f", rule {refusal.decision.rule}" if refusal.decision.rule else ""

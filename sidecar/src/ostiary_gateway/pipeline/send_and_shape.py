@@ -6,6 +6,7 @@ from ostiary_gateway.errors import CallerGone, Refusal, UpstreamFault
 from ostiary_gateway.pipeline import record, whoami
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.forward import cancel_duplicates, forward
+from ostiary_gateway.pipeline.limit_refusal import LimitError
 from ostiary_gateway.pipeline.request_ids import RequestIds
 from ostiary_gateway.pipeline.shape import ResponseShaper
 from ostiary_gateway.server.response import Response
@@ -37,6 +38,10 @@ async def send_and_shape(
             return await _send(exchange, span, client, shaper)
         except UpstreamFault as found:
             raise _failed(exchange, client, found) from found
+        except LimitError:  # of the response: its server did all that was asked
+            exchange.selected.health.succeeded()
+            client.settle()
+            raise
         except (asyncio.CancelledError, CallerGone):
             record.report_disconnect(client, exchange)
             raise

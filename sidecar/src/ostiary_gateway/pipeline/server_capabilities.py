@@ -11,7 +11,6 @@ from typing import Any, Final
 from ostiary_core import strict_json
 from ostiary_core.errors import StrictJSONError
 from ostiary_core.mcp.methods import Primitive
-from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.pipeline.exchange import Exchange
 
 _HANDSHAKE: Final = "initialize"
@@ -34,7 +33,7 @@ def with_list_changed(exchange: Exchange, text: bytes, message: dict[str, Any], 
         return text
     if not (in_session if method == _HANDSHAKE else _declares_a_notification(capabilities)):
         return text
-    more = _missing(capabilities, exchange.visibility)
+    more = _missing(capabilities, exchange.governed_lists)
     return _written({**message, "result": {**result, "capabilities": {**capabilities, **more}}}, text) if more else text
 
 
@@ -43,12 +42,8 @@ def _declares_a_notification(capabilities: dict[str, Any]) -> bool:
     return any(each.get("listChanged") is True or each.get("subscribe") is True for each in offered)
 
 
-def _missing(capabilities: dict[str, Any], visibility: Visibility) -> dict[str, Any]:
-    found = {
-        primitive.value: capabilities.get(primitive.value)
-        for primitive in Primitive
-        if not visibility.shows_all(primitive)
-    }
+def _missing(capabilities: dict[str, Any], governed: frozenset[Primitive]) -> dict[str, Any]:
+    found = {primitive.value: capabilities.get(primitive.value) for primitive in Primitive if primitive in governed}
     return {
         name: {**offered, "listChanged": True}
         for name, offered in found.items()

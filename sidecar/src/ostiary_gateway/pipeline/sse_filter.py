@@ -26,6 +26,7 @@ from ostiary_gateway.pipeline.large_messages import (
     check_weight,
     limit_of,
 )
+from ostiary_gateway.pipeline.limit_refusal import LimitError
 from ostiary_gateway.pipeline.list_cache import LISTS, ListResponse
 from ostiary_gateway.pipeline.list_changed_notifications import ACKNOWLEDGED
 from ostiary_gateway.pipeline.list_filter import (
@@ -37,7 +38,9 @@ from ostiary_gateway.pipeline.list_filter import (
     shows_everything,
 )
 from ostiary_gateway.pipeline.open_streams import OpenStream
-from ostiary_gateway.pipeline.refusal_responses import error_message
+from ostiary_gateway.pipeline.quota_discovery import showing_quotas
+from ostiary_gateway.pipeline.refusal_responses import error_message, message_for
+from ostiary_gateway.pipeline.response_limits import note_result
 from ostiary_gateway.pipeline.server_capabilities import with_list_changed
 from ostiary_gateway.pipeline.upstream_ids import with_original_ids
 from ostiary_gateway.telemetry.dropped_items import DROPPED
@@ -101,9 +104,10 @@ class SseFilter:
         known = self._cached(data)
         if known is not None and event.is_message:
             self.outcome = known.outcome
+            body = yield from self._showing_quotas(known.body)
             if self._exchange.debug is not None:
-                debug_recording.answered_text(self._exchange, self._exchange.debug, known.body)
-            return block if known.body is data else sse.with_data(block, known.body)
+                debug_recording.answered_text(self._exchange, self._exchange.debug, body)
+            return block if body is data else sse.with_data(block, body)
         try:
             message = jsonrpc.read(data) if len(data) <= LIGHT_BYTES else (yield from self._reading(data))
         except UpstreamFault:
@@ -165,7 +169,7 @@ class SseFilter:
         if self._exchange.awaits_response and jsonrpc.is_response(message) and event.is_message:
             return (yield from self._filtering_response(data, message))
         if self._stream is not None and message.get("method") == ACKNOWLEDGED:
-            data = self._stream.notices.acknowledged(data, message, self._visibility)
+            data = self._stream.notices.acknowledged(data, message, self._exchange.governed_lists)
         try:
             if self._exchange.session is not None:
                 data = with_original_ids(data, message, responses_too=not self._exchange.awaits_response)
@@ -197,6 +201,11 @@ class SseFilter:
             return None
         if self.outcome is not None:
             return None
+        if self._exchange.limit_use is not None:
+            try:
+                note_result(self._exchange, message, len(data))
+            except LimitError as refusal:
+                return self._too_large(refusal)
         if jsonrpc.needs_own_id(message, self._exchange.request_id):
             data = with_own_id(self._exchange, data, message)
         method = request.method if request is not None else None
@@ -204,6 +213,11 @@ class SseFilter:
             data = yield from kept_private(self._exchange, data, message)
             return self._response(method, data, message)
         return (yield from self._filtering_list(method, data, message))
+
+    def _too_large(self, refusal: LimitError) -> bytes:
+        """Return what stands in place of a response that is larger than a limit of a policy allows."""
+        self.outcome = ResponseSummary(refusal.code, refusal.message)
+        return strict_json.dumps(message_for(refusal, self._exchange.request_id))
 
     def _response(self, method: Method | None, data: bytes, message: dict[str, Any]) -> bytes:
         """Return a response that is not a list: no rule removes anything from it."""
@@ -240,9 +254,17 @@ class SseFilter:
         if not teaches:
             LISTS.keep(method, data, shown, visibility, self._exchange.request_id)
         self.outcome = shown.outcome
+        body = yield from self._showing_quotas(shown.body)
         if self._exchange.debug is not None:
-            debug_recording.answered_text(self._exchange, self._exchange.debug, shown.body)
-        return shown.body
+            debug_recording.answered_text(self._exchange, self._exchange.debug, body)
+        return body
+
+    def _showing_quotas(self, text: bytes) -> Steps[bytes]:
+        """Hide or annotate the tools of a list that the caller has exhausted."""
+        use = self._exchange.limit_use
+        if use is None or use.find_exhausted is None:
+            return text
+        return (yield from showing_quotas(text, use.find_exhausted, use.taken_at))
 
 
 def is_light(block: bytes) -> bool:

@@ -65,6 +65,8 @@ class Connection(TimedConnection):
         self.source: Any = None
         #: Likewise: what counts as held until the client has taken its response.
         self.held_response: Any = None
+        #: Belongs to the handler: what limits of policies refused on this connection, None before the first.
+        self.floods: Any = None
         self._refusal: Response | None = None
 
     def _new_parser(self) -> RequestParser:

@@ -34,6 +34,7 @@ class RequestConnection(Protocol):
     peer: str
     source: Any
     held_response: Any
+    floods: Any
     bound: asyncio.Task[Any] | None
     stream: OpenResponse | None
 

@@ -86,6 +86,11 @@ OSTIARY_ACCESS_SHADOW_POLICY: Final = "ostiary.access.shadow.policy"
 OSTIARY_ACCESS_SHADOW_RULE: Final = "ostiary.access.shadow.rule"
 OSTIARY_ACCESS_SHADOW_GENERATION: Final = "ostiary.access.shadow.generation"
 OSTIARY_ACCESS_SHADOW_REASON: Final = "ostiary.access.shadow.reason"
+#: What a limit of a policy decided: ``limited``, or ``shadow`` where it would have refused the request.
+OSTIARY_LIMIT_DECISION: Final = "ostiary.limit.decision"
+OSTIARY_LIMIT_POLICY: Final = "ostiary.limit.policy"
+OSTIARY_LIMIT_NAME: Final = "ostiary.limit.name"
+OSTIARY_LIMIT_REASON: Final = "ostiary.limit.reason"
 #: The number of list items that were dropped because they cannot be judged.
 OSTIARY_LIST_DROPPED_ITEMS: Final = "ostiary.list.dropped_items"
 OSTIARY_AUTHENTICATION_METHOD: Final = "ostiary.authentication.method"
@@ -99,6 +104,8 @@ CONFIG_SPAN_NAME: Final = "config swap"
 
 ALLOW: Final = "allow"
 DENY: Final = "deny"
+LIMITED: Final = "limited"
+SHADOW: Final = "shadow"
 
 # Resource
 SERVICE_NAME: Final = "service.name"

@@ -131,7 +131,7 @@ async def test_a_subscription_gets_notices_only_after_its_acknowledgement_and_on
         "params": {"notifications": {"toolsListChanged": True}},
     }
     text = json.dumps(ack).encode()
-    assert notices.acknowledged(text, ack, visibility_by_rules()) is text
+    assert notices.acknowledged(text, ack, frozenset({TOOLS})) is text
     assert methods(notices.take()) == ["notifications/tools/list_changed"]
 
 
@@ -139,10 +139,7 @@ async def test_a_subscription_gets_notices_only_after_its_acknowledgement_and_on
 async def test_an_acknowledgement_of_another_shape_passes_as_it_is(params: Any) -> None:
     text = b"{}"
 
-    assert (
-        ListNotices(exchange({"toolsListChanged": True})).acknowledged(text, {"params": params}, visibility_by_rules())
-        is text
-    )
+    assert ListNotices(exchange({"toolsListChanged": True})).acknowledged(text, {"params": params}, ALL) is text
 
 
 async def test_an_ended_stream_gets_no_notice() -> None:

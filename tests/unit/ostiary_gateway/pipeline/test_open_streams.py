@@ -24,7 +24,9 @@ REFUSE = visibility_by_rules({"name": "none", "effect": "Deny", "resources": {}}
 
 
 def proxy(visibility: Any) -> Any:
-    return SimpleNamespace(identity="default/mock", uid="u", server="s", visibility=visibility, authenticator=None)
+    return SimpleNamespace(
+        identity="default/mock", uid="u", server="s", visibility=visibility, authenticator=None, limits=None
+    )
 
 
 def listening(uris: int) -> OpenStream:

@@ -1,0 +1,53 @@
+"""What limits of policies let through and refused, and the keys that are counted."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+from ostiary_core.metric_family import LabelledValues, MetricFamily, MetricKind
+from ostiary_gateway.policy_limits.flood_guard import FloodGuard
+from ostiary_gateway.policy_limits.local_counters import LocalCounters
+from ostiary_gateway.telemetry.limit_decisions import LIMIT_DECISIONS
+
+DECISIONS: Final = MetricFamily(
+    "ostiary_limit_decisions",
+    "Requests that a limit of a policy counted: allowed, limited, or limited only in Shadow mode (shadow)",
+    MetricKind.COUNTER,
+    labels=("ostiary_policy", "ostiary_limit", "decision"),
+)
+FLOODS: Final = MetricFamily(
+    "ostiary_limit_floods",
+    "Requests refused with HTTP 429, since limits had refused many on the same connection",
+    MetricKind.COUNTER,
+)
+KEYS: Final = MetricFamily("ostiary_limit_keys", "Keys with a counter in the memory of this process")
+OVERFLOWS: Final = MetricFamily(
+    "ostiary_limit_key_overflows",
+    "Charges to the counter that further keys of a limit share, since there are too many keys",
+    MetricKind.COUNTER,
+)
+
+
+class LimitMetrics(Collector):
+    """The counts of this process; ``local`` are the counters in its memory."""
+
+    def __init__(self, floods: FloodGuard, local: LocalCounters) -> None:
+        self._floods = floods
+        self._local = local
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the counts of this moment."""
+        yield DECISIONS.values(_decisions())
+        yield FLOODS.value(self._floods.refused)
+        yield KEYS.value(self._local.keys)
+        yield OVERFLOWS.value(self._local.overflows)
+
+
+def _decisions() -> LabelledValues:
+    found: dict[tuple[str, ...], float] = {}
+    for (policy, limit), tally in LIMIT_DECISIONS.counts.items():
+        for decision in ("allowed", "limited", "shadow"):
+            found[policy, limit, decision] = getattr(tally, decision)
+    return found
