@@ -6,10 +6,11 @@ async with running_gateway() as gateway:
 
 import os
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from volumes import swap_in, swap_in_config
@@ -128,13 +129,19 @@ class RunningGateway:
 
 @asynccontextmanager
 async def running_gateway(
-    *, telemetry: Telemetry | None = None, bounds: BoundsConfig = BOUNDS, origins: Sequence[str] = (), **options: Any
+    *,
+    telemetry: Telemetry | None = None,
+    bounds: BoundsConfig = BOUNDS,
+    origins: Sequence[str] = (),
+    environ: Mapping[str, str] = MappingProxyType({}),
+    **options: Any,
 ) -> AsyncIterator[RunningGateway]:
-    """A gateway on free ports, without a config yet."""
+    """A gateway on free ports, without a config yet. ``environ`` is what its export of metrics is configured by."""
     with tempfile.TemporaryDirectory() as directory:
         gateway = RunningGateway(Path(directory), SettingsDocument(allowed_origins=list(origins), bounds=bounds))
         settled = {"port": 0, "admin_port": 0, "drain_seconds": 1.0, **options}
-        gateway.app = GatewayApp(GatewayOptions(config=Path(directory), **settled), telemetry or Telemetry.disabled())
+        settings = GatewayOptions(config=Path(directory), **settled)
+        gateway.app = GatewayApp(settings, telemetry or Telemetry.disabled(), environ=environ)
         await gateway.app.start()
         try:
             yield gateway

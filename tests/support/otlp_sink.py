@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
 
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
@@ -59,6 +60,20 @@ class SinkSpan:
 
 
 @dataclass(frozen=True, slots=True)
+class SinkPoint:
+    """A point of a metric: ``value`` of a sum or gauge, count of a histogram. ``message`` is the point as it came."""
+
+    name: str
+    unit: str
+    kind: str
+    attributes: Mapping[str, Any]
+    value: float
+    message: Any
+    is_cumulative: bool
+    resource: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """How the sink answers: an HTTP status or a gRPC status' name, late, never, or taking only a part.
 
@@ -92,6 +107,7 @@ class Sink:
         self.answer = Answer()
         self.requests: list[Mapping[str, str]] = []
         self._spans: list[SinkSpan] = []
+        self._points: list[SinkPoint] = []
         self._changed = threading.Condition()
         self._closed = threading.Event()
 
@@ -100,6 +116,17 @@ class Sink:
         """All spans taken so far, in the order of arrival."""
         with self._changed:
             return list(self._spans)
+
+    @property
+    def points(self) -> list[SinkPoint]:
+        """The points of the last export of metrics."""
+        with self._changed:
+            return list(self._points)
+
+    def wait_for_points(self, predicate: Callable[[list[SinkPoint]], object], timeout: float = 30.0) -> list[SinkPoint]:
+        """Wait until the points of an export satisfy the predicate, and return them."""
+        self._wait(lambda: predicate(list(self._points)), timeout)
+        return self.points
 
     @property
     def attempts(self) -> int:
@@ -158,10 +185,12 @@ class Sink:
             return replace(answer, http_status=503, grpc_status="UNAVAILABLE")
         if answer.delay:
             self._closed.wait(answer.delay)
-        spans = decode(payload)
+        is_metrics = headers.get(":path", "").endswith("/v1/metrics")
+        spans, points = ([], decode_points(payload)) if is_metrics else (decode(payload), [])
         if answer.good:
             with self._changed:
                 self._spans.extend(spans)
+                self._points = points if is_metrics else self._points
                 self._changed.notify_all()
         return answer
 
@@ -175,6 +204,34 @@ def decode(payload: bytes) -> list[SinkSpan]:
         for scope in group.scope_spans
         for span in scope.spans
     ]
+
+
+def decode_points(payload: bytes) -> list[SinkPoint]:
+    """The points of an ``ExportMetricsServiceRequest``. Raises ``DecodeError`` for what is none."""
+    request = ExportMetricsServiceRequest.FromString(payload)
+    return [
+        _point(metric, point, _attributes(group.resource.attributes))
+        for group in request.resource_metrics
+        for scope in group.scope_metrics
+        for metric in scope.metrics
+        for point in getattr(metric, metric.WhichOneof("data")).data_points
+    ]
+
+
+def _point(metric: Any, point: Any, resource: Mapping[str, Any]) -> SinkPoint:
+    kind = metric.WhichOneof("data")
+    value = point.count if kind == "histogram" else point.as_double or point.as_int
+    data = getattr(metric, kind)
+    return SinkPoint(
+        name=metric.name,
+        unit=metric.unit,
+        kind=kind,
+        attributes=_attributes(point.attributes),
+        value=value,
+        message=point,
+        is_cumulative=kind != "gauge" and data.aggregation_temporality == 2,
+        resource=resource,
+    )
 
 
 def _span(span: SpanMessage, resource: Mapping[str, Any], scope: str) -> SinkSpan:

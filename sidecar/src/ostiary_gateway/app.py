@@ -5,7 +5,9 @@ import logging
 import os
 import resource
 import socket
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Final
 
 from aiohttp import web
@@ -43,6 +45,8 @@ _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _RESTART_SECONDS: Final = 1.0
 #: Seconds to answer the requests that are unfinished at the end of the drain period.
 _LAST_WORDS_SECONDS: Final = 1.0
+#: Seconds to send the last spans and metrics.
+_LAST_EXPORT_SECONDS: Final = 3.0
 #: More than anyone has connections; some systems accept no larger number.
 _MOST_FILES: Final = 1 << 20
 #: Files that the process opens besides connections: config, logs, telemetry, the admin port.
@@ -52,7 +56,9 @@ _OWN_FILES: Final = 128
 class GatewayApp:
     """One gateway process: :meth:`start`, serve, :meth:`stop`."""
 
-    def __init__(self, options: GatewayOptions, telemetry: Telemetry) -> None:
+    def __init__(
+        self, options: GatewayOptions, telemetry: Telemetry, *, environ: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self.options = options
         self.telemetry = telemetry
         own = OwnEndpoints.from_environment(ports=(options.port, options.admin_port))
@@ -84,6 +90,7 @@ class GatewayApp:
         )
         self.metrics.register(LimitMetrics(self.pipeline.limits.floods, self.pipeline.local_counters))
         self.pipeline.observe = self.metrics.observe
+        self._environ = environ
         self.store.listeners += [
             self.pipeline.limiter.on_swap,
             self.pipeline.streams.on_swap,
@@ -146,6 +153,7 @@ class GatewayApp:
             await self._data.stop(0)
             await self._admin.cleanup()
             raise
+        self.metrics.start_export(self._environ)
         self._watch()
 
     async def _listen(self) -> None:
@@ -201,7 +209,13 @@ class GatewayApp:
         await self._admin.cleanup()
         self.authenticators.close()
         await self.pools.close()
-        await asyncio.to_thread(self.telemetry.close)
+        await asyncio.gather(*(asyncio.to_thread(close, _LAST_EXPORT_SECONDS) for close in self._exporters()))
+
+    def _exporters(self) -> Iterator[Callable[[float], object]]:
+        """Yield what sends the last spans and metrics within some seconds."""
+        yield self.telemetry.close
+        if self.metrics.export is not None:
+            yield self.metrics.export.close
 
 
 def _replica(given: str) -> str:

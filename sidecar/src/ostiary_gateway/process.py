@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import os
 import signal
 import sys
 
@@ -35,7 +36,7 @@ async def serve(options: GatewayOptions) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    gateway = GatewayApp(options, Telemetry.from_env())
+    gateway = GatewayApp(options, Telemetry.from_env(), environ=os.environ)
     await gateway.start()
     tune_collector()
     _log.info("data port %s:%d, admin port %s:%d", options.host, gateway.port, options.admin_host, gateway.admin_port)

@@ -5,6 +5,7 @@ This is the only module that imports both planes.
 
 import asyncio
 import contextlib
+import os
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -52,7 +53,7 @@ class LocalGateway:
             replica="run",
             installation=secrets.token_hex(8),
         )
-        self._gateway = GatewayApp(settled, self._telemetry)
+        self._gateway = GatewayApp(settled, self._telemetry, environ=os.environ)
         self._swapped = asyncio.Event()
         self._gateway.store.listeners.append(self._on_swap)
 

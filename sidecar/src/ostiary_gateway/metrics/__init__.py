@@ -3,6 +3,8 @@
     registry             :class:`GatewayMetrics`: every collector of a process
     request_metrics      durations, sizes, statuses and decisions of requests
     event_loop_lag       how late the event loop runs
+    otlp_export          the same figures over OTLP
+    exposition           the text of a scrape
     histogram            the histograms that requests observe
     process_state        config, connections, requests and spans, read at each scrape
     judged_requests      what was authenticated, denied, blocked and dropped

@@ -1,8 +1,11 @@
 """The registry of one gateway process, and what requests report to it."""
 
+from collections.abc import Mapping
+
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.registry import Collector
 
+from ostiary_core.metric_export.periodic_export import PeriodicMetricExport
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.config.store import ConfigStore
 from ostiary_gateway.identity.authenticator import Outcomes
@@ -11,6 +14,7 @@ from ostiary_gateway.metrics.event_loop_lag import EventLoopLag
 from ostiary_gateway.metrics.exposition import Exposition
 from ostiary_gateway.metrics.histogram import SeriesHistogram
 from ostiary_gateway.metrics.judged_requests import JudgedRequests
+from ostiary_gateway.metrics.otlp_export import ExportState, start_export
 from ostiary_gateway.metrics.process_state import CertificateState, GarbageCollection, ProcessState
 from ostiary_gateway.metrics.request_metrics import RequestMetrics
 from ostiary_gateway.metrics.upstream_state import UpstreamState
@@ -50,6 +54,22 @@ class GatewayMetrics:
             self.register(histogram)
         self.register(ProcessCollector(registry=None))  # CPU, memory and open files
         self.register(GarbageCollection())
+        #: None where metrics are not exported over OTLP.
+        self.export: PeriodicMetricExport | None = None
+        self.register(
+            ExportState(
+                lambda: self.export.stats if self.export is not None else None,
+                lambda: telemetry.stats.lost_export_failed,
+            )
+        )
+
+    def start_export(self, environ: Mapping[str, str]) -> None:
+        """Export over OTLP as the environment says.
+
+        Raises:
+            StartupError: the exporter is not installed.
+        """
+        self.export = start_export(environ, self._figures, lambda: self._histograms)
 
     def register(self, collector: Collector) -> None:
         """Export the families of a collector at each scrape."""

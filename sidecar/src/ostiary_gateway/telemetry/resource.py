@@ -6,7 +6,7 @@ In increasing priority: defaults, the ``extra`` of :func:`resource_attributes`, 
 The downward API is read from ``POD_NAME`` (metadata.name), ``POD_NAMESPACE`` (metadata.namespace), ``POD_UID``
 (metadata.uid), ``NODE_NAME`` (spec.nodeName), ``CONTAINER_NAME`` and ``DEPLOYMENT_NAME``, but only where ``POD_NAME``
 is set: elsewhere such names may mean anything. In a pod the instance id is ``<namespace>.<pod>.<container>``, as the
-conventions for Kubernetes define it; elsewhere it is random.
+conventions for Kubernetes define it; elsewhere it is random, and one for the process.
 """
 
 import uuid
@@ -26,6 +26,8 @@ _DOWNWARD: Final = {
     "DEPLOYMENT_NAME": semantic_conventions.K8S_DEPLOYMENT_NAME,
 }
 _CONTAINER: Final = "gateway"
+#: The same for spans and metrics of this process.
+_RANDOM_INSTANCE: Final = str(uuid.uuid4())
 
 
 def resource_attributes(env: Environment, extra: Mapping[str, str]) -> dict[str, str]:
@@ -58,6 +60,6 @@ def _pod(env: Environment) -> dict[str, str]:
 
 def _instance_id(pod: Mapping[str, str]) -> str:
     if semantic_conventions.K8S_POD_NAME not in pod or semantic_conventions.K8S_NAMESPACE_NAME not in pod:
-        return str(uuid.uuid4())
+        return _RANDOM_INSTANCE
     container = pod.get(semantic_conventions.K8S_CONTAINER_NAME, _CONTAINER)
     return f"{pod[semantic_conventions.K8S_NAMESPACE_NAME]}.{pod[semantic_conventions.K8S_POD_NAME]}.{container}"
