@@ -32,6 +32,7 @@ FEW_LINES = 50
 SHORT = {
     "sidecar/src/ostiary_gateway/upstream/tls_contexts.py": "servers and identity providers share it",
     "operator/src/ostiary_operator/api/json_schema.py": "one module each thing that is generated",
+    "operator/src/ostiary_operator/api/loop_detection.py": "one field of an MCPPolicy",
     "operator/src/ostiary_operator/cli/commands.py": "joins the lists of sub-commands",
     "operator/src/ostiary_operator/cli/crds.py": "one module a command",
     "operator/src/ostiary_operator/cli/suggest.py": "one module a command",

@@ -2,6 +2,8 @@
 
 proxy, policy, selectors    what users write: MCPProxy and MCPPolicy
 authentication              how an MCPPolicy authenticates callers; ``token_authentication``: by tokens and certificates
+limits, tool_costs, loop_detection    how much callers may use, what calls cost, and when an agent repeats itself
+name_selections             which names a rule or a limit is for
 rule_conditions             which callers and calls a rule matches: subjects, expressions, constraints on arguments
 policy_tests                the tests in an MCPPolicy
 credentials                 the credential that a server of an MCPProxy gets

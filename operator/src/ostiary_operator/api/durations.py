@@ -84,3 +84,55 @@ def between(shortest: str, longest: str) -> Rule:
         f"must be from {shortest} to {longest}",
         "choose a duration within these bounds",
     )
+
+
+#: Whole days, from 1 to 31; GEP-2257 has no unit for them.
+_DAYS = "^([1-9]|[12][0-9]|3[01])d$"
+_IN_BOUNDS = "duration(self) >= duration('1s') && duration(self) <= duration('744h')"
+
+
+class LimitWindow(Duration):
+    """A duration from 1s to 31d, for which days may be written as well: `7d`."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a number of days, or a GEP-2257 duration.
+
+        Raises:
+            ValueError: the text is neither.
+        """
+        if compiled(_DAYS).search(text) is not None:
+            return cls(int(text.removesuffix("d")) * 24 * MILLISECONDS["h"])
+        found = Duration.parse(text)
+        return cls(found.milliseconds)
+
+    def __str__(self) -> str:
+        return Duration.__str__(self)
+
+    @classmethod
+    def _validate(cls, value: Any) -> "LimitWindow":
+        if isinstance(value, cls):
+            return value
+        is_text = isinstance(value, str) and any(compiled(each).search(value) for each in (_DAYS, DURATION_PATTERN))
+        if not is_text:
+            raise problem("is not a window", "write whole numbers with d, h, m, s or ms, such as 24h or 7d")
+        found = cls.parse(value)
+        if not 1_000 <= found.milliseconds <= 31 * 24 * MILLISECONDS["h"]:
+            raise problem("must be from 1s to 31d", "choose a window within these bounds")
+        return found
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {
+            "type": "string",
+            "maxLength": 32,
+            "pattern": f"{_DAYS}|{DURATION_PATTERN}",
+            "x-kubernetes-validations": [
+                {
+                    "rule": f"self.endsWith('d') || ({_IN_BOUNDS})",
+                    "message": "must be from 1s to 31d; choose a window within these bounds",
+                }
+            ],
+        }

@@ -80,22 +80,22 @@ MAX_RULES_CHARACTERS = 16_384
 """The same limit for all rules of one policy together."""
 
 
-def weigh_patterns(rules: object) -> None:
-    """Check number and compiled size of the patterns and names in raw rules.
+def weigh_patterns(rules: object, field: str) -> None:
+    """Check number and compiled size of the patterns and names in raw rules or limits.
 
-    It comes first because some expressions of 20 characters take 20 ms to compile, and each later check compiles them
-    again.
+    ``field`` holds them. It comes first because some expressions of 20 characters take 20 ms to compile, and each later
+    check compiles them again.
 
     Raises:
         PydanticCustomError: there are too many, one is too large, or all of them weigh more than a policy may.
     """
-    characters = sum(len(name) for _, name in _raw_texts(rules, "names") if needs_expression(name))
+    characters = sum(len(name) for _, name in _raw_texts(rules, "names", field) if needs_expression(name))
     if characters > MAX_RULES_CHARACTERS:
-        raise _too_many_characters(MAX_RULES_CHARACTERS, below=("rules",))
-    found = list(_raw_texts(rules, "patterns"))
+        raise _too_many_characters(MAX_RULES_CHARACTERS, below=(field,))
+    found = list(_raw_texts(rules, "patterns", field))
     if len(found) > MAX_PATTERNS:
         remedy = f"write at most {MAX_PATTERNS}: names with * do most of what patterns do, and cost nothing"
-        raise problem(f"holds more than {MAX_PATTERNS} patterns", remedy, below=("rules",))
+        raise problem(f"holds more than {MAX_PATTERNS} patterns", remedy, below=(field,))
     weight = 0
     for place, pattern in found:
         try:
@@ -105,7 +105,7 @@ def weigh_patterns(rules: object) -> None:
                 raise problem(*_TOO_LARGE, below=place) from None
         if weight > POLICY_WEIGHT:
             message = f"holds patterns that compile to more than {POLICY_WEIGHT} instructions"
-            raise problem(message, "use fewer patterns, and smaller repetitions and classes", below=("rules",))
+            raise problem(message, "use fewer patterns, and smaller repetitions and classes", below=(field,))
 
 
 def _too_many_characters(most: int, *, below: tuple[int | str, ...] = ()) -> PydanticCustomError:
@@ -113,14 +113,29 @@ def _too_many_characters(most: int, *, below: tuple[int | str, ...] = ()) -> Pyd
     return problem(message, "write fewer or shorter ones, or a * at one end only", below=below)
 
 
-def _raw_texts(rules: object, field: str) -> Iterator[tuple[tuple[int | str, ...], str]]:
-    """Yield the names or patterns of rules of any shape, with their places."""
+_Place = tuple[int | str, ...]
+
+
+def _raw_texts(rules: object, kind: str, field: str) -> Iterator[tuple[_Place, str]]:
+    """Yield the names or patterns (``kind``) of rules of any shape, with their places."""
     for index, rule in enumerate(rules if isinstance(rules, list | tuple) else ()):
-        for key, part in rule.items() if isinstance(rule, Mapping) else ():
-            texts = part.get(field) if isinstance(part, Mapping) else None
+        for place, part in _parts(rule) if isinstance(rule, Mapping) else ():
+            texts = part.get(kind)
             for position, text in enumerate(texts if isinstance(texts, list | tuple) else ()):
                 if isinstance(text, str):
-                    yield ("rules", index, key, field, position), text
+                    yield (field, index, *place, kind, position), text
+
+
+def _parts(rule: Mapping[str, object]) -> Iterator[tuple[_Place, Mapping[str, object]]]:
+    """Yield the selections in a rule or limit of any shape, and in the weights of a limit."""
+    for key, part in rule.items():
+        if isinstance(part, Mapping):
+            yield (key,), part
+            weights = part.get("weights")
+            for position, weight in enumerate(weights if isinstance(weights, list | tuple) else ()):
+                tools = weight.get("tools") if isinstance(weight, Mapping) else None
+                if isinstance(tools, Mapping):
+                    yield (key, "weights", position, "tools"), tools
 
 
 def check_together(names: Sequence[str] | None, patterns: Sequence[str] | None) -> None:

@@ -10,8 +10,11 @@ from ostiary_operator.api.audit import Audit
 from ostiary_operator.api.authentication import Authentication
 from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.constraints import Atomic, Unique
-from ostiary_operator.api.names import DnsLabel, NameGlobs, NamePatterns, ObjectName
-from ostiary_operator.api.patterns import check_together, weigh_patterns
+from ostiary_operator.api.limits import Limits
+from ostiary_operator.api.loop_detection import LoopDetection
+from ostiary_operator.api.name_selections import PromptSelection, ResourceSelection, ToolSelection
+from ostiary_operator.api.names import DnsLabel, ObjectName
+from ostiary_operator.api.patterns import weigh_patterns
 from ostiary_operator.api.policy_tests import PolicyTests, check_cost
 from ostiary_operator.api.rule_conditions import (
     ArgumentRule,
@@ -22,6 +25,7 @@ from ostiary_operator.api.rule_conditions import (
     expression_problem,
 )
 from ostiary_operator.api.selectors import LabelSelector
+from ostiary_operator.api.tool_costs import count_limit_characters
 
 
 class TargetReference(ApiModel):
@@ -53,74 +57,6 @@ class Effect(enum.StrEnum):
 
     ALLOW = "Allow"
     DENY = "Deny"
-
-
-class ToolVerb(enum.StrEnum):
-    """What a caller can do with tools."""
-
-    LIST = "List"
-    CALL = "Call"
-
-
-class ResourceVerb(enum.StrEnum):
-    """What a caller can do with resources."""
-
-    LIST = "List"
-    READ = "Read"
-    SUBSCRIBE = "Subscribe"
-
-
-class PromptVerb(enum.StrEnum):
-    """What a caller can do with prompts."""
-
-    LIST = "List"
-    GET = "Get"
-
-
-class Selection(ApiModel):
-    """Which names of a primitive a rule applies to: any that `names` or `patterns`
-    match; all, if both are absent.
-    """
-
-    verbs: tuple[enum.StrEnum, ...] | None = None
-    """Verbs that the rule applies to. Each primitive narrows this to its own verbs. Absent means all of them."""
-
-    names: NameGlobs | None = None
-    """Names, or for resources URIs: exact, with `*` for any run of characters and no other wildcard. Absent names and
-    patterns mean every name. Example: `["read_*", "get_weather"]`."""
-
-    patterns: NamePatterns | None = None
-    """RE2 regular expressions over the whole name or URI. Absent names and patterns mean every name.
-    Example: `["(get|list)_[a-z]+"]`."""
-
-    @model_validator(mode="after")
-    def _check_size(self) -> Self:
-        check_together(self.names, self.patterns)
-        return self
-
-
-class ToolSelection(Selection):
-    """Which tools a rule applies to, and which actions on them."""
-
-    verbs: Annotated[tuple[ToolVerb, ...], Field(min_length=1, max_length=2), Unique()] | None = None
-    """Actions that the rule applies to: List makes a tool visible, Call makes it callable. Absent means both.
-    Example: `[List, Call]`."""
-
-
-class ResourceSelection(Selection):
-    """Which resources a rule applies to, and which actions on them."""
-
-    verbs: Annotated[tuple[ResourceVerb, ...], Field(min_length=1, max_length=3), Unique()] | None = None
-    """Actions that the rule applies to: List makes a resource or a template visible, Read gives its contents, Subscribe
-    its changes. Absent means all three. Example: `[List, Read]`."""
-
-
-class PromptSelection(Selection):
-    """Which prompts a rule applies to, and which actions on them."""
-
-    verbs: Annotated[tuple[PromptVerb, ...], Field(min_length=1, max_length=2), Unique()] | None = None
-    """Actions that the rule applies to: List makes a prompt visible, Get gives it. Absent means both.
-    Example: `[List, Get]`."""
 
 
 class AccessRule(ApiModel):
@@ -174,7 +110,7 @@ class Access(ApiModel):
     @classmethod
     def _weigh_patterns(cls, data: Any) -> Any:
         if isinstance(data, Mapping):
-            weigh_patterns(data.get("rules"))
+            weigh_patterns(data.get("rules"), "rules")
             count_characters(data.get("rules"))
         return data
 
@@ -227,10 +163,27 @@ class PolicySpec(ApiModel):
     it is allowed or denied. Absent means what other policies and the gateway's settings demand. In Shadow mode it
     records, and refuses nothing. Example: `{level: Metadata}`."""
 
+    limits: Limits = ()
+    """How much callers may use. All limits of all policies of an MCPProxy apply, and the tightest answers. A request
+    that a limit refuses never reaches the server, and uses up nothing of any limit.
+    Example: `[{name: weather, tools: {names: [get_weather]}, per: [Consumer], requests: 100, window: 24h}]`."""
+
+    loop_detection: LoopDetection | None = None
+    """What happens to an agent that calls the same tool with the same arguments again and again. Absent means nothing.
+    Example: `{repeats: 10, window: 1m, action: Deny}`."""
+
     tests: PolicyTests = ()
     """Calls, and whether this policy allows them; other policies do not change the result. A version that fails a test
     is not accepted, and the last accepted one stays in force. `ostiary test` runs the tests on files.
     Example: `[{as: {groups: [support]}, call: {tool: delete_ticket}, expect: Deny}]`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _weigh_limits(cls, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            weigh_patterns(data.get("limits"), "limits")
+            count_limit_characters(data.get("limits"))
+        return data
 
     @model_validator(mode="after")
     def _check_tests(self) -> Self:

@@ -220,6 +220,11 @@ class EffectiveReason(Reason):
         "Every access token is refused at an MCPProxy: its URL is not known, and the policy names no audiences.",
         "Set externalURL in the gateway's settings, hostnames in the MCPProxy, or audiences in the policy.",
     )
+    CALLERS_COUNTED_TOGETHER = (
+        "CallersCountedTogether",
+        "A limit is to count callers apart, but no policy authenticates them, so all of them share one counter.",
+        "Set authentication in a policy of the MCPProxy, or count per Proxy, Server or Tool.",
+    )
     EVADABLE = (
         "Evadable",
         "A platform policy selects MCPProxies by their own labels, which their owners can change.",

@@ -14,6 +14,7 @@ from ostiary_operator.compile.policies import Governance, PolicyDecision
 from ostiary_operator.compile.policy_test_runner import failures
 from ostiary_operator.compile.resource_parser import ParsedProxy
 from ostiary_operator.compile.token_audiences import MissingAudience
+from ostiary_operator.compile.uncounted_callers import UndistinguishedCallers
 
 _EVADABLE: Final = (
     "spec.targetSelector: selects MCPProxies by their own labels, and any user who may edit one can evade it; "
@@ -52,12 +53,20 @@ def blocked(subject: ParsedProxy, found: Mapping[str, str]) -> tuple[ConditionDr
     return (condition(ConditionType.UNBLOCKED, ConditionStatus.FALSE, UnblockedReason.BLOCKED, message),)
 
 
-def effective(decision: PolicyDecision, known: Sequence[str], *, unaddressed: MissingAudience | None) -> ConditionDraft:
+def effective(
+    decision: PolicyDecision,
+    known: Sequence[str],
+    *,
+    unaddressed: MissingAudience | None,
+    undistinguished: UndistinguishedCallers | None,
+) -> ConditionDraft:
     """Return whether a policy protects anything, and its tokens can be accepted.
 
-    ``known`` are the proxies in its namespace; ``unaddressed`` are tokens that a proxy always refuses.
+    ``known`` are the proxies in its namespace; ``unaddressed`` are tokens that a proxy always refuses;
+    ``undistinguished`` are callers that a limit counts together.
     """
-    reason, message = next(_slips(decision, known, unaddressed), (EffectiveReason.EFFECTIVE, ""))
+    slips = _slips(decision, known, unaddressed, undistinguished)
+    reason, message = next(slips, (EffectiveReason.EFFECTIVE, ""))
     if message:
         return condition(ConditionType.EFFECTIVE, ConditionStatus.FALSE, reason, f"{decision.subject.title}: {message}")
     what = f"{decision.subject.title}: it governs {listing(map(identity, [*decision.governs, *decision.closes]))}"
@@ -79,7 +88,10 @@ def tests_passed(decision: PolicyDecision) -> tuple[ConditionDraft, ...]:
 
 
 def _slips(
-    decision: PolicyDecision, known: Sequence[str], unaddressed: MissingAudience | None
+    decision: PolicyDecision,
+    known: Sequence[str],
+    unaddressed: MissingAudience | None,
+    undistinguished: UndistinguishedCallers | None,
 ) -> Iterator[tuple[Reason, str]]:
     if not decision.governs and not decision.closes:
         yield EffectiveReason.PROTECTS_NOTHING, _protects_nothing(decision, known)
@@ -90,6 +102,8 @@ def _slips(
         yield EffectiveReason.SUBJECT_MATCHES_NOTHING, what
     if unaddressed is not None:
         yield EffectiveReason.NO_AUDIENCE, str(unaddressed)
+    if undistinguished is not None:
+        yield EffectiveReason.CALLERS_COUNTED_TOGETHER, str(undistinguished)
 
 
 def _qualified_consumers(decision: PolicyDecision) -> Iterator[tuple[str, str]]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.documents import PolicyDocument, Tier
-from ostiary_core.errors import ExpressionError, PatternError
+from ostiary_core.errors import ContractError, ExpressionError, PatternError
 from ostiary_core.policy.compiled_policy import CompiledPolicy
 from ostiary_operator.compile.authentication_methods import ReferencedObjects, with_current_objects
 from ostiary_operator.compile.cache import Cache
@@ -69,6 +69,6 @@ class LastAcceptedPolicies:
 def _runs(document: PolicyDocument) -> bool:
     try:
         CompiledPolicy.build(document)
-    except (PatternError, ExpressionError):
+    except (PatternError, ExpressionError, ContractError):
         return False
     return True

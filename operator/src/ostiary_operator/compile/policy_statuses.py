@@ -12,6 +12,7 @@ from ostiary_operator.compile.policy_references import refers_to_objects
 from ostiary_operator.compile.quota import BudgetedConfig
 from ostiary_operator.compile.statuses import CompiledGateway, beyond_budget, sorted_names
 from ostiary_operator.compile.token_audiences import MissingAudience, first_refused
+from ostiary_operator.compile.uncounted_callers import UndistinguishedCallers, first_undistinguished
 
 
 def policy_status(decision: PolicyDecision, settled: Sequence[CompiledGateway], known: Sequence[str]) -> ResourceStatus:
@@ -25,7 +26,12 @@ def policy_status(decision: PolicyDecision, settled: Sequence[CompiledGateway], 
         generation=subject.generation,
         conditions=(_policy_accepted(decision, over_budget), _policy_resolved(decision)),
         aside=(
-            advisories.effective(decision, known, unaddressed=_refused_tokens(decision, settled)),
+            advisories.effective(
+                decision,
+                known,
+                unaddressed=_refused_tokens(decision, settled),
+                undistinguished=_undistinguished(decision, settled),
+            ),
             *advisories.tests_passed(decision),
         ),
         related=sorted_names([*decision.governs, *decision.closes]),
@@ -52,6 +58,19 @@ def _refused_tokens(decision: PolicyDecision, settled: Sequence[CompiledGateway]
     ]
     carrying = [(site, it.document) for site, it in placed if decision.encoded.digest in it.document.policies]
     return first_refused([decision.encoded.document], carrying)
+
+
+def _undistinguished(decision: PolicyDecision, settled: Sequence[CompiledGateway]) -> UndistinguishedCallers | None:
+    """Return callers that a limit is to count apart, and that no policy authenticates."""
+    if decision.encoded is None or not decision.encoded.document.limits:
+        return None
+    placed = [(it.config, key) for it in settled for key in decision.governs if key in it.config.entries]
+    entries = [(config, config.entries[key].document) for config, key in placed]
+    governed = [
+        (entry, [config.policies[each] for each in entry.policies if each in config.policies])
+        for config, entry in entries
+    ]
+    return first_undistinguished(decision.encoded.document, governed)
 
 
 def _lacks(decision: PolicyDecision, config: BudgetedConfig) -> bool:

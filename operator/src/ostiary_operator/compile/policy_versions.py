@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from ostiary_core.contract.access import SubjectConfig
 from ostiary_core.contract.documents import PolicyDocument, Tier
-from ostiary_core.errors import ExpressionError, PatternError
+from ostiary_core.errors import ContractError, ExpressionError, PatternError
 from ostiary_operator.api.reasons import AcceptedReason
 from ostiary_operator.compile.authentication_methods import compile_authentication
 from ostiary_operator.compile.cache import Cache
@@ -80,13 +80,17 @@ def _compile(subject: ParsedPolicy, content: PolicyContent, inputs: VersionInput
         authentication=authentication,
         subjects=_subjects(content, namespace),
         audit=content.audit,
+        limits=list(content.limits) or None,
+        loop_detection=content.loop_detection,
         source=source_of(content),
     )
     try:
         tests = run_tests(document, content.tests)
     except ExpressionError as error:
         return ResourceRejection(AcceptedReason.INVALID, f"{subject.title}: {error}")
+    except ContractError as error:
+        return ResourceRejection(AcceptedReason.INVALID, f"{subject.title}: spec.limits: {error}")
     except PatternError as error:
-        message = f"{subject.title}: spec.access.rules: {error}"
-        return ResourceRejection(AcceptedReason.INVALID, message)
+        field = "spec" if content.limits or content.loop_detection is not None else "spec.access.rules"
+        return ResourceRejection(AcceptedReason.INVALID, f"{subject.title}: {field}: {error}")
     return PolicyVersion(encode_document(document), tests)

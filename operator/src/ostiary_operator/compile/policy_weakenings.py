@@ -11,6 +11,7 @@ from ostiary_core.contract.access import AccessRulesConfig
 from ostiary_core.contract.documents import PolicyDocument
 from ostiary_operator.compile.audit import audit_lowered
 from ostiary_operator.compile.authentication_weakenings import of_authentication
+from ostiary_operator.compile.limit_weakenings import detection_loosened, limits_loosened
 from ostiary_operator.compile.rule_coverage import uncovered
 from ostiary_operator.compile.rule_differences import edited_rules
 from ostiary_operator.compile.weakening import Weakening, listed, weakening
@@ -29,6 +30,10 @@ def of_policy(old: PolicyDocument, new: PolicyDocument) -> Iterator[Weakening]:
     yield from _of_rules(new, old.access, new.access)
     for field, was, now in audit_lowered(old.audit, new.audit):
         yield weakening(new, "AuditLowered", f"spec.audit{field}", was, now)
+    for reason, field, was, now in limits_loosened(old.limits, new.limits):
+        yield weakening(new, reason, field, was, now)
+    for reason, field, was, now in detection_loosened(old.loop_detection, new.loop_detection):
+        yield weakening(new, reason, field, was, now)
 
 
 def _of_rules(

@@ -16,6 +16,7 @@ import orjson
 
 from ostiary_core.contract.access import AccessRulesConfig, SubjectConfig
 from ostiary_core.contract.audit import AuditConfig
+from ostiary_core.contract.limits import LimitConfig, LoopDetectionConfig
 from ostiary_operator.api.authentication import Authentication
 from ostiary_operator.api.load import InvalidResource, parse_policy, parse_proxy
 from ostiary_operator.api.policy import PolicyMode, PolicySpec, TargetSelector
@@ -25,6 +26,7 @@ from ostiary_operator.api.proxy import ProxySpec
 from ostiary_operator.api.resources import API_VERSION, EPOCH, POLICY_KIND, PROXY_KIND, derived_uid
 from ostiary_operator.compile.audit import audit_config
 from ostiary_operator.compile.cache import Cache
+from ostiary_operator.compile.limits import limit_configs, loop_config
 from ostiary_operator.compile.model import ObjectKey
 
 Document = dict[str, Any]
@@ -82,6 +84,8 @@ class PolicyContent:
     mode: Literal["Shadow"] | None = None
     tests: tuple[PolicyTest, ...] = ()
     authentication: Authentication | None = None
+    limits: tuple[LimitConfig, ...] = ()
+    loop_detection: LoopDetectionConfig | None = None
     audit: AuditConfig | None = None
 
 
@@ -117,6 +121,8 @@ def _policy(document: Document) -> PolicyContent:
         mode="Shadow" if spec.mode is PolicyMode.SHADOW else None,
         tests=spec.tests,
         authentication=spec.authentication,
+        limits=tuple(limit_configs(spec.limits) or ()),
+        loop_detection=loop_config(spec.loop_detection),
         audit=audit_config(spec.audit),
     )
 

@@ -24,6 +24,8 @@ REASONS: Final = frozenset(
         "BlockRemoved",
         "CatalogueWidened",
         "DenyRemoved",
+        "LimitLoosened",
+        "LimitRemoved",
         MORE,
         "PolicyAttached",
         "PolicyDeleted",

@@ -3,7 +3,7 @@ import re2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ostiary_operator.api.durations import DURATION_PATTERN, MILLISECONDS, Duration, between
+from ostiary_operator.api.durations import DURATION_PATTERN, MILLISECONDS, Duration, LimitWindow, between
 
 #: The longest that four terms of five digits can say.
 LONGEST = 99_999 * 3_600_000 * 4
@@ -70,3 +70,18 @@ def test_seconds_are_for_asyncio() -> None:
 def test_the_bounds_of_a_duration_are_included() -> None:
     rule = between("10ms", "1m")
     assert [rule.holds(Duration.parse(text)) for text in ("9ms", "10ms", "60s", "61s")] == [False, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("text", "milliseconds"),
+    [("1s", 1_000), ("1500ms", 1_500), ("1d", 86_400_000), ("31d", 2_678_400_000), ("744h", 2_678_400_000)],
+)
+def test_a_window_of_a_limit_may_be_written_in_days(text: str, milliseconds: int) -> None:
+    assert LimitWindow.parse(text).milliseconds == milliseconds
+    assert LimitWindow.parse(str(LimitWindow.parse(text))) == LimitWindow.parse(text)
+
+
+@pytest.mark.parametrize("text", ["0d", "32d", "01d", "1d12h", "-1d", "1.5d", "d", "1D"])
+def test_no_other_days_are_a_window(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a duration"):
+        LimitWindow.parse(text)

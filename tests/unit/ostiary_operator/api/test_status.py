@@ -1,6 +1,6 @@
 from ostiary_core.mcp.methods import VERBS, Primitive
 from ostiary_operator.api.conditions import Condition
-from ostiary_operator.api.policy import PromptVerb, ResourceVerb, ToolVerb
+from ostiary_operator.api.name_selections import PromptVerb, ResourceVerb, ToolVerb
 from ostiary_operator.api.status import PolicyStatus, ProxyStatus
 
 

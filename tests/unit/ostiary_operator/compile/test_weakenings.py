@@ -30,6 +30,7 @@ from ostiary_core.contract.documents import (
     SettingsDocument,
     TimeoutsConfig,
 )
+from ostiary_core.contract.limits import LimitConfig, LoopDetectionConfig
 from ostiary_core.contract.manifest import GatewayIdentity
 from ostiary_operator.compile.weakening import Weakening
 from ostiary_operator.compile.weakenings import weakenings
@@ -402,3 +403,16 @@ def test_less_audit_of_a_gateway_is_reported_and_so_is_a_sink_that_is_gone() -> 
         ("", "AuditLowered", "audit.floor", "Metadata", "none"),
         ("", "AuditLowered", "audit.sinks", "file /a.jsonl, stdout", "stdout"),
     ]
+
+
+def test_a_limit_that_is_gone_is_an_event_of_its_policy() -> None:
+    limit = LimitConfig(
+        name="l", per=["Principal"], requests=5, window=1000, on_store_failure="Local", when_exhausted="Show"
+    )
+    loop = LoopDetectionConfig(repeats=3, window=1000, action="Deny")
+    gone = found(config(policy(ALLOW, limits=[limit], loop_detection=loop)), config(policy(ALLOW)), "p")
+    assert [(it.reason, it.message) for it in gone] == [
+        ("LimitRemoved", "spec.limits[l]: 5 requests per 1s → none"),
+        ("LimitRemoved", "spec.loopDetection: Deny after 3 in 1s → none"),
+    ]
+    assert found(config(policy(ALLOW)), config(policy(ALLOW, limits=[limit])), "p") == ()
