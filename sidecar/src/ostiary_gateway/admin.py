@@ -46,6 +46,7 @@ class Admin:
         discovery: Callable[[ProxyRuntime], tuple[str, str] | None],
         captures: DebugCaptures,
         limits: Callable[[Mapping[str, str]], Awaitable[Mapping[str, Any]]],
+        tracing: Mapping[str, str] | None = None,
     ) -> None:
         self._store = store
         self._not_ready = ready
@@ -56,6 +57,7 @@ class Admin:
         self._limit_page = limits
         self._captures = CaptureReaders(captures, replica=replica)
         self._scraping = asyncio.Lock()
+        self._tracing = dict(tracing or {})
 
     def application(self) -> web.Application:
         """Return the application of the admin listener."""
@@ -120,7 +122,7 @@ class Admin:
 
         ``incomplete`` is a config whose parts have not all arrived; its revision is never in force already.
         ``misplacedKeys`` are files of the config with the name of a key: never used, since keys come only from the
-        Secret.
+        Secret. ``tracing`` says which exporters, sampler and propagators are active, or why tracing is off.
         """
         snapshot, rejected = self._store.snapshot, self._store.rejected_entries
         active = {} if snapshot is None else {key: proxy.digest for key, proxy in snapshot.proxies.items()}
@@ -138,6 +140,7 @@ class Admin:
             },
             "rejected": _config_rejection(self._store.rejected_config),
             "incomplete": _config_rejection(self._store.incomplete),
+            "tracing": self._tracing,
             "misplacedKeys": list(self._store.misplaced[:_MISPLACED]),
         }
 

@@ -145,6 +145,7 @@ class GatewayApp:
             discovery=self.discovery.report_of,
             captures=self.pipeline.captures,
             limits=self._usage(_replica(options.replica)).page,
+            tracing=self.telemetry.active,
         )
         self._admin = web.AppRunner(admin.application(), access_log=None, shutdown_timeout=1.0)
         try:

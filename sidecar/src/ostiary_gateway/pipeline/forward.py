@@ -94,8 +94,10 @@ def upstream_lines(exchange: Exchange, span: ClientSpan) -> bytes:
         and not exchange.selected.credential.is_set  # which the server gets in its place
     ):
         lines += http1.private_line("Authorization", request.headers["authorization"])
-    context = span.context
-    return lines + http1.trusted_lines(context) if context else lines
+    context = span.headers()
+    if not context:
+        return lines
+    return lines + (http1.trusted_lines(context) if context is span.context else http1.lines(context))
 
 
 def _passable(event_id: str) -> str:

@@ -91,10 +91,9 @@ class RequestPipeline:
         """
         headers = request.headers
         exchange: Exchange | None = None
+        traceparent, tracestate = self._telemetry.context_in(headers)
         with self._telemetry.server_span(
-            http_method=request.method,
-            traceparent=headers.get("traceparent"),
-            tracestate=headers.get("tracestate"),
+            http_method=request.method, traceparent=traceparent, tracestate=tracestate
         ) as span:
             try:
                 receive(request)

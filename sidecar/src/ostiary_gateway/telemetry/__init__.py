@@ -12,6 +12,8 @@ for a collector.
     span_record                        an ended span as plain data
     batch_processor                    the queue, and the thread that exports from it
     otlp                               OTLP's bytes, sent over HTTP or gRPC with retries
+    collector                          the settings of the OTLP exporter
+    sdk_exporters, sdk_context         what is not built in: exporters, samplers and propagators of the SDK's
     console_exporter                   spans as lines of text
     configuration, environment_variables, resource    the standard variables
     provider                           the tracing of a process, as it is configured

@@ -66,6 +66,11 @@ class ClientSpan(Span):
             self._context = context.members(self._traceparent(), self.tracestate)
         return self._context
 
+    def headers(self) -> Mapping[str, str]:
+        """Return the context for the upstream's HTTP headers, in the formats that are configured."""
+        propagators = self._recorder.propagators
+        return self.context if propagators is None else propagators.inject(self.context)
+
     def _traceparent(self) -> str | None:
         if self._recorder.decide is None:
             return self._inbound.traceparent() if self._inbound is not None else None

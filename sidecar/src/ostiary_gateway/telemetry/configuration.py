@@ -7,6 +7,9 @@ They have the meaning of OpenTelemetry's Python SDK 1.45, with which tests compa
 - ``OTEL_EXPORTER_OTLP_TIMEOUT`` is in seconds, as in the SDK (the specification says milliseconds), and at most 30.
 - ``OTEL_BSP_*`` have defaults of our own: a queue of 8192, batches of 512, a delay of 200 ms.
 - An invalid value gives one warning and the default; the SDK raises for some of them.
+- ``OTEL_TRACES_EXPORTER`` may name several. Where it, ``OTEL_TRACES_SAMPLER`` or ``OTEL_PROPAGATORS`` names a component
+  that is not built in, the SDK's is loaded by its entry point (:mod:`.sdk_exporters`, :mod:`.sdk_context`); one that is
+  not installed is a start error.
 
 ``OSTIARY_TRACES_REMOTE_SAMPLED_PER_SECOND`` (default 100) limits how many traces a second callers can force with their
 sampled flag: see :func:`.sampling.make_sampler`.
@@ -15,19 +18,14 @@ sampled flag: see :func:`.sampling.make_sampler`.
 results of tools: ``SPAN_ONLY``, or ``SPAN_AND_EVENT``, of which we emit the spans. ``true`` is an older form.
 """
 
-import base64
-import os
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Literal, get_args
-from urllib.parse import SplitResult, unquote, urlsplit
 
+from ostiary_core.sdk_components import OTLP_BY_PROTOCOL
+from ostiary_gateway.telemetry.collector import ENDPOINTS, PROTOCOLS, Collector, read_collector
 from ostiary_gateway.telemetry.environment_variables import Environment
 
-Exporter = Literal["otlp", "console", "none"]
-Protocol = Literal["http/protobuf", "grpc"]
-Compression = Literal["none", "gzip", "deflate"]
 SamplerName = Literal[
     "always_on",
     "always_off",
@@ -39,13 +37,10 @@ SamplerName = Literal[
 
 REMOTE_SAMPLED_VARIABLE: Final = "OSTIARY_TRACES_REMOTE_SAMPLED_PER_SECOND"
 
-_ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-_EXPORTERS: Final[dict[str, Exporter]] = {"otlp": "otlp", "console": "console", "none": "none"}
-_PROTOCOLS: Final[dict[str, Protocol]] = {"http/protobuf": "http/protobuf", "grpc": "grpc"}
-_COMPRESSIONS: Final[dict[Protocol, dict[str, Compression]]] = {
-    "http/protobuf": {"none": "none", "gzip": "gzip", "deflate": "deflate"},
-    "grpc": {"none": "none", "gzip": "gzip"},
-}
+OTLP: Final = "otlp"
+CONSOLE: Final = "console"
+#: The propagators whose meaning the gateway has built in: W3C trace context. Baggage is never forwarded.
+_PROPAGATORS: Final = ("tracecontext", "baggage")
 _SAMPLERS: Final[dict[str, SamplerName]] = {name: name for name in get_args(SamplerName)}
 CONTENT_VARIABLE: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 #: The values that put content into spans.
@@ -60,37 +55,7 @@ _CONTENT: Final = {
 #: The number of characters of arguments, and of a result; the standard limit of attributes applies where it is lower.
 _CONTENT_LIMIT: Final = 4096
 _TEXT_LIMITS: Final = ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT")
-_MAX_TIMEOUT: Final = 30.0
 _MAX_QUEUE: Final = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class TLS:
-    """PEM files: trusted authorities (``None``: the system's), our certificate and its key.
-
-    Without ``key_file`` the key is in ``certificate_file``.
-    """
-
-    ca_file: str | None = None
-    certificate_file: str | None = None
-    key_file: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Collector:
-    """The destination of spans, and how to connect to it.
-
-    ``endpoint`` is a complete URL for HTTP and ``host:port`` for gRPC, without user and password, which go into
-    ``headers``. ``timeout`` is in seconds and covers a batch with its retries.
-    """
-
-    protocol: Protocol
-    endpoint: str
-    secure: bool
-    headers: Mapping[str, str] = field(repr=False)
-    timeout: float = 10.0
-    compression: Compression = "none"
-    tls: TLS = TLS()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +66,17 @@ class Settings:
     """
 
     off: str | None
-    exporter: Exporter = "otlp"
+    exporters: tuple[str, ...] = (OTLP,)
+    """``otlp`` and ``console`` are built in; every other name is an entry point of the SDK's."""
     collector: Collector | None = None
     sampler: SamplerName = "parentbased_always_on"
     sampler_ratio: float = 1.0
+    sdk_sampler: str = ""
+    """The name of a sampler that is not built in; it decides instead of ``sampler``."""
+    sampler_argument: str = ""
+    """``OTEL_TRACES_SAMPLER_ARG`` for it."""
+    sdk_propagators: tuple[str, ...] = ()
+    """The propagators of HTTP headers, where one of them is not built in."""
     remote_sampled_per_second: float = 100.0
     queue_size: int = 8192
     batch_size: int = 512
@@ -118,19 +90,23 @@ class Settings:
 def read_settings(environ: Mapping[str, str]) -> Settings:
     """The settings in ``environ``. Never raises; what is wrong is in ``warnings``."""
     env = Environment(environ)
-    off, exporter, collector = _destination(env)
+    off, exporters, collector = _destination(env)
     if off is not None:
-        return Settings(off=off, exporter=exporter, warnings=tuple(env.warnings))
+        return Settings(off=off, exporters=exporters, warnings=tuple(env.warnings))
     queue_size = env.integer(8192, "OTEL_BSP_MAX_QUEUE_SIZE", at_most=_MAX_QUEUE)
-    sampler = env.choice(_SAMPLERS, "parentbased_always_on", "OTEL_TRACES_SAMPLER")
+    named = (env.text("OTEL_TRACES_SAMPLER") or "parentbased_always_on").strip()
+    sampler = _SAMPLERS.get(named.lower(), "parentbased_always_on")
     with_ratio = sampler.endswith("traceidratio")
     text_limit = env.integer(1024, *_TEXT_LIMITS, at_most=65_536)
     return Settings(
         off=None,
-        exporter=exporter,
+        exporters=exporters,
         collector=collector,
         sampler=sampler,
         sampler_ratio=env.number(1.0, "OTEL_TRACES_SAMPLER_ARG", inclusive=True, at_most=1.0) if with_ratio else 1.0,
+        sdk_sampler="" if named.lower() in _SAMPLERS else named,
+        sampler_argument=env.text("OTEL_TRACES_SAMPLER_ARG") or "",
+        sdk_propagators=_sdk_propagators(env),
         remote_sampled_per_second=env.number(100.0, REMOTE_SAMPLED_VARIABLE, inclusive=True),
         queue_size=queue_size,
         batch_size=min(queue_size, env.integer(512, "OTEL_BSP_MAX_EXPORT_BATCH_SIZE", at_most=_MAX_QUEUE)),
@@ -153,124 +129,43 @@ def _content_limit(env: Environment, text_limit: int) -> int:
     return min(_CONTENT_LIMIT, text_limit) if env.first(*_TEXT_LIMITS) is not None else _CONTENT_LIMIT
 
 
-def _destination(env: Environment) -> tuple[str | None, Exporter, Collector | None]:
-    """(why tracing is off, the exporter, its collector)."""
+def _sdk_propagators(env: Environment) -> tuple[str, ...]:
+    """Return all propagators, in their order, if one of them is not built in; else none."""
+    names = _names(env, "OTEL_PROPAGATORS")
+    return () if not names or names == ("none",) or set(names) <= set(_PROPAGATORS) else names
+
+
+def _names(env: Environment, key: str) -> tuple[str, ...]:
+    parts = (part.strip().lower() for part in (env.text(key) or "").split(","))
+    return tuple(dict.fromkeys(part for part in parts if part))
+
+
+def _destination(env: Environment) -> tuple[str | None, tuple[str, ...], Collector | None]:
+    """(why tracing is off, the exporters, the collector of ``otlp``)."""
     if env.flag("OTEL_SDK_DISABLED"):
-        return "OTEL_SDK_DISABLED is true", "none", None
-    exporter = env.choice(_EXPORTERS, "otlp", "OTEL_TRACES_EXPORTER")
-    if exporter == "none":
-        return "OTEL_TRACES_EXPORTER is none", exporter, None
-    if exporter == "console":
-        return None, exporter, None
-    if env.first(*_ENDPOINTS) is None:
-        if env.text("OTEL_TRACES_EXPORTER"):
-            env.warn("OTEL_TRACES_EXPORTER", "is otlp without OTEL_EXPORTER_OTLP_ENDPOINT", "tracing is off")
-        return "OTEL_EXPORTER_OTLP_ENDPOINT is not set", exporter, None
-    collector = _collector(env)
-    return ("the OTLP endpoint is not usable" if collector is None else None), exporter, collector
+        return "OTEL_SDK_DISABLED is true", (), None
+    named = _names(env, "OTEL_TRACES_EXPORTER") or (OTLP,)
+    if named == ("none",):
+        return "OTEL_TRACES_EXPORTER is none", (), None
+    exporters = tuple(_with_protocol(env, name) for name in named if name != "none")
+    if OTLP not in exporters:
+        return None, exporters, None
+    if env.first(*ENDPOINTS) is None:
+        return _without_otlp(env, exporters)
+    collector = read_collector(env)
+    return ("the OTLP endpoint is not usable" if collector is None else None), exporters, collector
 
 
-def _collector(env: Environment) -> Collector | None:
-    protocol = env.choice(
-        _PROTOCOLS, "http/protobuf", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"
-    )
-    endpoint = _http_endpoint(env) if protocol == "http/protobuf" else _grpc_endpoint(env)
-    if endpoint is None:
-        return None
-    address, secure, credentials = endpoint
-    return Collector(
-        protocol=protocol,
-        endpoint=address,
-        secure=secure,
-        headers=credentials | env.headers("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"),
-        timeout=env.number(
-            10.0, "OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "OTEL_EXPORTER_OTLP_TIMEOUT", at_most=_MAX_TIMEOUT
-        ),
-        compression=env.choice(
-            _COMPRESSIONS[protocol],
-            "none",
-            "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION",
-            "OTEL_EXPORTER_OTLP_COMPRESSION",
-        ),
-        tls=_tls(env),
-    )
+def _with_protocol(env: Environment, name: str) -> str:
+    """Return ``otlp``, or the SDK's exporter for a protocol that is not built in."""
+    protocol = (env.text(*PROTOCOLS) or "").lower()
+    return OTLP_BY_PROTOCOL[protocol] if name == OTLP and protocol == "http/json" else name
 
 
-def _http_endpoint(env: Environment) -> tuple[str, bool, dict[str, str]] | None:
-    """(URL, whether it is https, credentials).
-
-    The generic endpoint is a base, the traces' own a complete URL.
-    """
-    key, value = env.first(*_ENDPOINTS) or ("", "")
-    url = _split(value)
-    if url is None or url.scheme not in ("http", "https") or not url.hostname:
-        env.warn(key, f"is not an http or https URL ({_meant(value)})", "tracing is off")
-        return None
-    host, credentials = _without_credentials(url)
-    path = url.path if key == _ENDPOINTS[0] else f"{url.path.removesuffix('/')}/v1/traces"
-    return url._replace(netloc=host, path=path, fragment="").geturl(), url.scheme == "https", credentials
-
-
-def _grpc_endpoint(env: Environment) -> tuple[str, bool, dict[str, str]] | None:
-    """(host:port or another gRPC target, whether it is secure, credentials).
-
-    Without a scheme it is secure.
-    """
-    key, value = env.first(*_ENDPOINTS) or ("", "")
-    insecure = env.flag("OTEL_EXPORTER_OTLP_TRACES_INSECURE", "OTEL_EXPORTER_OTLP_INSECURE")
-    url = _split(value)
-    if url is None or (url.scheme in ("http", "https") and not url.hostname):
-        env.warn(key, "is neither host:port nor an http or https URL", "tracing is off")
-        return None
-    if url.scheme not in ("http", "https"):
-        if env.first("OTEL_EXPORTER_OTLP_TRACES_INSECURE", "OTEL_EXPORTER_OTLP_INSECURE") is None:
-            env.warn(key, "has no scheme, which means TLS", f"for a collector without it {_meant(value)}")
-        return value, not insecure, {}
-    host, credentials = _without_credentials(url)
-    return host, url.scheme == "https", credentials
-
-
-def _meant(value: str) -> str:
-    """What to write in place of a host and a port alone.
-
-    Any other value may hold a secret and is not shown.
-    """
-    bare = re.fullmatch(r"[A-Za-z0-9._-]+(:[0-9]{1,5})?", value)
-    return f"write http://{value}" if bare else "write http:// in front of it"
-
-
-def _split(value: str) -> SplitResult | None:
-    try:
-        url = urlsplit(value)
-        _ = url.port  # raises for an invalid port
-    except ValueError:
-        return None
-    return url
-
-
-def _without_credentials(url: SplitResult) -> tuple[str, dict[str, str]]:
-    """Return host and port alone, and the header made from user and password."""
-    user, at, host = url.netloc.rpartition("@")
-    if not at:
-        return host, {}
-    token = base64.b64encode(unquote(user).encode()).decode()
-    return host, {"authorization": f"Basic {token}"}
-
-
-def _tls(env: Environment) -> TLS:
-    certificate, key = _file(env, "CLIENT_CERTIFICATE"), _file(env, "CLIENT_KEY")
-    if key and not certificate:
-        env.warn("OTEL_EXPORTER_OTLP_CLIENT_KEY", "has no OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "it is not used")
-        key = None
-    return TLS(ca_file=_file(env, "CERTIFICATE"), certificate_file=certificate, key_file=key)
-
-
-def _file(env: Environment, suffix: str) -> str | None:
-    found = env.first(f"OTEL_EXPORTER_OTLP_TRACES_{suffix}", f"OTEL_EXPORTER_OTLP_{suffix}")
-    if found is None:
-        return None
-    key, value = found
-    if not os.access(value, os.R_OK):
-        env.warn(key, f"names {value!r}, which cannot be read", "it is not used")
-        return None
-    return value
+def _without_otlp(env: Environment, exporters: tuple[str, ...]) -> tuple[str | None, tuple[str, ...], None]:
+    """Leave out ``otlp``, which has no endpoint; where it was named, a warning says so."""
+    others = tuple(name for name in exporters if name != OTLP)
+    if env.text("OTEL_TRACES_EXPORTER"):
+        consequence = "tracing is off" if not others else "it gets no spans"
+        env.warn("OTEL_TRACES_EXPORTER", "is otlp without OTEL_EXPORTER_OTLP_ENDPOINT", consequence)
+    return (None if others else "OTEL_EXPORTER_OTLP_ENDPOINT is not set"), others, None

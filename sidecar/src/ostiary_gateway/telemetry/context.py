@@ -5,9 +5,9 @@ as absent. Ids stay lower-case hex text; the encoder converts them to bytes in i
 """
 
 import re
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from random import getrandbits
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 TRACEPARENT: Final = "traceparent"
 TRACESTATE: Final = "tracestate"
@@ -55,8 +55,18 @@ class SpanContext(NamedTuple):
         return f"00-{self.trace_id}-{self.span_id}-{self.flags & 3:02x}"
 
 
-#: (remote parent or None, trace id) -> whether to record and export the trace.
-Decide = Callable[[SpanContext | None, str], bool]
+class Named(Protocol):
+    """What a sampler may ask of a message: its method, and the name of its tool, prompt or resource."""
+
+    method: str | None
+    target: str | None
+
+
+class Decide(Protocol):
+    """Decides whether to record and export a trace, by its remote parent and its id."""
+
+    def __call__(self, parent: SpanContext | None, trace_id: str, message: Named | None = None, /) -> bool:
+        """Return whether to record it. The built-in samplers do not look at the message."""
 
 
 def parse(traceparent: object, tracestate: object = None) -> SpanContext | None:

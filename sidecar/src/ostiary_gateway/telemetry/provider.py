@@ -4,13 +4,15 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
+from ostiary_core.sdk_components import SdkComponentMissing
 from ostiary_core.version import __version__
 from ostiary_gateway.errors import StartupError
 from ostiary_gateway.telemetry import semantic_conventions
 from ostiary_gateway.telemetry.batch_processor import BatchSpanProcessor, Stats
-from ostiary_gateway.telemetry.configuration import Collector, Settings, read_settings
+from ostiary_gateway.telemetry.collector import Collector
+from ostiary_gateway.telemetry.configuration import CONSOLE, OTLP, Settings, read_settings
 from ostiary_gateway.telemetry.console_exporter import ConsoleExporter
 from ostiary_gateway.telemetry.context import Decide
 from ostiary_gateway.telemetry.environment_variables import Environment
@@ -21,6 +23,9 @@ from ostiary_gateway.telemetry.sampling import RateLimit, make_sampler
 from ostiary_gateway.telemetry.server_span import ServerSpan
 from ostiary_gateway.telemetry.span_record import SERVER, AttributeValue, PlainRecord, SpanRecord
 from ostiary_gateway.telemetry.throttled_warning import WarningLimiter
+
+if TYPE_CHECKING:
+    from ostiary_gateway.telemetry.sdk_context import SdkPropagators
 
 _log: Final = logging.getLogger(__name__)
 
@@ -50,6 +55,10 @@ class Telemetry:
         self.content_limit = settings.content_limit
         self.count_limit = settings.attribute_count_limit
         self.decide: Decide | None = None
+        #: Set where a propagator is configured that is not built in.
+        self.propagators: SdkPropagators | None = None
+        #: Which exporters, sampler and propagators are active, for ``/config`` and the log.
+        self.active: Mapping[str, Any] = _active(settings)
         self._drain: BatchSpanProcessor | None = None
         self._refused: Callable[[], int] = int
         self._warner = WarningLimiter(_log)
@@ -59,6 +68,7 @@ class Telemetry:
     def _start(self, settings: Settings, exporter: Exporter) -> None:
         limit = RateLimit(settings.remote_sampled_per_second)
         self.decide = make_sampler(settings.sampler, settings.sampler_ratio, limit)
+        self._load_components(settings)
         self._refused = lambda: limit.refused
         self._drain = BatchSpanProcessor(
             exporter,
@@ -66,6 +76,22 @@ class Telemetry:
             batch_size=settings.batch_size,
             delay=settings.delay,
         )
+
+    def _load_components(self, settings: Settings) -> None:
+        """Load what is not built in.
+
+        Raises:
+            SdkComponentMissing: it is not installed.
+        """
+        # Imported here, so that the SDK is loaded only where it is used.
+        if settings.sdk_sampler:
+            from ostiary_gateway.telemetry.sdk_context import SdkSampler  # noqa: PLC0415  see above
+
+            self.decide = SdkSampler(settings.sdk_sampler, settings.sampler_argument).decide
+        if settings.sdk_propagators:
+            from ostiary_gateway.telemetry.sdk_context import SdkPropagators  # noqa: PLC0415  likewise
+
+            self.propagators = SdkPropagators(settings.sdk_propagators)
 
     @classmethod
     def from_env(
@@ -80,24 +106,37 @@ class Telemetry:
         See :mod:`.configuration` and :mod:`.resource`.
 
         ``resource`` adds attributes of the process, which the environment overrides. Invalid values give a warning and
-        are replaced by defaults. Raises :class:`.StartupError` if gRPC is configured and its extra is not installed.
+        are replaced by defaults. Raises :class:`.StartupError` if gRPC is configured and its extra is not installed, or
+        a component of the SDK is named that is not installed.
         """
         environ = os.environ if environ is None else environ
         settings = read_settings(environ)
         for warning in settings.warnings:
             _log.warning("%s", warning)
         if settings.off is not None:
+            _log.info("calls are not traced: %s", settings.off)
             return cls(settings, None, on_end=on_end)
         env = Environment(environ)
         attributes = resource_attributes(env, resource or {})
         for warning in env.warnings:
             _log.warning("%s", warning)
-        return cls(settings, _exporter(settings, attributes), on_end=on_end)
+        try:
+            made = cls(settings, _exporter(settings, attributes), on_end=on_end)
+        except SdkComponentMissing as error:
+            raise StartupError(str(error)) from error
+        _log.info("calls are traced: %s", "; ".join(f"{key} {value}" for key, value in made.active.items()))
+        return made
 
     @classmethod
     def disabled(cls, *, on_end: Observer | None = None) -> "Telemetry":
         """No tracing: upstreams get the caller's context, and ``on_end`` still gets every span."""
         return cls(Settings(off="disabled"), None, on_end=on_end)
+
+    def context_in(self, headers: Mapping[str, str]) -> tuple[str | None, str | None]:
+        """Return the caller's ``traceparent`` and ``tracestate``, from headers with lower-case names."""
+        if self.propagators is not None:
+            return self.propagators.extract(headers)
+        return headers.get("traceparent"), headers.get("tracestate")
 
     def server_span(
         self,
@@ -154,9 +193,37 @@ class Telemetry:
         return self.stats
 
 
+def _active(settings: Settings) -> dict[str, str]:
+    """Return in words which components are active, and whether they are built in or the SDK's."""
+    if settings.off is not None:
+        return {"off": settings.off}
+    own = {OTLP, CONSOLE}
+    exporters = (f"{name} ({'built in' if name in own else 'SDK'})" for name in settings.exporters)
+    return {
+        "exporter": ", ".join(exporters),
+        "sampler": f"{settings.sdk_sampler} (SDK)" if settings.sdk_sampler else f"{settings.sampler} (built in)",
+        "propagators": f"{', '.join(settings.sdk_propagators)} (SDK)"
+        if settings.sdk_propagators
+        else "tracecontext (built in)",
+    }
+
+
 def _exporter(settings: Settings, resource: Mapping[str, AttributeValue]) -> Exporter:
-    if settings.collector is None:
+    exporters = [_exporter_named(name, settings, resource) for name in settings.exporters]
+    if len(exporters) == 1:
+        return exporters[0]
+    from ostiary_gateway.telemetry.sdk_exporters import ExporterGroup  # noqa: PLC0415  only for several
+
+    return ExporterGroup(exporters)
+
+
+def _exporter_named(name: str, settings: Settings, resource: Mapping[str, AttributeValue]) -> Exporter:
+    if name == CONSOLE:
         return ConsoleExporter()
+    if name != OTLP or settings.collector is None:
+        from ostiary_gateway.telemetry.sdk_exporters import SdkExporter  # noqa: PLC0415  only where it is named
+
+        return SdkExporter(name, resource)
     encoder = TraceEncoder(
         resource,
         scope_name=semantic_conventions.SCOPE_NAME,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ostiary_gateway.telemetry.configuration import SamplerName
-from ostiary_gateway.telemetry.context import SAMPLED, Decide, SpanContext
+from ostiary_gateway.telemetry.context import SAMPLED, Decide, Named, SpanContext
 
 _RATIO_OF: Final = 1 << 64
 _PARENT_BASED: Final = "parentbased_"
@@ -60,15 +60,15 @@ def make_sampler(name: SamplerName, ratio: float, remote_sampled: RateLimit) -> 
 
 def _root(name: str, ratio: float) -> Decide:
     if name == "always_on":
-        return lambda _parent, _trace_id: True
+        return lambda _parent, _trace_id, _message=None: True
     if name == "always_off":
-        return lambda _parent, _trace_id: False
+        return lambda _parent, _trace_id, _message=None: False
     bound = round(ratio * _RATIO_OF)
-    return lambda _parent, trace_id: int(trace_id[16:], 16) < bound
+    return lambda _parent, trace_id, _message=None: int(trace_id[16:], 16) < bound
 
 
 def _parent_based(root: Decide, limit: RateLimit | None) -> Decide:
-    def decide(parent: SpanContext | None, trace_id: str) -> bool:
+    def decide(parent: SpanContext | None, trace_id: str, _message: Named | None = None) -> bool:
         if parent is None:
             return root(None, trace_id)
         if not parent.flags & SAMPLED:

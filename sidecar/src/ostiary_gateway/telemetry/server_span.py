@@ -166,7 +166,7 @@ class ServerSpan(Span):
             self._flags = flags & RANDOM
         elif decide is not None:
             self.trace_id, self._flags = context.new_trace_id(), RANDOM
-        if decide is not None and decide(parent, self.trace_id):
+        if decide is not None and decide(parent, self.trace_id, self):
             self.sampled = True
             self._flags |= SAMPLED
         elif recorder.on_end is None:

@@ -23,7 +23,7 @@ answered with a result, is ``cancelled``. Other exceptions are named by their cl
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import perf_counter_ns
 from types import TracebackType
 from typing import Final, Protocol, Self
@@ -58,6 +58,13 @@ def _constants(method: str) -> dict[str, AttributeValue]:
 _BY_METHOD: Final = {method: _constants(method) for method in {*METHODS, *semantic_conventions.SERVER_METHODS}}
 
 
+class Propagators(Protocol):
+    """Other formats of the trace context in HTTP headers."""
+
+    def inject(self, members: Mapping[str, str]) -> dict[str, str]:
+        """Return the headers for an upstream, from the members of a W3C context."""
+
+
 class Recorder(Protocol):
     """What a span needs from its owner."""
 
@@ -69,6 +76,10 @@ class Recorder(Protocol):
     content_limit: int
     #: The most attributes of one span.
     count_limit: int
+
+    @property
+    def propagators(self) -> Propagators | None:
+        """What writes HTTP headers for upstreams, where propagators are configured that are not built in."""
 
     @property
     def on_end(self) -> Callable[[SpanRecord], None] | None:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from ostiary_gateway.telemetry.configuration import TLS, Collector, read_settings
+from ostiary_gateway.telemetry.collector import TLS, Collector
+from ostiary_gateway.telemetry.configuration import read_settings
 
 ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:4318"}
 

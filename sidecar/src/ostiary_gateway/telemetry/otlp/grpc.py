@@ -12,7 +12,7 @@ from typing import Any, Final
 import grpc  # type: ignore[import-untyped]  # grpcio ships no types
 
 from ostiary_core.version import __version__
-from ostiary_gateway.telemetry.configuration import TLS, Collector
+from ostiary_gateway.telemetry.collector import TLS, Collector
 from ostiary_gateway.telemetry.otlp.exporter import SendResult, rejected_spans, retry_delay
 
 _METHOD: Final = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"

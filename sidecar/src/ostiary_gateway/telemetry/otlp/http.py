@@ -20,7 +20,7 @@ from urllib.request import getproxies, proxy_bypass
 import urllib3
 
 from ostiary_core.version import __version__
-from ostiary_gateway.telemetry.configuration import TLS, Collector, Compression
+from ostiary_gateway.telemetry.collector import TLS, Collector, Compression
 from ostiary_gateway.telemetry.otlp.exporter import SendResult, rejected_spans
 
 _log: Final = logging.getLogger(__name__)

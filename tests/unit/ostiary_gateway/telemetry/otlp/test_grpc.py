@@ -12,7 +12,7 @@ from otlp_sink import Answer, Sink, black_hole, grpc_sink
 
 from ostiary_gateway.errors import StartupError
 from ostiary_gateway.telemetry import Telemetry
-from ostiary_gateway.telemetry.configuration import TLS, Collector
+from ostiary_gateway.telemetry.collector import TLS, Collector
 from ostiary_gateway.telemetry.otlp.encoder import TraceEncoder, encode_span
 from ostiary_gateway.telemetry.otlp.exporter import SendResult
 from ostiary_gateway.telemetry.otlp.grpc import GRPCTransport

@@ -12,7 +12,7 @@ import pytest
 from otlp_sink import Answer, Sink, http_sink
 
 from ostiary_core.version import __version__
-from ostiary_gateway.telemetry.configuration import TLS, Collector
+from ostiary_gateway.telemetry.collector import TLS, Collector
 from ostiary_gateway.telemetry.otlp.encoder import TraceEncoder, encode_span
 from ostiary_gateway.telemetry.otlp.exporter import SendResult
 from ostiary_gateway.telemetry.otlp.http import HTTPTransport, retry_after
