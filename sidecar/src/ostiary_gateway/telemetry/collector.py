@@ -1,4 +1,7 @@
-"""Where spans are sent over OTLP: the variables ``OTEL_EXPORTER_OTLP_*`` as one :class:`Collector`."""
+"""Where spans are sent over OTLP.
+
+The variables ``OTEL_EXPORTER_OTLP_*`` become one :class:`Collector`.
+"""
 
 import base64
 import os

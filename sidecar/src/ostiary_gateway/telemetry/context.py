@@ -56,7 +56,10 @@ class SpanContext(NamedTuple):
 
 
 class Named(Protocol):
-    """What a sampler may ask of a message: its method, and the name of its tool, prompt or resource."""
+    """What a sampler may ask of a message.
+
+    It is its method, and the name of its tool, prompt or resource.
+    """
 
     method: str | None
     target: str | None

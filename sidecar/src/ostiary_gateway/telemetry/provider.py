@@ -133,7 +133,10 @@ class Telemetry:
         return cls(Settings(off="disabled"), None, on_end=on_end)
 
     def context_in(self, headers: Mapping[str, str]) -> tuple[str | None, str | None]:
-        """Return the caller's ``traceparent`` and ``tracestate``, from headers with lower-case names."""
+        """Return the caller's ``traceparent`` and ``tracestate``.
+
+        The headers have lower-case names.
+        """
         if self.propagators is not None:
             return self.propagators.extract(headers)
         return headers.get("traceparent"), headers.get("tracestate")

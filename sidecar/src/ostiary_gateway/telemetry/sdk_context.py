@@ -32,7 +32,9 @@ def _context_of(parent: SpanContext | None) -> Context:
 
 
 class SdkSampler:
-    """A sampler of the SDK's. It sees the parent, the trace id, the method, and the name of the tool or prompt.
+    """A sampler of the SDK's.
+
+    It sees the parent, the trace id, the method, and the name of the tool or prompt.
 
     Raises:
         SdkComponentMissing: it is not installed, or refuses its argument.
@@ -78,7 +80,9 @@ class _Headers(Getter[Mapping[str, str]]):
 
 
 class SdkPropagators:
-    """Propagators of the SDK's for HTTP headers. ``_meta`` always holds W3C trace context, as MCP demands.
+    """Propagators of the SDK's, for HTTP headers.
+
+    ``_meta`` always holds W3C trace context, as MCP demands.
 
     Raises:
         SdkComponentMissing: one is not installed.
@@ -91,7 +95,10 @@ class SdkPropagators:
         self._warner = WarningLimiter(_log)
 
     def extract(self, headers: Mapping[str, str]) -> tuple[str | None, str | None]:
-        """Return the context in a request's headers as ``traceparent`` and ``tracestate``, None where there is none."""
+        """Return the context in a request's headers as ``traceparent`` and ``tracestate``.
+
+        Both are None where there is none.
+        """
         try:
             found = trace.get_current_span(self._propagator.extract(headers, _EMPTY, self._getter)).get_span_context()
         except Exception as error:  # noqa: BLE001  see above

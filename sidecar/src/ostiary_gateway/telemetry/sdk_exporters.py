@@ -1,4 +1,6 @@
-"""OpenTelemetry SDK exporters, fed from the batch thread, for what our own encoder does not send.
+"""OpenTelemetry SDK exporters, fed from the batch thread.
+
+They send what our own encoder does not.
 
 A record becomes one of the SDK's read-only spans in the exporting thread, so a request costs the same as with our own
 exporter. The exporters read their settings from the standard variables themselves.

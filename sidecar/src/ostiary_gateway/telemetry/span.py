@@ -79,7 +79,10 @@ class Recorder(Protocol):
 
     @property
     def propagators(self) -> Propagators | None:
-        """What writes HTTP headers for upstreams, where propagators are configured that are not built in."""
+        """What writes HTTP headers for upstreams.
+
+        Set where propagators are configured that are not built in.
+        """
 
     @property
     def on_end(self) -> Callable[[SpanRecord], None] | None:
