@@ -2,9 +2,9 @@
 
 ``--write-docs`` also writes docs/benchmarks.md.
 
-There are four parts, each of which can run alone: `calls` measures the cost of a call, `access` that of callers and
-rules, `hostile` the effect of hostile clients and servers on others, and `scale` the cost of many proxies. A part
-replaces its own figures and its own section of the page.
+There are five parts, each of which can run alone: `calls` measures the cost of a call, `access` that of callers and
+rules, `governed` that of limits, audit and spans on top, `hostile` the effect of hostile clients and servers on others,
+and `scale` the cost of many proxies. A part replaces its own figures and its own section of the page.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from ostiary_bench import access, isolation, report, scale, servers, streams
+from ostiary_bench import access, governed, isolation, report, scale, servers, streams
 from ostiary_bench.calls import Bench, rows
 from ostiary_bench.edit_latency import measure
 from ostiary_bench.servers import Upstream
@@ -25,7 +25,7 @@ from ostiary_tools.common.errors import ToolError
 _ROOT: Final = Path(__file__).parents[2]
 _RESULTS: Final = _ROOT / "benchmarks" / "results" / "latest.json"
 _DOCS: Final = _ROOT / "docs" / "benchmarks.md"
-_PARTS: Final = ("calls", "access", "hostile", "scale")
+_PARTS: Final = ("calls", "access", "governed", "hostile", "scale")
 _SIZES: Final = (100, 1000, 5000)
 _INTRODUCTION: Final = """# Benchmarks
 
@@ -48,7 +48,7 @@ Measured {at} on {machine}.
 def main() -> int:
     """Run the benchmark; return the exit code."""
     options = _options()
-    parts = {"calls": _calls, "access": _access, "hostile": _hostile, "scale": _scale}
+    parts = {"calls": _calls, "access": _access, "governed": _governed, "hostile": _hostile, "scale": _scale}
     try:
         for name in options.only or parts:
             print(f"{name}:", file=sys.stderr, flush=True)
@@ -110,6 +110,14 @@ def _access(options: argparse.Namespace) -> tuple[dict[str, object], str]:
     return {"access": figures}, access.section(found, at=at[:10], machine=report.machine())
 
 
+def _governed(options: argparse.Namespace) -> tuple[dict[str, object], str]:
+    """Measure the cost of a fully governed call."""
+    found = governed.measure(rounds=options.rounds, rate=options.rate)
+    at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    figures = {"at": at, "machine": report.machine(), **found.document()}
+    return {"governed": figures}, governed.section(found, at=at[:10], machine=report.machine())
+
+
 def _scale(options: argparse.Namespace) -> tuple[dict[str, object], str]:
     """Measure the cost of many proxies."""
     found = scale.measure(options.sizes, edits=options.edits)
@@ -144,7 +152,7 @@ def _write_docs(name: str, text: str) -> None:
 def _parts(page: str) -> list[str]:
     """Return the parts of the page, each with its title; the first has none."""
     parts = []
-    for title in (scale.TITLE, isolation.TITLE, access.TITLE):
+    for title in (scale.TITLE, isolation.TITLE, governed.TITLE, access.TITLE):
         page, found, below = page.partition(f"\n{title}\n")
         parts.append(found + below)
     return [page, *reversed(parts)]

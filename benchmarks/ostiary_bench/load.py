@@ -136,7 +136,9 @@ def send(directory: Path, load: Load, url: str, *, seconds: float) -> tuple[int,
     """Send as fast as possible; return the calls and the seconds that they took."""
     script = directory / "wrk.lua"
     script.write_text(load.script(directory))
-    command = on_core(OTHER_CORE, find("wrk"), "-t1", f"-c{_CONNECTIONS}", f"-d{seconds:g}s", "-s", script, url)
+    command = on_core(
+        OTHER_CORE, find("wrk"), "-t1", f"-c{_CONNECTIONS}", f"-d{max(1, round(seconds))}s", "-s", script, url
+    )
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     found = re.search(r"(\d+) requests in ([\d.]+)s", text)
     if found is None or "Non-2xx" in text or "Socket errors" in text:

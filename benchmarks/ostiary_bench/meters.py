@@ -27,6 +27,12 @@ def cpu_microseconds(root: int) -> float:
     return sum(int(stat[11]) + int(stat[12]) for stat in stats) * _TICK
 
 
+def main_thread_microseconds(pid: int) -> float:
+    """Return the CPU time that the main thread of a process has used: in a gateway, its event loop."""
+    stat = _fields(Path(f"/proc/{pid}/task/{pid}/stat"))
+    return (int(stat[11]) + int(stat[12])) * _TICK if stat is not None else 0.0
+
+
 def resident_mebibytes(root: int) -> float:
     """Return the memory that a process tree holds now."""
     stats = [stat for pid in tree(root) if (stat := _stat(pid)) is not None]
@@ -38,7 +44,11 @@ def _stat(pid: int) -> list[str] | None:
 
     [0] is the state.
     """
+    return _fields(Path(f"/proc/{pid}/stat"))
+
+
+def _fields(stat: Path) -> list[str] | None:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return stat.read_text().rpartition(")")[2].split()
     except OSError:
         return None

@@ -21,9 +21,11 @@ from ostiary_tools.common.errors import ToolError
 STAGES: Final = {
     "receive": ("server/", "pipeline/http_checks"),
     "route": ("pipeline/route", "config/"),
+    "identify": ("identity/",),
     "in-flight limits": ("limits/",),
     "decode": ("pipeline/body", "pipeline/decode", "pipeline/message_members", "pipeline/mirrored_headers", "session"),
     "authorize": ("pipeline/authorize",),
+    "limit": ("policy_limits/", "pipeline/limit"),
     "forward": ("pipeline/forward", "pipeline/response_head", "upstream/"),
     "shape": (
         "pipeline/shape",
@@ -33,6 +35,7 @@ STAGES: Final = {
         "pipeline/list_cache",
         "sse",
     ),
+    "audit": ("audit/", "pipeline/audit"),
     "record": ("pipeline/record", "telemetry/", "metrics"),
     "the pipeline itself": ("pipeline/",),
     "event loop and kernel": ("asyncio", "process"),
