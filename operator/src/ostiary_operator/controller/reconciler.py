@@ -126,7 +126,7 @@ class Reconciler:
                 applied = await self._delivery().deliver(
                     compiled, snapshot, self.credentials.last.values, trace, began=began
                 )
-            await self._report_weakenings(applied, compiled)
+            await self._report_weakenings(applied, compiled, trace)
         with self.metrics.stage("apply_status"), trace.stage(SpanName.STATUSES):
             failures = await self._apply_status(compiled, snapshot, applied, request, trace)
         if failures or applied.conflict:
@@ -169,13 +169,13 @@ class Reconciler:
         )
         return await compute(compile_resources, resources, self.applied_configs.configs, cache=self.cache)
 
-    async def _report_weakenings(self, applied: DeliveredConfigs, compiled: Compiled) -> None:
+    async def _report_weakenings(self, applied: DeliveredConfigs, compiled: Compiled, trace: PassTrace) -> None:
         policies = frozenset((key.namespace, key.name) for key in compiled.statuses if key.kind == POLICY.name)
         found: dict[Weakening, DiscoveredGateway] = {}
         for gateway, old, new in applied.changed:
             for weakening in await compute(weakenings, old, new, policies=policies):
                 found.setdefault(weakening, gateway)
-        self.weakening_events.report(found)
+        self.weakening_events.report(found, change_trace=trace.trace_id)
 
     async def _apply_status(
         self,

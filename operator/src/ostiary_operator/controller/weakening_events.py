@@ -26,22 +26,28 @@ class WeakeningEvents:
     def __init__(self, events: EventRecorder) -> None:
         self._events = events
 
-    def report(self, found: Mapping[Weakening, DiscoveredGateway]) -> None:
-        """Report each change once, although every gateway gets it; the gateway is one of those."""
+    def report(self, found: Mapping[Weakening, DiscoveredGateway], *, change_trace: str = "") -> None:
+        """Report each change once, although every gateway gets it; the gateway is one of those.
+
+        ``change_trace`` is the id of the pass's trace; "" if it is not recorded.
+        """
         by_namespace: dict[str, list[Weakening]] = {}
         for weakening in found:
             by_namespace.setdefault(weakening.namespace, []).append(weakening)
         for changes in by_namespace.values():
             mixed = list(_mixed(changes))
             for weakening in mixed[:_OF_ONE_NAMESPACE]:
-                self._report(_regarding(weakening, found[weakening]), weakening.reason, weakening.message)
+                regarding = _regarding(weakening, found[weakening])
+                self._report(EventRecord(regarding, weakening.reason, weakening.message, True, change_trace))
             rest = mixed[_OF_ONE_NAMESPACE:]
             if rest:
-                self._report(_regarding(rest[0], found[rest[0]]), MORE, _summary(rest))
+                regarding = _regarding(rest[0], found[rest[0]])
+                self._report(EventRecord(regarding, MORE, _summary(rest), True, change_trace))
 
-    def _report(self, regarding: Mapping[str, Any], reason: str, message: str) -> None:
-        self._events.record(EventRecord(regarding, reason, message, warning=True))
-        _log.warning("%s %s/%s: %s: %s", regarding["kind"], regarding["namespace"], regarding["name"], reason, message)
+    def _report(self, event: EventRecord) -> None:
+        self._events.record(event)
+        where = event.regarding
+        _log.warning("%s %s/%s: %s: %s", where["kind"], where["namespace"], where["name"], event.reason, event.note)
 
 
 def _mixed(changes: Iterable[Weakening]) -> Iterator[Weakening]:
