@@ -33,7 +33,11 @@ class SampleCall(NamedTuple):
     arguments: str
 
 
-_SAMPLES: Final = {"/mcp": SampleCall("get_users", "{}"), "/tickets/mcp": SampleCall("read_ticket", '{"ticket_id":1}')}
+_SAMPLES: Final = {
+    "/mcp": SampleCall("get_users", "{}"),
+    "/tickets/mcp": SampleCall("read_ticket", '{"ticket_id":1}'),
+    "/weather/mcp": SampleCall("get_weather", '{"city":"Berlin"}'),
+}
 """A call for each server of the mock process, by its path."""
 
 

@@ -1,4 +1,4 @@
-"""Builds the mock server and the ticket server, and the ASGI application of both."""
+"""Builds the mock, ticket and weather servers, and the ASGI application of all three."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -21,7 +21,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from ostiary_core.version import __version__
-from ostiary_operator.demo.mock_server import prompts, sample_resources, tickets, tools
+from ostiary_operator.demo.mock_server import prompts, sample_resources, tickets, tools, weather
 from ostiary_operator.demo.mock_server.middleware import Activity, RequestsInFlight
 from ostiary_operator.demo.mock_server.sample_store import Store
 from ostiary_operator.demo.mock_server.sessions import Sessions, Updates
@@ -41,10 +41,10 @@ class MockServerParts:
     """The parts of a mock server that the caller must run and close."""
 
     app: Starlette
-    """Serves `/mcp` and `/tickets/mcp` while `running()` is entered, and `/healthz`."""
+    """Serves `/mcp`, `/tickets/mcp` and `/weather/mcp` while `running()` is entered, and `/healthz`."""
 
     sessions: tuple[StreamableHTTPSessionManager, ...]
-    """Those of both servers."""
+    """Those of all servers."""
 
     listeners: ListenHandler
     """The open `subscriptions/listen` streams; its `close()` ends them in order."""
@@ -54,7 +54,7 @@ class MockServerParts:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Run the session managers of both servers."""
+        """Run the session managers of all servers."""
         async with AsyncExitStack() as stack:
             for manager in self.sessions:
                 await stack.enter_async_context(manager.run())
@@ -62,7 +62,7 @@ class MockServerParts:
 
 
 def build(*, allowed_hosts: tuple[str, ...] = ()) -> MockServerParts:
-    """Return a new mock server with the sample data, and a ticket server next to it.
+    """Return a new mock server with the sample data, with ticket and weather servers.
 
     Args:
         allowed_hosts: accepted Host names besides the loopback ones, each with or without a port.
@@ -85,11 +85,14 @@ def build(*, allowed_hosts: tuple[str, ...] = ()) -> MockServerParts:
     sample_resources.register(server, store=store, activity=activity)
     prompts.register(server, store)
     ticket_server = tickets.build(calls)
-    app = _application({PATH: server, tickets.PATH: ticket_server}, allowed_hosts)
+    weather_server = weather.build(calls)
+    servers = {PATH: server, tickets.PATH: ticket_server, weather.PATH: weather_server}
+    app = _application(servers, allowed_hosts)
     listeners = ListenHandler(bus)
     _add_handlers(server, sessions=sessions, listeners=listeners, completer=prompts.Completer(store))
-    _add_listen_handler(ticket_server, listeners)
-    managers = (server.session_manager, ticket_server.session_manager)
+    for each in (ticket_server, weather_server):
+        _add_listen_handler(each, listeners)
+    managers = tuple(each.session_manager for each in servers.values())
     return MockServerParts(app=app, sessions=managers, listeners=listeners, calls=calls)
 
 
