@@ -16,6 +16,7 @@ from ostiary_operator.controller.admin import AdminServer
 from ostiary_operator.controller.change_trace import ChangeTracer
 from ostiary_operator.controller.gateway_problems import GatewayProblems
 from ostiary_operator.controller.leader_election import LeaderElector, candidate, wait_until_leading
+from ostiary_operator.controller.metric_export import OperatorMetricExport
 from ostiary_operator.controller.metrics import OperatorMetrics
 from ostiary_operator.controller.namespace_ownership import NamespaceOwnership, OwnsEverything
 from ostiary_operator.controller.queue import Schedule, WorkQueue
@@ -138,6 +139,8 @@ async def run_operator(
         stack.push_async_callback(tracing.close)
         tracer = ChangeTracer(tracing.tracer, clock)
         components = assemble(cluster, options, clock, election=election, claim=True, tracer=tracer)
+        exporting = OperatorMetricExport(components.admin.metrics.registry)
+        stack.push_async_callback(exporting.close)
         await components.admin.start()
         stack.push_async_callback(components.admin.stop)
         _log.info("serving /healthz, /readyz and /metrics on %s:%d", components.admin.host, components.admin.port)

@@ -1,12 +1,17 @@
-"""The operator's Prometheus metrics, in a registry of their own."""
+"""The operator's metrics, in a registry of their own.
+
+Of resources, labels name only gateways.
+"""
 
 import contextlib
 from collections.abc import Iterator
+from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
+from ostiary_core.metric_family import MetricFamily, MetricKind
 from ostiary_core.version import __version__
 from ostiary_operator.clock import Clock
 from ostiary_operator.controller.leader_election import LeaderElector
@@ -14,7 +19,45 @@ from ostiary_operator.controller.namespace_ownership import NamespaceOwnership
 from ostiary_operator.controller.queue import WorkQueue
 from ostiary_operator.status.publisher import StatusPublisher
 
-_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+BUILD: Final = MetricFamily(
+    "ostiary_operator_build_info", "Version of the operator, with the value 1", labels=("version",)
+)
+STAGES: Final = MetricFamily(
+    "ostiary_operator_stage_duration_seconds",
+    "Seconds in one stage of a pass",
+    MetricKind.HISTOGRAM,
+    labels=("stage",),
+    boundaries=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+WRITES: Final = MetricFamily(
+    "ostiary_operator_writes",
+    "Requests that write, by kind and outcome",
+    MetricKind.COUNTER,
+    labels=("kind", "outcome"),
+)
+LEADER: Final = MetricFamily("ostiary_operator_leader", "1 where this replica leads")
+REFUSED: Final = MetricFamily(
+    "ostiary_operator_namespaces_refused", "Namespaces that are not served because another operator serves them"
+)
+RESOURCES: Final = MetricFamily(
+    "ostiary_operator_resources", "Resources by kind and readiness", labels=("kind", "ready")
+)
+OUTSTANDING: Final = MetricFamily(
+    "ostiary_operator_statuses_outstanding", "Resources that do not have the status that they should have"
+)
+REPLICAS: Final = MetricFamily(
+    "ostiary_operator_gateway_replicas",
+    "Ready replicas of a gateway, and those that run its newest config",
+    labels=("gateway", "state"),
+)
+PASSES: Final = MetricFamily("ostiary_operator_passes", "Passes by outcome", MetricKind.COUNTER, labels=("outcome",))
+REQUESTS: Final = MetricFamily(
+    "ostiary_operator_pokes", "What asked for a pass", MetricKind.COUNTER, labels=("reason",)
+)
+PASS_SECONDS: Final = MetricFamily("ostiary_operator_pass_seconds", "Seconds spent in passes", MetricKind.COUNTER)
+LAST_SUCCESS: Final = MetricFamily(
+    "ostiary_operator_last_success_timestamp_seconds", "When a pass last succeeded, in seconds since the epoch"
+)
 
 
 class OperatorMetrics:
@@ -24,20 +67,11 @@ class OperatorMetrics:
         self.registry = CollectorRegistry()
         self._clock = clock
         self._stages = Histogram(
-            "ostiary_operator_stage_duration_seconds",
-            "Seconds in one stage of a pass",
-            ["stage"],
-            buckets=_BUCKETS,
-            registry=self.registry,
+            STAGES.name, STAGES.text, STAGES.labels, buckets=STAGES.boundaries, registry=self.registry
         )
-        self._writes = Counter(
-            "ostiary_operator_writes",
-            "Requests that write, by kind and outcome",
-            ["kind", "outcome"],
-            registry=self.registry,
-        )
-        build = Gauge("ostiary_operator_build_info", "Version of the operator", ["version"], registry=self.registry)
-        build.labels(__version__).set(1)
+        self._writes = Counter(WRITES.name, WRITES.text, WRITES.labels, registry=self.registry)
+        self.registry.register(_BuildCollector())
+        ProcessCollector(registry=self.registry)
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -65,6 +99,11 @@ class OperatorMetrics:
         self.registry.register(_RightsCollector(claims, election))
 
 
+class _BuildCollector(Collector):
+    def collect(self) -> Iterator[Metric]:
+        yield BUILD.values({(__version__,): 1})
+
+
 class _RightsCollector(Collector):
     def __init__(self, claims: NamespaceOwnership | None, election: LeaderElector | None) -> None:
         self._claims = claims
@@ -72,15 +111,9 @@ class _RightsCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         if self._election is not None:
-            yield GaugeMetricFamily(
-                "ostiary_operator_leader", "1 where this replica leads", value=float(self._election.leads())
-            )
+            yield LEADER.value(self._election.leads())
         if self._claims is not None:
-            yield GaugeMetricFamily(
-                "ostiary_operator_namespaces_refused",
-                "Namespaces that are not served because another operator serves them",
-                value=len(self._claims.refused),
-            )
+            yield REFUSED.value(len(self._claims.refused))
 
 
 class _StatusCollector(Collector):
@@ -88,26 +121,11 @@ class _StatusCollector(Collector):
         self._publisher = publisher
 
     def collect(self) -> Iterator[Metric]:
-        resources = GaugeMetricFamily(
-            "ostiary_operator_resources", "Resources by kind and readiness", labels=["kind", "ready"]
-        )
-        for (kind, ready), number in self._publisher.readiness.items():
-            resources.add_metric([kind, ready], number)
-        yield resources
-        yield GaugeMetricFamily(
-            "ostiary_operator_statuses_outstanding",
-            "Resources that do not have the status that they should have",
-            value=self._publisher.outstanding,
-        )
-        replicas = GaugeMetricFamily(
-            "ostiary_operator_gateway_replicas",
-            "Ready replicas of a gateway, and those that run its newest config",
-            labels=["gateway", "state"],
-        )
-        for identity, gateway in self._publisher.gateway_states.items():
-            replicas.add_metric([identity, "ready"], len(gateway.states))
-            replicas.add_metric([identity, "current"], gateway.current())
-        yield replicas
+        yield RESOURCES.values(self._publisher.readiness)
+        yield OUTSTANDING.value(self._publisher.outstanding)
+        gateways = self._publisher.gateway_states.items()
+        ready = {(identity, "ready"): len(gateway.states) for identity, gateway in gateways}
+        yield REPLICAS.values(ready | {(identity, "current"): gateway.current() for identity, gateway in gateways})
 
 
 class _QueueCollector(Collector):
@@ -116,18 +134,8 @@ class _QueueCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         observed = self._queue.observed
-        passes = CounterMetricFamily("ostiary_operator_passes", "Passes by outcome", labels=["outcome"])
-        for outcome, number in observed.passes.items():
-            passes.add_metric([outcome], number)
-        yield passes
-        requests = CounterMetricFamily("ostiary_operator_pokes", "What asked for a pass", labels=["reason"])
-        for reason, number in observed.requests.items():
-            requests.add_metric([reason], number)
-        yield requests
-        yield CounterMetricFamily("ostiary_operator_pass_seconds", "Seconds spent in passes", value=observed.seconds)
+        yield PASSES.values({(outcome,): number for outcome, number in observed.passes.items()})
+        yield REQUESTS.values({(reason,): number for reason, number in observed.requests.items()})
+        yield PASS_SECONDS.value(observed.seconds)
         if observed.last_success is not None:
-            yield GaugeMetricFamily(
-                "ostiary_operator_last_success_timestamp_seconds",
-                "When a pass last succeeded",
-                value=observed.last_success,
-            )
+            yield LAST_SUCCESS.value(observed.last_success)

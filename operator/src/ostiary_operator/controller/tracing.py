@@ -93,12 +93,13 @@ def _provider(environ: Mapping[str, str]) -> "TracerProvider":
 
     exporter: Any = sdk_components.load(sdk_components.TRACES_EXPORTER, _entry_point(environ), variable=_EXPORTER)
     delay = None if _text(environ, "OTEL_BSP_SCHEDULE_DELAY") else _DELAY
-    provider = TracerProvider(resource=_resource(environ), shutdown_on_exit=False)
+    provider = TracerProvider(resource=sdk_resource(environ), shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(exporter(), schedule_delay_millis=delay))
     return provider
 
 
-def _resource(environ: Mapping[str, str]) -> Any:
+def sdk_resource(environ: Mapping[str, str]) -> Any:
+    """Return the SDK's resource of this process, for spans and metrics."""
     from opentelemetry.sdk.resources import OTELResourceDetector, Resource  # noqa: PLC0415  likewise
 
     pod = {key: value for variable, key in _POD.items() if (value := _text(environ, variable))}

@@ -32,6 +32,7 @@ _NAMES: Final = {
     "process_open_fds": "process.open_file_descriptor.count",
     "process_max_fds": "process.open_file_descriptor.limit",
     "process_start_time_seconds": "process.start_time",
+    "ostiary_operator_pokes": "ostiary.operator_pass_requests",
     "python_gc_collections": "cpython.gc.collections",
     "python_gc_objects_collected": "cpython.gc.collected_objects",
 }
