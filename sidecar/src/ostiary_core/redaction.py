@@ -131,6 +131,18 @@ class Redactor:
         return text[:limit].decode("utf-8", "ignore").encode(), True
 
 
+class Verbatim(Redactor):
+    """Replaces nothing: only the limits apply."""
+
+    def is_secret_key(self, key: str) -> bool:  # noqa: ARG002  no key is
+        """Return that it is not."""
+        return False
+
+    def text(self, text: str, *, limit: int) -> str:
+        """Return at most ``limit`` characters of a text."""
+        return _encodable(text[:limit])
+
+
 def normalised(key: str) -> str:
     """Return a key as it is compared: in lower case, without `-`, `_`, `.` and spaces."""
     return key[:_KEY_CHARACTERS].lower().translate(_IGNORED)
@@ -201,3 +213,4 @@ def _encodable(text: str) -> str:
 
 #: The redactor without settings of its own.
 DEFAULT: Final = Redactor()
+VERBATIM: Final = Verbatim()

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 import resource
-import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from types import MappingProxyType
@@ -15,6 +14,7 @@ from aiohttp import web
 from ostiary_core.contract import key_names
 from ostiary_core.secret_bytes import SecretBytes
 from ostiary_gateway.admin import Admin, listen
+from ostiary_gateway.audit.assembly import make_auditor, replica_name
 from ostiary_gateway.config.directory_source import DirectorySource
 from ostiary_gateway.config.kubernetes_source import KubernetesSource
 from ostiary_gateway.config.snapshot import Snapshot
@@ -83,6 +83,7 @@ class GatewayApp:
             loopback=options.host in _LOOPBACK,
             metadata=self._find_public,
         )
+        self.pipeline.auditor = self.auditor = make_auditor(options, lambda: self.store.keyring)
         self._data = Listener(self.pipeline.serve, gate=self.pipeline.limiter)
         self._certificate: Certificate | None = None
         self.metrics = GatewayMetrics(
@@ -102,6 +103,7 @@ class GatewayApp:
             self.authenticators.on_swap,
             self.discovery.on_swap,
             self._trust_clients,
+            self.auditor.on_swap,
             self.metrics.on_swap,
         ]
         self.port = options.port
@@ -130,9 +132,10 @@ class GatewayApp:
         """Listen, and begin to watch the config. The gateway is ready after the first good config.
 
         Raises:
-            StartupError: a port is taken, or the certificate cannot be used.
+            StartupError: a port is taken, the certificate cannot be used, or the file for audit records.
         """
         options = self.options
+        self.auditor.check()
         self.pipeline.limiter.carried = connections_for(raise_file_limit())
         if options.tls is not None:
             self._certificate = Certificate(options.tls)
@@ -141,10 +144,10 @@ class GatewayApp:
             store=self.store,
             ready=self.not_ready,
             exposition=self.metrics.exposition,
-            replica=_replica(options.replica),
+            replica=replica_name(options.replica),
             discovery=self.discovery.report_of,
             captures=self.pipeline.captures,
-            limits=self._usage(_replica(options.replica)).page,
+            limits=self._usage(replica_name(options.replica)).page,
             tracing=self.telemetry.active,
         )
         self._admin = web.AppRunner(admin.application(), access_log=None, shutdown_timeout=1.0)
@@ -180,7 +183,7 @@ class GatewayApp:
         """Return why requests are not accepted now, or None."""
         if self._leaving or self.pipeline.draining:
             return "draining"
-        return "no config yet" if self.store.snapshot is None else None
+        return "no config yet" if self.store.snapshot is None else self.auditor.not_ready()
 
     async def stop(self) -> None:
         """Drain and end.
@@ -207,6 +210,7 @@ class GatewayApp:
         await asyncio.gather(*self._watching, return_exceptions=True)
         await self._data.stop(_LAST_WORDS_SECONDS)
         self.pipeline.captures.close()
+        await self.auditor.close()
         await self._admin.cleanup()
         self.authenticators.close()
         await self.pools.close()
@@ -217,10 +221,6 @@ class GatewayApp:
         yield self.telemetry.close
         if self.metrics.export is not None:
             yield self.metrics.export.close
-
-
-def _replica(given: str) -> str:
-    return given or os.environ.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}"
 
 
 async def _watch(

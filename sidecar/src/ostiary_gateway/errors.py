@@ -45,6 +45,8 @@ class Refusal(OstiaryError):
         self.headers = headers or {}
         self.close = close
         self.result: dict[str, Any] | None = None
+        #: The policy (``namespace/name``) and its limit that refused the request. Only our records name them.
+        self.limit: tuple[str, str] | None = None
         self.data = None if silent else {"reason": reason, **(data or {})}
 
 

@@ -25,6 +25,17 @@ class TlsFiles:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditOptions:
+    """The process's own file for audit records, and whether standard output is free for them.
+
+    With a file the metadata of every request is recorded, whatever the config says.
+    """
+
+    file: Path | None = None
+    stdout: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class GatewayOptions:
     """The options of ``ostiary gateway``.
 
@@ -49,3 +60,4 @@ class GatewayOptions:
     tls: TlsFiles | None = None
     replica: str = field(default="")
     installation: str = ""
+    audit: AuditOptions = AuditOptions()

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 from ostiary_operator.api.labels import OPERATOR_NAMESPACE, is_dns_label
@@ -66,6 +67,17 @@ def add_format(parser: argparse.ArgumentParser) -> None:
         choices=("plain", "json"),
         default="plain",
         help="lines for people, or one JSON object per line (default: plain)",
+    )
+
+
+def add_audit_file(parser: argparse.ArgumentParser) -> None:
+    """Add `--audit-file`."""
+    parser.add_argument(
+        "--audit-file",
+        metavar="FILE",
+        type=Path,
+        help="append an audit record of every decision to this file, as chained and signed lines of JSON; it is "
+        "rotated at 100 MiB; `ostiary audit verify` checks it (default: only what policies and settings demand)",
     )
 
 

@@ -64,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=0.0,
         help="how long to accept new requests after SIGTERM, so that load balancers can remove it (default: 0)",
     )
+    common_arguments.add_audit_file(parser)
     common_arguments.add_format(parser)
 
 
@@ -109,7 +110,7 @@ def read_options(arguments: argparse.Namespace) -> "GatewayOptions":
     Raises:
         CombinationError: the arguments cannot be combined, or cannot be used here.
     """
-    from ostiary_gateway.options import GatewayOptions  # noqa: PLC0415  the other plane: only this command imports it
+    from ostiary_gateway.options import AuditOptions, GatewayOptions  # noqa: PLC0415  the other plane
 
     if arguments.config is None and not arguments.watch:
         raise CombinationError("there is no source of config: give --config DIR (or OSTIARY_CONFIG), --watch, or both")
@@ -130,6 +131,7 @@ def read_options(arguments: argparse.Namespace) -> "GatewayOptions":
         drain_delay_seconds=arguments.drain_delay_seconds,
         kubernetes=_kubernetes(arguments),
         tls=_tls(arguments),
+        audit=AuditOptions(file=arguments.audit_file),
     )
 
 

@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-v", "--verbose", action="store_true", help="show every message, not only tool calls and refusals"
     )
+    common_arguments.add_audit_file(parser)
     common_arguments.add_namespaces(parser)
 
 
@@ -70,6 +71,7 @@ def _options(arguments: argparse.Namespace) -> "RunOptions":
         mock_port=arguments.mock_port,
         mock_server=not arguments.no_mock_server,
         verbose=arguments.verbose,
+        audit_file=arguments.audit_file,
     )
 
 

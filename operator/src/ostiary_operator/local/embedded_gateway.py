@@ -16,7 +16,7 @@ from ostiary_core.policy.unmatched_names import Slip
 from ostiary_gateway.app import GatewayApp
 from ostiary_gateway.config.observed_items import OFFERED
 from ostiary_gateway.config.snapshot import Snapshot
-from ostiary_gateway.options import GatewayOptions
+from ostiary_gateway.options import AuditOptions, GatewayOptions
 from ostiary_gateway.telemetry import SpanRecord, Telemetry, semantic_conventions
 from ostiary_operator.local.call_log import CallOutcome, CallRecord
 from ostiary_operator.local.run_options import RunOptions
@@ -52,6 +52,7 @@ class LocalGateway:
             drain_seconds=_DRAIN_SECONDS,
             replica="run",
             installation=secrets.token_hex(8),
+            audit=AuditOptions(file=options.audit_file, stdout=False),
         )
         self._gateway = GatewayApp(settled, self._telemetry, environ=os.environ)
         self._swapped = asyncio.Event()

@@ -13,7 +13,7 @@ MOCK_PORT = 7878
 class RunOptions:
     """The arguments of the command. Port 0 takes a free one.
 
-    ``verbose`` shows every message, not only tool calls.
+    ``verbose`` shows every message, not only tool calls. ``audit_file`` is where audit records go, None for nowhere.
     """
 
     paths: tuple[Path, ...]
@@ -26,3 +26,4 @@ class RunOptions:
     mock_port: int = MOCK_PORT
     mock_server: bool = True
     verbose: bool = False
+    audit_file: Path | None = None

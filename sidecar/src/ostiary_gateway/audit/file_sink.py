@@ -10,8 +10,11 @@ import os
 import stat
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from ostiary_core.audit.chain import is_intact, link_of
+from ostiary_core.audit.checkpoints import checkpoint_of
+from ostiary_core.audit.record_layout import MAX_LINE_BYTES
 from ostiary_core.contract.audit import AuditFileConfig
 from ostiary_gateway.audit.sink import SinkError
 
@@ -19,6 +22,8 @@ from ostiary_gateway.audit.sink import SinkError
 REPLICA: Final = "{replica}"
 #: The owner alone may read the file: records say who did what.
 _MODE: Final = 0o600
+#: A whole line and a torn one fit.
+_READ: Final = 4 * MAX_LINE_BYTES
 
 
 class FileSink:
@@ -37,6 +42,8 @@ class FileSink:
         self._config = config
         self._descriptor: int | None = None
         self._size = 0
+        #: What the process before left in the file, as the first record of a trail says it.
+        self.found: dict[str, Any] | None = None
 
     def open(self) -> None:
         """Open the file, and create it where it is missing.
@@ -66,6 +73,17 @@ class FileSink:
             )
             raise SinkError(words) from None
         self._size = found.st_size
+        self._end_torn_line(descriptor)
+
+    def _end_torn_line(self, descriptor: int) -> None:
+        """Note how the file ends, and end a line that a crash has left in the middle.
+
+        Nothing of it is removed.
+        """
+        line, torn = _read_end(descriptor)
+        self.found = self.found or _describe_end(line, torn)
+        if torn:
+            self._size += os.write(descriptor, b"\n")
 
     def write(self, lines: Sequence[bytes]) -> None:
         """Append lines; rotate the file before it becomes larger than it may.
@@ -148,3 +166,21 @@ class FileSink:
 
 def _as_file_name(replica: str) -> str:
     return "".join(each if each.isalnum() or each in "._-" else "_" for each in replica)[:200] or "_"
+
+
+def _read_end(descriptor: int) -> tuple[bytes, int]:
+    """Return the last whole line of a file, and the bytes of a torn line behind it."""
+    size = os.fstat(descriptor).st_size
+    text = os.pread(descriptor, _READ, max(0, size - _READ))
+    head, _, torn = text.rpartition(b"\n")
+    return head.rpartition(b"\n")[2], len(torn)
+
+
+def _describe_end(line: bytes, torn: int) -> dict[str, Any] | None:
+    """Return the member ``previous`` of the first record; None where there was no trail before."""
+    link = link_of(line)
+    if link is None or not is_intact(line, link):
+        return None
+    last = checkpoint_of(line)
+    closed = last is not None and last.closing and not torn
+    return {**link.position._asdict(), "closed": closed, "tornBytes": torn}

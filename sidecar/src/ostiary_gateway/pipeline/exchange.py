@@ -14,9 +14,11 @@ from ostiary_core.policy.message_conditions import Call
 from ostiary_core.policy.principal import ANONYMOUS, Principal
 from ostiary_core.policy.visibility import Visibility
 from ostiary_core.secret_bytes import SecretBytes
+from ostiary_gateway.audit.audit_plan import AuditPlan
 from ostiary_gateway.config.runtime import ProxyRuntime
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.debug_capture.captured_exchange import CapturedExchange
+from ostiary_gateway.errors import Refusal
 from ostiary_gateway.limits.reservation import Reservation
 from ostiary_gateway.pipeline.content_capture import CapturedContent
 from ostiary_gateway.policy_limits.store import Exhaustion
@@ -79,6 +81,33 @@ class Message:
             return
         kept = _KEPT.get(self.method.name)
         self.body = {} if kept is None or kept not in self.params else {"params": {kept: self.params[kept]}}
+
+
+@dataclass(slots=True)
+class AuditedExchange:
+    """What the audit record of a request will hold, as far as it is known.
+
+    ``number`` is the same in both of its records. ``is_reserved`` where the queue keeps a place for the last one.
+    ``arguments`` and ``result`` are JSON values, None where they are not recorded. ``shown`` is a list as its caller
+    sees it, and ``dropped`` counts items of it that could not be judged.
+    """
+
+    plan: AuditPlan
+    number: int
+    is_reserved: bool = False
+    arguments: Any = None
+    result: Any = None
+    shown: bytes = b""
+    dropped: int = 0
+
+    def answered(self, message: Mapping[str, Any]) -> None:
+        """Keep the result of a response, if it is recorded."""
+        if self.plan.results != "None":
+            self.result = message.get("result", message.get("error"))
+
+    def listed(self, shown: bytes, dropped: int) -> None:
+        """Keep a list, of which the number of its items is always recorded."""
+        self.shown, self.dropped = shown, dropped
 
 
 #: An id or progress token in flight: the proxy's uid, the upstream's session, and its text as it is sent upstream.
@@ -147,6 +176,11 @@ class Exchange:
     captured: CapturedContent | None = None
     #: What the debug capture of the proxy keeps of it; None where that is off.
     debug: CapturedExchange | None = None
+    #: What the audit records of it; None where nothing is, or nothing is known yet.
+    audited: AuditedExchange | None = None
+    refusal: Refusal | None = None
+    #: What policies in Shadow mode would have denied.
+    shadow_denial: Decision | None = None
     server: UpstreamServer | None = None
     is_whoami: bool = False
     asked_names: Mapping[Primitive, list[str]] | None = None

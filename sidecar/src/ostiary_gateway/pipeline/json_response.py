@@ -27,6 +27,7 @@ from ostiary_gateway.pipeline.large_messages import LIGHT_BYTES, Steps, limit_of
 from ostiary_gateway.pipeline.list_cache import LISTS, ListResponse
 from ostiary_gateway.pipeline.list_filter import Reading, reading_for, shaping
 from ostiary_gateway.pipeline.quota_discovery import showing_quotas
+from ostiary_gateway.pipeline.read_only_tools import READ_ONLY
 from ostiary_gateway.pipeline.response_head import http_fault
 from ostiary_gateway.pipeline.response_limits import check_response_size, note_result, readable_bytes
 from ostiary_gateway.pipeline.server_capabilities import with_list_changed
@@ -109,8 +110,8 @@ async def relay_document(
     # Comparing by identity suffices for the same object, such as small integers.
     if message["id"] is not exchange.request_id and jsonrpc.needs_own_id(message, exchange.request_id):
         text = with_own_id(exchange, text, message)
-    if exchange.captured is not None or exchange.debug is not None:
-        debug_recording.answered(exchange, message)
+    if exchange.captured is not None or exchange.debug is not None or exchange.audited is not None:
+        report_response(exchange, message)
     if use is not None:
         note_result(exchange, message, len(text))
     if exchange.proxy.authenticator is not None and may_be_shared(message):
@@ -122,6 +123,21 @@ async def relay_document(
         text = with_list_changed(exchange, text, message, in_session=bool(session))
         headers = _headers(response, session)
     return Response(response.status, text, headers), jsonrpc.outcome(message)
+
+
+def report_response(exchange: Exchange, message: dict[str, Any]) -> None:
+    """Tell span, debug capture and audit the response that the caller gets."""
+    debug_recording.answered(exchange, message)
+    if exchange.audited is not None:
+        exchange.audited.answered(message)
+
+
+def report_list(exchange: Exchange, shown: bytes, dropped: int) -> None:
+    """Tell them a list as the caller sees it, and how many items could not be judged."""
+    if exchange.debug is not None:
+        debug_recording.answered_text(exchange, exchange.debug, shown)
+    if exchange.audited is not None:
+        exchange.audited.listed(shown, dropped)
 
 
 async def _list(exchange: Exchange, response: UpstreamResponse, method: Method, text: bytes) -> ListResponse:
@@ -137,8 +153,7 @@ async def _list(exchange: Exchange, response: UpstreamResponse, method: Method, 
         steps = showing_quotas(known.body, use.find_exhausted, use.taken_at)
         body = await process_large(steps, text=known.body, proxy=exchange.proxy.uid)
         known = ListResponse(body, known.outcome)
-    if exchange.debug is not None:
-        debug_recording.answered_text(exchange, exchange.debug, known.body)
+    report_list(exchange, known.body, known.outcome.dropped)
     return known
 
 
@@ -151,6 +166,7 @@ def _judged(exchange: Exchange, response: UpstreamResponse, method: Method, text
         text = with_own_id(exchange, text, reading.message)
     teaches = mirrored_parameters.learn(exchange.server, method, text, reading.message)
     OFFERED.learn(exchange.proxy, exchange.message, method, reading.message)
+    READ_ONLY.learn(exchange.server, method, reading.message)
     yield
     shaped = yield from shaping(method, text, reading, visibility)
     if shaped.dropped:

@@ -35,6 +35,7 @@ class LimitError(Refusal):
         data = limit_data(found, now)
         code = codes.TOO_LARGE if found.unit in _SIZES else codes.LIMITED
         super().__init__(200, reason_of(found), words, code=code, data=data)
+        self.limit = (found.charge.limit.policy, found.charge.limit.name)
         # A caller that asks for a task (2025-11-25, Tasks) expects a result of another shape.
         if method == "tools/call" and message is not None and "task" not in message.params:
             self.result = {**tool_error(words, message.era), "_meta": {META: data}}

@@ -8,13 +8,14 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from ostiary_core.policy.principal import ANONYMOUS
+from ostiary_gateway.audit.auditor import Auditor
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.debug_capture.captures import DebugCaptures
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.limits.checks import become_stream
 from ostiary_gateway.limits.limiter import Limiter
 from ostiary_gateway.media_types import EVENT_STREAM
-from ostiary_gateway.pipeline import http_checks, record, server_revisions, whoami
+from ostiary_gateway.pipeline import audit_stage, http_checks, record, server_revisions, whoami
 from ostiary_gateway.pipeline.authorize import authorize
 from ostiary_gateway.pipeline.blocks import check_blocked
 from ostiary_gateway.pipeline.body import body_at_hand, check_accept, check_head, parse_large, read_body
@@ -26,9 +27,9 @@ from ostiary_gateway.pipeline.large_messages import LIGHT_BYTES, is_light
 from ostiary_gateway.pipeline.limit_stage import LimitStage
 from ostiary_gateway.pipeline.listen_filter import LISTEN, prepare_listen
 from ostiary_gateway.pipeline.open_streams import OpenStreams
-from ostiary_gateway.pipeline.refusal_responses import draining, internal_error, not_ready, response_for
+from ostiary_gateway.pipeline.refusal_responses import draining, internal_error, response_for
 from ostiary_gateway.pipeline.request_ids import RequestIds
-from ostiary_gateway.pipeline.route import FindMetadata, no_metadata, public_metadata, route
+from ostiary_gateway.pipeline.route import FindMetadata, config_in_force, no_metadata, public_metadata, route
 from ostiary_gateway.pipeline.send_and_shape import send_and_shape
 from ostiary_gateway.pipeline.shape import ResponseShaper
 from ostiary_gateway.policy_limits.local_counters import LocalCounters
@@ -67,6 +68,8 @@ class RequestPipeline:
         #: The drain period is over: a request that is cancelled now gets an error response.
         self.ending = False
         self.observe: ObserveRequest | None = None
+        #: Records requests; None where nothing can demand that.
+        self.auditor: Auditor | None = None
         self._snapshot = snapshot
         self._sealer = sealer
         self._telemetry = telemetry
@@ -114,7 +117,7 @@ class RequestPipeline:
                     await counting
                     record.limited(span, exchange)
                 self.request_ids.take(exchange)
-                exchange.server = exchange.proxy.server  # select: a proxy has one server today
+                self._select(exchange, span)
                 response = await send_and_shape(exchange, span, self._shaper, self.request_ids)
                 return record.responded(span, request, response)
             except Refusal as refusal:
@@ -138,7 +141,15 @@ class RequestPipeline:
         else:
             server_revisions.name_supported(refusal, exchange.proxy.server)
         record.refused(span, exchange, refusal)
+        if exchange is None and self.auditor is not None:
+            audit_stage.unrouted(self.auditor, request, refusal, span)
         return response_for(refusal, exchange.request_id if exchange is not None else None)
+
+    def _select(self, exchange: Exchange, span: ServerSpan) -> None:
+        """Record a request that passed, and choose its server: a proxy has one today."""
+        if self.auditor is not None:
+            audit_stage.receive(self.auditor, exchange, span)
+        exchange.server = exchange.proxy.server
 
     def _finish(self, exchange: Exchange | None, span: ServerSpan) -> None:
         """Record the request, and release what it reserved."""
@@ -148,6 +159,8 @@ class RequestPipeline:
         if self.request_ids.cancelled and self.request_ids.is_cancelled(exchange):
             record.cancelled(span)
         record.counted(span, exchange, self.observe)
+        if self.auditor is not None:
+            audit_stage.complete(self.auditor, exchange, span)
         if exchange.limit_use is not None:
             self.limits.finish(exchange.limit_use)
         self.request_ids.release(exchange)
@@ -178,7 +191,7 @@ class RequestPipeline:
         return http_checks.probe_response(request, is_ready=self._snapshot() is not None and not self.draining)
 
     def _route(self, request: Request) -> Exchange:
-        snapshot = self._in_force(request)
+        snapshot = config_in_force(self._snapshot(), request, is_draining=self.draining)
         # Only the exchange keeps the snapshot: a stream may last for days, and takes each new one.
         try:
             return Exchange(request, snapshot, route(request, snapshot))
@@ -229,14 +242,6 @@ class RequestPipeline:
         counting = self.limits.take(exchange, exchange.proxy.limits)
         record.limited(span, exchange)
         return counting
-
-    def _in_force(self, request: Request) -> Snapshot:
-        snapshot = self._snapshot()
-        if self.draining and (snapshot is None or request.method != "POST"):
-            raise draining()
-        if snapshot is None:
-            raise not_ready()
-        return snapshot
 
     async def _decode(self, exchange: Exchange) -> None:
         """Read the message, if the request has one, and open the session that it belongs to."""

@@ -82,6 +82,7 @@ def _shadowed(span: ServerSpan, exchange: Exchange) -> None:
     denial, message = _shadow_denial(exchange), exchange.message
     if denial is None or message is None or message.method is None:
         return
+    exchange.shadow_denial = denial
     span.set(semantic_conventions.OSTIARY_ACCESS_SHADOW_DECISION, semantic_conventions.DENY)
     span.set(semantic_conventions.OSTIARY_ACCESS_SHADOW_POLICY, denial.policy or None)
     span.set(semantic_conventions.OSTIARY_ACCESS_SHADOW_RULE, denial.rule or None)
@@ -110,6 +111,8 @@ def _shadow_denial(exchange: Exchange) -> Decision | None:
 
 def refused(span: ServerSpan, exchange: Exchange | None, refusal: Refusal) -> None:
     """Report a response of our own."""
+    if exchange is not None:
+        exchange.refusal = refusal
     if isinstance(refusal, DeniedError):
         _denied(span, exchange, refusal.decision)
     elif isinstance(refusal, BlockedError):

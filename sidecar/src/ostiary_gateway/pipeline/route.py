@@ -12,6 +12,7 @@ from ostiary_gateway.config.runtime import ProxyRuntime
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.media_types import JSON
+from ostiary_gateway.pipeline.refusal_responses import draining, not_ready
 from ostiary_gateway.server.host_name import host_name
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response
@@ -64,3 +65,16 @@ async def public_metadata(request: Request, refusal: Refusal, find: FindMetadata
     if document is None:
         return None
     return Response(200, document, _HEADERS) if request.method == "GET" else Response(204, headers=_PREFLIGHT)
+
+
+def config_in_force(snapshot: Snapshot | None, request: Request, *, is_draining: bool) -> Snapshot:
+    """Return the config by which a request is handled.
+
+    Raises:
+        Refusal: there is none yet, or the gateway drains and takes only requests that finish what was begun.
+    """
+    if is_draining and (snapshot is None or request.method != "POST"):
+        raise draining()
+    if snapshot is None:
+        raise not_ready()
+    return snapshot

@@ -16,7 +16,13 @@ from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.pipeline import debug_recording, jsonrpc, mirrored_parameters, server_revisions
 from ostiary_gateway.pipeline.cache_scope import kept_private
 from ostiary_gateway.pipeline.exchange import Exchange
-from ostiary_gateway.pipeline.json_response import SealSession, session_header, with_own_id
+from ostiary_gateway.pipeline.json_response import (
+    SealSession,
+    report_list,
+    report_response,
+    session_header,
+    with_own_id,
+)
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
 from ostiary_gateway.pipeline.large_messages import (
     LIGHT_ANSWER_BYTES,
@@ -39,6 +45,7 @@ from ostiary_gateway.pipeline.list_filter import (
 )
 from ostiary_gateway.pipeline.open_streams import OpenStream
 from ostiary_gateway.pipeline.quota_discovery import showing_quotas
+from ostiary_gateway.pipeline.read_only_tools import READ_ONLY
 from ostiary_gateway.pipeline.refusal_responses import error_message, message_for
 from ostiary_gateway.pipeline.response_limits import note_result
 from ostiary_gateway.pipeline.server_capabilities import with_list_changed
@@ -105,8 +112,7 @@ class SseFilter:
         if known is not None and event.is_message:
             self.outcome = known.outcome
             body = yield from self._showing_quotas(known.body)
-            if self._exchange.debug is not None:
-                debug_recording.answered_text(self._exchange, self._exchange.debug, body)
+            report_list(self._exchange, body, known.outcome.dropped)
             return block if body is data else sse.with_data(block, body)
         try:
             message = jsonrpc.read(data) if len(data) <= LIGHT_BYTES else (yield from self._reading(data))
@@ -226,8 +232,7 @@ class SseFilter:
             server_revisions.learn(self._exchange, message)
             headers = session_header(self._exchange, self._upstream, message, self._seal)
             data = with_list_changed(self._exchange, data, message, in_session=bool(headers))
-        if self._exchange.captured is not None or self._exchange.debug is not None:
-            debug_recording.answered(self._exchange, message)
+        report_response(self._exchange, message)
         self.outcome = jsonrpc.outcome(message)
         if headers:
             self._add_headers(headers)
@@ -242,6 +247,7 @@ class SseFilter:
         server_revisions.learn(self._exchange, message)
         teaches = mirrored_parameters.learn(self._exchange.server, method, data, message)
         OFFERED.learn(self._exchange.proxy, self._exchange.message, method, message)
+        READ_ONLY.learn(self._exchange.server, method, message)
         if len(data) > LIGHT_BYTES:
             yield
         filtered = (yield from shaping(method, data, reading, visibility)) if reading is not None else Shaped(data)
@@ -255,8 +261,7 @@ class SseFilter:
             LISTS.keep(method, data, shown, visibility, self._exchange.request_id)
         self.outcome = shown.outcome
         body = yield from self._showing_quotas(shown.body)
-        if self._exchange.debug is not None:
-            debug_recording.answered_text(self._exchange, self._exchange.debug, body)
+        report_list(self._exchange, body, shown.outcome.dropped)
         return body
 
     def _showing_quotas(self, text: bytes) -> Steps[bytes]:

@@ -143,6 +143,11 @@ class Span:
         return self._attributes is not None
 
     @property
+    def start_ns(self) -> int:
+        """The time of the start, in nanoseconds since the epoch."""
+        return self._start_ns
+
+    @property
     def elapsed(self) -> float:
         """Seconds since the span began."""
         return (perf_counter_ns() - self._started) / 1e9

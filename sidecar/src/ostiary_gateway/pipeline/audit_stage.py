@@ -1,0 +1,264 @@
+"""Hands what is recorded of a request to the audit.
+
+That is before it is forwarded, and once it has ended.
+
+The cost for a request of which nothing is recorded is one lookup. Nothing here waits, and nothing here fails a request,
+except where a policy demands that what cannot be recorded is refused.
+"""
+
+import logging
+from time import time_ns
+from typing import Any, Final
+
+from ostiary_core.mcp import codes
+from ostiary_core.mcp.methods import AuthorizationKind
+from ostiary_core.policy.principal import ANONYMOUS, Principal
+from ostiary_gateway.audit.audit_events import COMPLETE, LIMITED, RECEIVED, SHADOW, RequestEvent
+from ostiary_gateway.audit.audit_plan import AuditPlan
+from ostiary_gateway.audit.auditor import Auditor
+from ostiary_gateway.audit.record_encoder import NUMBERS
+from ostiary_gateway.errors import Refusal
+from ostiary_gateway.pipeline.authorize import DeniedError
+from ostiary_gateway.pipeline.exchange import AuditedExchange, Exchange
+from ostiary_gateway.pipeline.read_only_tools import READ_ONLY
+from ostiary_gateway.pipeline.refusal_responses import tool_error
+from ostiary_gateway.server.request import Request
+from ostiary_gateway.telemetry import ServerSpan
+from ostiary_gateway.telemetry.throttled_warning import WarningLimiter
+
+_log = logging.getLogger(__name__)
+_warner: Final = WarningLimiter(_log, level=logging.ERROR)
+#: Of these methods there is a record only where they are refused: they decide nothing.
+_SILENT: Final = frozenset({"ping", "logging/setLevel"})
+_ALWAYS: Final = AuthorizationKind.ALWAYS
+_CLIENT_INFO: Final = "io.modelcontextprotocol/clientInfo"
+#: Members of the params that the record has elsewhere, or must not have.
+_NO_ARGUMENTS: Final = frozenset({"_meta", "name", "uri", "taskId"})
+_UNAVAILABLE: Final = "This call cannot be recorded now, and it must not be made unrecorded; try again later"
+_RETRY_AFTER_MS: Final = 5000
+
+
+def receive(auditor: Auditor, exchange: Exchange, span: ServerSpan) -> None:
+    """Record a request before it is forwarded, if it gets such a record.
+
+    Raises:
+        Refusal: it cannot be recorded, and a policy refuses such requests.
+    """
+    plan = auditor.plans.get(exchange.proxy.identity)
+    if plan is None or not _is_recorded(exchange):
+        return
+    if plan.fails and auditor.unavailable() is not None:
+        raise _unavailable(exchange)
+    exchange.audited = audited = AuditedExchange(plan, next(NUMBERS))
+    message = exchange.message
+    if plan.fails:
+        auditor.queue.reserve()
+        audited.is_reserved = True
+    if plan.arguments != "None" and message is not None:
+        audited.arguments = _arguments(exchange)
+    if _records_reception(plan, exchange):
+        _put(auditor, exchange, span, audited, RECEIVED)
+
+
+def _records_reception(plan: AuditPlan, exchange: Exchange) -> bool:
+    message = exchange.message
+    if exchange.stays_open:
+        return plan.received is not False  # a stream may last for days
+    if message is None or message.method is None:
+        return bool(plan.received)
+    only_reads = message.method.name == "tools/call" and READ_ONLY.has(exchange.proxy.server, message.name)
+    return plan.records_reception(message.method, only_reads=only_reads)
+
+
+def _is_recorded(exchange: Exchange) -> bool:
+    """Return whether a request that passed is recorded."""
+    message = exchange.message
+    if message is None:
+        return exchange.request.method != "OPTIONS"
+    method = message.method
+    if method is None:
+        return True  # a client's answer to what its server asked: it may hold anything
+    return not (method.notification or method.name in _SILENT)
+
+
+def complete(auditor: Auditor, exchange: Exchange, span: ServerSpan) -> None:
+    """Record how a request ended. It never raises."""
+    try:
+        _complete(auditor, exchange, span)
+    except Exception as error:  # noqa: BLE001  the response has been made: it must not be lost for this
+        _warner.warn("a request could not be recorded: this is a bug", error=error)
+
+
+def _complete(auditor: Auditor, exchange: Exchange, span: ServerSpan) -> None:
+    audited = exchange.audited
+    if audited is None:
+        audited = _late(auditor, exchange)
+        if audited is None:
+            return
+    elif not audited.plan.completes:
+        if audited.is_reserved:
+            auditor.queue.unreserve()
+        return
+    _put(auditor, exchange, span, audited, COMPLETE)
+
+
+def _late(auditor: Auditor, exchange: Exchange) -> AuditedExchange | None:
+    """Return the state of a request that ended before it could be forwarded.
+
+    None where nothing is recorded.
+    """
+    plan = auditor.plans.get(exchange.proxy.identity)
+    refusal = exchange.refusal
+    if plan is None or (refusal is None and not _is_recorded(exchange)) or exchange.request.method == "OPTIONS":
+        return None
+    # Anyone can send what is refused before a decision, a million times.
+    is_unknown = not isinstance(refusal, DeniedError) and not exchange.principal.authenticated
+    if refusal is not None and is_unknown and not auditor.admits(plan.proxy, refusal.reason):
+        return None
+    audited = AuditedExchange(plan, next(NUMBERS))
+    if plan.arguments != "None" and exchange.message is not None:
+        audited.arguments = _arguments(exchange)
+    return audited
+
+
+def _put(auditor: Auditor, exchange: Exchange, span: ServerSpan, audited: AuditedExchange, stage: str) -> None:
+    request, message, refusal = exchange.request, exchange.message, exchange.refusal
+    method = message.method.name if message is not None and message.method is not None else ""
+    is_end = stage is COMPLETE
+    # By position: it is part of every call.
+    event = RequestEvent(
+        audited.plan,
+        stage,
+        audited.number,
+        span.start_ns,
+        time_ns(),
+        _caller(exchange, refusal),
+        exchange.reservation.client_address,
+        request.headers.get("user-agent", ""),
+        request.method if exchange.is_whoami is False else "whoami",
+        method,
+        message.name if message is not None else "",
+        exchange.request_id,
+        message.revision if message is not None else "",
+        exchange.sealed_session,
+        refusal.decision if isinstance(refusal, DeniedError) else exchange.decision,
+        exchange.shadow_denial,
+        _limit(exchange, refusal),
+        (refusal.reason, refusal.code, refusal.status) if refusal is not None else None,
+        span.error_type or "",
+        span.rpc_code,
+        audited.shown if is_end else b"",
+        audited.dropped,
+        (exchange.request_bytes, span.response_bytes),
+        audited.arguments,
+        audited.result if is_end else None,
+        _client(exchange),
+        (span.trace_id, span.span_id if span.sampled else "", span.sampled),
+        exchange.snapshot.revision,
+    )
+    size = exchange.request_bytes if audited.arguments is not None else 0
+    if is_end and audited.result is not None:
+        size += span.response_bytes
+    auditor.queue.put(event, size=size, reserved=is_end and audited.is_reserved)
+
+
+def _limit(exchange: Exchange, refusal: Refusal | None) -> tuple[str, str, str] | None:
+    """Return the limit that refused a request, or would refuse it in Shadow mode."""
+    if refusal is not None and refusal.limit is not None:
+        return (*refusal.limit, LIMITED)
+    use = exchange.limit_use
+    if use is None or use.shadow is None:
+        return None
+    limit = use.shadow.charge.limit
+    return limit.policy, limit.name, SHADOW
+
+
+def _caller(exchange: Exchange, refusal: Refusal | None) -> Principal | None:
+    """Return the caller; None where it was refused before it was authenticated."""
+    principal = exchange.principal
+    if principal is ANONYMOUS and refusal is not None and exchange.proxy.authenticator is not None:
+        return None if exchange.request.caller is None else principal
+    return principal
+
+
+def _arguments(exchange: Exchange) -> Any:
+    message = exchange.message
+    if message is None:
+        return None
+    if message.method is None:
+        return {key: message.body[key] for key in ("result", "error") if key in message.body}
+    params = message.params
+    if message.method.name in {"tools/call", "prompts/get"}:
+        return params.get("arguments", {})
+    return {key: value for key, value in params.items() if key not in _NO_ARGUMENTS}
+
+
+def _client(exchange: Exchange) -> Any:
+    """Return what the client says that it is, when it initializes or in each request."""
+    message = exchange.message
+    if message is None:
+        return None
+    params = message.params
+    meta = params.get("_meta")
+    return (meta.get(_CLIENT_INFO) if type(meta) is dict else None) or params.get("clientInfo")
+
+
+def _unavailable(exchange: Exchange) -> Refusal:
+    """Return the refusal of a request that cannot be recorded.
+
+    For tools it is a result that a model understands.
+    """
+    refusal = Refusal(
+        200,
+        "AuditUnavailable",
+        _UNAVAILABLE,
+        code=codes.UPSTREAM_UNAVAILABLE,
+        data={"retryAfterMs": _RETRY_AFTER_MS},
+    )
+    message = exchange.message
+    is_call = message is not None and message.method is not None and message.method.name == "tools/call"
+    if message is not None and is_call and "task" not in message.params:
+        refusal.result = tool_error(f"{_UNAVAILABLE}.", message.era)
+    return refusal
+
+
+def unrouted(auditor: Auditor, request: Request, refusal: Refusal, span: ServerSpan) -> None:
+    """Record a request that reached no proxy, where the settings demand it.
+
+    Of many only some are recorded.
+    """
+    plan = auditor.gateway_plan
+    if plan is None or not auditor.admits("", refusal.reason):
+        return
+    auditor.queue.put(
+        RequestEvent(
+            plan,
+            COMPLETE,
+            next(NUMBERS),
+            span.start_ns,
+            time_ns(),
+            None,
+            request.connection.peer,
+            request.headers.get("user-agent", ""),
+            request.method,
+            "",
+            request.path,
+            None,
+            "",
+            None,
+            None,
+            None,
+            None,
+            (refusal.reason, refusal.code, refusal.status),
+            span.error_type or "",
+            span.rpc_code,
+            b"",
+            0,
+            (request.declared_length, span.response_bytes),
+            None,
+            None,
+            None,
+            (span.trace_id, span.span_id if span.sampled else "", span.sampled),
+            0,
+        )
+    )
