@@ -20,6 +20,11 @@ rules:
     resourceNames:
       {{- include "ostiary.gateway.configMaps" . | trim | nindent 6 }}
     verbs: [create, patch]
+  # The last checkpoints of its audit trails, which outlive its Pods.
+  - apiGroups: [""]
+    resources: [configmaps]
+    resourceNames: [ostiary-{{ .gateway.name }}-audit]
+    verbs: [get, create, patch]
   - apiGroups: [""]
     resources: [secrets]
     resourceNames: [{{ include "ostiary.gateway.secret" . }}]

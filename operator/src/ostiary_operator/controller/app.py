@@ -37,6 +37,7 @@ from ostiary_operator.kube.options import OperatorOptions
 from ostiary_operator.kube.reference_reader import CredentialReader, ReferenceReader, ServiceReader
 from ostiary_operator.kube.rest import RestClient
 from ostiary_operator.kube.watch_scopes import RESYNC, RESYNC_UNWATCHED, Watched
+from ostiary_operator.status.audit_checkpoints import AuditCheckpoints
 from ostiary_operator.status.events import EventRecorder
 from ostiary_operator.status.poller import Poller
 from ostiary_operator.status.publisher import StatusPublisher
@@ -63,6 +64,7 @@ class Components:
     events: EventRecorder
     admin: AdminServer
     ownership: NamespaceOwnership | None
+    audit_checkpoints: AuditCheckpoints
 
 
 def assemble(
@@ -107,10 +109,11 @@ def assemble(
         tracer=tracer,
     )
     queue = WorkQueue(reconciler.run_pass, clock, schedule)
-    poller = Poller(publisher, clock, queue.enqueue, on_reports=tracer.reported)
+    checkpoints = AuditCheckpoints(measured, clock)
+    poller = Poller(publisher, clock, queue.enqueue, on_reports=tracer.reported, on_report=checkpoints.note)
     metrics.show(queue, publisher, ownership, election)
     admin = AdminServer(options.admin_host, options.admin_port, queue, metrics, clock, election)
-    return Components(queue, schedule, publisher, event_filter, poller, events, admin, ownership)
+    return Components(queue, schedule, publisher, event_filter, poller, events, admin, ownership, checkpoints)
 
 
 def _nothing() -> None:
@@ -144,7 +147,8 @@ async def run_operator(
         await components.admin.start()
         stack.push_async_callback(components.admin.stop)
         _log.info("serving /healthz, /readyz and /metrics on %s:%d", components.admin.host, components.admin.port)
-        work = [components.queue.run(), components.poller.run(), components.events.run()]
+        work = [component.run() for component in (components.queue, components.poller, components.events)]
+        work.append(components.audit_checkpoints.run())
         working = await stack.enter_async_context(_tasks(*work))
         if election is not None:
             if not await wait_until_leading(election, stop):

@@ -19,6 +19,8 @@ from ostiary_operator.delivery import secret
 from ostiary_operator.local.audit_files import chunks, require_distinct
 
 _CHECKPOINT: Final = re.compile(r"(?:(?P<id>[^@]+)@)?(?P<seq>[1-9][0-9]{0,15}):(?P<hash>[0-9a-f]{64})")
+#: How a gateway logs a checkpoint.
+_LOGGED: Final = re.compile(rb"checkpoint: chain ([A-Za-z0-9._:/-]{1,200}) seq ([1-9][0-9]{0,15}) hash ([0-9a-f]{64})")
 _MOST_KEY_BYTES: Final = 1 << 20
 _MOST_CHECKPOINT_BYTES: Final = 1 << 24
 _TRUST: Final = (
@@ -88,8 +90,8 @@ def parse_checkpoint(text: str) -> ChainPosition:
 def published_in(path: Path) -> Iterator[ChainPosition]:
     """Yield the checkpoints in a file.
 
-    They are objects, one a line, with ``chain`` (or ``id``), ``seq`` and ``hash``. Other lines, such as those of a log,
-    are skipped.
+    They are objects, one a line, with ``chain`` (or ``id``), ``seq`` and ``hash``, or lines of a gateway's log. Other
+    lines are skipped.
 
     Raises:
         AuditTrailError: it cannot be read, or holds no checkpoint.
@@ -175,6 +177,9 @@ def _where(paths: list[str], finding: TrailFinding) -> str:
 
 
 def _published(line: bytes) -> ChainPosition | None:
+    logged = _LOGGED.search(line)
+    if logged is not None:
+        return ChainPosition(logged[1].decode("ascii"), int(logged[2]), logged[3].decode("ascii"))
     start = line.find(b"{")
     try:
         value = strict_json.loads(line[start:]) if start >= 0 else None

@@ -13,7 +13,7 @@ from ostiary_operator.clock import Clock
 from ostiary_operator.kube.changed_namespaces import NOTHING, ChangedNamespaces
 from ostiary_operator.status import replicas
 from ostiary_operator.status.publisher import StatusPublisher
-from ostiary_operator.status.replica_reports import most_bytes
+from ostiary_operator.status.replica_reports import Report, most_bytes
 from ostiary_operator.status.replica_state import GatewayState, ReplicaState
 
 _log = logging.getLogger(__name__)
@@ -29,6 +29,10 @@ OnReports = Callable[[Mapping[str, GatewayState]], AbstractContextManager[None]]
 """Called with the states of all gateways after each round of polls; statuses are written inside what it returns."""
 
 
+def _forget(_gateway: str, _report: Report) -> None:
+    pass
+
+
 def _plain(_states: Mapping[str, GatewayState]) -> AbstractContextManager[None]:
     return nullcontext()
 
@@ -37,6 +41,7 @@ class Poller:
     """Polls replicas.
 
     ``enqueue`` requests a pass, with its reason and no changed namespaces. ``on_reports`` may trace what they report.
+    ``on_report`` gets each report with the identity of its gateway.
     """
 
     def __init__(
@@ -46,11 +51,13 @@ class Poller:
         enqueue: Callable[[str, ChangedNamespaces], None],
         *,
         on_reports: OnReports = _plain,
+        on_report: Callable[[str, Report], None] = _forget,
     ) -> None:
         self._publisher = publisher
         self._clock = clock
         self._enqueue = enqueue
         self._on_reports = on_reports
+        self._on_report = on_report
         self._acknowledged: dict[str, int | None] = {}
 
     async def run(self) -> None:
@@ -102,6 +109,7 @@ class Poller:
             )
         except OstiaryError as error:
             return self._silent(gateway, state, error)
+        self._on_report(gateway.identity, report)
         before = state.report
         rejected_before = before.rejected if before is not None else None
         if report.misplaced_keys != (before.misplaced_keys if before is not None else []):

@@ -168,6 +168,26 @@ class ReportedConfigRejection(_Part):
     message: _Line = ""
 
 
+class ReportedCheckpoint(_Part):
+    """The last checkpoint of a replica's audit trail: its record, and the key that signed it."""
+
+    chain: Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,199}$")]
+    seq: Annotated[StrictInt, Field(ge=1, lt=10**16)]
+    hash: _Digest
+    key: Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_-]{43}$")]
+    closing: StrictBool = False
+
+
+class ReportedAudit(_Part):
+    """The audit trail of a replica: its last checkpoint, and the gateway's public keys."""
+
+    checkpoint: ReportedCheckpoint
+    public_keys: Annotated[
+        tuple[Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_-]{43}$")], ...],
+        Field(max_length=8, alias="publicKeys"),
+    ] = ()
+
+
 class Report(_Part):
     """The report of one replica. Without a config it knows no gateway, and has revision 0."""
 
@@ -180,6 +200,9 @@ class Report(_Part):
     """A config that waits for a document that it names."""
     misplaced_keys: Annotated[list[_Line], Field(max_length=_MISPLACED, alias="misplacedKeys")] = []
     """The files with the name of a key in the config's directory, where no key belongs."""
+
+    audit: ReportedAudit | None = None
+    """The audit trail; None where there is none."""
 
     @property
     def runs_nothing(self) -> bool:

@@ -6,4 +6,5 @@ trail        the chain with its checkpoints; record_encoder: its records; sink_d
 audit_keys   the keys that sign it, from the gateway's Secret
 sink         what every place is that lines go to; stdout_sink, file_sink: two of them
 copy_sink    copies of it for other systems: webhook_sink, otlp_sink
+published_checkpoints  the last checkpoint, for the log and the admin port
 """
