@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from command_line import ostiary_command
 from otlp_sink import Sink, SinkSpan, http_sink
+from traced_cluster import traced_cluster
 
 from ostiary_tools.cluster.main import LocalCluster
-from ostiary_tools.cluster.stack import EXAMPLE
 from ostiary_tools.common.processes import wait_until
 
 _EVENTS = "/apis/events.k8s.io/v1/namespaces/default/events"
@@ -23,11 +23,7 @@ def sink() -> Iterator[Sink]:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory, sink: Sink) -> Iterator[LocalCluster]:
-    tracing = {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint}
-    env = {"operator": tracing, "gateway": tracing}
-    with LocalCluster(tmp_path_factory.mktemp("cluster"), env=env) as running:
-        running.apply(EXAMPLE)
-        running.wait_until_ready()
+    with traced_cluster(tmp_path_factory.mktemp("cluster"), sink, "operator", "gateway") as running:
         yield running
 
 

@@ -12,9 +12,9 @@ import pytest
 from mcp import MCPError
 from mcp_clients import connect, eventually
 from otlp_sink import Sink, http_sink
+from traced_cluster import traced_cluster
 
 from ostiary_tools.cluster.main import LocalCluster
-from ostiary_tools.cluster.stack import EXAMPLE
 from ostiary_tools.common.processes import Process, wait_until
 
 _API = "/apis/ostiary.dev/v1alpha1"
@@ -28,10 +28,7 @@ def sink() -> Iterator[Sink]:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory, sink: Sink) -> Iterator[LocalCluster]:
-    tracing = {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint}
-    with LocalCluster(tmp_path_factory.mktemp("cluster"), env={"gateway": tracing, "mock-server": tracing}) as running:
-        running.apply(EXAMPLE)
-        running.wait_until_ready()
+    with traced_cluster(tmp_path_factory.mktemp("cluster"), sink, "gateway", "mock-server") as running:
         yield running
 
 
