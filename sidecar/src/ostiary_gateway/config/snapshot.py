@@ -32,6 +32,12 @@ class Snapshot:
     _endpoints: Mapping[tuple[str, str], ProxyRuntime] = field(repr=False)
     _paths: Mapping[tuple[str, str], ProxyRuntime] = field(repr=False)
     _origins: Mapping[str, frozenset[str]] = field(repr=False)
+    identity: str = field(init=False)
+    """The identity of the gateway, which limits may count by."""
+
+    def __post_init__(self) -> None:
+        """Write out what every request may need."""
+        object.__setattr__(self, "identity", self.gateway.identity)
 
     def allows_origin(self, origin: str, proxy: ProxyRuntime) -> bool:
         """Return whether a page of this origin may use a proxy.

@@ -6,6 +6,7 @@ from typing import Final
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
+from ostiary_core.limits.cost_weight import WEIGHT_FAILURES as FAILURES
 from ostiary_core.metric_family import LabelledValues, MetricFamily, MetricKind
 from ostiary_gateway.policy_limits.flood_guard import FloodGuard
 from ostiary_gateway.policy_limits.local_counters import LocalCounters
@@ -28,6 +29,12 @@ OVERFLOWS: Final = MetricFamily(
     "Charges to the counter that further keys of a limit share, since there are too many keys",
     MetricKind.COUNTER,
 )
+WEIGHT_FAILURES: Final = MetricFamily(
+    "ostiary_limit_weight_failures",
+    "Expressions of weights that failed or returned no cost, so that the call counted 1",
+    MetricKind.COUNTER,
+    labels=("ostiary_policy", "ostiary_limit"),
+)
 
 
 class LimitMetrics(Collector):
@@ -43,6 +50,7 @@ class LimitMetrics(Collector):
         yield FLOODS.value(self._floods.refused)
         yield KEYS.value(self._local.keys)
         yield OVERFLOWS.value(self._local.overflows)
+        yield WEIGHT_FAILURES.values(dict(FAILURES))
 
 
 def _decisions() -> LabelledValues:

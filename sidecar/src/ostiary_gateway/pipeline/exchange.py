@@ -131,18 +131,18 @@ class LimitUse(Transmission):
     tools that shows it. ``tool`` is the name in a request on which lists of tools depend.
     """
 
-    __slots__ = ("awaited", "charges", "find_exhausted", "result", "shadow", "sizes", "taken_at", "tool")
+    # Defaults of the class: every limited call makes one of these, and most set three members only.
+    charges: Sequence[Charge] = ()
+    sizes: Sequence[CompiledLimit] = ()
+    shadow: Exhaustion | None = None
+    awaited: AwaitedCost | None = None
+    result: Mapping[str, Any] | None = None
+    find_exhausted: Callable[[Sequence[str]], Mapping[str, Exhaustion]] | None = None
+    tool: str = ""
 
     def __init__(self, taken_at: float) -> None:
-        super().__init__()
-        self.charges: Sequence[Charge] = ()
+        self.is_written = False
         self.taken_at = taken_at
-        self.sizes: Sequence[CompiledLimit] = ()
-        self.shadow: Exhaustion | None = None
-        self.awaited: AwaitedCost | None = None
-        self.result: Mapping[str, Any] | None = None
-        self.find_exhausted: Callable[[Sequence[str]], Mapping[str, Exhaustion]] | None = None
-        self.tool = ""
 
 
 @dataclass(slots=True)

@@ -32,7 +32,6 @@ _TOOLS_LIST: Final = METHODS["tools/list"]
 _NAME: Final = AuthorizationKind.NAME
 _LIST: Final = AuthorizationKind.LIST
 _NEVER_MS: Final = float("inf")
-_tally: Final = LIMIT_DECISIONS.tally
 _TASKS: Final = frozenset({AuthorizationKind.TASK, AuthorizationKind.TASK_LIST})
 _NOTHING: Final = MatchedLimits()
 #: Requests that end something are never refused.
@@ -85,8 +84,9 @@ class LimitStage:
             charges = self._without_refused(exchange, charges, use, refused)
         use.charges = charges
         exchange.limit_use = use
+        tallies = LIMIT_DECISIONS.tallies
         for charge in charges:
-            _tally(charge.limit).allowed += 1
+            (tallies.get(charge.limit) or LIMIT_DECISIONS.tally(charge.limit)).allowed += 1
         if use.tool:
             self.quotas.look(charges, use.tool)
 
@@ -201,21 +201,25 @@ def _matched(exchange: Exchange, limits: LimitEvaluator) -> MatchedLimits:
     kind = method.authorization
     if kind is _NAME or kind is _LIST:
         call = call_of(exchange, message) if limits.needs_call else None
-        return limits.matched(_counted(exchange, method.primitive, method.verb, message.name, call))
+        return limits.matched(_counted(exchange, limits, method.primitive, method.verb, message.name, call))
     if kind is AuthorizationKind.COMPLETION:
         primitive, name = completion_reference(message)
-        return limits.matched(_counted(exchange, primitive, USE[primitive], name))
+        return limits.matched(_counted(exchange, limits, primitive, USE[primitive], name))
     if kind is AuthorizationKind.LISTEN:
         return _listen_limits(exchange, message, limits)
-    return limits.matched(_counted(exchange, None, None, "")) if kind in _TASKS else _NOTHING
+    return limits.matched(_counted(exchange, limits, None, None, "")) if kind in _TASKS else _NOTHING
 
 
 def _counted(
-    exchange: Exchange, primitive: Primitive | None, verb: Verb | None, name: str, call: Call | None = None
+    exchange: Exchange,
+    limits: LimitEvaluator,
+    primitive: Primitive | None,
+    verb: Verb | None,
+    name: str,
+    call: Call | None = None,
 ) -> CountedRequest:
-    is_offered = primitive is not None and name in exchange.proxy.server.known.of(primitive)
-    gateway = exchange.snapshot.gateway.identity
-    return CountedRequest(exchange.principal, primitive, verb, name, is_offered, gateway, call)
+    is_offered = limits.counts_names and primitive is not None and name in exchange.proxy.server.known.of(primitive)
+    return CountedRequest(exchange.principal, primitive, verb, name, is_offered, exchange.snapshot.identity, call)
 
 
 def _listen_limits(exchange: Exchange, message: Message, limits: LimitEvaluator) -> MatchedLimits:
@@ -226,7 +230,7 @@ def _listen_limits(exchange: Exchange, message: Message, limits: LimitEvaluator)
     charges: dict[str, Charge] = {}
     sizes: dict[CompiledLimit, None] = {}
     for uri in listen_filter(message.params, "resourceSubscriptions"):
-        found = limits.matched(_counted(exchange, Primitive.RESOURCES, Verb.SUBSCRIBE, uri))
+        found = limits.matched(_counted(exchange, limits, Primitive.RESOURCES, Verb.SUBSCRIBE, uri))
         charges.update((charge.key, charge) for charge in found.charges)
         sizes.update(dict.fromkeys(found.sizes))
     return MatchedLimits(tuple(charges.values()), (), tuple(sizes))

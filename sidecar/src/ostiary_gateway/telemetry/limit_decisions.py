@@ -31,14 +31,15 @@ class LimitDecisions:
     """The counts of this process, by limit."""
 
     def __init__(self) -> None:
-        self._tallies: dict[CompiledLimit, LimitTally] = {}
+        #: The counts by limit, as far as there are any; see :meth:`tally`.
+        self.tallies: dict[CompiledLimit, LimitTally] = {}
         self._former: dict[tuple[str, str], LimitTally] = {}
 
     def tally(self, limit: CompiledLimit) -> LimitTally:
         """Return the counts of a limit."""
-        found = self._tallies.get(limit)
+        found = self.tallies.get(limit)
         if found is None:
-            found = self._tallies[limit] = self._former.setdefault((limit.policy, limit.name), LimitTally())
+            found = self.tallies[limit] = self._former.setdefault((limit.policy, limit.name), LimitTally())
         return found
 
     @property
@@ -63,7 +64,7 @@ class LimitDecisions:
         """Forget all other limits."""
         kept = set(limits)
         names = {(limit.policy, limit.name) for limit in kept}
-        self._tallies = {limit: tally for limit, tally in self._tallies.items() if limit in kept}
+        self.tallies = {limit: tally for limit, tally in self.tallies.items() if limit in kept}
         self._former = {name: tally for name, tally in self._former.items() if name in names}
 
 
