@@ -68,6 +68,15 @@ async def test_a_flood_gets_429_before_its_body_is_read_and_other_connections_go
     assert upstream.count("tools/call") == 2
 
 
+async def test_the_settings_say_how_many_refusals_are_a_flood(
+    gateway: RunningGateway, upstream: Upstream, caller: McpCaller
+) -> None:
+    bounds = gateway.settings.bounds.model_copy(update={"limit_refusals": 3})
+    gateway.settings = gateway.settings.model_copy(update={"bounds": bounds})
+    await gateway.apply(gateway.entry("mock", upstream.url, [limiting(limit_config(requests=1))]))
+    assert [(await caller.post(call(id=number))).status for number in range(5)] == [200] * 4 + [429]
+
+
 @pytest.mark.usefixtures("limited")
 async def test_another_caller_on_the_same_connection_goes_on(gateway: RunningGateway) -> None:
     async with connected(gateway.app.port) as wire:

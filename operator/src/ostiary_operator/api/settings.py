@@ -152,6 +152,11 @@ class Bounds(ApiModel):
     per_server: PerServer = PerServer()
     """Limits per upstream server. Example: `{connections: 100}`."""
 
+    limit_refusals: Count = 100
+    """How many requests of one caller limits of policies may refuse on one connection within 10 seconds; 1 to 1000000.
+    After that it gets 429 with Retry-After there, before the body of a request is read, until the limit lets a request
+    through, at most for a minute. Example: `20`."""
+
     session_max_age: Annotated[Duration, between("1m", "720h")] = Duration.parse("24h")
     """How long a session may last, and how long a key that seals sessions is kept; 1m to 720h. Example: `8h`."""
 

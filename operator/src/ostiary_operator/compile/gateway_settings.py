@@ -189,6 +189,7 @@ def _bounds(bounds: ApiBounds) -> BoundsConfig:
         per_proxy=_share(bounds.per_proxy),
         per_server=ServerShareConfig(connections=bounds.per_server.connections),
         session_max_age=bounds.session_max_age.milliseconds,
+        limit_refusals=bounds.limit_refusals if bounds.limit_refusals != ApiBounds().limit_refusals else None,
     )
 
 

@@ -204,6 +204,7 @@ class BoundsConfig(ContractDocument):
     per_principal: ShareConfig = ShareConfig()
     per_proxy: ShareConfig = ShareConfig()
     per_server: ServerShareConfig = ServerShareConfig()
+    limit_refusals: int | None = Field(default=None, gt=0)
 
 
 class EgressProxyConfig(ContractDocument):

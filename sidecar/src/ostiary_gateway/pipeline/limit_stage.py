@@ -23,7 +23,7 @@ from ostiary_gateway.pipeline.limit_refusal import LimitError, reason_of
 from ostiary_gateway.pipeline.listen_filter import listen_filter
 from ostiary_gateway.pipeline.open_streams import OpenStreams
 from ostiary_gateway.pipeline.quota_notices import QuotaNotices
-from ostiary_gateway.policy_limits.flood_guard import FloodGuard
+from ostiary_gateway.policy_limits.flood_guard import MOST_REFUSALS, FloodGuard
 from ostiary_gateway.policy_limits.limit_words import retry_after_ms
 from ostiary_gateway.policy_limits.store import CounterStore, Exhaustion, Taken, Unit
 from ostiary_gateway.telemetry.limit_decisions import LIMIT_DECISIONS
@@ -160,10 +160,11 @@ class LimitStage:
             if use.tool:
                 self.quotas.look(more, use.tool)
 
-    def on_swap(self, snapshot: Snapshot, _: frozenset[str]) -> None:
-        """Forget the counts of limits that no longer exist."""
+    def on_swap(self, snapshot: Snapshot, changed: frozenset[str]) -> None:
+        """Take the settings of a new config, and forget what belongs to limits that no longer exist."""
+        self.floods.most_refusals = snapshot.settings.bounds.limit_refusals or MOST_REFUSALS
+        self.quotas.on_swap(snapshot, changed)
         proxies = snapshot.proxies.values()
-        self.quotas.on_swap(snapshot, _)
         LIMIT_DECISIONS.keep(limit for proxy in proxies if proxy.limits is not None for limit in proxy.limits.limits)
 
 

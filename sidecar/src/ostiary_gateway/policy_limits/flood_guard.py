@@ -39,7 +39,7 @@ class _Refusals:
 class FloodGuard:
     """Counts refusals at limits by connection and caller.
 
-    ``refused`` counts the requests answered with 429.
+    ``most_refusals`` make a flood; ``refused`` counts the requests answered with 429.
     """
 
     def __init__(self) -> None:
