@@ -68,7 +68,7 @@ class LimitStage:
             self._check_request_size(exchange, matched.sizes, use)
         if matched.weighed and matched.reads_result and exchange.message is not None:
             use.awaited = AwaitedCost(limits, matched, call_of(exchange, exchange.message))
-        taken = self.store.take(charges, now)
+        taken = self.store.take(charges, now) if charges else ()
         if isinstance(taken, tuple):
             self._settle(exchange, charges, use, taken)
             return None

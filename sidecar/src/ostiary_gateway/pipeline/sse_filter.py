@@ -110,10 +110,7 @@ class SseFilter:
             return self._without_endpoint()
         known = self._cached(data)
         if known is not None and event.is_message:
-            self.outcome = known.outcome
-            body = yield from self._showing_quotas(known.body)
-            report_list(self._exchange, body, known.outcome.dropped)
-            return block if body is data else sse.with_data(block, body)
+            return (yield from self._filtering_known(block, data, known))
         try:
             message = jsonrpc.read(data) if len(data) <= LIGHT_BYTES else (yield from self._reading(data))
         except UpstreamFault:
@@ -127,6 +124,15 @@ class SseFilter:
         if self._exchange.debug is not None and ("method" in message or not self._exchange.awaits_response):
             debug_recording.sent(self._exchange, self._exchange.debug, filtered)
         return block if filtered is data else sse.with_data(block, filtered)
+
+    def _filtering_known(self, block: bytes, data: bytes, known: ListResponse) -> Steps[bytes]:
+        """Return a list that was filtered before."""
+        if (refused := self._refused_at_limit({}, len(data))) is not None:
+            return sse.with_data(block, refused)
+        self.outcome = known.outcome
+        body = yield from self._showing_quotas(known.body)
+        report_list(self._exchange, body, known.outcome.dropped)
+        return block if body is data else sse.with_data(block, body)
 
     def _reading(self, data: bytes) -> Steps[dict[str, Any]]:
         yield from check_weight(data, self._weight if self._must_filter else self._weight * UNJUDGED)
@@ -207,11 +213,8 @@ class SseFilter:
             return None
         if self.outcome is not None:
             return None
-        if self._exchange.limit_use is not None:
-            try:
-                note_result(self._exchange, message, len(data))
-            except LimitError as refusal:
-                return self._too_large(refusal)
+        if (refused := self._refused_at_limit(message, len(data))) is not None:
+            return refused
         if jsonrpc.needs_own_id(message, self._exchange.request_id):
             data = with_own_id(self._exchange, data, message)
         method = request.method if request is not None else None
@@ -220,10 +223,16 @@ class SseFilter:
             return self._response(method, data, message)
         return (yield from self._filtering_list(method, data, message))
 
-    def _too_large(self, refusal: LimitError) -> bytes:
+    def _refused_at_limit(self, message: dict[str, Any], size: int) -> bytes | None:
         """Return what stands in place of a response that is larger than a limit of a policy allows."""
-        self.outcome = ResponseSummary(refusal.code, refusal.message)
-        return strict_json.dumps(message_for(refusal, self._exchange.request_id))
+        if self._exchange.limit_use is None:
+            return None
+        try:
+            note_result(self._exchange, message, size)
+        except LimitError as refusal:
+            self.outcome = ResponseSummary(refusal.code, refusal.message)
+            return strict_json.dumps(message_for(refusal, self._exchange.request_id))
+        return None
 
     def _response(self, method: Method | None, data: bytes, message: dict[str, Any]) -> bytes:
         """Return a response that is not a list: no rule removes anything from it."""
