@@ -78,24 +78,24 @@ async def test_metrics_count_decisions_by_limit_and_forget_limits_that_are_gone(
     gateway: RunningGateway, upstream: Upstream, caller: McpCaller, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    shadow = limiting(limit_config("quiet", requests=2), name="shadow", mode="Shadow")
-    policies = [limiting(limit_config("few", requests=3)), shadow]
+    shadow = limiting(limit_config("quiet", requests=2), name="counted-shadow", mode="Shadow")
+    policies = [limiting(limit_config("few", requests=3), name="counted"), shadow]
     await gateway.apply(gateway.entry("mock", upstream.url, policies))
     for _ in range(5):
         await caller.post(call())
 
     decisions = await metrics(gateway, "ostiary_limit_decisions_total")
     assert decisions == {
-        ("allowed", "few", "default/limits"): 3,
-        ("limited", "few", "default/limits"): 2,
-        ("shadow", "few", "default/limits"): 0,
-        ("allowed", "quiet", "default/shadow"): 2,
-        ("limited", "quiet", "default/shadow"): 0,
-        ("shadow", "quiet", "default/shadow"): 1,
+        ("allowed", "few", "default/counted"): 3,
+        ("limited", "few", "default/counted"): 2,
+        ("shadow", "few", "default/counted"): 0,
+        ("allowed", "quiet", "default/counted-shadow"): 2,
+        ("limited", "quiet", "default/counted-shadow"): 0,
+        ("shadow", "quiet", "default/counted-shadow"): 1,
     }
     assert await metrics(gateway, "ostiary_limit_keys") == {(): 2}
-    logged = [record.getMessage() for record in caplog.records if "limit few" in record.getMessage()]
-    assert logged == ["policy default/limits: limit few refused tools/call of 'get_users' by anonymous: LimitReached"]
+    logged = [record.getMessage() for record in caplog.records if "default/counted:" in record.getMessage()]
+    assert logged == ["policy default/counted: limit few refused tools/call of 'get_users' by anonymous: LimitReached"]
 
     await gateway.apply(gateway.entry("mock", upstream.url))
     assert await metrics(gateway, "ostiary_limit_decisions_total") == {}

@@ -161,7 +161,7 @@ class LimitStage:
                 self.quotas.look(more, use.tool)
 
     def on_swap(self, snapshot: Snapshot, changed: frozenset[str]) -> None:
-        """Take the settings of a new config, and forget what belongs to limits that no longer exist."""
+        """Take the settings of a new config, and forget limits that no longer exist."""
         self.floods.most_refusals = snapshot.settings.bounds.limit_refusals or MOST_REFUSALS
         self.quotas.on_swap(snapshot, changed)
         proxies = snapshot.proxies.values()
