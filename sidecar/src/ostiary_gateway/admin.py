@@ -32,8 +32,9 @@ class Admin:
 
     ``ready`` says whether requests are accepted; ``replica`` names this process. ``discovery`` returns reason and cause
     of the last check of a proxy's server (:mod:`ostiary_core.auth_discovery`); ``captures`` are those that readers may
-    read. ``exposition`` returns the text of a scrape for an Accept header, and its content type.
-    read. ``limits`` returns the page ``/limits`` for the parameters of its query, or raises ValueError.
+    read. ``exposition`` returns the text of a scrape for an Accept header, and its content type. ``limits`` returns the
+    page ``/limits`` for the parameters of its query, or raises ValueError. ``state`` returns further members of
+    ``/config``.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class Admin:
         discovery: Callable[[ProxyRuntime], tuple[str, str] | None],
         captures: DebugCaptures,
         limits: Callable[[Mapping[str, str]], Awaitable[Mapping[str, Any]]],
-        tracing: Mapping[str, str] | None = None,
+        state: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
         self._store = store
         self._not_ready = ready
@@ -57,7 +58,7 @@ class Admin:
         self._limit_page = limits
         self._captures = CaptureReaders(captures, replica=replica)
         self._scraping = asyncio.Lock()
-        self._tracing = dict(tracing or {})
+        self._state = state
 
     def application(self) -> web.Application:
         """Return the application of the admin listener."""
@@ -122,7 +123,8 @@ class Admin:
 
         ``incomplete`` is a config whose parts have not all arrived; its revision is never in force already.
         ``misplacedKeys`` are files of the config with the name of a key: never used, since keys come only from the
-        Secret. ``tracing`` says which exporters, sampler and propagators are active, or why tracing is off.
+        Secret. ``tracing`` says which exporters, sampler and propagators are active, or why tracing is off; ``audit``
+        is the last checkpoint of the audit trail, ``auditTrail`` the state of its sinks.
         """
         snapshot, rejected = self._store.snapshot, self._store.rejected_entries
         active = {} if snapshot is None else {key: proxy.digest for key, proxy in snapshot.proxies.items()}
@@ -140,7 +142,7 @@ class Admin:
             },
             "rejected": _config_rejection(self._store.rejected_config),
             "incomplete": _config_rejection(self._store.incomplete),
-            "tracing": self._tracing,
+            **self._state(),
             "misplacedKeys": list(self._store.misplaced[:_MISPLACED]),
         }
 

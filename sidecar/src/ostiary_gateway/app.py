@@ -22,6 +22,7 @@ from ostiary_gateway.config.store import ConfigStore, RejectionRecheck
 from ostiary_gateway.identity.auth_discovery import DiscoveryChecks
 from ostiary_gateway.identity.authenticators import Authenticators, client_authorities
 from ostiary_gateway.metrics import GatewayMetrics
+from ostiary_gateway.metrics.audit_state import AuditState
 from ostiary_gateway.metrics.event_loop_lag import EventLoopLag
 from ostiary_gateway.metrics.policy_limits import LimitMetrics
 from ostiary_gateway.options import GatewayOptions
@@ -90,6 +91,7 @@ class GatewayApp:
             self.store, self.pipeline.limiter, self.pools, telemetry, self.authenticators.outcomes
         )
         self.metrics.register(LimitMetrics(self.pipeline.limits.floods, self.pipeline.local_counters))
+        self.metrics.register(AuditState(self.auditor))
         self.pipeline.observe = self.metrics.observe
         self._environ = environ
         self.store.listeners += [
@@ -148,7 +150,7 @@ class GatewayApp:
             discovery=self.discovery.report_of,
             captures=self.pipeline.captures,
             limits=self._usage(replica_name(options.replica)).page,
-            tracing=self.telemetry.active,
+            state=lambda: {"tracing": dict(self.telemetry.active or {}), **self.auditor.report()},
         )
         self._admin = web.AppRunner(admin.application(), access_log=None, shutdown_timeout=1.0)
         try:

@@ -1,11 +1,9 @@
 """Puts the audit of a gateway process together."""
 
-import logging
 import os
 import socket
 from collections.abc import Callable, Mapping
 
-from ostiary_core.audit.chain import ChainPosition
 from ostiary_core.contract.audit import AuditSinkConfig
 from ostiary_core.secret_bytes import SecretBytes
 from ostiary_gateway.audit.audit_keys import AuditKeys
@@ -18,8 +16,6 @@ from ostiary_gateway.config.keyring import Keyring
 from ostiary_gateway.options import GatewayOptions
 from ostiary_gateway.telemetry.environment_variables import Environment
 from ostiary_gateway.telemetry.resource import resource_attributes
-
-_log = logging.getLogger(__name__)
 
 
 def replica_name(given: str) -> str:
@@ -46,14 +42,7 @@ def make_auditor(options: GatewayOptions, keyring: Callable[[], Keyring]) -> Aud
             credential=lambda name: keyring().credential(name),
             resource=attributes,
         ),
-        on_checkpoint=_log_checkpoint,
     )
-
-
-def _log_checkpoint(position: ChainPosition, key: str, closing: bool) -> None:
-    """Log a checkpoint, so that its hash leaves the Pod on another way than the trail."""
-    what = "closing checkpoint" if closing else "checkpoint"
-    _log.info("audit %s: chain %s seq %d hash %s key %s", what, position.id, position.seq, position.hash, key)
 
 
 def _sink_factory(

@@ -26,9 +26,10 @@ from ostiary_gateway.audit.audit_writer import AuditWriter, TrailSettings
 from ostiary_gateway.audit.audited_content import ContentEncoder
 from ostiary_gateway.audit.config_changes import changes, config_digest
 from ostiary_gateway.audit.flood_gate import SUMMARY_SECONDS, FloodGate
+from ostiary_gateway.audit.published_checkpoints import PublishedCheckpoints
 from ostiary_gateway.audit.record_encoder import RecordEncoder
 from ostiary_gateway.audit.sink import Sink
-from ostiary_gateway.audit.trail import OnCheckpoint, Trail
+from ostiary_gateway.audit.trail import Trail
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.errors import StartupError
 from ostiary_gateway.options import AuditOptions
@@ -53,7 +54,6 @@ class Auditor:
         keys: AuditKeys,
         replica: str,
         open_sink: Callable[[AuditSinkConfig], Sink],
-        on_checkpoint: OnCheckpoint,
     ) -> None:
         self.queue = AuditQueue()
         self.floods = FloodGate()
@@ -66,7 +66,7 @@ class Auditor:
         self._keys = keys
         self._replica = replica
         self._open_sink = open_sink
-        self._on_checkpoint = on_checkpoint
+        self.checkpoints = PublishedCheckpoints(keys)
         self._snapshot: Snapshot | None = None
         self._summary: asyncio.TimerHandle | None = None
         self._gateway = ""
@@ -139,7 +139,7 @@ class Auditor:
             encoder=encoder,
             open_sink=self._open_sink,
             interval=settings.interval,
-            on_checkpoint=self._on_checkpoint,
+            on_checkpoint=self.checkpoints.publish,
         )
         self.writer = AuditWriter(self.queue, trail, encoder, contents)
         self.writer.start(settings, self._identity())
@@ -168,8 +168,11 @@ class Auditor:
         words = self.unavailable() if self._fails else None
         return f"audit records cannot be written: {words}" if words is not None else None
 
-    def report(self) -> dict[str, Any] | None:
-        """Return the state of the trail for the admin port; None where nothing is recorded."""
+    def report(self) -> dict[str, Any]:
+        """Return the trail's members of the admin port's report."""
+        return {"audit": self.checkpoints.report(), "auditTrail": self._trail_report()}
+
+    def _trail_report(self) -> dict[str, Any] | None:
         writer = self.writer
         if writer is None:
             return None

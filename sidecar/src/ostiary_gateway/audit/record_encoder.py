@@ -169,7 +169,7 @@ def _mcp(event: RequestEvent) -> dict[str, Any]:
     if event.session is not None:
         members["sessionHash"] = session_digest(event.session)
     if event.name:
-        target = _TARGETS.get(event.method.partition("/")[0], "name")
+        target = _TARGETS.get(event.method.partition("/")[0], "name" if event.method else "path")
         members[target] = _text(event.name, _NAME)
         if len(event.name) > _NAME:
             members["truncated"] = True

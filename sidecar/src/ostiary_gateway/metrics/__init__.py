@@ -9,6 +9,7 @@
     process_state        config, connections, requests and spans, read at each scrape
     judged_requests      what was authenticated, denied, blocked and dropped
     upstream_state       faults of servers
+    audit_state          the audit trail and its sinks
 
 Names are those of OpenTelemetry's MCP conventions where one exists. A caller never chooses a label value: methods are
 from our table, proxies from the config, error types from a closed set.
