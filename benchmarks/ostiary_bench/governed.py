@@ -4,6 +4,7 @@ All ways to call are measured in turns, one second each, on one core. A multiple
 quotient with the ungoverned call of the same round, so other work on the machine changes it little.
 """
 
+import os
 import statistics
 import sys
 import tempfile
@@ -41,7 +42,9 @@ in one run on one core, with an ungoverned call and nginx's bare `proxy_pass`. A
 rounds, relative to the ungoverned call of the same round; the target is the most that it may be, and a multiple above
 its target is bold. `make bench ONLY=governed` runs it.
 
-Measured {at} on {machine}.
+Measured {at} on {machine}. The load average at the end was {load:.1f}:
+the run itself makes it about 2, and other work on the machine makes microseconds and latencies larger, above all the
+p99, and hardly changes the multiples.
 
 | a call | CPU | added by this part | x ungoverned | target |
 |---|---:|---:|---:|---:|
@@ -84,6 +87,7 @@ class GovernedCall:
     latencies: dict[str, Open]
     stages: Sequence[StageCost]
     shared: Sequence[SharedLimits]
+    load_average: float
 
     def document(self) -> dict[str, Any]:
         """Return the figures as JSON."""
@@ -119,7 +123,8 @@ def measure(*, rounds: int, rate: int, seconds: float = 1.0) -> GovernedCall:
                 latencies = dict(_latencies(upstream, subjects, rate))
             profiled = stages.measure(directory, upstream, issuer)
             shared = shared_limits.measure(directory, upstream, issuer, rate=rate)
-        return GovernedCall(rounds, rate, list(_rows(subjects, costs)), latencies, profiled, shared)
+        load = os.getloadavg()[1]
+        return GovernedCall(rounds, rate, list(_rows(subjects, costs)), latencies, profiled, shared, load)
 
 
 @contextmanager
@@ -193,6 +198,7 @@ def section(found: GovernedCall, *, at: str, machine: str) -> str:
         machine=machine,
         rounds=found.rounds,
         rate=found.rate,
+        load=found.load_average,
         costs="\n".join(map(_cost_line, found.rows)),
         latencies="\n".join(_latency_line(name, each, direct) for name, each in found.latencies.items()),
         stages="\n".join(f"| {it.stage} | {it.plain:.1f} µs | {it.governed:.1f} µs |" for it in found.stages),

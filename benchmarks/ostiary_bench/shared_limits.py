@@ -27,8 +27,8 @@ _SECONDS: Final = 3.0
 _MODES: Final = (("each replica by itself", None), ("shared, leases Auto", "Auto"), ("shared, leases Off", "Off"))
 _SECTION: Final = """\
 Two limits that replicas share through one Redis on the same machine; all calls are of one caller, so that all replicas
-charge the same two keys. CPU is that of the gateway's processes for a call, and commands are those that Redis ran for
-a call.
+charge the same two keys. CPU is that of the gateway's processes for a call. Commands are those that Redis ran for a
+call, each command in a script included.
 
 | replicas | counting | CPU | Redis commands a call | p50 / p99 at {rate} calls a second |
 |---:|---|---:|---:|---:|
