@@ -90,7 +90,9 @@ class GatewayApp:
         self.metrics = GatewayMetrics(
             self.store, self.pipeline.limiter, self.pools, telemetry, self.authenticators.outcomes
         )
-        self.metrics.register(LimitMetrics(self.pipeline.limits.floods, self.pipeline.local_counters))
+        self.metrics.register(
+            LimitMetrics(self.pipeline.limits.floods, self.pipeline.local_counters, self.pipeline.loops)
+        )
         self.metrics.register(AuditState(self.auditor))
         self.pipeline.observe = self.metrics.observe
         self._environ = environ

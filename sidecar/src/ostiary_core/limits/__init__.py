@@ -8,5 +8,6 @@ It is pure: the state of counters and the time are arguments. Counters themselve
     cost_weight       what a call costs, where a limit counts cost
     charge            what a request takes of one counter, and the counter's key
     rate              counters of rates: the Generic Cell Rate Algorithm
+    loop_detection    agents that repeat one call: rules, and the history of calls
     quota             counters of quotas: windows, and periods of the calendar
 """

@@ -11,6 +11,7 @@ from ostiary_core.contract.authentication import AuthenticationConfig
 from ostiary_core.contract.documents import PolicyDocument, Tier
 from ostiary_core.errors import ExpressionError, PatternError
 from ostiary_core.limits.compiled_limit import CompiledLimit
+from ostiary_core.limits.loop_detection import LoopRule
 from ostiary_core.mcp.methods import VERBS, Primitive, Verb
 from ostiary_core.policy.cost_limits import POLICY_WEIGHT
 from ostiary_core.policy.message_conditions import RuleCondition, RuleState
@@ -137,6 +138,7 @@ class CompiledPolicy:
     failed: tuple[CompiledRule, ...] = ()
     subjects: tuple[Subject, ...] | None = None
     limits: tuple[CompiledLimit, ...] = ()
+    loop_rule: LoopRule | None = None
 
     @classmethod
     def build(cls, document: PolicyDocument) -> "CompiledPolicy":
@@ -171,6 +173,7 @@ class CompiledPolicy:
             audit=document.audit,
             subjects=subjects,
             limits=limits,
+            loop_rule=LoopRule.build(document, subjects),
         )
 
     @property

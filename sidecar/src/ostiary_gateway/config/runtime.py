@@ -11,6 +11,7 @@ from ostiary_core.contract.documents import EntryDocument, PolicyDocument, Setti
 from ostiary_core.contract.read_errors import unreadable
 from ostiary_core.errors import ContractError
 from ostiary_core.limits.limit_evaluator import LimitEvaluator
+from ostiary_core.limits.loop_detection import LoopRules
 from ostiary_core.policy.access import AccessEvaluator
 from ostiary_core.policy.compiled_policy import CompiledPolicy
 from ostiary_core.policy.principal import Principal
@@ -78,6 +79,8 @@ class ProxyRuntime:
     """The names of tools and prompts that rules write out: known, whether or not the server has listed them."""
     limits: LimitEvaluator | None = None
     """None where no policy limits requests."""
+    loops: LoopRules | None = None
+    """None where no policy watches for calls that repeat others."""
 
 
 ServerFactory = Callable[[EntryDocument], UpstreamServer]
@@ -128,6 +131,7 @@ def build_runtime(
         authenticator=authenticators(entry, policies),
         debug_capture=entry.debug_capture,
         spelled_names=frozenset(exact.name for exact in exact_names(policies.values())),
+        loops=LoopRules.build(policies.values(), proxy=entry.uid),
         limits=LimitEvaluator.build(policies.values(), proxy=entry.identity, server=entry.servers[0].authority),
     )
 

@@ -1,7 +1,7 @@
 """What limits of policies let through and refused, and the keys that are counted."""
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, Protocol
 
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
@@ -35,14 +35,34 @@ WEIGHT_FAILURES: Final = MetricFamily(
     MetricKind.COUNTER,
     labels=("ostiary_policy", "ostiary_limit"),
 )
+LOOPS: Final = MetricFamily(
+    "ostiary_loops",
+    "Calls that repeated others: warned (Warn), delayed (Slow), refused (Deny), or only seen in Shadow mode (Shadow)",
+    MetricKind.COUNTER,
+    labels=("ostiary_policy", "action"),
+)
+LOOP_CALLS: Final = MetricFamily("ostiary_loop_calls", "Different calls that loop detection remembers")
+
+
+class LoopCounts(Protocol):
+    """What loop detection did."""
+
+    @property
+    def outcomes(self) -> LabelledValues:
+        """The calls that repeated others, by policy and action."""
+
+    @property
+    def remembered(self) -> int:
+        """The different calls that are remembered."""
 
 
 class LimitMetrics(Collector):
     """The counts of this process; ``local`` are the counters in its memory."""
 
-    def __init__(self, floods: FloodGuard, local: LocalCounters) -> None:
+    def __init__(self, floods: FloodGuard, local: LocalCounters, loops: LoopCounts) -> None:
         self._floods = floods
         self._local = local
+        self._loops = loops
 
     def collect(self) -> Iterator[Metric]:
         """Yield the counts of this moment."""
@@ -51,6 +71,8 @@ class LimitMetrics(Collector):
         yield KEYS.value(self._local.keys)
         yield OVERFLOWS.value(self._local.overflows)
         yield WEIGHT_FAILURES.values(dict(FAILURES))
+        yield LOOPS.values(self._loops.outcomes)
+        yield LOOP_CALLS.value(self._loops.remembered)
 
 
 def _decisions() -> LabelledValues:

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 from ostiary_core.limits.charge import Charge
 from ostiary_core.limits.compiled_limit import CompiledLimit
 from ostiary_core.limits.limit_evaluator import LimitEvaluator, MatchedLimits
+from ostiary_core.limits.loop_detection import Repetition
 from ostiary_core.mcp.methods import METHODS, UNKNOWN_NOTIFICATION, AuthorizationKind, Method, Primitive
 from ostiary_core.mcp.protocol_revisions import MODERN, Era
 from ostiary_core.policy.decision import Decision
@@ -191,6 +192,8 @@ class Exchange:
     request_bytes: int = 0
     #: What the limits of policies counted of it (:mod:`ostiary_gateway.pipeline.limit_stage`); None without any.
     limit_use: LimitUse | None = None
+    #: That it repeats other calls (:mod:`ostiary_gateway.pipeline.loop_stage`); None if it does not.
+    repetition: Repetition | None = None
 
     @property
     def visibility(self) -> Visibility:

@@ -174,8 +174,11 @@ def preflight(request: Request, exchange: Exchange) -> Response:
     return Response(204, headers=headers)
 
 
-def probe_response(request: Request, *, is_ready: bool) -> Response:
-    """Return the response to a load balancer's probe: only whether the gateway is ready."""
+async def probe_response(request: Request, *, is_ready: bool) -> Response:
+    """Answer a load balancer's probe: it learns only whether the gateway is ready.
+
+    The probe counts as no message.
+    """
     if request.method != "GET":
         return Response(405, b"", {"Allow": "GET"}, close=True)
     content = b"ok\n" if is_ready else b"not ready\n"

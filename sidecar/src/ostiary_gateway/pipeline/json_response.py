@@ -26,6 +26,7 @@ from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
 from ostiary_gateway.pipeline.large_messages import LIGHT_BYTES, Steps, limit_of, process_large
 from ostiary_gateway.pipeline.list_cache import LISTS, ListResponse
 from ostiary_gateway.pipeline.list_filter import Reading, reading_for, shaping
+from ostiary_gateway.pipeline.loop_stage import with_warning
 from ostiary_gateway.pipeline.quota_discovery import showing_quotas
 from ostiary_gateway.pipeline.read_only_tools import READ_ONLY
 from ostiary_gateway.pipeline.response_head import http_fault
@@ -112,8 +113,9 @@ async def relay_document(
         text = with_own_id(exchange, text, message)
     if exchange.captured is not None or exchange.debug is not None or exchange.audited is not None:
         report_response(exchange, message)
-    if use is not None:
+    if use is not None or exchange.repetition is not None:
         note_result(exchange, message, len(text))
+        text = with_warning(exchange, text, message)
     if exchange.proxy.authenticator is not None and may_be_shared(message):
         text = await process_large(kept_private(exchange, text, message), text=text, proxy=exchange.proxy.uid)
     headers: Mapping[str, str] = JSON_HEADERS

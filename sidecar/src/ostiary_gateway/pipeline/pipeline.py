@@ -26,6 +26,7 @@ from ostiary_gateway.pipeline.http_checks import check_host, check_origin, open_
 from ostiary_gateway.pipeline.large_messages import LIGHT_BYTES, is_light
 from ostiary_gateway.pipeline.limit_stage import LimitStage
 from ostiary_gateway.pipeline.listen_filter import LISTEN, prepare_listen
+from ostiary_gateway.pipeline.loop_stage import LoopStage
 from ostiary_gateway.pipeline.open_streams import OpenStreams
 from ostiary_gateway.pipeline.refusal_responses import draining, internal_error, response_for
 from ostiary_gateway.pipeline.request_ids import RequestIds
@@ -45,8 +46,7 @@ from ostiary_gateway.upstream import faults
 class RequestPipeline:
     """Passes each request through the stages of the pipeline.
 
-    ``snapshot`` returns the config in force, or None before there is one; ``loopback`` says that the gateway listens on
-    loopback only.
+    ``snapshot`` returns the config in force, or None before there is one; with ``loopback`` it listens on that only.
     """
 
     def __init__(
@@ -64,6 +64,7 @@ class RequestPipeline:
         self.request_ids = RequestIds()
         self.local_counters = LocalCounters()
         self.limits = LimitStage(self.local_counters, self.streams)
+        self.loops = LoopStage()
         self.draining = False
         #: The drain period is over: a request that is cancelled now gets an error response.
         self.ending = False
@@ -84,13 +85,15 @@ class RequestPipeline:
 
     def serve(self, request: Request) -> Coroutine[Any, Any, Response | None]:
         """Answer a load balancer's probe, or handle an MCP request."""
-        return self._probe(request) if request.target == http_checks.PROBE else self.handle(request)
+        if request.target != http_checks.PROBE:
+            return self.handle(request)
+        return http_checks.probe_response(request, is_ready=self._snapshot() is not None and not self.draining)
 
     async def handle(self, request: Request) -> Response | None:
         """Answer one request.
 
         The stages are receive, route, check origin, authenticate, admit (in-flight limits), decode, check blocks, check
-        loop, authorize, stream limits, limits of policies, select, forward, shape and record.
+        loop, authorize, stream limits, limits of policies, loop detection, select, forward, shape and record.
         """
         headers = request.headers
         exchange: Exchange | None = None
@@ -116,6 +119,8 @@ class RequestPipeline:
                 if counting is not None:
                     await counting
                     record.limited(span, exchange)
+                if exchange.proxy.loops is not None:
+                    await self.loops.check(exchange, exchange.proxy.loops)
                 self.request_ids.take(exchange)
                 self._select(exchange, span)
                 response = await send_and_shape(exchange, span, self._shaper, self.request_ids)
@@ -185,10 +190,6 @@ class RequestPipeline:
     def _is_cut_off(self, request: Request) -> bool:
         """Whether a cancelled request still has a caller that waits: the drain period is over."""
         return self.ending and not request.connection.lost
-
-    async def _probe(self, request: Request) -> Response:
-        """Answer a load balancer's probe: it learns nothing else, and counts as no message."""
-        return http_checks.probe_response(request, is_ready=self._snapshot() is not None and not self.draining)
 
     def _route(self, request: Request) -> Exchange:
         snapshot = config_in_force(self._snapshot(), request, is_draining=self.draining)

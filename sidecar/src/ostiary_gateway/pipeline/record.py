@@ -5,6 +5,7 @@ It never waits, and cannot fail a request.
 
 from typing import TypeGuard
 
+from ostiary_core.limits.loop_detection import Repetition
 from ostiary_core.mcp import codes
 from ostiary_core.mcp.methods import AuthorizationKind
 from ostiary_core.policy.decision import Decision
@@ -133,6 +134,13 @@ def limited(span: ServerSpan, exchange: Exchange) -> None:
     use = exchange.limit_use
     if use is not None and use.shadow is not None:
         _limit(span, use.shadow, semantic_conventions.SHADOW)
+
+
+def _repeated(span: ServerSpan, found: Repetition) -> None:
+    """Report a call that repeats others."""
+    span.set(semantic_conventions.OSTIARY_LOOP_POLICY, found.rule.policy)
+    span.set(semantic_conventions.OSTIARY_LOOP_ACTION, "Shadow" if found.rule.shadow else found.rule.action)
+    span.set(semantic_conventions.OSTIARY_LOOP_REPEATS, found.rule.repeats + found.beyond)
 
 
 def _limit(span: ServerSpan, found: Exhaustion, decision: str) -> None:
@@ -267,6 +275,8 @@ def counted(span: ServerSpan, exchange: Exchange | None, observe: ObserveRequest
             _content(span, exchange.captured)
         if exchange.debug is not None:
             debug_recording.finished(span, exchange, exchange.debug)
+        if exchange.repetition is not None:
+            _repeated(span, exchange.repetition)
     if observe is not None:
         upstream = span.upstream
         observe(

@@ -43,6 +43,7 @@ from ostiary_gateway.pipeline.list_filter import (
     shaping_streamed,
     shows_everything,
 )
+from ostiary_gateway.pipeline.loop_stage import with_warning
 from ostiary_gateway.pipeline.open_streams import OpenStream
 from ostiary_gateway.pipeline.quota_discovery import showing_quotas
 from ostiary_gateway.pipeline.read_only_tools import READ_ONLY
@@ -217,6 +218,8 @@ class SseFilter:
             return refused
         if jsonrpc.needs_own_id(message, self._exchange.request_id):
             data = with_own_id(self._exchange, data, message)
+        if self._exchange.repetition is not None:
+            data = with_warning(self._exchange, data, message)
         method = request.method if request is not None else None
         if method is None or method.authorization is not _LIST:
             data = yield from kept_private(self._exchange, data, message)

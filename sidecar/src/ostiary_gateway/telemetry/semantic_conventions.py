@@ -91,6 +91,10 @@ OSTIARY_LIMIT_DECISION: Final = "ostiary.limit.decision"
 OSTIARY_LIMIT_POLICY: Final = "ostiary.limit.policy"
 OSTIARY_LIMIT_NAME: Final = "ostiary.limit.name"
 OSTIARY_LIMIT_REASON: Final = "ostiary.limit.reason"
+#: A call that repeats others: the policy that watches it, what was done, and the number of equal calls in a row.
+OSTIARY_LOOP_POLICY: Final = "ostiary.loop.policy"
+OSTIARY_LOOP_ACTION: Final = "ostiary.loop.action"
+OSTIARY_LOOP_REPEATS: Final = "ostiary.loop.repeats"
 #: The number of list items that were dropped because they cannot be judged.
 OSTIARY_LIST_DROPPED_ITEMS: Final = "ostiary.list.dropped_items"
 OSTIARY_AUTHENTICATION_METHOD: Final = "ostiary.authentication.method"
