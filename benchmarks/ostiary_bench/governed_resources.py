@@ -1,7 +1,7 @@
 """The proxies of :mod:`.governed`: each has one part of governance more than the one before."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,29 +23,32 @@ WHOLE: Final = "with-audit"
 #: The same, with the two records of a call that may have effects.
 TWO_RECORDS: Final = "with-two-records"
 #: A rate and a quota that are never used up.
-_LIMITS: Final = (
-    {"name": "rate", "tools": {"names": ["get_*"]}, "per": ["Principal"], "requests": 1_000_000, "window": "1s"},
-    {"name": "quota", "per": ["Principal", "Tool"], "requests": 1_000_000_000, "window": "24h"},
-)
+_QUOTA: Final = {"name": "quota", "per": ["Principal", "Tool"], "requests": 1_000_000_000, "window": "24h"}
+_RATE: Final = {"name": "rate", "tools": {"names": ["get_*"]}, "per": ["Principal"], "requests": 1_000_000}
+LIMITS: Final = ({**_RATE, "window": "1s"}, _QUOTA)
+#: Units of a rate are leased only where its burst is in use, which a rate that is never used up does not show.
+QUOTAS: Final = (_QUOTA, {**_QUOTA, "name": "proxy", "per": ["Principal", "Proxy"]})
 
 
-def resources(upstream: Upstream, issuer: SigningIssuer) -> Iterator[dict[str, Any]]:
+def resources(
+    upstream: Upstream, issuer: SigningIssuer, limits: Sequence[Mapping[str, Any]] = LIMITS
+) -> Iterator[dict[str, Any]]:
     """Yield each proxy with its policy."""
     yield proxy(PLAIN, upstream.url("call-json"))
-    for path, spec in _specs(issuer).items():
+    for path, spec in _specs(issuer, limits).items():
         yield proxy(path, upstream.url("call-json"))
         document = policy(path, [path], 1)
         yield {**document, "spec": {"targetRefs": document["spec"]["targetRefs"], **spec}}
 
 
-def _specs(issuer: SigningIssuer) -> Mapping[str, dict[str, Any]]:
+def _specs(issuer: SigningIssuer, two: Sequence[Mapping[str, Any]]) -> Mapping[str, dict[str, Any]]:
     token = {"authentication": issuer.authentication}
     rules = {**token, "access": policy("any", [], 100)["spec"]["access"]}
-    limits = {**rules, "limits": list(_LIMITS)}
+    limited = {**rules, "limits": list(two)}
     one = {"level": "Metadata", "stages": ["ResponseComplete"]}
-    two = {"level": "Metadata", "stages": ["RequestReceived", "ResponseComplete"]}
-    audited = ({**limits, "audit": one}, {**limits, "audit": two})
-    return dict(zip((*STEPS, TWO_RECORDS), (token, rules, limits, *audited), strict=True))
+    twice = {"level": "Metadata", "stages": ["RequestReceived", "ResponseComplete"]}
+    audited = ({**limited, "audit": one}, {**limited, "audit": twice})
+    return dict(zip((*STEPS, TWO_RECORDS), (token, rules, limited, *audited), strict=True))
 
 
 def settings(audit_file: Path, store: Mapping[str, Any] | None = None) -> dict[str, Any]:

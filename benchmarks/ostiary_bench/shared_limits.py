@@ -17,7 +17,7 @@ from typing import Final
 from ostiary_bench.access_resources import SigningIssuer
 from ostiary_bench.calls import CALL, ending
 from ostiary_bench.gateways_under_test import compile_into, start_gateway
-from ostiary_bench.governed_resources import WHOLE, resources, settings, tracing
+from ostiary_bench.governed_resources import QUOTAS, WHOLE, resources, settings, tracing
 from ostiary_bench.load import Load, Open, measured_loop, open_loop, require_result
 from ostiary_bench.servers import OTHER_CORE, Upstream, on_core
 from ostiary_tools.common.ports import reserve_port
@@ -26,7 +26,7 @@ from ostiary_tools.common.processes import Process, wait_until
 _SECONDS: Final = 3.0
 _MODES: Final = (("each replica by itself", None), ("shared, leases Auto", "Auto"), ("shared, leases Off", "Off"))
 _SECTION: Final = """\
-Two limits that replicas share through one Redis on the same machine; all calls are of one caller, so that all replicas
+Two quotas that replicas share through one Redis on the same machine; all calls are of one caller, so that all replicas
 charge the same two keys. CPU is that of the gateway's processes for a call. Commands are those that Redis ran for a
 call, each command in a script included.
 
@@ -69,7 +69,7 @@ def _replicas(
         store = {"redis": {"mode": "Standalone", "addresses": [f"127.0.0.1:{redis}"]}, "leases": leases}
         config = work / "config"
         shared = settings(work / "audit.jsonl", store if leases is not None else None)
-        compile_into(config, list(resources(upstream, issuer)), shared)
+        compile_into(config, list(resources(upstream, issuer, QUOTAS)), shared)
         gateways = []
         for number in range(replicas):
             gateway, port = start_gateway(work, f"replica-{number}", config, env=tracing("", "0 %"))
