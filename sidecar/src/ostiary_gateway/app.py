@@ -202,6 +202,7 @@ class GatewayApp:
         self._data.close_idle()
         self.pipeline.draining = True
         self.pipeline.streams.end_all()
+        self.pipeline.limits.quotas.close()
         with suppress(TimeoutError):
             async with asyncio.timeout(self.options.drain_seconds):
                 await self.pipeline.limiter.empty()

@@ -129,7 +129,7 @@ class LimitEvaluator:
             found = self._match(caller.limits, request)
             found = caller.results.setdefault(found, found)
             DECISIONS.keep(caller.found, key, found, name=request.name)
-        return found if not found.weighed else _weighed(found, request.call)
+        return found if not found.weighed or request.call is None else _weighed(found, request.call)
 
     def result_charges(self, matched: MatchedLimits, call: Call, result: Mapping[str, Any]) -> tuple[Charge, ...]:
         """Return what a call costs in addition, now that its result is known.
@@ -189,7 +189,7 @@ def _reads(weights: Iterable[CostWeight]) -> bool:
     return any(weight.arguments is not None or weight.result is not None for weight in weights)
 
 
-def _weighed(matched: MatchedLimits, call: Call | None) -> MatchedLimits:
+def _weighed(matched: MatchedLimits, call: Call) -> MatchedLimits:
     """Return limits with the units of one call."""
     units = {each.charge.key: each.before(call) for each in matched.weighed}
     return matched._replace(charges=tuple(units.get(charge.key, charge) for charge in matched.charges))

@@ -14,7 +14,7 @@ from ostiary_core.limits.compiled_limit import CompiledLimit, WhenExhausted
 from ostiary_core.limits.limit_evaluator import LimitEvaluator
 from ostiary_core.mcp.methods import Primitive, Verb
 from ostiary_gateway.pipeline.exchange import Exchange
-from ostiary_gateway.pipeline.large_messages import LIGHT_BYTES, Steps
+from ostiary_gateway.pipeline.large_messages import ITEMS_AT_ONCE, LIGHT_BYTES, Steps
 from ostiary_gateway.pipeline.lenient_list_filter import TTL_LIMIT_MS, exceeds_ttl_limit
 from ostiary_gateway.policy_limits.limit_words import META, limit_data, listed_words
 from ostiary_gateway.policy_limits.store import Exhaustion
@@ -53,8 +53,11 @@ def showing_quotas(text: bytes, find: FindExhausted, now: float) -> Steps[bytes]
     tools = result.get("tools") if isinstance(result, dict) else None
     if not isinstance(result, dict) or not isinstance(tools, list):
         return text
-    found = find([tool["name"] for tool in tools if _is_tool(tool)])
-    yield
+    names = [tool["name"] for tool in tools if _is_tool(tool)]
+    found: dict[str, Exhaustion] = {}
+    for start in range(0, len(names), ITEMS_AT_ONCE):
+        found |= find(names[start : start + ITEMS_AT_ONCE])
+        yield
     if not found and "cacheScope" not in result and "ttlMs" not in result:
         return text
     result["tools"] = [shown for tool in tools if (shown := _shown(tool, found, now)) is not None]
