@@ -64,7 +64,9 @@ class RecordEncoder:
             if len(text) <= MOST_BYTES:
                 return text
         # Only texts of an identity provider are so long: a record without them is better than none.
-        return record(EVENT, {**members, "user": {"id": event.principal.id[:_NAME] if event.principal else ""}})
+        members.pop("userAgent", None)
+        members["user"] = {"id": _text(event.principal.id, _SHORT) if event.principal is not None else ""}
+        return record(EVENT, self._contents.added(members, event, limit=0))
 
     def _members(self, event: RequestEvent) -> dict[str, Any]:
         trace_id, span_id, sampled = event.trace
@@ -83,7 +85,7 @@ class RecordEncoder:
             "configRevision": event.revision,
         }
         if event.user_agent:
-            members["userAgent"] = event.user_agent[:_TEXT]
+            members["userAgent"] = _text(event.user_agent, _TEXT)
         if event.shadow is not None:
             members["shadow"] = {"decision": "deny", **_origin(event.shadow)}
         if event.limit is not None:

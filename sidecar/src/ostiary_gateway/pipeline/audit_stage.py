@@ -86,6 +86,8 @@ def complete(auditor: Auditor, exchange: Exchange, span: ServerSpan) -> None:
     try:
         _complete(auditor, exchange, span)
     except Exception as error:  # noqa: BLE001  the response has been made: it must not be lost for this
+        if exchange.audited is not None and exchange.audited.is_reserved:
+            auditor.queue.unreserve()
         _warner.warn("a request could not be recorded: this is a bug", error=error)
 
 

@@ -1,0 +1,118 @@
+"""Records: one line of JSON below 16 KiB, whatever callers, servers and identity providers send."""
+
+import json
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ostiary_core.audit.record_layout import EVENT, MAX_LINE_BYTES, kind_of
+from ostiary_core.policy.principal import Principal
+from ostiary_core.redaction import DEFAULT
+from ostiary_core.secret_bytes import SecretBytes
+from ostiary_gateway.audit.audit_events import COMPLETE, RequestEvent
+from ostiary_gateway.audit.audit_plan import AuditPlan
+from ostiary_gateway.audit.audited_content import ContentEncoder
+from ostiary_gateway.audit.record_encoder import MOST_BYTES, RecordEncoder
+
+TARGET = orjson.Fragment(b'{"gateway":"ostiary/default","proxy":"default/mock"}')
+EVERY_TEXT = st.text(st.characters(blacklist_categories=()), max_size=2000)
+
+
+def plan(arguments: Any = "Full", results: Any = "Full", max_bytes: int = 6144) -> AuditPlan:
+    return AuditPlan("default/mock", "RequestResponse", arguments, results, max_bytes, None, True, False, TARGET)
+
+
+def encoder(key: SecretBytes | None = None) -> RecordEncoder:
+    return RecordEncoder(replica="gw-0", contents=ContentEncoder(key=lambda: key, redactor=DEFAULT))
+
+
+def event(text: str = "echo", **changes: Any) -> RequestEvent:
+    made = RequestEvent(
+        plan=plan(),
+        stage=COMPLETE,
+        number=7,
+        received_ns=1_800_000_000_123_456_789,
+        stage_ns=1_800_000_000_223_456_789,
+        principal=Principal(id=text, method="jwt", subject=text, issuer=text, consumer=text, groups=frozenset({text})),
+        address="192.0.2.1",
+        user_agent=text,
+        http_method=text,
+        method="tools/call",
+        name=text,
+        request_id=text,
+        protocol=text,
+        session=text,
+        decision=None,
+        shadow=None,
+        limit=None,
+        refusal=None,
+        error_type=text,
+        code=None,
+        shown=b"",
+        dropped=0,
+        sizes=(1, 2),
+        arguments=None,
+        result=None,
+        client={"name": text, "version": text},
+        trace=("a" * 32, "b" * 16, True),
+        revision=3,
+    )
+    return made._replace(**changes)
+
+
+@settings(max_examples=100)
+@given(EVERY_TEXT)
+def test_no_text_of_a_caller_breaks_a_record(text: str) -> None:
+    record = encoder().encode(event(text, arguments={text[:50] or "a": text}, result=[text] * 20))
+    assert len(record) <= MOST_BYTES < MAX_LINE_BYTES
+    assert kind_of(record) == EVENT
+    assert b"\n" not in record
+    assert not any(ord(each) < 32 or 0x7F <= ord(each) < 0xA0 for each in record.decode())
+    json.loads(record)
+
+
+@pytest.mark.parametrize("filler", ["x", "\x00", "\x85", '"', "\u202e", "😀"])
+def test_the_longest_texts_of_all_parties_fit_into_a_line(filler: str) -> None:
+    long = filler * 100_000
+    claims = {"azp": long}
+    who = Principal(
+        id=long,
+        method="jwt",
+        subject=long,
+        issuer=long,
+        consumer=long,
+        groups=frozenset(f"{number}{long}" for number in range(100)),
+        claims=claims,
+    )
+    record = encoder().encode(event(long, principal=who, arguments={"a": long}, result={"b": long}))
+    assert len(record) <= MOST_BYTES
+    assert json.loads(record)["request"]["argumentsTruncated"] is True
+
+
+def test_both_stages_have_one_id_and_other_requests_another() -> None:
+    encode = encoder().encode
+    first, last, other = (
+        json.loads(encode(each)) for each in (event(stage="RequestReceived"), event(), event(number=8))
+    )
+    assert first["auditID"] == last["auditID"] != other["auditID"]
+    assert "response" not in first
+    assert last["stageTimestamp"] == "2027-01-15T08:00:00.223456Z"
+
+
+def test_a_result_that_has_no_canonical_form_is_named_instead_of_digested() -> None:
+    digests = plan(arguments="Digest", results="Digest")
+    record = json.loads(encoder(SecretBytes(b"k" * 32)).encode(event(plan=digests, arguments={}, result=[2**70])))
+    assert record["request"]["argumentsDigest"].startswith("hmac-sha256:")
+    assert record["response"]["resultOmitted"] == "NotCanonical"
+    assert json.loads(encoder().encode(event(plan=digests, arguments={})))["request"]["argumentsOmitted"] == "NoKey"
+
+
+def test_a_list_is_counted_as_its_caller_sees_it() -> None:
+    shown = b'{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":"a"},{"name":"b"}]}}'
+    metadata = plan(arguments="None", results="None")
+    record = json.loads(encoder().encode(event(plan=metadata, method="tools/list", name="", shown=shown, dropped=1)))
+    assert (record["response"]["items"], record["response"]["dropped"]) == (2, 1)
+    assert "result" not in record["response"]
