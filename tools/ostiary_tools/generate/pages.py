@@ -38,6 +38,7 @@ _QUESTIONS = {
         "Only an MCPPolicy has it, and it is not part of Ready: does it probably do what its author meant?"
     ),
     ConditionType.UNBLOCKED: "Only an MCPProxy that a gateway's settings block has it: who blocks it?",
+    ConditionType.UNCAPTURED: "Only an MCPProxy whose exchanges gateways capture has it: until when?",
     ConditionType.TESTS_PASSED: "Only an MCPPolicy with tests has it: do they have the expected results?",
 }
 _SECTIONS = (

@@ -18,6 +18,7 @@ from ostiary_operator.api.reasons import (
     ResolvedRefsReason,
     TestsPassedReason,
     UnblockedReason,
+    UncapturedReason,
 )
 from ostiary_operator.api.upstream_reasons import AuthDiscoveryReason, UpstreamHealthyReason
 
@@ -41,6 +42,7 @@ class ConditionType(enum.StrEnum):
     EFFECTIVE = "Effective"
     TESTS_PASSED = "TestsPassed"
     UNBLOCKED = "Unblocked"
+    UNCAPTURED = "Uncaptured"
 
 
 #: Conditions of both kinds, and of an object that the operator has not seen yet. Ready summarises the others.
@@ -71,6 +73,7 @@ REASONS: dict[ConditionType, type[Reason]] = {
     ConditionType.EFFECTIVE: EffectiveReason,
     ConditionType.TESTS_PASSED: TestsPassedReason,
     ConditionType.UNBLOCKED: UnblockedReason,
+    ConditionType.UNCAPTURED: UncapturedReason,
 }
 """The reasons of each condition type."""
 
@@ -80,13 +83,14 @@ ASIDE: Final = {
         ConditionType.AUTH_DISCOVERY,
         ConditionType.GOVERNED,
         ConditionType.UNBLOCKED,
+        ConditionType.UNCAPTURED,
     ),
     "MCPPolicy": (ConditionType.EFFECTIVE, ConditionType.TESTS_PASSED),
 }
 """By kind, the conditions that are not part of Ready."""
 
-OBSERVED: Final = (ConditionType.UPSTREAM_HEALTHY, ConditionType.AUTH_DISCOVERY)
-"""The conditions that depend on what gateways observe of a server."""
+OBSERVED: Final = (ConditionType.UPSTREAM_HEALTHY, ConditionType.AUTH_DISCOVERY, ConditionType.UNCAPTURED)
+"""The conditions that depend on what gateways report of a proxy or its server."""
 
 MESSAGE_LIMIT = 32768
 """Characters of a condition's message (meta/v1 Condition)."""
@@ -100,7 +104,7 @@ class Condition(ApiModel):
 
     type: Annotated[StrictStr, StringConstraints(max_length=316)]
     """Which aspect: Accepted, ResolvedRefs, Programmed, Ready, UpstreamHealthy, AuthDiscovery, Governed, Unblocked,
-    Effective or TestsPassed. Example: `Ready`."""
+    Uncaptured, Effective or TestsPassed. Example: `Ready`."""
 
     status: ConditionStatus
     """Whether the condition is true. Example: `True`."""

@@ -247,6 +247,21 @@ class UnblockedReason(Reason):
     )
 
 
+class UncapturedReason(Reason):
+    """Reasons of Uncaptured, of an MCPProxy: do gateways keep no exchanges for `ostiary logs`?
+
+    It is not part of Ready: a capture is on purpose.
+    """
+
+    UNCAPTURED = ("Uncaptured", "No gateway captures its exchanges; then the condition is absent.", NOTHING)
+    PENDING = ("Pending", "The operator has not seen it yet.", WAIT)
+    CAPTURING = (
+        "Capturing",
+        "Gateways keep its latest exchanges in memory until the time in the message (spec.debugCapture).",
+        "Remove spec.debugCapture once they are not needed. Who may read a gateway's Secret may read them.",
+    )
+
+
 class TestsPassedReason(Reason):
     """Reasons of TestsPassed, of an MCPPolicy with tests: does it pass them?
 

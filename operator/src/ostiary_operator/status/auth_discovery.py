@@ -29,14 +29,15 @@ def evaluate(
     """
     if status.key.kind != PROXY.name:
         return None
-    entries = list(_entries(status, gateway_states))
+    entries = list(reported_entries(status, gateway_states))
     if not entries and live is not None:
         return ConditionDraft(ConditionType.AUTH_DISCOVERY, live["status"], live["reason"], live["message"])
     found = [_draft(each.auth_discovery) for each in entries if each.auth_discovery is not None]
     return min(found, key=lambda draft: (_ORDER.index(draft.status), draft.reason, draft.message), default=None)
 
 
-def _entries(status: ResourceStatus, gateway_states: Mapping[str, GatewayState]) -> Iterator[ReportedEntry]:
+def reported_entries(status: ResourceStatus, gateway_states: Mapping[str, GatewayState]) -> Iterator[ReportedEntry]:
+    """Yield what each replica reports of a proxy."""
     proxy = f"{status.key.namespace}/{status.key.name}"
     for identity, expected in status.expected.items():
         gateway = gateway_states.get(identity)

@@ -15,7 +15,14 @@ _URLS: Final = 64
 _PROGRAMMED_LENGTH: Final = 1024
 
 #: Conditions that a resource may lose: one that is written and no longer desired must be removed.
-_OPTIONAL: Final = frozenset({ConditionType.AUTH_DISCOVERY, ConditionType.UNBLOCKED, ConditionType.TESTS_PASSED})
+_OPTIONAL: Final = frozenset(
+    {
+        ConditionType.AUTH_DISCOVERY,
+        ConditionType.UNBLOCKED,
+        ConditionType.UNCAPTURED,
+        ConditionType.TESTS_PASSED,
+    }
+)
 
 _NUMBERS: Final = ("gateways", "programmed")
 

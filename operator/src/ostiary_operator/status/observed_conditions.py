@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from ostiary_operator.api.conditions import OBSERVED, ConditionStatus, ConditionType
 from ostiary_operator.compile.model import ConditionDraft, ResourceStatus
-from ostiary_operator.status import auth_discovery, upstream_health
+from ostiary_operator.status import auth_discovery, debug_captures, upstream_health
 from ostiary_operator.status.builder import condition_of
 from ostiary_operator.status.replica_state import GatewayState
 
@@ -68,6 +68,7 @@ def evaluate(
         ConditionType.AUTH_DISCOVERY: auth_discovery.evaluate(
             status, gateway_states, before[ConditionType.AUTH_DISCOVERY]
         ),
+        ConditionType.UNCAPTURED: debug_captures.evaluate(status, gateway_states, before[ConditionType.UNCAPTURED]),
     }
     return [
         damp(

@@ -121,6 +121,12 @@ class ReportedDiscovery(_Part):
     message: _Line = ""
 
 
+class ReportedCapture(_Part):
+    """A debug capture that goes on, until this time in epoch milliseconds."""
+
+    until: Annotated[StrictInt, Field(ge=0, lt=2**43)]
+
+
 class ReportedSlip(_Part):
     """A name in a policy's rule that is not in a server's list, and the nearest one that is."""
 
@@ -150,7 +156,8 @@ class Offers(_Part):
 class ReportedEntry(_Part):
     """The entry of one proxy: its active and rejected digests, servers by name, and offers.
 
-    ``auth_discovery`` is set where the proxy's server authenticates callers itself.
+    ``auth_discovery`` is set where the proxy's server authenticates callers itself, and ``debug_capture`` while its
+    exchanges are captured.
     """
 
     active: _Digest | None = None
@@ -158,6 +165,7 @@ class ReportedEntry(_Part):
     servers: Annotated[dict[_Server, ReportedServer], BeforeValidator(_few_servers)] = {}
     offers: Offers | None = None
     auth_discovery: Annotated[ReportedDiscovery | None, Field(alias="authDiscovery")] = None
+    debug_capture: Annotated[ReportedCapture | None, Field(alias="debugCapture")] = None
 
 
 class ReportedConfigRejection(_Part):
