@@ -55,6 +55,21 @@ CLUSTER_COMMANDS: Final = (
         ("operator",),
     ),
     Command(
+        "limits",
+        f"{PACKAGE}.cli.limits",
+        "show what callers have used of limits, and what is left",
+        "Show for each limit of an MCPPolicy what each caller, tool or other key has used in this window, how much is "
+        "left and when all of it is available again. What several replicas counted is added up; where they share a "
+        "store, it is one number. Keys that have used nothing are not listed. The token of the gateway's admin port is "
+        "needed, as for `ostiary logs`. The exit code is 0, 1 if a replica did not answer, and 2 if none did.",
+        (
+            ("ostiary limits", "all limits of the gateways of your namespace, and of the shared ones"),
+            ("ostiary limits weather -n sales --watch", "of one MCPProxy, again whenever something changes"),
+            ("ostiary limits -o json", "an object for programs"),
+        ),
+        ("operator",),
+    ),
+    Command(
         "logs",
         f"{PACKAGE}.cli.logs",
         "show the captured exchanges of an MCPProxy",

@@ -39,7 +39,8 @@ class UsageReport:
     async def page(self, query: Mapping[str, str]) -> dict[str, Any]:
         """Return at most ``most`` keys, after the key ``after``.
 
-        They are those of one ``policy`` or one ``proxy``, or all.
+        They are those of one ``policy`` or one ``proxy``, or all. ``counters`` says whether replicas share them: if
+        not, a reader of several adds them up.
 
         Raises:
             ValueError: a parameter is not as documented.
@@ -47,9 +48,11 @@ class UsageReport:
         most = _number(query.get("most", str(_USUAL)))
         limits = _limits(self._snapshot(), policy=query.get("policy", ""), proxy=query.get("proxy", ""))
         found = self._store().usage(self._clock(), limits=limits, after=query.get("after", ""), most=most)
+        is_shared = isinstance(found, Awaitable)  # local counters need no I/O
         usages: Sequence[KeyUsage] = await found if isinstance(found, Awaitable) else found
         return {
             "replica": self._replica,
+            "counters": "Shared" if is_shared else "Local",
             "keys": [_shown(usage) for usage in usages],
             "next": usages[-1].key if len(usages) == most else None,
         }
