@@ -39,13 +39,18 @@ ELSEWHERE = {
     "docs/tutorials/7-allow-one-tool.md": "tests/unit/docs/test_known_agents.py",
     "docs/tutorials/8-access-tiers.md": "tests/unit/docs/test_known_agents.py",
     "docs/tutorials/9-identity-provider.md": "tests/unit/docs/test_known_agents.py",
+    "docs/tutorials/10-stop-a-runaway-agent.md": "tests/unit/docs/test_known_agents.py",
+    "examples/limits/README.md": "tests/protocol/test_limits_example.py",
     "examples/access-tiers/README.md": "tests/cluster/test_access_tiers.py",
     "docs/guides/decisions.md": "tests/unit/ostiary_operator/cli/test_test.py",
 }
 #: Commands that another test runs, by their beginning.
 RUN_BY = {
     "ostiary run examples/access-tiers": "tests/protocol/test_access_tiers.py",
+    "ostiary run runaway": "tests/protocol/test_limits_example.py",
     "ostiary whoami": "tests/protocol/test_whoami_command.py",
+    "ostiary logs": "tests/protocol/test_logs_command.py",
+    "ostiary limits": "tests/protocol/test_limits_command.py",
     "make run": "tests/protocol/test_run.py",
     "make cluster": "tests/cluster/test_make_cluster.py",
 }

@@ -12,6 +12,7 @@ TUTORIALS = {
     "docs/tutorials/6-known-agents.md": ["no problems"],
     "docs/tutorials/7-allow-one-tool.md": ["ALLOW: rule users", "3 tests in 1 policy: all passed"],
     "docs/tutorials/8-access-tiers.md": ["8 tests in 2 policies: all passed", "ALLOW: rule read-and-delete"],
+    "docs/tutorials/10-stop-a-runaway-agent.md": ["no problems"],
     "docs/tutorials/9-identity-provider.md": ["4 tests in 1 policy: all passed", "ALLOW: rule delete"],
 }
 RECIPES = [
