@@ -277,3 +277,17 @@ async def test_the_report_says_until_when_a_proxy_is_captured(gateway: RunningGa
     ):
         report: Mapping[str, Any] = await response.json()
     assert report["entries"]["default/mock"]["debugCapture"] == {"until": ends.until}
+
+
+async def test_metrics_say_which_proxies_are_captured_until_when(gateway: RunningGateway, mock: str) -> None:
+    ends = until(3600)
+    await apply(gateway, mock, ends)
+    async with mcp_caller(gateway.url()) as caller:
+        await caller.post(modern("tools/call", {"name": "echo", "arguments": {"message": "1"}}))
+    registry = gateway.app.metrics.registry
+    of_proxy = {"ostiary_proxy": "default/mock"}
+    assert registry.get_sample_value("ostiary_debug_capture_end_timestamp_seconds", of_proxy) == ends.until / 1000
+    taken = of_proxy | {"outcome": "captured"}
+    assert registry.get_sample_value("ostiary_debug_capture_records_total", taken) == 1
+    await apply(gateway, mock, None)
+    assert registry.get_sample_value("ostiary_debug_capture_end_timestamp_seconds", of_proxy) is None

@@ -23,6 +23,7 @@ from ostiary_gateway.identity.auth_discovery import DiscoveryChecks
 from ostiary_gateway.identity.authenticators import Authenticators, client_authorities
 from ostiary_gateway.metrics import GatewayMetrics
 from ostiary_gateway.metrics.audit_state import AuditState
+from ostiary_gateway.metrics.debug_capture_state import DebugCaptureState
 from ostiary_gateway.metrics.event_loop_lag import EventLoopLag
 from ostiary_gateway.metrics.policy_limits import LimitMetrics
 from ostiary_gateway.options import GatewayOptions
@@ -90,6 +91,7 @@ class GatewayApp:
         self.metrics = GatewayMetrics(
             self.store, self.pipeline.limiter, self.pools, telemetry, self.authenticators.outcomes
         )
+        self.metrics.register(DebugCaptureState(self.pipeline.captures))
         self.metrics.register(
             LimitMetrics(self.pipeline.limits.floods, self.pipeline.local_counters, self.pipeline.loops)
         )

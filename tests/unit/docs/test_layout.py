@@ -50,6 +50,7 @@ SHORT = {
     "sidecar/src/ostiary_core/policy/authentication_in_force.py": "one rule, which every method uses",
     "sidecar/src/ostiary_core/policy/cel_engine.py": "boundary: the CEL engine, which is imported late",
     "sidecar/src/ostiary_core/policy/name_access.py": "used by both planes",
+    "sidecar/src/ostiary_gateway/metrics/debug_capture_state.py": "one module a group of metrics",
     "sidecar/src/ostiary_gateway/metrics/event_loop_lag.py": "one module a group of metrics",
     "sidecar/src/ostiary_gateway/telemetry/console_exporter.py": "boundary: standard output",
 }
