@@ -1,7 +1,9 @@
 """Lists of tools follow quotas where a limit says so, and open streams hear of it, in both eras."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +12,14 @@ from aiohttp import web
 from api_keys import AGENT_KEY, OTHER_KEY, api_key, bearer, keyed
 from gateways import RunningGateway
 from limits import limit_config, limiting
+from mcp import MCPError
+from mcp.client.subscriptions import ToolsListChanged
+from mcp.types import ToolListChangedNotification
 from mcp_caller import McpCaller, legacy, mcp_caller, modern
-from mcp_clients import ERAS, Era, connect
+from mcp_clients import ERAS, Era, connect, eventually
 from quiet_server import ACK, QuietServer, listening
+from sdk_server import asking_server
+from timeouts import TIMEOUT_SECONDS
 from upstreams import Arrived, Upstream, answer, document, events, serving
 
 from ostiary_gateway.pipeline.limit_stage import LimitStage
@@ -223,3 +230,41 @@ async def test_a_raised_limit_shows_the_tool_again(
         await gateway.apply(gateway.entry("mock", upstream.url, [policy(2)]))
         assert (await stream.message())["method"] == "notifications/tools/list_changed"
         assert list(await listed(caller)) == ["get_users", "echo"]
+
+
+async def test_the_official_client_is_notified_of_an_exhausted_quota_on_its_subscription(
+    gateway: RunningGateway,
+) -> None:
+    limit = limit_config(tools={"names": ["greet"]}, requests=1, whenExhausted="Hide")
+    async with asking_server() as url:
+        await gateway.apply(gateway.entry("asking", url, [limiting(limit)]))
+        async with (
+            connect(gateway.url("asking"), era="modern") as client,
+            client.listen(tools_list_changed=True) as changes,
+        ):
+            before = {tool.name for tool in (await client.list_tools()).tools}
+            with suppress(MCPError):  # the server asks what this client does not answer; its call counts all the same
+                await client.call_tool("greet", {})
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                assert isinstance(await anext(changes), ToolsListChanged)
+            assert {tool.name for tool in (await client.list_tools()).tools} == before - {"greet"}
+
+
+async def test_the_official_client_is_notified_of_an_exhausted_quota_in_its_session(gateway: RunningGateway) -> None:
+    limit = limit_config(tools={"names": ["greet"]}, requests=1, whenExhausted="Hide")
+    changed = asyncio.Event()
+
+    async def hear(message: Any) -> None:
+        if isinstance(message, ToolListChangedNotification):
+            changed.set()
+
+    async with asking_server() as url:
+        await gateway.apply(gateway.entry("asking", url, [limiting(limit)]))
+        async with connect(gateway.url("asking"), era="legacy", message_handler=hear) as client:
+            before = {tool.name for tool in (await client.list_tools()).tools}
+            await eventually(lambda: len(list(gateway.app.pipeline.streams)) == 1)
+            with suppress(MCPError):  # the server asks what this client does not answer; its call counts all the same
+                await client.call_tool("greet", {})
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                await changed.wait()
+            assert {tool.name for tool in (await client.list_tools()).tools} == before - {"greet"}
