@@ -32,7 +32,7 @@ def limits_loosened(old: Iterable[LimitConfig] | None, new: Iterable[LimitConfig
     for limit in old or ():
         field = f"spec.limits[{limit.name}]"
         if limit.name not in after:
-            yield _REMOVED, field, _summary(limit), "none"
+            yield _REMOVED, field, summary_of(limit), "none"
             continue
         now = after[limit.name]
         for member, was, is_now in _loosened(limit, now):
@@ -59,7 +59,7 @@ def detection_loosened(old: LoopDetectionConfig | None, new: LoopDetectionConfig
 
 def _loosened(old: LimitConfig, new: LimitConfig) -> Iterator[tuple[str, str, str]]:
     if _is_looser(old, new):
-        yield "", _summary(old), _summary(new)
+        yield "", summary_of(old), summary_of(new)
     for member, was, now in (
         (".concurrency", old.concurrency, new.concurrency),
         (".requestBytes", old.request_bytes, new.request_bytes),
@@ -103,7 +103,7 @@ def _length(limit: LimitConfig) -> int:
     return _PERIODS[limit.period] if limit.period is not None else 1
 
 
-def _summary(limit: LimitConfig) -> str:
+def summary_of(limit: LimitConfig) -> str:
     """Return what a limit allows, in a few words."""
     parts = []
     amount = _amount(limit)

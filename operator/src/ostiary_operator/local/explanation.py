@@ -13,6 +13,7 @@ from ostiary_operator.compile.policy_test_runner import DescribedMessage, descri
 from ostiary_operator.local.console import printable
 from ostiary_operator.local.described_caller import DescribedCaller
 from ostiary_operator.local.governed_proxy import GovernedProxy
+from ostiary_operator.local.limit_explanation import CountingLimit, counting_limits
 
 _SHOWN: Final = 200
 
@@ -36,6 +37,7 @@ class Explanation(NamedTuple):
     caller: DescribedCaller
     call: ExplainedCall
     trace: DecisionTrace
+    limits: tuple[CountingLimit, ...] = ()
 
     @property
     def principal(self) -> Principal:
@@ -80,6 +82,7 @@ class Explanation(NamedTuple):
             "cause": self.cause,
             "shadow": cause_of(self.trace.shadow) if self.trace.shadow is not None else None,
             "rules": [_rule_object(self, rule) for rule in self.rules],
+            "limits": [limit.as_object() for limit in self.limits],
         }
 
     @property
@@ -99,7 +102,8 @@ def explain(proxy: GovernedProxy, caller: DescribedCaller, call: ExplainedCall) 
     described = _completed(call.message, proxy)
     sent = message(caller.principal, call.primitive, call.verb, call.name, described, hidden=hidden)
     found = trace(proxy.visibility, caller.principal, call.primitive, call.verb, call.name, sent)
-    return Explanation(proxy, caller, call, found)
+    limits = counting_limits(proxy, caller.principal, call.primitive, call.verb, call.name, sent)
+    return Explanation(proxy, caller, call, found, limits)
 
 
 def _completed(described: DescribedMessage, proxy: GovernedProxy) -> DescribedMessage:
@@ -142,6 +146,9 @@ def lines(explanation: Explanation) -> Iterator[str]:
     yield from _readings(explanation)
     for tier in TIERS if explanation.is_authenticated else ():
         yield from _tier(explanation, tier)
+    if explanation.is_authenticated and explanation.limits:
+        yield from ("", "limits")
+        yield from (f"    {limit}" for limit in explanation.limits)
 
 
 def _caller(explanation: Explanation) -> str:

@@ -1,0 +1,65 @@
+"""The limits and the loop detection that count a described call, for explanations."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from ostiary_core.limits.charge import CountedRequest
+from ostiary_core.limits.limit_evaluator import LimitEvaluator, MatchedLimits
+from ostiary_core.mcp.methods import Primitive, Verb
+from ostiary_core.policy.compiled_policy import CompiledPolicy
+from ostiary_core.policy.message_conditions import Call
+from ostiary_core.policy.principal import Principal
+from ostiary_operator.compile.limit_weakenings import summary_of
+from ostiary_operator.local.console import printable
+from ostiary_operator.local.governed_proxy import GovernedProxy
+
+_SHOWN = 200
+#: What stands for the gateway, which files do not name.
+_GATEWAY = "each gateway"
+
+
+class CountingLimit(NamedTuple):
+    """A limit that counts a call.
+
+    ``allows`` is what it lets through, ``units`` what the call takes, ``counted_by`` the values that it counts by.
+    """
+
+    policy: str
+    limit: str
+    allows: str
+    units: int
+    counted_by: str
+    shadow: bool
+
+    def __str__(self) -> str:
+        mode = ", in Shadow mode" if self.shadow else ""
+        takes = f"takes {self.units}, " if self.units != 1 else ""
+        return f"{self.limit} of MCPPolicy {self.policy}: {self.allows}; {takes}counted by {self.counted_by}{mode}"
+
+    def as_object(self) -> dict[str, Any]:
+        """The limit as a JSON object."""
+        return self._asdict()
+
+
+def counting_limits(
+    proxy: GovernedProxy, principal: Principal, primitive: Primitive, verb: Verb, name: str, call: Call | None
+) -> tuple[CountingLimit, ...]:
+    """Return the limits that count a call, in the order in which they answer."""
+    policies = [CompiledPolicy.build(policy) for policy in proxy.policies]
+    server = proxy.entry.servers[0].authority
+    evaluator = LimitEvaluator.build(policies, proxy=proxy.entry.identity, server=server)
+    if evaluator is None:
+        return ()
+    asked = "" if verb is Verb.LIST else name
+    request = CountedRequest(principal, primitive, verb, asked, True, _GATEWAY, call)
+    return tuple(_found(proxy, evaluator.matched(request)))
+
+
+def _found(proxy: GovernedProxy, matched: MatchedLimits) -> Iterator[CountingLimit]:
+    allows = {(each.identity, limit.name): summary_of(limit) for each in proxy.policies for limit in each.limits or ()}
+    counted = {charge.limit: (charge.units, charge.values) for charge in matched.charges}
+    for limit in dict.fromkeys([*counted, *matched.sizes]):
+        units, values = counted.get(limit, (1, ()))
+        pairs = ", ".join(f"{kind} {value}" for kind, value in zip(limit.per, values, strict=False))
+        counted_by = printable(pairs or "each message", limit=_SHOWN)
+        yield CountingLimit(limit.policy, limit.name, allows[limit.policy, limit.name], units, counted_by, limit.shadow)
