@@ -43,15 +43,17 @@ class AuditPlan:
         return method.primitive is Primitive.TOOLS and method.name != "tools/list" and not only_reads
 
 
-def plans_of(snapshot: Snapshot, floor: AuditConfig | None) -> Mapping[str, AuditPlan]:
+def plans_of(snapshot: Snapshot, floor: AuditConfig | None, kept: Mapping[str, AuditPlan]) -> Mapping[str, AuditPlan]:
     """Return the plans of a config, by proxy. A proxy of which nothing is recorded has none.
 
-    ``floor`` applies to all, besides that of the settings.
+    ``floor`` applies to all, besides that of the settings. ``kept`` are plans of before that still hold.
     """
     floors = _floors(snapshot, floor)
-    found = ((proxy, highest([*floors, *_of_policies(proxy)])) for proxy in snapshot.proxies.values())
+    others = (proxy for identity, proxy in snapshot.proxies.items() if identity not in kept)
+    found = ((proxy, highest([*floors, *_of_policies(proxy)])) for proxy in others)
     gateway = snapshot.gateway.identity
-    return {proxy.identity: _plan(gateway, proxy, config) for proxy, config in found if config is not None}
+    made = {proxy.identity: _plan(gateway, proxy, config) for proxy, config in found if config is not None}
+    return {**kept, **made}
 
 
 def plan_of_gateway(snapshot: Snapshot, floor: AuditConfig | None) -> AuditPlan | None:

@@ -95,7 +95,7 @@ class Auditor:
         """Record a change of the config, and record by it from now on."""
         before, self._snapshot = self._snapshot, snapshot
         floor = _OPTION_FLOOR if self._options.file is not None else None
-        self.plans = plans_of(snapshot, floor)
+        self.plans = plans_of(snapshot, floor, self._kept(before, snapshot, changed))
         self.gateway_plan = plan_of_gateway(snapshot, floor)
         audit = snapshot.settings.audit
         self._gateway = snapshot.gateway.identity
@@ -104,6 +104,12 @@ class Auditor:
         if self.is_on:
             for members in changes(before, snapshot, changed):
                 self.queue.put(GatewayEvent(CONFIGURATION_CHANGED, time_ns(), members))
+
+    def _kept(self, before: Snapshot | None, now: Snapshot, changed: frozenset[str]) -> Mapping[str, AuditPlan]:
+        """Return the plans of proxies that did not change, where the floor did not either."""
+        if before is None or before.settings.audit != now.settings.audit:
+            return {}
+        return {proxy: plan for proxy, plan in self.plans.items() if proxy not in changed}
 
     def _use_settings(self, audit: GatewayAuditConfig | None) -> None:
         if not self.plans and audit is None and not self.is_on:
