@@ -27,6 +27,7 @@ from tls_secrets import MountedSecret
 from upstreams import Arrived, Upstream, answer, document, serving
 from yarl import URL
 
+from ostiary_core.contract.audit import AuditConfig, GatewayAuditConfig
 from ostiary_core.contract.authentication import AuthenticationConfig, ClaimsConfig, IntrospectionConfig
 from ostiary_core.contract.documents import PolicyDocument
 from ostiary_core.contract.upstream_credentials import (
@@ -37,6 +38,7 @@ from ostiary_core.contract.upstream_credentials import (
     UpstreamCredentialConfig,
 )
 from ostiary_gateway.config.directory_source import DirectorySource
+from ostiary_gateway.options import AuditOptions
 from ostiary_gateway.server.certificate import Certificate
 from ostiary_gateway.telemetry import Telemetry
 
@@ -98,6 +100,7 @@ class CanaryScenario:
         self.replies: list[bytes] = []
         canaries.add("session key", gateway.session_key)
         canaries.add("MAC key", gateway.mac_key)
+        canaries.add("audit key", gateway.audit_key)
         canaries.add("admin token", gateway.secret["admin-token"])
         for name, key in gateway.assertion_keys.items():
             canaries.add(f"signing key {name}", key)
@@ -106,7 +109,8 @@ class CanaryScenario:
 
     async def apply(self, upstream: Upstream, endpoint: Upstream) -> None:
         """Have the gateway open all proxies."""
-        self.gateway.settings = self.gateway.settings.model_copy(update={"external_url": GATEWAY})
+        audit = GatewayAuditConfig(floor=AuditConfig(level="RequestResponse", arguments="Full", results="Full"))
+        self.gateway.settings = self.gateway.settings.model_copy(update={"external_url": GATEWAY, "audit": audit})
         policies = self._policies()
         credentials = _credentials(endpoint.url)
         await self.gateway.apply(
@@ -237,10 +241,12 @@ def sink() -> Iterator[Sink]:
 
 
 @pytest.fixture
-async def scenario(sink: Sink) -> AsyncIterator[CanaryScenario]:
+async def scenario(sink: Sink, tmp_path: Path) -> AsyncIterator[CanaryScenario]:
     variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint, "OTEL_TRACES_SAMPLER": "always_on"}
     async with AsyncExitStack() as stack:
-        gateway = await stack.enter_async_context(running_gateway(telemetry=Telemetry.from_env(variables)))
+        audit = AuditOptions(file=tmp_path / "audit.jsonl")
+        telemetry = Telemetry.from_env(variables)
+        gateway = await stack.enter_async_context(running_gateway(telemetry=telemetry, audit=audit))
         provider = await stack.enter_async_context(identity_provider())
         found = CanaryScenario(gateway, provider, Canaries())
         upstream = await stack.enter_async_context(serving(found.server.script))
@@ -386,7 +392,7 @@ async def test_the_key_of_the_data_port_is_nowhere_although_it_is_replaced_by_a_
 
 @pytest.mark.timeout(120)
 async def test_no_secret_of_any_kind_is_in_a_log_a_span_a_metric_an_error_or_an_object(
-    scenario: CanaryScenario, sink: Sink, log: io.StringIO, capfd: pytest.CaptureFixture[str]
+    scenario: CanaryScenario, sink: Sink, log: io.StringIO, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     await _callers(scenario)
     await _misplaced(scenario)
@@ -395,6 +401,9 @@ async def test_no_secret_of_any_kind_is_in_a_log_a_span_a_metric_an_error_or_an_
     await _providers_that_fail(scenario)
     await _keys_that_are_wrong(scenario)
 
+    trail = tmp_path / "audit.jsonl"
+    events = b'"kind":"Event"'
+    await eventually(lambda: trail.read_bytes().count(events) >= len(PROXIES))
     count = len(scenario.replies) // 2
     spans = sink.wait_for(lambda found: sum(each.kind == "SERVER" for each in found) >= count)
     written = capfd.readouterr()
@@ -404,6 +413,7 @@ async def test_no_secret_of_any_kind_is_in_a_log_a_span_a_metric_an_error_or_an_
         "standard output": written.out,
         "standard error": written.err,
         "spans": "\n".join(map(str, spans)),
+        "audit trail": trail.read_bytes(),
         **await scenario.admin(),
         **objects,
     }

@@ -124,6 +124,11 @@ _REASONS: dict[tuple[str, str, str], str] = {
     ),
     ("ostiary-gateway-config", "configmaps", ""): "the gateway's settings, and its current config",
     ("ostiary-gateway-config", "configmaps", _CONFIG): "the compiled config",
+    (
+        "ostiary-gateway-config",
+        "configmaps",
+        "`ostiary-default-audit`",
+    ): "the last checkpoints of audit trails, which outlive the gateway's Pods",
     ("ostiary-gateway-config", "secrets", _KEYS): "the gateway's keys, which the operator creates and renews",
     ("ostiary-gateway-config", "endpointslices", ""): "which replicas there are, to query what they run",
     (

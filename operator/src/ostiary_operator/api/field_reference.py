@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator
 
+from ostiary_operator.api.audit_record import AuditTrailRecord
 from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.conditions import ASIDE, OF_EVERY_KIND, REASONS
 from ostiary_operator.api.crd import object_schema
@@ -22,6 +23,7 @@ def render_reference() -> dict[str, str]:
         "mcpproxy.md": _resource_page(MCPProxy, ProxyStatus, PROXY_KIND),
         "mcppolicy.md": _resource_page(MCPPolicy, PolicyStatus, POLICY_KIND),
         "gateway-settings.md": _settings_page(),
+        "audit-record.md": _audit_record_page(),
         _SETTINGS_SCHEMA: json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
     }
 
@@ -49,6 +51,35 @@ def _settings_page() -> str:
         ("Fields", _table(fields(schema))),
         ("Checks", _checks(schema)),
     )
+
+
+def _audit_record_page() -> str:
+    return _page(
+        "Audit record",
+        f"{unwrapped(AuditTrailRecord.__doc__ or '')} A line is JSON without line breaks and has less than 16 KiB. "
+        "[audit-record.schema.json](../../schemas/audit-record.schema.json) is its JSON Schema, and "
+        "[Prove it to an auditor](../tutorials/12-prove-it-to-an-auditor.md) verifies and queries a trail.",
+        ("Members", _table(fields(inlined(AuditTrailRecord)))),
+        ("The chain", _CHAIN),
+        ("Checkpoints", _CHECKPOINTS),
+    )
+
+
+_CHAIN = (
+    (
+        '`chain.hash` is the SHA-256 of every byte of the line before `,"hash":"`. So it covers the record as it was '
+        "written, `chain.id`, `chain.seq` and `chain.prev`, and `sha256sum` can check it. A process begins a chain "
+        "with GatewayStarted, and ends it with GatewayStopped and a checkpoint with `closing: true`."
+    ),
+)
+_CHECKPOINTS = (
+    (
+        '`signature` is over the bytes of the line before `,"signature":"`. A gateway writes a checkpoint after its '
+        "start, then every 1,000 records or `checkpointInterval`, and at its end. Each is also logged, is in `/config` "
+        "of the admin port, and goes to the sinks that are copies. In a cluster the operator keeps the last one of "
+        "each chain, and the public keys, in the ConfigMap `ostiary-<gateway>-audit`."
+    ),
+)
 
 
 def _page(title: str, introduction: str, *sections: tuple[str, Iterable[str]]) -> str:

@@ -1,4 +1,4 @@
-"""Generates JSON Schemas of both kinds, for editors and for checks in a pull request.
+"""Generates JSON Schemas of both kinds and of audit records.
 
 `ostiary crds --json-schema` writes them. Names and folders are those of public CRD schema catalogues, so that one
 folder serves the modeline of an editor (`# yaml-language-server: $schema=…`) and tools such as kubeconform.
@@ -7,6 +7,7 @@ folder serves the modeline of an editor (`# yaml-language-server: $schema=…`) 
 import json
 from typing import Any, Final
 
+from ostiary_operator.api.audit_record import AuditTrailRecord
 from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.resources import GROUP, VERSION, MCPPolicy, MCPProxy
 from ostiary_operator.api.schema import Schema, editor_schema
@@ -17,9 +18,12 @@ _STATUS: Final = {"description": "What the operator observed. Users only read it
 
 def render_json_schemas() -> dict[str, str]:
     """The schemas as JSON, by the path of each file: `<group>/<kind>_<version>.json`."""
-    return {_path(model): json.dumps(_schema(model), indent=2, ensure_ascii=False) + "\n" for model in _MODELS}
+    schemas = {_path(model): _schema(model) for model in _MODELS}
+    schemas[_RECORD] = editor_schema(AuditTrailRecord, identifier=f"https://{GROUP}/schemas/{_RECORD}")
+    return {path: json.dumps(schema, indent=2, ensure_ascii=False) + "\n" for path, schema in schemas.items()}
 
 
+_RECORD: Final = "audit-record.schema.json"
 _MODELS: Final[tuple[type[ApiModel], ...]] = (MCPProxy, MCPPolicy)
 
 

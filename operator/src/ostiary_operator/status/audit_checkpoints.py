@@ -56,7 +56,7 @@ class AuditCheckpoints:
 
     def note(self, identity: str, report: Report) -> None:
         """Take the checkpoint of a report, unless a later one of its trail is known."""
-        if report.audit is None:
+        if report.audit is None or report.audit.checkpoint is None:
             return
         noted = self._noted.setdefault(identity, _NotedCheckpoints())
         found = report.audit.checkpoint

@@ -189,7 +189,7 @@ class ReportedCheckpoint(_Part):
 class ReportedAudit(_Part):
     """The audit trail of a replica: its last checkpoint, and the gateway's public keys."""
 
-    checkpoint: ReportedCheckpoint
+    checkpoint: ReportedCheckpoint | None = None
     public_keys: Annotated[
         tuple[Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_-]{43}$")], ...],
         Field(max_length=8, alias="publicKeys"),
