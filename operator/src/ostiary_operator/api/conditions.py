@@ -8,6 +8,7 @@ from pydantic import Field, StrictInt, StrictStr, StringConstraints
 
 from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.constraints import Unique
+from ostiary_operator.api.limit_store_reasons import LimitStoreReadyReason
 from ostiary_operator.api.reasons import (
     AcceptedReason,
     EffectiveReason,
@@ -43,6 +44,7 @@ class ConditionType(enum.StrEnum):
     TESTS_PASSED = "TestsPassed"
     UNBLOCKED = "Unblocked"
     UNCAPTURED = "Uncaptured"
+    LIMIT_STORE_READY = "LimitStoreReady"
 
 
 #: Conditions of both kinds, and of an object that the operator has not seen yet. Ready summarises the others.
@@ -74,6 +76,7 @@ REASONS: dict[ConditionType, type[Reason]] = {
     ConditionType.TESTS_PASSED: TestsPassedReason,
     ConditionType.UNBLOCKED: UnblockedReason,
     ConditionType.UNCAPTURED: UncapturedReason,
+    ConditionType.LIMIT_STORE_READY: LimitStoreReadyReason,
 }
 """The reasons of each condition type."""
 
@@ -85,12 +88,17 @@ ASIDE: Final = {
         ConditionType.UNBLOCKED,
         ConditionType.UNCAPTURED,
     ),
-    "MCPPolicy": (ConditionType.EFFECTIVE, ConditionType.TESTS_PASSED),
+    "MCPPolicy": (ConditionType.EFFECTIVE, ConditionType.TESTS_PASSED, ConditionType.LIMIT_STORE_READY),
 }
 """By kind, the conditions that are not part of Ready."""
 
-OBSERVED: Final = (ConditionType.UPSTREAM_HEALTHY, ConditionType.AUTH_DISCOVERY, ConditionType.UNCAPTURED)
-"""The conditions that depend on what gateways report of a proxy or its server."""
+OBSERVED: Final = (
+    ConditionType.UPSTREAM_HEALTHY,
+    ConditionType.AUTH_DISCOVERY,
+    ConditionType.UNCAPTURED,
+    ConditionType.LIMIT_STORE_READY,
+)
+"""The conditions that depend on what gateways report of a proxy, of its server or of their store."""
 
 MESSAGE_LIMIT = 32768
 """Characters of a condition's message (meta/v1 Condition)."""
@@ -104,7 +112,7 @@ class Condition(ApiModel):
 
     type: Annotated[StrictStr, StringConstraints(max_length=316)]
     """Which aspect: Accepted, ResolvedRefs, Programmed, Ready, UpstreamHealthy, AuthDiscovery, Governed, Unblocked,
-    Uncaptured, Effective or TestsPassed. Example: `Ready`."""
+    Uncaptured, Effective, TestsPassed or LimitStoreReady. Example: `Ready`."""
 
     status: ConditionStatus
     """Whether the condition is true. Example: `True`."""

@@ -189,6 +189,8 @@ class ResourceStatus:
     too_large: bool = False
     tests: tuple[PolicyTestResult, ...] = ()
     """The results of the tests in a policy."""
+    counts_in: tuple[str, ...] = ()
+    """The identities of the gateways that count the limits of a policy in a store."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Builds the status of each MCPPolicy: conditions, relations and expected entries."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ostiary_operator.api.conditions import ConditionStatus, ConditionType
 from ostiary_operator.api.reasons import AcceptedReason, ResolvedRefsReason
@@ -39,7 +39,20 @@ def policy_status(decision: PolicyDecision, settled: Sequence[CompiledGateway], 
         serves_last_accepted=decision.serves_last_accepted,
         too_large=bool(over_budget),
         tests=decision.tests,
+        counts_in=tuple(_counting(decision, settled, expected)),
     )
+
+
+def _counting(
+    decision: PolicyDecision, settled: Sequence[CompiledGateway], expected: Mapping[str, Mapping[str, str]]
+) -> Iterator[str]:
+    """Yield the gateways that count the limits of a policy in a store."""
+    limits = decision.encoded.document.limits if decision.encoded is not None else None
+    if not any(limit.requests or limit.budget or limit.concurrency for limit in limits or ()):
+        return
+    for it in settled:
+        if it.site.document is not None and it.site.document.limit_store is not None and expected[it.site.identity]:
+            yield it.site.identity
 
 
 def _carriers(decision: PolicyDecision, config: BudgetedConfig) -> Iterator[tuple[str, str]]:

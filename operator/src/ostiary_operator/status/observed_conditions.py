@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from ostiary_operator.api.conditions import OBSERVED, ConditionStatus, ConditionType
 from ostiary_operator.compile.model import ConditionDraft, ResourceStatus
-from ostiary_operator.status import auth_discovery, debug_captures, upstream_health
+from ostiary_operator.status import auth_discovery, debug_captures, limit_store_ready, upstream_health
 from ostiary_operator.status.builder import condition_of
 from ostiary_operator.status.replica_state import GatewayState
 
@@ -69,6 +69,9 @@ def evaluate(
             status, gateway_states, before[ConditionType.AUTH_DISCOVERY]
         ),
         ConditionType.UNCAPTURED: debug_captures.evaluate(status, gateway_states, before[ConditionType.UNCAPTURED]),
+        ConditionType.LIMIT_STORE_READY: limit_store_ready.evaluate(
+            status, gateway_states, before[ConditionType.LIMIT_STORE_READY]
+        ),
     }
     return [
         damp(

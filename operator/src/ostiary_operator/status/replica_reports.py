@@ -196,6 +196,12 @@ class ReportedAudit(_Part):
     ] = ()
 
 
+class ReportedStore(_Part):
+    """The state of the store of limits, as one replica knows it."""
+
+    reason: _Reason
+
+
 class Report(_Part):
     """The report of one replica. Without a config it knows no gateway, and has revision 0."""
 
@@ -206,6 +212,8 @@ class Report(_Part):
     rejected: ReportedConfigRejection | None = None
     incomplete: ReportedConfigRejection | None = None
     """A config that waits for a document that it names."""
+    limit_store: Annotated[ReportedStore | None, Field(alias="limitStore")] = None
+    """The store that the replica counts in; None where it counts by itself."""
     misplaced_keys: Annotated[list[_Line], Field(max_length=_MISPLACED, alias="misplacedKeys")] = []
     """The files with the name of a key in the config's directory, where no key belongs."""
 

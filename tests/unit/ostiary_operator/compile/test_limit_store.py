@@ -102,3 +102,23 @@ def test_a_gateway_without_a_store_has_the_config_that_it_always_had() -> None:
     objects = gateway("")
     objects[1]["data"] = {"settings.yaml": "{}"}
     assert b"limitStore" not in compiled(*objects).configs[GATEWAY].settings.canonical()
+
+
+def test_a_policy_with_limits_counts_in_the_store_and_one_without_does_not() -> None:
+    proxy = {
+        "apiVersion": "ostiary.dev/v1alpha1",
+        "kind": "MCPProxy",
+        "metadata": {"name": "crm", "namespace": "tools", "uid": "1", "generation": 1},
+        "spec": {"servers": [{"name": "crm", "url": "http://crm.tools.svc:8000/mcp"}]},
+    }
+
+    def policy(name: str, **spec: Any) -> dict[str, Any]:
+        metadata = {"name": name, "namespace": "tools", "uid": name, "generation": 1}
+        target = {"targetRefs": [{"kind": "MCPProxy", "name": "crm"}]}
+        return {**proxy, "kind": "MCPPolicy", "metadata": metadata, "spec": target | spec}
+
+    sizes = policy("sizes", limits=[{"name": "small", "requestBytes": "1Ki"}])
+    counting = policy("counting", limits=[{"name": "few", "requests": 3, "window": "24h"}])
+    found = compiled(*gateway('addresses: ["redis:6379"]'), proxy, sizes, counting)
+    counts_in = {key.name: status.counts_in for key, status in found.statuses.items() if key.kind == "MCPPolicy"}
+    assert counts_in == {"sizes": (), "counting": (GATEWAY,)}
