@@ -7,7 +7,7 @@ import resource
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -25,11 +25,13 @@ from ostiary_gateway.metrics import GatewayMetrics
 from ostiary_gateway.metrics.audit_state import AuditState
 from ostiary_gateway.metrics.debug_capture_state import DebugCaptureState
 from ostiary_gateway.metrics.event_loop_lag import EventLoopLag
+from ostiary_gateway.metrics.limit_store import LimitStoreMetrics
 from ostiary_gateway.metrics.policy_limits import LimitMetrics
 from ostiary_gateway.options import GatewayOptions
 from ostiary_gateway.pipeline.blocked_in_flight import BlockedInFlight
 from ostiary_gateway.pipeline.debug_recording import capture_streams
 from ostiary_gateway.pipeline.pipeline import RequestPipeline
+from ostiary_gateway.policy_limits.limit_store_switch import LimitStoreSwitch
 from ostiary_gateway.policy_limits.usage_report import UsageReport
 from ostiary_gateway.server.certificate import Certificate
 from ostiary_gateway.server.listener import Listener
@@ -86,6 +88,12 @@ class GatewayApp:
             metadata=self._find_public,
         )
         self.pipeline.auditor = self.auditor = make_auditor(options, lambda: self.store.keyring)
+        self.limit_store = LimitStoreSwitch(
+            self.pipeline.limits,
+            self.pipeline.local_counters,
+            replica=replica_name(options.replica),
+            credential=self._credential,
+        )
         self._data = Listener(self.pipeline.serve, gate=self.pipeline.limiter)
         self._certificate: Certificate | None = None
         self.metrics = GatewayMetrics(
@@ -96,6 +104,7 @@ class GatewayApp:
             LimitMetrics(self.pipeline.limits.floods, self.pipeline.local_counters, self.pipeline.loops)
         )
         self.metrics.register(AuditState(self.auditor))
+        self.metrics.register(LimitStoreMetrics(self.limit_store))
         self.pipeline.observe = self.metrics.observe
         self._environ = environ
         self.store.listeners += [
@@ -104,6 +113,7 @@ class GatewayApp:
             self.pipeline.captures.on_swap,
             lambda *_: capture_streams(self.pipeline.streams, self.pipeline.captures),
             self.pipeline.limits.on_swap,
+            self.limit_store.on_swap,
             BlockedInFlight(self._data.in_flight).on_swap,
             self.pools.on_swap,
             self.authenticators.on_swap,
@@ -121,6 +131,10 @@ class GatewayApp:
     def _trust_clients(self, snapshot: Snapshot, _changed: frozenset[str]) -> None:
         if self._certificate is not None:
             self._certificate.trust_clients(client_authorities(snapshot))
+
+    def _state(self) -> dict[str, Any]:
+        tracing = {"tracing": dict(self.telemetry.active or {})}
+        return {**tracing, **self.auditor.report(), **self.limit_store.report()}
 
     def _usage(self, replica: str) -> UsageReport:
         return UsageReport(lambda: self.store.snapshot, lambda: self.pipeline.limits.store, replica=replica)
@@ -154,7 +168,7 @@ class GatewayApp:
             discovery=self.discovery.report_of,
             captures=self.pipeline.captures,
             limits=self._usage(replica_name(options.replica)).page,
-            state=lambda: {"tracing": dict(self.telemetry.active or {}), **self.auditor.report()},
+            state=self._state,
         )
         self._admin = web.AppRunner(admin.application(), access_log=None, shutdown_timeout=1.0)
         try:
@@ -216,6 +230,7 @@ class GatewayApp:
             task.cancel()
         await asyncio.gather(*self._watching, return_exceptions=True)
         await self._data.stop(_LAST_WORDS_SECONDS)
+        await self.limit_store.close()
         self.pipeline.captures.close()
         await self.auditor.close()
         await self._admin.cleanup()

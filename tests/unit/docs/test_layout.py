@@ -31,7 +31,6 @@ LONG: set[str] = set()
 FEW_LINES = 50
 SHORT = {
     "sidecar/src/ostiary_gateway/audit/published_checkpoints.py": "boundary: what leaves the process besides the trail",
-    "sidecar/src/ostiary_gateway/upstream/tls_contexts.py": "servers and identity providers share it",
     "operator/src/ostiary_operator/api/json_schema.py": "one module each thing that is generated",
     "operator/src/ostiary_operator/api/loop_detection.py": "one field of an MCPPolicy",
     "operator/src/ostiary_operator/cli/commands.py": "joins the lists of sub-commands",
@@ -53,6 +52,7 @@ SHORT = {
     "sidecar/src/ostiary_gateway/metrics/debug_capture_state.py": "one module a group of metrics",
     "sidecar/src/ostiary_gateway/metrics/event_loop_lag.py": "one module a group of metrics",
     "sidecar/src/ostiary_gateway/telemetry/console_exporter.py": "boundary: standard output",
+    "sidecar/src/ostiary_gateway/policy_limits/counter_script.py": "boundary: a script in another language",
 }
 LONGEST_FIRST_LINE = 89
 
