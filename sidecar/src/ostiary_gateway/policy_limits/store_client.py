@@ -31,7 +31,7 @@ from ostiary_core.contract.limit_store import LimitStoreConfig
 from ostiary_core.errors import OstiaryError
 from ostiary_core.limit_store_states import StoreState
 from ostiary_gateway.errors import CredentialMissing
-from ostiary_gateway.policy_limits.counter_script import SCRIPT
+from ostiary_gateway.policy_limits.counter_script import RESULTS, SCRIPT
 from ostiary_gateway.policy_limits.store_connections import CONNECTIONS, Credential, connect
 
 _DIGEST: Final = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
@@ -100,7 +100,10 @@ class StoreClient:
         Raises:
             StoreUnusable: it was not run, or whether it was is not known.
         """
-        return await self._guarded(self._run(mode, replica, keys, fields), self.timeout if seconds is None else seconds)
+        told = await self._guarded(self._run(mode, replica, keys, fields), self.timeout if seconds is None else seconds)
+        if len(told) != 1 + (0 if mode == "settle" else len(RESULTS) * len(keys)):
+            raise StoreUnusable(StoreState.FAILED)
+        return told
 
     async def _run(self, mode: str, replica: str, keys: Sequence[str], fields: Sequence[str]) -> Any:
         arguments = (len(keys), *keys, mode, replica, *fields)
@@ -113,11 +116,15 @@ class StoreClient:
     async def _guarded(self, running: Any, seconds: float) -> list[int]:
         try:
             async with asyncio.timeout(seconds):
-                return [int(value) for value in await running]
+                told = await running
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001  the library raises many kinds, some of no common base
             raise StoreUnusable(state_of(error)) from None
+        try:
+            return [int(value) for value in told]
+        except (TypeError, ValueError):  # it is something else that speaks the same protocol
+            raise StoreUnusable(StoreState.FAILED) from None
 
     async def close(self) -> None:
         """Close its connections."""

@@ -18,11 +18,14 @@ from ostiary_gateway.policy_limits.store import Unit
 from ostiary_gateway.policy_limits.store_messages import store_key
 from ostiary_tools.cluster.certificates import write_authority_and_server
 
+ROOT = Path(__file__).parents[4]
 PASSWORD = "canary-of-the-store"
 #: What an ACL user needs, as docs/guides/limits.md says.
 RIGHTS = (
-    "~{ostiary:*", "+eval", "+evalsha", "+ping", "+time", "+hmget", "+hgetall", "+hset", "+hdel", "+pexpire",
-)  # fmt: skip
+    *("~{ostiary:*", "resetchannels", "-@all", "+eval", "+evalsha", "+ping", "+select", "+time", "+hmget", "+hgetall"),
+    *("+hset", "+hdel", "+pexpire"),
+)
+OF_A_CLUSTER = ("+command", "+cluster|slots", "+asking")
 
 
 @pytest.fixture
@@ -32,6 +35,7 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
 
 
 def test_the_rights_of_the_guide_are_those_that_the_script_needs() -> None:
+    assert " ".join(RIGHTS) in (ROOT / "docs" / "guides" / "limits.md").read_text()
     called = {
         line.split("redis.call('")[1].split("'")[0].lower() for line in SCRIPT.splitlines() if "redis.call(" in line
     }
@@ -296,6 +300,29 @@ async def test_a_cluster_that_loses_a_node_fails_and_comes_back(tmp_path: Path) 
             assert one.link.failures
             nodes[1].resume()
             await until(lambda: one.link.is_up)
+
+
+async def test_a_user_of_a_cluster_needs_three_rights_more(tmp_path: Path) -> None:
+    with redis_cluster(tmp_path) as nodes:
+        for node in nodes:
+            with node.client() as admin:
+                admin.execute_command("ACL", "SETUSER", "ostiary", "on", f">{PASSWORD}", *RIGHTS, *OF_A_CLUSTER)
+        login = StoreCredentialsConfig(username="user", password="password")
+        config = store_config(*(node.address for node in nodes), mode="Cluster", credentials=login)
+        async with replicas(config, secret={"user": "ostiary", "password": PASSWORD}) as counters:
+            assert await count_taken(counters, charge(quota_of(10)), calls=15) == 10
+
+
+async def test_a_server_that_answers_something_else_is_named(server: RedisServer, tmp_path: Path) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(65536):
+            writer.write(b"+OK\r\n")
+
+    listener = await asyncio.start_server(talk, "127.0.0.1", 0)
+    port = listener.sockets[0].getsockname()[1]
+    async with listener, replicas(store_config(f"127.0.0.1:{port}"), number=1) as [one]:
+        await until(lambda: one.link.state is StoreState.FAILED)
+        assert await take(one, charge(quota_of(1))) == ()
 
 
 async def test_another_store_in_the_settings_takes_over_once_it_answers_and_no_call_fails(
