@@ -121,10 +121,11 @@ class StoreClient:
             raise
         except Exception as error:  # noqa: BLE001  the library raises many kinds, some of no common base
             raise StoreUnusable(state_of(error)) from None
-        try:
-            return [int(value) for value in told]
-        except (TypeError, ValueError):  # it is something else that speaks the same protocol
-            raise StoreUnusable(StoreState.FAILED) from None
+        if not isinstance(told, list) or not all(
+            isinstance(value, bytes) and value.lstrip(b"-").isdigit() for value in told
+        ):
+            raise StoreUnusable(StoreState.FAILED)  # something else speaks the same protocol
+        return list(map(int, told))
 
     async def close(self) -> None:
         """Close its connections."""

@@ -313,16 +313,20 @@ async def test_a_user_of_a_cluster_needs_three_rights_more(tmp_path: Path) -> No
             assert await count_taken(counters, charge(quota_of(10)), calls=15) == 10
 
 
-async def test_a_server_that_answers_something_else_is_named(server: RedisServer, tmp_path: Path) -> None:
+async def test_a_server_that_answers_something_else_is_named() -> None:
+    """It speaks the protocol, as a cache of another kind may, and runs no script."""
+
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while await reader.read(65536):
             writer.write(b"+OK\r\n")
+        writer.close()
 
     listener = await asyncio.start_server(talk, "127.0.0.1", 0)
     port = listener.sockets[0].getsockname()[1]
-    async with listener, replicas(store_config(f"127.0.0.1:{port}"), number=1) as [one]:
+    async with replicas(store_config(f"127.0.0.1:{port}"), number=1) as [one]:
         await until(lambda: one.link.state is StoreState.FAILED)
         assert await take(one, charge(quota_of(1))) == ()
+    listener.close()
 
 
 async def test_another_store_in_the_settings_takes_over_once_it_answers_and_no_call_fails(
