@@ -29,6 +29,14 @@ OF_A_CLUSTER = ("+command", "+cluster|slots", "+asking")
 
 
 @pytest.fixture
+def absent(tmp_path: Path) -> Iterator[RedisServer]:
+    """A server that is not started yet."""
+    server = RedisServer(tmp_path / "absent")
+    yield server
+    server.kill()
+
+
+@pytest.fixture
 def server(tmp_path: Path) -> Iterator[RedisServer]:
     with redis_server(tmp_path) as found:
         yield found
@@ -137,9 +145,10 @@ async def test_a_call_that_waited_too_long_for_others_changes_nothing_for_later_
     limit = quota_of(1, on_store_failure=OnStoreFailure.ALLOW)
     async with replicas(store_config(server.address), number=1) as [one]:
         await until(lambda: one.link.is_up)
-        one.outage.take([charge(limit)], time.time())
-        one.outage.end(time.time())
-        now = time.time() + 0.001
+        earlier = time.time() - 1
+        one.outage.take([charge(limit)], earlier)
+        one.outage.end(earlier)
+        now = time.time()
         assert await take(one, charge(limit), at=now) == ()
         one.give_back([charge(limit)], now, time.time())
         await until(lambda: not one.settlements.busy)
@@ -178,15 +187,13 @@ async def test_calls_at_the_start_wait_for_the_first_connection(server: RedisSer
         assert await count_taken(counters, charge(limit), calls=150) == 100
 
 
-async def test_a_store_that_was_never_there_makes_no_call_wait_twice(tmp_path: Path) -> None:
-    absent = RedisServer(tmp_path)
+async def test_a_store_that_was_never_there_makes_no_call_wait_twice(absent: RedisServer) -> None:
     async with replicas(store_config(absent.address), number=1) as [one]:
         assert await take(one, charge(quota_of(1))) == ()
         assert one.link.state is StoreState.UNREACHABLE
         assert isinstance(one.take([charge(quota_of(1, name="other"))], time.time()), tuple)
         absent.start()
         await until(lambda: one.link.is_up)
-        absent.kill()
 
 
 async def test_missing_references_are_a_store_that_fails() -> None:
@@ -330,20 +337,18 @@ async def test_a_server_that_answers_something_else_is_named() -> None:
 
 
 async def test_another_store_in_the_settings_takes_over_once_it_answers_and_no_call_fails(
-    server: RedisServer, tmp_path: Path
+    server: RedisServer, absent: RedisServer
 ) -> None:
     deny = quota_of(1000, on_store_failure=OnStoreFailure.DENY)
-    second = RedisServer(tmp_path / "second")
     async with replicas(store_config(server.address, leases="Auto"), number=1) as [one]:
         assert await count_taken([one], charge(deny), calls=50) == 50
-        one.configure(store_config(second.address, leases="Auto"))
+        one.configure(store_config(absent.address, leases="Auto"))
         assert await count_taken([one], charge(deny), calls=50) == 50, "the earlier one counts on"
-        second.start()
-        await until(lambda: one.link._in_use is not None and one.link._in_use[0].redis.addresses == [second.address])
+        absent.start()
+        await until(lambda: one.link._in_use is not None and one.link._in_use[0].redis.addresses == [absent.address])
         assert await count_taken([one], charge(deny), calls=50) == 50
-        with second.client() as client:
+        with absent.client() as client:
             assert client.exists(store_key(deny, charge(deny).key))
-        second.kill()
 
 
 async def test_without_a_store_in_the_settings_this_replica_counts_alone(server: RedisServer) -> None:
