@@ -8,11 +8,13 @@ import aiohttp
 import pytest
 from gateways import running_gateway
 from mcp_clients import connect
+from operator_objects import until
 from otlp_sink import Answer, SinkPoint, black_hole, http_sink
 from prometheus_client.parser import text_string_to_metric_families
 
 from ostiary_gateway.errors import StartupError
 from ostiary_gateway.telemetry import Telemetry
+from ostiary_operator.status.replica_reports import parse_report
 
 QUICK = {"OTEL_METRICS_EXPORTER": "otlp", "OTEL_METRIC_EXPORT_INTERVAL": "1000"}
 CALLS = "mcp.server.operation.duration"
@@ -99,7 +101,9 @@ async def test_a_collector_that_refuses_or_hangs_is_counted_and_delays_nothing(
         exporting.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", sink.endpoint)
         async with running_gateway(environ={**QUICK, "OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint}) as gateway:
             await gateway.apply(gateway.entry("mock", mock))
-            await asyncio.to_thread(sink.wait_for_attempts, 2, 60.0)
+            export = gateway.app.metrics.export
+            assert export is not None
+            await until(lambda: export.stats.failures >= 2)
             url = f"http://127.0.0.1:{gateway.app.admin_port}/metrics"
             async with aiohttp.ClientSession() as http, http.get(url) as response:
                 families = list(text_string_to_metric_families(await response.text()))
@@ -113,6 +117,27 @@ async def test_a_collector_that_refuses_or_hangs_is_counted_and_delays_nothing(
             await gateway.apply(gateway.entry("mock", mock))
             async with connect(gateway.url(), era="legacy") as client:
                 await client.call_tool("echo", {"message": "x"})
+
+
+async def test_the_operator_learns_whether_spans_and_metrics_arrive(mock: str, exporting: pytest.MonkeyPatch) -> None:
+    with http_sink() as sink:
+        sink.answer = Answer(http_status=400)
+        exporting.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", sink.endpoint)
+        environ = {**QUICK, "OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint}
+        async with running_gateway(telemetry=Telemetry.from_env(environ), environ=environ) as gateway:
+            await gateway.apply(gateway.entry("mock", mock))
+            async with connect(gateway.url(), era="legacy") as client:
+                await client.list_tools()
+            url = f"http://127.0.0.1:{gateway.app.admin_port}/config"
+            headers = {"Authorization": "Bearer admin-for-tests"}
+            async with aiohttp.ClientSession(headers=headers) as http, http.get(url) as response:
+                report = parse_report(await response.read(), gateway="ostiary/default")
+            await until(lambda: gateway.app.telemetry.stats.failing)
+    # No fault of half a minute yet: a collector may restart.
+    assert {signal: export.failing for signal, export in report.telemetry.items()} == {
+        "traces": False,
+        "metrics": False,
+    }
 
 
 async def test_an_exporter_that_is_not_installed_is_named() -> None:

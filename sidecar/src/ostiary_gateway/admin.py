@@ -124,7 +124,8 @@ class Admin:
         ``incomplete`` is a config whose parts have not all arrived; its revision is never in force already.
         ``misplacedKeys`` are files of the config with the name of a key: never used, since keys come only from the
         Secret. ``tracing`` says which exporters, sampler and propagators are active, or why tracing is off; ``audit``
-        is the last checkpoint of the audit trail, ``auditTrail`` the state of its sinks.
+        is the last checkpoint of the audit trail, ``auditTrail`` the state of its sinks; ``telemetry`` says of each
+        signal that is exported whether it reaches its collector.
         """
         snapshot, rejected = self._store.snapshot, self._store.rejected_entries
         active = {} if snapshot is None else {key: proxy.digest for key, proxy in snapshot.proxies.items()}

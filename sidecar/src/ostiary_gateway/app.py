@@ -133,8 +133,8 @@ class GatewayApp:
             self._certificate.trust_clients(client_authorities(snapshot))
 
     def _state(self) -> dict[str, Any]:
-        tracing = {"tracing": dict(self.telemetry.active or {})}
-        return {**tracing, **self.auditor.report(), **self.limit_store.report()}
+        telemetry = {"tracing": dict(self.telemetry.active or {}), "telemetry": self.metrics.exports()}
+        return {**telemetry, **self.auditor.report(), **self.limit_store.report()}
 
     def _usage(self, replica: str) -> UsageReport:
         return UsageReport(lambda: self.store.snapshot, lambda: self.pipeline.limits.store, replica=replica)

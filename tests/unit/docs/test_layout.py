@@ -50,7 +50,9 @@ SHORT = {
     "sidecar/src/ostiary_core/policy/cel_engine.py": "boundary: the CEL engine, which is imported late",
     "sidecar/src/ostiary_core/policy/name_access.py": "used by both planes",
     "sidecar/src/ostiary_gateway/metrics/debug_capture_state.py": "one module a group of metrics",
+    "operator/src/ostiary_operator/status/telemetry_ready.py": "one module a condition that gateways observe",
     "sidecar/src/ostiary_gateway/metrics/event_loop_lag.py": "one module a group of metrics",
+    "sidecar/src/ostiary_gateway/metrics/export_health.py": "one module each thing that the operator is told",
     "sidecar/src/ostiary_gateway/telemetry/console_exporter.py": "boundary: standard output",
     "sidecar/src/ostiary_gateway/policy_limits/counter_script.py": "boundary: a script in another language",
 }

@@ -39,6 +39,10 @@ _QUESTIONS = {
     ),
     ConditionType.UNBLOCKED: "Only an MCPProxy that a gateway's settings block has it: who blocks it?",
     ConditionType.UNCAPTURED: "Only an MCPProxy whose exchanges gateways capture has it: until when?",
+    ConditionType.TELEMETRY_READY: (
+        "Only an MCPProxy whose gateways export over OTLP has it, and it is not part of Ready: do spans and metrics "
+        "reach the collector?"
+    ),
     ConditionType.TESTS_PASSED: "Only an MCPPolicy with tests has it: do they have the expected results?",
     ConditionType.LIMIT_STORE_READY: (
         "Only an MCPPolicy with limits has it, where a gateway's settings name a `limitStore`, and it is not part of "

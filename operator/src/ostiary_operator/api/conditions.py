@@ -17,6 +17,7 @@ from ostiary_operator.api.reasons import (
     ReadyReason,
     Reason,
     ResolvedRefsReason,
+    TelemetryReadyReason,
     TestsPassedReason,
     UnblockedReason,
     UncapturedReason,
@@ -45,6 +46,7 @@ class ConditionType(enum.StrEnum):
     UNBLOCKED = "Unblocked"
     UNCAPTURED = "Uncaptured"
     LIMIT_STORE_READY = "LimitStoreReady"
+    TELEMETRY_READY = "TelemetryReady"
 
 
 #: Conditions of both kinds, and of an object that the operator has not seen yet. Ready summarises the others.
@@ -77,6 +79,7 @@ REASONS: dict[ConditionType, type[Reason]] = {
     ConditionType.UNBLOCKED: UnblockedReason,
     ConditionType.UNCAPTURED: UncapturedReason,
     ConditionType.LIMIT_STORE_READY: LimitStoreReadyReason,
+    ConditionType.TELEMETRY_READY: TelemetryReadyReason,
 }
 """The reasons of each condition type."""
 
@@ -87,6 +90,7 @@ ASIDE: Final = {
         ConditionType.GOVERNED,
         ConditionType.UNBLOCKED,
         ConditionType.UNCAPTURED,
+        ConditionType.TELEMETRY_READY,
     ),
     "MCPPolicy": (ConditionType.EFFECTIVE, ConditionType.TESTS_PASSED, ConditionType.LIMIT_STORE_READY),
 }
@@ -97,8 +101,9 @@ OBSERVED: Final = (
     ConditionType.AUTH_DISCOVERY,
     ConditionType.UNCAPTURED,
     ConditionType.LIMIT_STORE_READY,
+    ConditionType.TELEMETRY_READY,
 )
-"""The conditions that depend on what gateways report of a proxy, of its server or of their store."""
+"""The conditions that depend on what gateways report of a proxy, its server, their store or their collector."""
 
 MESSAGE_LIMIT = 32768
 """Characters of a condition's message (meta/v1 Condition)."""
@@ -112,7 +117,7 @@ class Condition(ApiModel):
 
     type: Annotated[StrictStr, StringConstraints(max_length=316)]
     """Which aspect: Accepted, ResolvedRefs, Programmed, Ready, UpstreamHealthy, AuthDiscovery, Governed, Unblocked,
-    Uncaptured, Effective, TestsPassed or LimitStoreReady. Example: `Ready`."""
+    Uncaptured, TelemetryReady, Effective, TestsPassed or LimitStoreReady. Example: `Ready`."""
 
     status: ConditionStatus
     """Whether the condition is true. Example: `True`."""

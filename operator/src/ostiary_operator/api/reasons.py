@@ -275,3 +275,21 @@ class TestsPassedReason(Reason):
         "A test in the policy has another result than expected, so this version is not in force.",
         "Correct the rules or the test that the message names; `ostiary test` shows every test.",
     )
+
+
+class TelemetryReadyReason(Reason):
+    """Reasons of TelemetryReady: do spans and metrics of the gateways reach their collectors?
+
+    Only MCPProxies whose gateways export over OTLP have the condition, and it is not part of Ready.
+    """
+
+    EXPORTED = ("TelemetryReady", "Every gateway replica that exports spans or metrics reaches its collector.", NOTHING)
+    PENDING = ("Pending", "No gateway has reported yet.", WAIT)
+    EXPORT_FAILING = (
+        "ExportFailing",
+        "A gateway replica has not been able to send spans or metrics to its collector for half a minute.",
+        (
+            "Check that the collector runs and accepts both, and that the gateway's OTEL_EXPORTER_OTLP_* variables and "
+            "NetworkPolicy lead to it. The gateway's log has the cause; calls are not affected."
+        ),
+    )

@@ -20,6 +20,7 @@ _OPTIONAL: Final = frozenset(
         ConditionType.AUTH_DISCOVERY,
         ConditionType.UNBLOCKED,
         ConditionType.UNCAPTURED,
+        ConditionType.TELEMETRY_READY,
         ConditionType.TESTS_PASSED,
     }
 )

@@ -11,7 +11,13 @@ from typing import Any, Final
 
 from ostiary_operator.api.conditions import OBSERVED, ConditionStatus, ConditionType
 from ostiary_operator.compile.model import ConditionDraft, ResourceStatus
-from ostiary_operator.status import auth_discovery, debug_captures, limit_store_ready, upstream_health
+from ostiary_operator.status import (
+    auth_discovery,
+    debug_captures,
+    limit_store_ready,
+    telemetry_ready,
+    upstream_health,
+)
 from ostiary_operator.status.builder import condition_of
 from ostiary_operator.status.replica_state import GatewayState
 
@@ -72,6 +78,7 @@ def evaluate(
         ConditionType.LIMIT_STORE_READY: limit_store_ready.evaluate(
             status, gateway_states, before[ConditionType.LIMIT_STORE_READY]
         ),
+        ConditionType.TELEMETRY_READY: telemetry_ready.evaluate(status, gateway_states),
     }
     return [
         damp(

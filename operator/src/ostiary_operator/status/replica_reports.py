@@ -28,6 +28,7 @@ _SERVERS: Final = 64
 _ENTRIES: Final = 100_000
 _MESSAGE: Final = 500
 _MISPLACED: Final = 100
+_SIGNALS: Final = 8
 #: The most slips that are read of one proxy, and characters of each name.
 _SLIPS: Final = 32
 _NAME: Final = 128
@@ -202,6 +203,12 @@ class ReportedStore(_Part):
     reason: _Reason
 
 
+class ReportedExport(_Part):
+    """The export of one signal: whether it has failed for some time."""
+
+    failing: StrictBool = False
+
+
 class Report(_Part):
     """The report of one replica. Without a config it knows no gateway, and has revision 0."""
 
@@ -214,6 +221,8 @@ class Report(_Part):
     """A config that waits for a document that it names."""
     limit_store: Annotated[ReportedStore | None, Field(alias="limitStore")] = None
     """The store that the replica counts in; None where it counts by itself."""
+    telemetry: Annotated[dict[_Word, ReportedExport], Field(max_length=_SIGNALS)] = {}
+    """By signal (``traces``, ``metrics``): whether it reaches the collector. It lacks what is not exported."""
     misplaced_keys: Annotated[list[_Line], Field(max_length=_MISPLACED, alias="misplacedKeys")] = []
     """The files with the name of a key in the config's directory, where no key belongs."""
 

@@ -29,7 +29,8 @@ class ReportChanges:
 
 def _apart_from_entries(report: Report) -> tuple[object, ...]:
     # Not the revision: only the digest of an active entry matters.
-    return report.replica, report.rejected, report.incomplete, report.misplaced_keys
+    problems = report.rejected, report.incomplete, report.misplaced_keys
+    return report.replica, *problems, report.telemetry, report.limit_store
 
 
 @dataclass(slots=True)

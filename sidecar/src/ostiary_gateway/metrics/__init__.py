@@ -4,6 +4,7 @@
     request_metrics      durations, sizes, statuses and decisions of requests
     event_loop_lag       how late the event loop runs
     otlp_export          the same figures over OTLP
+    export_health        whether spans and metrics reach the collector
     exposition           the text of a scrape
     histogram            the histograms that requests observe
     process_state        config, connections, requests and spans, read at each scrape

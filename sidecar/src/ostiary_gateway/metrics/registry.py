@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.registry import Collector
 
-from ostiary_core.metric_export.periodic_export import PeriodicMetricExport
+from ostiary_core.metric_export.periodic_export import ExportStats, PeriodicMetricExport
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.config.store import ConfigStore
 from ostiary_gateway.identity.authenticator import Outcomes
 from ostiary_gateway.limits.limiter import Limiter
 from ostiary_gateway.metrics.event_loop_lag import EventLoopLag
+from ostiary_gateway.metrics.export_health import ExportHealth
 from ostiary_gateway.metrics.exposition import Exposition
 from ostiary_gateway.metrics.histogram import SeriesHistogram
 from ostiary_gateway.metrics.judged_requests import JudgedRequests
@@ -56,12 +57,12 @@ class GatewayMetrics:
         self.register(GarbageCollection())
         #: None where metrics are not exported over OTLP.
         self.export: PeriodicMetricExport | None = None
-        self.register(
-            ExportState(
-                lambda: self.export.stats if self.export is not None else None,
-                lambda: telemetry.stats.lost_export_failed,
-            )
-        )
+        self.register(ExportState(self._exported, lambda: telemetry.stats.lost_export_failed))
+        #: Returns whether what is exported reaches its collector, by signal.
+        self.exports = ExportHealth(telemetry, self._exported).report
+
+    def _exported(self) -> ExportStats | None:
+        return self.export.stats if self.export is not None else None
 
     def start_export(self, environ: Mapping[str, str]) -> None:
         """Export over OTLP as the environment says.

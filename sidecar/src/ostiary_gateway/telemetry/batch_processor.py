@@ -30,6 +30,8 @@ class Stats:
     lost_shutdown: int = 0
     waiting: int = 0
     queue_capacity: int = 0
+    #: Whether the last batch was lost, at least in part.
+    failing: bool = False
     #: Traces beyond the rate limit for the sampled flags of callers.
     remote_sampled_refused: int = 0
 
@@ -67,6 +69,7 @@ class BatchSpanProcessor:
         self._exported = 0
         self._failed = 0
         self._abandoned = 0
+        self._failing = False
         self._warner = WarningLimiter(_log)
         self._thread = threading.Thread(target=self._run, name="ostiary-telemetry", daemon=True)
         self._thread.start()
@@ -101,6 +104,7 @@ class BatchSpanProcessor:
                 lost_shutdown=self._abandoned + self._refused_closed,
                 waiting=accepted - done,
                 queue_capacity=self._capacity,
+                failing=self._failing,
             )
 
     def close(self, timeout: float) -> None:
@@ -166,6 +170,7 @@ class BatchSpanProcessor:
                 return
             self._exported += len(batch) - delivery.lost
             self._failed += delivery.lost
+            self._failing = bool(delivery.lost)
         if delivery.lost:
             self._warner.warn(
                 "%d spans lost, %d so far: %s: %s",
