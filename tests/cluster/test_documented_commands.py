@@ -38,6 +38,7 @@ ELSEWHERE = {
     "docs/tutorials/6-known-agents.md": "tests/unit/docs/test_known_agents.py",
     "docs/tutorials/7-allow-one-tool.md": "tests/unit/docs/test_known_agents.py",
     "docs/tutorials/8-access-tiers.md": "tests/unit/docs/test_known_agents.py",
+    "docs/tutorials/11-see-everything.md": "tests/protocol/test_tutorial_see_everything.py",
     "docs/tutorials/9-identity-provider.md": "tests/unit/docs/test_known_agents.py",
     "docs/tutorials/10-stop-a-runaway-agent.md": "tests/unit/docs/test_known_agents.py",
     "examples/limits/README.md": "tests/protocol/test_limits_example.py",
