@@ -7,6 +7,7 @@ async with gateway_process(directory) as gateway:
 import asyncio
 import os
 import re
+import resource
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -20,10 +21,11 @@ _PROGRAM = """
 import sys
 from pathlib import Path
 from ostiary_gateway.process import run
-from ostiary_gateway.options import GatewayOptions
-directory, drain, delay = sys.argv[1:]
+from ostiary_gateway.options import AuditOptions, GatewayOptions
+directory, drain, delay, audit_file = sys.argv[1:]
 options = GatewayOptions(config=Path(directory), port=0, admin_port=0, drain_seconds=float(drain),
-                         drain_delay_seconds=float(delay))
+                         drain_delay_seconds=float(delay),
+                         audit=AuditOptions(file=Path(audit_file) if audit_file else None))
 sys.exit(run(options))
 """
 _ANNOUNCED = re.compile(r"data port \S+:(\d+), admin port \S+:(\d+)")
@@ -42,6 +44,15 @@ class GatewayProcess:
         """Send SIGTERM, as the kubelet does."""
         self.process.send_signal(signal.SIGTERM)
 
+    def kill(self) -> None:
+        """Send SIGKILL, as the kernel does where memory is short."""
+        self.process.kill()
+
+    def fill_disk_at(self, size: int) -> None:
+        """Refuse to let a file of the process grow beyond this many bytes; -1 lifts that again."""
+        _, most = resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (size, most))
+
     async def ended(self, *, seconds: float = TIMEOUT_SECONDS) -> int:
         """Wait for the end and return the exit code."""
         async with asyncio.timeout(seconds):
@@ -50,12 +61,22 @@ class GatewayProcess:
 
 @asynccontextmanager
 async def gateway_process(
-    directory: Path, *, drain_seconds: float = 5.0, drain_delay_seconds: float = 0.0
+    directory: Path,
+    *,
+    drain_seconds: float = 5.0,
+    drain_delay_seconds: float = 0.0,
+    audit_file: Path | None = None,
+    stdout: int | None = None,
 ) -> AsyncIterator[GatewayProcess]:
-    """Run a gateway on free ports of loopback with the config in this directory."""
+    """Run a gateway on free ports of loopback with the config in this directory.
+
+    ``audit_file`` is its own file for audit records, ``stdout`` a descriptor in place of the test's standard output.
+    """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", _PROGRAM, str(directory), str(drain_seconds), str(drain_delay_seconds)),
+        str(audit_file or ""),
+        stdout=stdout,
         stderr=asyncio.subprocess.PIPE,
         env=environment | {"OTEL_SDK_DISABLED": "true"},
     )
