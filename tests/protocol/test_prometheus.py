@@ -31,9 +31,9 @@ async def test_promql_answers_who_called_what_and_what_was_denied(mock: str) -> 
                 calls = 'mcp_server_operation_duration_seconds_count{job="gateway",mcp_method_name="tools/call"}'
                 await server.until(f"sum({calls}) == 4")
                 assert await server.value(f'sum({calls[:-1]},gen_ai_tool_name="echo"}})') == 3
-                most_used = await server.query(f"topk(1, sum by (gen_ai_tool_name) ({calls}))")
+                most_used = await server.until(f"topk(1, sum by (gen_ai_tool_name) ({calls}))")
                 assert most_used[0]["metric"] == {"gen_ai_tool_name": "echo"}
-                failing = await server.query(f'sum by (gen_ai_tool_name, error_type) ({calls[:-1]},error_type!=""}})')
+                failing = await server.until(f'sum by (gen_ai_tool_name, error_type) ({calls[:-1]},error_type!=""}})')
                 assert failing[0]["metric"] == {"gen_ai_tool_name": "get_users", "error_type": "-31001"}
                 denied = (
                     'ostiary_access_decisions_total{decision="deny",ostiary_policy="default/p",ostiary_rule="no-users"}'

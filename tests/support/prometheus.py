@@ -39,8 +39,8 @@ class Prometheus:
         return found
 
     async def value(self, promql: str) -> float:
-        """The value of a query with one result."""
-        (sample,) = await self.query(promql)
+        """The value of a query with one result, once it has one: a scrape that takes too long hides all series."""
+        (sample,) = await self.until(promql)
         return float(sample["value"][1])
 
     async def until(self, promql: str) -> list[dict[str, Any]]:
@@ -66,13 +66,13 @@ class Prometheus:
 def configure(directory: Path, targets: Mapping[str, int]) -> None:
     """Write the server's config."""
     jobs = [{"job_name": job, "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]} for job, port in targets.items()]
-    config = {"global": {"scrape_interval": "1s", "scrape_timeout": "1s"}, "scrape_configs": jobs}
+    config = {"global": {"scrape_interval": "3s", "scrape_timeout": "3s"}, "scrape_configs": jobs}
     (directory / "prometheus.yml").write_text(yaml.safe_dump(config))
 
 
 @contextlib.asynccontextmanager
 async def prometheus(targets: Mapping[str, int]) -> AsyncIterator[Prometheus]:
-    """A server that scrapes these ports, by the name of their job, every second."""
+    """A server that scrapes these ports, by the name of their job, every three seconds."""
     program = debian.ensure("prometheus")["prometheus"]
     with tempfile.TemporaryDirectory() as directory:
         configure(Path(directory), targets)
