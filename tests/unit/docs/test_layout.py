@@ -32,7 +32,6 @@ FEW_LINES = 50
 SHORT = {
     "sidecar/src/ostiary_gateway/audit/published_checkpoints.py": "boundary: what leaves the process besides the trail",
     "operator/src/ostiary_operator/api/json_schema.py": "one module each thing that is generated",
-    "operator/src/ostiary_operator/api/loop_detection.py": "one field of an MCPPolicy",
     "operator/src/ostiary_operator/cli/commands.py": "joins the lists of sub-commands",
     "operator/src/ostiary_operator/cli/crds.py": "one module a command",
     "operator/src/ostiary_operator/cli/suggest.py": "one module a command",

@@ -10,7 +10,7 @@ from ostiary_core.limits.quota import Period
 from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.constraints import Pattern, Rule, Unique, problem
 from ostiary_operator.api.durations import LimitWindow
-from ostiary_operator.api.name_selections import PromptSelection, ResourceSelection, ToolSelection
+from ostiary_operator.api.name_selections import CountedPrompts, CountedResources, CountedTools
 from ostiary_operator.api.names import DnsLabel
 from ostiary_operator.api.quantities import INTEGRAL, Size
 from ostiary_operator.api.token_authentication import ClaimPath
@@ -58,16 +58,15 @@ class Limit(ApiModel):
     """Name of the limit, unique within the policy. It appears in metrics and traces, and counters keep their values
     while policy and name stay. Example: `weather-daily`."""
 
-    tools: ToolSelection | None = None
-    """Tools whose requests count; `{}` is all of them. A limit without tools, resources and prompts counts every
-    request that names or lists something. Example: `{verbs: [Call], names: [get_weather]}`."""
+    tools: CountedTools | None = None
+    """Tools whose calls count; `{}` is all of them. A limit without tools, resources and prompts counts every request
+    that names or lists something, but no handshake, ping or notification. Example: `{names: [get_weather]}`."""
 
-    resources: ResourceSelection | None = None
-    """Resources whose requests count, by URI in any spelling; `{}` is all of them.
-    Example: `{names: ["file:///docs/*"]}`."""
+    resources: CountedResources | None = None
+    """Resources whose use counts, by URI in any spelling; `{}` is all of them. Example: `{names: ["file:///docs/*"]}`."""
 
-    prompts: PromptSelection | None = None
-    """Prompts whose requests count; `{}` is all of them. Example: `{verbs: [Get]}`."""
+    prompts: CountedPrompts | None = None
+    """Prompts whose use counts; `{}` is all of them. Example: `{names: [summary]}`."""
 
     per: Annotated[tuple[Dimension, ...], Field(min_length=1, max_length=8), Unique()] = (Dimension.PRINCIPAL,)
     """What is counted apart; several count every combination apart. Principal is the caller. Consumer is its consumer

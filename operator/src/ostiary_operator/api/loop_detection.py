@@ -9,8 +9,9 @@ from typing import Annotated
 from pydantic import Field, StrictInt
 
 from ostiary_operator.api.base_model import ApiModel
+from ostiary_operator.api.constraints import Rule
 from ostiary_operator.api.durations import Duration, between
-from ostiary_operator.api.name_selections import ToolSelection
+from ostiary_operator.api.name_selections import CountedTools, ToolVerb
 from ostiary_operator.api.quantities import INTEGRAL
 
 
@@ -39,6 +40,16 @@ class LoopDetection(ApiModel):
     waits a second longer than the one before, up to 10 s. Deny: they are refused with an explanation.
     Example: `Deny`."""
 
-    tools: ToolSelection | None = None
+    tools: CountedTools | None = None
     """Tools whose calls are watched; absent means all of them. Leave out those that agents poll on purpose.
     Example: `{patterns: ["(get|list)_.*"]}`."""
+
+    constraints = (
+        Rule(
+            "!has(self.tools) || !has(self.tools.verbs) || self.tools.verbs.exists(each, each == 'Call')",
+            lambda it: it.tools is None or it.tools.verbs is None or ToolVerb.CALL in it.tools.verbs,
+            "selects lists of tools, but only calls are watched",
+            "remove verbs",
+            field_path=".tools",
+        ),
+    )

@@ -77,3 +77,27 @@ class PromptSelection(Selection):
     verbs: Annotated[tuple[PromptVerb, ...], Field(min_length=1, max_length=2), Unique()] | None = None
     """Actions that the rule applies to: List makes a prompt visible, Get gives it. Absent means both.
     Example: `[List, Get]`."""
+
+
+class CountedTools(ToolSelection):
+    """Requests about tools that a limit counts."""
+
+    verbs: Annotated[tuple[ToolVerb, ...], Field(min_length=1, max_length=2), Unique()] | None = None
+    """Requests that count: Call is a call, List a list of tools, which counts only where every name is selected. Absent
+    means Call. Example: `[List, Call]`."""
+
+
+class CountedResources(ResourceSelection):
+    """Requests about resources that a limit counts."""
+
+    verbs: Annotated[tuple[ResourceVerb, ...], Field(min_length=1, max_length=3), Unique()] | None = None
+    """Requests that count: Read and Subscribe are about one resource, List is a list of resources or of templates,
+    which counts only where every name is selected. Absent means Read and Subscribe. Example: `[List, Read]`."""
+
+
+class CountedPrompts(PromptSelection):
+    """Requests about prompts that a limit counts."""
+
+    verbs: Annotated[tuple[PromptVerb, ...], Field(min_length=1, max_length=2), Unique()] | None = None
+    """Requests that count: Get is for one prompt, List a list of prompts, which counts only where every name is
+    selected. Absent means Get. Example: `[List, Get]`."""

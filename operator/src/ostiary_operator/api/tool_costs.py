@@ -9,7 +9,7 @@ from ostiary_core.policy.expressions import MESSAGE_VARIABLES, PRINCIPAL_VARIABL
 from ostiary_core.policy.number_expression import NumberExpression
 from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.constraints import Atomic, Rule, problem
-from ostiary_operator.api.name_selections import ToolSelection
+from ostiary_operator.api.name_selections import CountedTools
 from ostiary_operator.api.quantities import INTEGRAL
 from ostiary_operator.api.rule_conditions import MAX_ALL_CHARACTERS, ExpressionText
 
@@ -23,8 +23,8 @@ Amount = Annotated[StrictInt, Field(ge=1, le=1_000_000_000), INTEGRAL]
 class ToolCost(ApiModel):
     """What calls of some tools cost."""
 
-    tools: ToolSelection | None = None
-    """Tools that this cost is for; absent means all of them. Example: `{names: [summarize]}`."""
+    tools: CountedTools | None = None
+    """Tools whose calls have this cost; absent means all of them. Example: `{names: [summarize]}`."""
 
     units: Annotated[StrictInt, Field(ge=0, le=1_000_000_000), INTEGRAL] | None = None
     """The cost of each call. Zero makes calls free. Example: `5`."""

@@ -143,5 +143,6 @@ def _selected(limit: LimitConfig) -> str:
         selection: SelectionConfig | None = getattr(limit, primitive)
         if selection is not None:
             names = [*(selection.names or ()), *(selection.patterns or ())]
-            found.append(f"{primitive} {', '.join(names) or '*'}")
+            verbs = f"{', '.join(selection.verbs)} of " if selection.verbs is not None else ""
+            found.append(f"{verbs}{primitive} {', '.join(names) or '*'}")
     return "; ".join(found) or "everything"

@@ -1,17 +1,18 @@
 """Compiles limits and loop detection."""
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from ostiary_core.contract.access import SelectionConfig
 from ostiary_core.contract.limits import CostWeightConfig, LimitConfig, LoopDetectionConfig
-from ostiary_core.mcp.methods import Verb
+from ostiary_core.mcp.methods import VERBS, Primitive, Verb
 from ostiary_operator.api.limits import Limit
 from ostiary_operator.api.loop_detection import LoopDetection
-from ostiary_operator.api.name_selections import Selection
+from ostiary_operator.api.name_selections import CountedTools, Selection
 from ostiary_operator.api.tool_costs import ToolCost
 
 Item = TypeVar("Item")
+_TOOLS: Final = Primitive.TOOLS
 
 
 def limit_configs(limits: Sequence[Limit]) -> list[LimitConfig] | None:
@@ -27,7 +28,7 @@ def loop_config(detection: LoopDetection | None) -> LoopDetectionConfig | None:
         repeats=detection.repeats,
         window=detection.window.milliseconds,
         action=detection.action.value,
-        tools=_selection(detection.tools),
+        tools=_selection(_TOOLS, detection.tools),
     )
 
 
@@ -35,9 +36,9 @@ def _limit(limit: Limit) -> LimitConfig:
     cost = limit.cost
     return LimitConfig(
         name=limit.name,
-        tools=_selection(limit.tools),
-        resources=_selection(limit.resources),
-        prompts=_selection(limit.prompts),
+        tools=_selection(_TOOLS, limit.tools),
+        resources=_selection(Primitive.RESOURCES, limit.resources),
+        prompts=_selection(Primitive.PROMPTS, limit.prompts),
         per=[each.value for each in limit.per],
         claim=_list(limit.claim),
         requests=limit.requests,
@@ -57,15 +58,23 @@ def _limit(limit: Limit) -> LimitConfig:
 
 def _weight(cost: ToolCost) -> CostWeightConfig:
     return CostWeightConfig(
-        tools=_selection(cost.tools), units=cost.units, arguments=cost.arguments, result=cost.result
+        tools=_selection(_TOOLS, cost.tools or CountedTools()),
+        units=cost.units,
+        arguments=cost.arguments,
+        result=cost.result,
     )
 
 
-def _selection(selection: Selection | None) -> SelectionConfig | None:
+def _selection(primitive: Primitive, selection: Selection | None) -> SelectionConfig | None:
+    """Return what counts of a primitive.
+
+    Without verbs every use of it does. A list is no use: who limits the calls of a tool means its calls.
+    """
     if selection is None:
         return None
+    uses: list[Verb] = [verb for verb in VERBS[primitive] if verb is not Verb.LIST]
     return SelectionConfig(
-        verbs=[Verb(each) for each in selection.verbs] if selection.verbs is not None else None,
+        verbs=[Verb(each) for each in selection.verbs] if selection.verbs is not None else uses,
         names=_list(selection.names),
         patterns=_list(selection.patterns),
     )
