@@ -112,7 +112,7 @@ async def test_the_page_of_limits_shows_what_each_key_has_used(gateway: RunningG
                 await agent.post(call())
 
     page = await usage(gateway)
-    assert (page["next"], len(page["keys"])) == (None, 2)
+    assert (page["next"], page["counters"], len(page["keys"])) == (None, "Local", 2)
     [first, second] = page["keys"]
     reset_at = first.pop("resetAt")
     assert reset_at.endswith("Z")

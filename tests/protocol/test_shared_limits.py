@@ -70,6 +70,15 @@ class Replicas:
                 found.append((await reply.json())["limitStore"]["reason"])
         return found
 
+    async def usages(self) -> list[dict[str, Any]]:
+        """What each replica answers at ``/limits``."""
+        found = []
+        for gateway in self.gateways:
+            url, token = f"http://127.0.0.1:{gateway.admin_port}/limits", {"Authorization": "Bearer admin-for-tests"}
+            async with self.session.get(url, headers=token) as reply:
+                found.append(await reply.json())
+        return found
+
     async def until_states(self, *, ready: bool) -> None:
         """Wait until all replicas report that the store answers, or that it does not."""
         async with asyncio.timeout(60):
@@ -124,6 +133,8 @@ async def test_of_150_calls_at_three_replicas_exactly_100_are_let_through_withou
 ) -> None:
     async with running(tmp_path, upstream, store_config(redis.address, leases="Off"), DAILY) as replicas:
         assert await replicas.calls(CALLS) == AMOUNT
+        usages = await replicas.usages()
+        assert [(page["counters"], page["keys"][0]["used"]) for page in usages] == [("Shared", AMOUNT)] * 3
 
 
 async def test_with_leases_it_is_never_more_and_what_is_held_back_can_be_used_a_moment_later(
@@ -177,6 +188,8 @@ async def test_while_the_store_is_down_a_limit_may_be_counted_by_each_replica(
         assert await replicas.calls(30) == 30
         redis.kill()
         assert await replicas.calls(450) == 3 * AMOUNT
+        usages = await replicas.usages()
+        assert [(page["counters"], page["keys"][0]["used"]) for page in usages] == [("Local", AMOUNT)] * 3
 
 
 async def test_a_store_that_hangs_in_the_middle_stops_no_call(

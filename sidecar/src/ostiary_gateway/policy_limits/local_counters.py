@@ -42,6 +42,11 @@ class LocalCounters:
         """How many keys have a counter."""
         return len(self._counters) + len(self._shared)
 
+    @property
+    def is_shared(self) -> bool:
+        """Never: each process has its own (:attr:`.CounterStore.is_shared`)."""
+        return False
+
     def take(self, charges: Sequence[Charge], now: float) -> Taken:
         """Take the units and the slots of all charges, or of none (:meth:`.CounterStore.take`)."""
         counters = self._counters

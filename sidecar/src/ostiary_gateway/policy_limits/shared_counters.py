@@ -67,6 +67,11 @@ class SharedCounters:
             self._sweeping = asyncio.get_running_loop().create_task(self._sweep())
             self.settlements.start()
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether the settings name a store and it answers (:attr:`.CounterStore.is_shared`)."""
+        return self.link.config is not None and self.link.is_up
+
     def take(self, charges: Sequence[Charge], now: float) -> Taken | Awaitable[Taken]:
         """Take units and slots of all charges, or of none (:meth:`.CounterStore.take`)."""
         link = self.link
@@ -192,7 +197,7 @@ class SharedCounters:
         self, now: float, *, limits: Set[str], after: str, most: int
     ) -> Sequence[KeyUsage] | Awaitable[Sequence[KeyUsage]]:
         """Return keys that this replica has used lately, with what all replicas used of them."""
-        if self.link.config is None or not self.link.is_up:
+        if not self.is_shared:
             return self.local.usage(now, limits=limits, after=after, most=most)
         return self.takes.usage(self.keys.chosen(limits, after=after, most=most), now)
 

@@ -66,6 +66,10 @@ class CounterStore(Protocol):
     needs no I/O returns its result itself and not an awaitable: a call with local counters never waits.
     """
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other replicas count in the same place now: then :meth:`usage` is of all."""
+
     def take(self, charges: Sequence[Charge], now: float) -> Taken | Awaitable[Taken]:
         """Take the units and the concurrency slots of all charges, or of none.
 

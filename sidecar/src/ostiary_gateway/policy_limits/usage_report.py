@@ -1,6 +1,6 @@
 """The page ``/limits`` of the admin port: what each key has used of its limits, live.
 
-``docs/reference/admin-limits.md`` documents it.
+``docs/guides/limits.md`` documents it.
 """
 
 import time
@@ -47,8 +47,9 @@ class UsageReport:
         """
         most = _number(query.get("most", str(_USUAL)))
         limits = _limits(self._snapshot(), policy=query.get("policy", ""), proxy=query.get("proxy", ""))
-        found = self._store().usage(self._clock(), limits=limits, after=query.get("after", ""), most=most)
-        is_shared = isinstance(found, Awaitable)  # local counters need no I/O
+        store = self._store()
+        is_shared = store.is_shared
+        found = store.usage(self._clock(), limits=limits, after=query.get("after", ""), most=most)
         usages: Sequence[KeyUsage] = await found if isinstance(found, Awaitable) else found
         return {
             "replica": self._replica,
