@@ -10,6 +10,7 @@ is present where the key changes: the following checkpoints are signed with that
 to it.
 """
 
+import re
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -21,6 +22,9 @@ from ostiary_core.audit.signatures import AuditSigningKey, is_signed
 from ostiary_core.errors import StrictJSONError
 
 _SIGNATURE_MEMBER: Final = b',"signature":"'
+#: What follows: the signature (64 bytes as base64url) and the place in the chain. A member between them, such as
+#: another ``nextKey``, would be one that no signature covers.
+_AFTER_IT: Final = re.compile(rb'([A-Za-z0-9_-]{86})"(?:,"chain":\{[^{}]*\})?\}')
 
 
 class Checkpoint(NamedTuple):
@@ -60,18 +64,23 @@ def checkpoint_record(
 
 
 def checkpoint_of(line: bytes) -> Checkpoint | None:
-    """Read the line of a checkpoint; None if a member is missing or of another type."""
-    signed, separator, _ = line.partition(_SIGNATURE_MEMBER)
+    """Read the line of a checkpoint.
+
+    Return None if a member is missing, of another type, or not covered by the signature.
+    """
+    signed, _, rest = line.partition(_SIGNATURE_MEMBER)
+    end = _AFTER_IT.fullmatch(rest)
+    if end is None:
+        return None
     try:
-        record = strict_json.loads(line)
+        record = strict_json.loads(signed + b"}")
         covers = record["covers"]
         position = ChainPosition(covers["id"], covers["seq"], covers["hash"])
-        found = Checkpoint(
-            position, record["closing"], record["key"], record.get("nextKey"), record["signature"], signed
-        )
+        signature = end[1].decode("ascii")
+        found = Checkpoint(position, record["closing"], record["key"], record.get("nextKey"), signature, signed)
     except (StrictJSONError, KeyError, TypeError, AttributeError):
         return None
-    return found if separator and _is_well_typed(found) else None
+    return found if _is_well_typed(found) else None
 
 
 def _is_well_typed(found: Checkpoint) -> bool:

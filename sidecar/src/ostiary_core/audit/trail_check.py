@@ -1,6 +1,6 @@
 """Decides at the end of a verification whether each chain is complete, closed and signed."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -70,12 +70,14 @@ def conclude(reader: TrailReader, expected: Expectations, paths: Sequence[str] =
     ``paths`` are the names of the files in the order in which they were read, if they have names.
     """
     findings, chains = reader.findings, {chain.id: chain for chain in reader.chains.values()}
-    ends = {chain.id: _end_of(chain, chains) for chain in chains.values()}
+    # Only a signed beginning counts: anyone can write one.
+    named = {chain.previous.position.id for chain in chains.values() if chain.previous and chain.signed_to}
+    ends = {chain.id: _end_of(chain, named) for chain in chains.values()}
     for chain in chains.values():
         _check_order(chain, findings)
         _check_completeness(chain, expected, findings)
         _check_end(chain, ends[chain.id], expected, findings)
-        _check_previous(chain, chains, findings)
+        _check_previous(chain, chains, expected, findings)
     if paths:
         check_names(paths, chains.values(), findings)
     keys = check_keys(chains.values(), expected.keys, findings)
@@ -99,15 +101,10 @@ def conclude(reader: TrailReader, expected: Expectations, paths: Sequence[str] =
     )
 
 
-def _end_of(chain: ChainParts, chains: Mapping[str, ChainParts]) -> str:
+def _end_of(chain: ChainParts, named: Container[str]) -> str:
     if chain.closed is not None:
         return "closed"
-    # Only a signed beginning counts: anyone can write one.
-    named = any(
-        other.previous is not None and other.previous.position.id == chain.id and other.signed_to
-        for other in chains.values()
-    )
-    return "interrupted" if named else "open"
+    return "interrupted" if chain.id in named else "open"
 
 
 def _check_order(chain: ChainParts, findings: TrailFindings) -> None:
@@ -158,7 +155,12 @@ def _check_beginning(chain: ChainParts, first: ChainRun, expected: Expectations,
 def _report_missing(chain: ChainParts, last: ChainRun, run: ChainRun, findings: TrailFindings) -> None:
     first_lost, last_lost = last.last_seq + 1, run.first_seq - 1
     what = f"{_records(first_lost, last_lost)} of {chain.id}"
-    if any(start <= first_lost and last_lost <= end for start, end in chain.gaps):
+    said = [gap.said_by for gap in chain.gaps if gap.first <= first_lost and last_lost <= gap.last]
+    if said and min(said) > chain.signed_to:
+        # Anyone can add a record at the unsigned end.
+        message = f"{what} is missing before this line. Record {min(said)} says why, but no signature covers that one"
+        findings.problem(TrailFindingKind.MISSING, message, run.first)
+    elif said:
         message = f"{what} did not reach this file, and a later record of the gateway says so"
         findings.warning(TrailFindingKind.GAP, message, run.first)
     else:
@@ -177,22 +179,23 @@ def _check_end(chain: ChainParts, end: str, expected: Expectations, findings: Tr
         findings.problem(
             TrailFindingKind.NOT_CLOSED, f"{message}; --open accepts a trail that is being written", last.last
         )
-    elif end == "open" and (unsigned > 1 or not chain.signed_to):
+    elif unsigned > MOST_UNSIGNED or (end == "open" and (unsigned > 1 or not chain.signed_to)):
         message = f"{_records(chain.signed_to + 1, chain.last_seq)} of {chain.id} has no signature after it"
         # The last checkpoint itself is always without one, and so is what was written since.
         report = findings.problem if unsigned > MOST_UNSIGNED or not chain.signed_to else findings.warning
-        report(TrailFindingKind.NOT_SIGNED, message, last.last)
+        report(TrailFindingKind.NOT_SIGNED, f"{message}: anyone could have written that", last.last)
 
 
-def _check_previous(chain: ChainParts, chains: Mapping[str, ChainParts], findings: TrailFindings) -> None:
+def _check_previous(
+    chain: ChainParts, chains: Mapping[str, ChainParts], expected: Expectations, findings: TrailFindings
+) -> None:
     """Compare what a process found in its file with what is there now."""
     if chain.previous is None:
         return
     position, closed, _ = chain.previous
     before = chains.get(position.id)
     if before is None:
-        message = f"the gateway appended to a file of {position.id} ({position.seq} records), which is not among these"
-        findings.warning(TrailFindingKind.MISSING, message, chain.begins)
+        _report_missing_chain(position, chain, expected, findings)
         return
     if before.last_seq != position.seq or not _ends_with(before, position):
         message = f"{position.id} had {position.seq} records when {chain.id} began, and has another end now"
@@ -204,6 +207,22 @@ def _check_previous(chain: ChainParts, chains: Mapping[str, ChainParts], finding
             "signature of its own): its process was killed, and records that it had not written are lost"
         )
         findings.warning(TrailFindingKind.INTERRUPTED, message, chain.begins)
+
+
+def _report_missing_chain(
+    position: ChainPosition, chain: ChainParts, expected: Expectations, findings: TrailFindings
+) -> None:
+    """Report that the trail before one is not there.
+
+    It stood in the same file, or in the one that is older.
+    """
+    message = f"each of the {position.seq} records of {position.id}, which stood before this one, is missing"
+    if chain.begins is not None and chain.begins.line > 1:
+        findings.problem(TrailFindingKind.MISSING, message, chain.begins)
+    elif expected.from_middle:
+        findings.warning(TrailFindingKind.MISSING, message, chain.begins)
+    else:
+        findings.problem(TrailFindingKind.MISSING, f"{message}; --from-middle accepts that", chain.begins)
 
 
 def _check_published(
@@ -235,8 +254,12 @@ def _ends_with(chain: ChainParts, position: ChainPosition) -> bool:
 
 
 def _place_of(chain: ChainParts, seq: int) -> TrailPlace:
-    """Return the place of a record, or of the end of its run if other chains are in between."""
-    run = next(run for run in chain.runs if run.first_seq <= seq <= run.last_seq)
+    """Return the place of a record, or of the next one there is.
+
+    It is the end of its run if other chains are in between.
+    """
+    run = min((run for run in chain.runs if run.last_seq >= seq), key=lambda run: run.last_seq)
+    seq = max(seq, run.first_seq)
     dense = run.last_line - run.first.line == run.last_seq - run.first_seq
     return TrailPlace(run.first.file, run.first.line + seq - run.first_seq if dense else run.last_line)
 

@@ -57,6 +57,17 @@ class Signed(NamedTuple):
     next_key: str | None
 
 
+class LostRange(NamedTuple):
+    """Records that did not reach a file.
+
+    They are named by their first and last number, and ``said_by`` is that of the record which says so.
+    """
+
+    first: int
+    last: int
+    said_by: int
+
+
 @dataclass(slots=True)
 class ChainParts:
     """One chain, as far as it was read."""
@@ -69,8 +80,8 @@ class ChainParts:
     stopped: TrailPlace | None = None
     closed: ChainPosition | None = None
     """The closing checkpoint."""
-    gaps: list[tuple[int, int]] = field(default_factory=list)
-    """The first and last number of records that were lost, by the chain's own word."""
+    gaps: list[LostRange] = field(default_factory=list)
+    """The records that were lost, by the chain's own word."""
     signed_to: int = 0
     """The highest number that a valid signature covers."""
     signatures: list[Signed] = field(default_factory=list)

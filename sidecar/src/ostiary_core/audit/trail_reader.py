@@ -6,6 +6,8 @@ Whether the runs are complete, and whether their keys are trusted, is decided at
 
 from typing import Final
 
+import orjson
+
 from ostiary_core.audit.announcements import beginning_of, lost_records_of
 from ostiary_core.audit.chain import Link, hash_of_successor, is_intact, link_of
 from ostiary_core.audit.checkpoints import Checkpoint, checkpoint_of
@@ -22,7 +24,7 @@ from ostiary_core.audit.record_layout import (
     kind_of,
 )
 from ostiary_core.audit.trail_findings import TrailFindingKind, TrailFindings, TrailPlace
-from ostiary_core.audit.trail_parts import ChainParts, ChainRun, Signed
+from ostiary_core.audit.trail_parts import ChainParts, ChainRun, LostRange, Signed
 
 #: The most runs, which bounds memory: each chain has one in each file, and each fault one more.
 MOST_RUNS: Final = 200_000
@@ -108,6 +110,9 @@ class TrailReader:
     def _read_intact(self, line: bytes, digest: bytes) -> None:
         if not line.startswith(_EVENT_HEAD):
             self._read_other(line)
+        elif not _is_json(line):
+            message = "this record has the hash that it states, but is no JSON: no gateway writes that"
+            self._problem(TrailFindingKind.MALFORMED, message)
         if self._wanted and digest in self._wanted:
             self.found.add(digest)
 
@@ -154,7 +159,7 @@ class TrailReader:
             case str(kind) if kind == GAP:
                 lost = lost_records_of(line)
                 if lost is not None and len(chain.gaps) < _MOST_KEPT:
-                    chain.gaps.append(lost)
+                    chain.gaps.append(LostRange(*lost, link.seq))
 
     def _read_checkpoint(self, line: bytes, link: Link, chain: ChainParts) -> None:
         checkpoint = checkpoint_of(line)
@@ -202,6 +207,14 @@ class TrailReader:
         self.findings.problem(kind, message, TrailPlace(self._file, self._line))
 
 
+def _is_json(line: bytes) -> bool:
+    try:
+        orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return False
+    return True
+
+
 def _why_malformed(line: bytes) -> str:
     if line == TOO_LONG:
         return f"this line is longer than the {MAX_LINE_BYTES} bytes of a record"
@@ -209,4 +222,6 @@ def _why_malformed(line: bytes) -> str:
         return "this line is empty"
     if kind_of(line) is None:
         return "this line is no audit record"
+    if line.endswith(b"\r"):
+        return "this record ends with a carriage return: the line breaks of the file were converted"
     return "this record does not end with its place in the chain: it is damaged or cut off"

@@ -6,11 +6,13 @@ import pytest
 from audit_trails import KEY, OTHER_KEY, WrittenTrail, trail, verified
 
 from ostiary_core.audit.chain import Chain, ChainPosition, link_of
-from ostiary_core.audit.record_layout import GAP
+from ostiary_core.audit.record_layout import EVENT, GAP, head_of
 from ostiary_core.audit.trail_check import Expectations, TrailVerdict
 from ostiary_core.audit.trail_findings import TrailFinding, TrailFindingKind, TrailPlace
 
 OPEN = Expectations(keys=frozenset({KEY.public}), is_open=True)
+
+FROM_MIDDLE = Expectations(keys=frozenset({KEY.public}), from_middle=True)
 
 
 def problems(verdict: TrailVerdict) -> list[tuple[TrailFindingKind, TrailPlace | None]]:
@@ -212,8 +214,65 @@ def test_the_chain_before_that_was_closed_must_still_end_there() -> None:
     before = trail("gw-0/1")
     after = WrittenTrail("gw-0/2").start(previous(before.chain.position, closed=True)).close()
     assert verified(before.text + after.text).findings == ()
-    assert warnings(verified(after.text)) == [TrailFindingKind.MISSING]
+    assert problems(verified(after.text)) == [(TrailFindingKind.MISSING, TrailPlace(0, 1))]
+    granted = verified(after.text, expected=FROM_MIDDLE)
+    assert granted.is_good
+    assert warnings(granted) == [TrailFindingKind.MISSING]
     assert not verified(b"".join(before.lines[:-2]) + after.text).is_good
+
+
+def test_a_whole_chain_that_was_removed_between_two_others_is_named() -> None:
+    first_chain = trail("gw-0/1")
+    second = WrittenTrail("gw-0/2").start(previous(first_chain.chain.position, closed=True)).close()
+    third = WrittenTrail("gw-0/3").start(previous(second.chain.position, closed=True)).close()
+    for expected in (None, FROM_MIDDLE):
+        verdict = verified(first_chain.text + third.text, expected=expected)
+        assert problems(verdict) == [(TrailFindingKind.MISSING, TrailPlace(0, 12))]
+        assert "each of the 4 records of gw-0/2" in first(verdict).message
+
+
+def test_more_unsigned_records_than_a_gateway_leaves_are_a_problem_after_a_kill_too() -> None:
+    killed = WrittenTrail("gw-0/1").start().events(5001)
+    after = WrittenTrail("gw-0/2").start(previous(killed.chain.position, closed=False)).close()
+    verdict = verified(killed.text + after.text)
+    assert problems(verdict) == [(TrailFindingKind.NOT_SIGNED, TrailPlace(0, 5003))]
+
+
+def test_an_unsigned_record_does_not_excuse_a_hole() -> None:
+    written = WrittenTrail().start().events(8).sign()
+    written.add(GAP, b',"gap":{"reason":"SinkFailed","sink":"file","fromSeq":5,"toSeq":7}')
+    verdict = verified(b"".join(written.lines[:4] + written.lines[7:]), expected=OPEN)
+    assert problems(verdict) == [(TrailFindingKind.MISSING, TrailPlace(0, 5))]
+    assert "no signature covers that one" in first(verdict).message
+
+
+@pytest.mark.parametrize("member", [b'"nextKey":"%b"' % OTHER_KEY.public.encode(), b'"closing":true', b'"x":{}'])
+def test_a_member_that_was_added_to_a_checkpoint_behind_its_signature_does_not_count(member: bytes) -> None:
+    forged = WrittenTrail()
+    forged.lines = trail().lines[:5]
+    last = link_of(forged.lines[-1].rstrip())
+    assert last is not None
+    forged.chain.position = last.position
+    signed = trail().lines[5].partition(b',"chain":')[0]
+    forged.lines.append(forged.chain.seal(signed + b"," + member + b"}"))
+    forged.key = OTHER_KEY
+    assert problems(verified(forged.events(2).close().text))[0] == (TrailFindingKind.MALFORMED, TrailPlace(0, 6))
+
+
+def test_a_record_with_the_right_hash_that_is_no_json_is_named() -> None:
+    written = WrittenTrail().start()
+    written.lines.append(written.chain.seal(head_of(EVENT) + b"no \x00 \xff JSON}"))
+    assert problems(verified(written.close().text)) == [(TrailFindingKind.MALFORMED, TrailPlace(0, 3))]
+
+
+def test_a_record_that_was_added_some_numbers_after_the_closing_one_is_named() -> None:
+    written = trail()
+    closing = written.chain.position
+    written.chain.position = closing._replace(seq=closing.seq + 5)
+    assert problems(verified(written.events(1).text)) == [
+        (TrailFindingKind.MISSING, TrailPlace(0, 12)),
+        (TrailFindingKind.AFTER_CLOSING, TrailPlace(0, 12)),
+    ]
 
 
 def test_records_that_did_not_reach_this_file_are_a_warning_if_the_chain_says_so() -> None:
@@ -259,6 +318,7 @@ def test_other_lines_of_a_log_are_skipped_only_on_demand() -> None:
         (b"x" * 20_000, "longer than"),
         (b"no record", "is no audit record"),
         (trail().lines[2][:-30], "damaged or cut off"),
+        (trail().lines[2].replace(b"\n", b"\r"), "line breaks of the file were converted"),
     ],
 )
 def test_a_line_that_is_no_record_is_named(line: bytes, message: str) -> None:
