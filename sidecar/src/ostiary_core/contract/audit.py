@@ -132,12 +132,13 @@ def highest(configs: Iterable[AuditConfig]) -> AuditConfig | None:
     if not found:
         return None
     contents = [config.contents for config in found]
-    stages = {stage for config in found for stage in config.stages or ()}
+    stages = {stage for config in found for stage in config.stages or ("ResponseComplete",)}
     return AuditConfig(
         level=max((config.level for config in found), key=LEVELS.index),
         arguments=max((arguments for arguments, _ in contents), key=CONTENTS.index),
         results=max((results for _, results in contents), key=CONTENTS.index),
         max_bytes=max(config.max_bytes or DEFAULT_CONTENT_BYTES for config in found),
+        # Without stages a request that may have effects has both: so do all where one wants the first of all.
         stages=None if any(config.stages is None for config in found) and len(stages) < 2 else sorted(stages),
         failure_policy="Fail" if any(config.fails for config in found) else "Ignore",
     )

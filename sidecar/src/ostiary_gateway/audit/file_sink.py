@@ -81,9 +81,20 @@ class FileSink:
         Nothing of it is removed.
         """
         line, torn = _read_end(descriptor)
-        self.found = self.found or _describe_end(line, torn)
+        self.found = self.found or _describe_end(line, torn) or (None if self._size else self._found_in_last())
         if torn:
             self._size += os.write(descriptor, b"\n")
+
+    def _found_in_last(self) -> dict[str, Any] | None:
+        """Return how the last rotated file ends.
+
+        A process may be killed after it renamed a file, and before it writes to the next.
+        """
+        try:
+            with self._numbered(1).open("rb") as file:
+                return _describe_end(*_read_end(file.fileno()))
+        except OSError:
+            return None
 
     def write(self, lines: Sequence[bytes]) -> None:
         """Append lines; rotate the file before it becomes larger than it may.
@@ -152,6 +163,7 @@ class FileSink:
             now, ours = self.path.stat(), os.fstat(self._descriptor)
         except OSError:
             return True
+        self._size = ours.st_size  # a tool may have emptied it (copytruncate of logrotate)
         return (now.st_dev, now.st_ino) != (ours.st_dev, ours.st_ino)
 
     def _release(self) -> None:

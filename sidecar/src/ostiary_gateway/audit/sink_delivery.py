@@ -56,14 +56,18 @@ class SinkDelivery:
         self._backlog.extend(lines)
         self._bytes += sum(len(line) for _, line in lines)
 
-    def drop(self) -> None:
-        """Give up the lines that wait, since others have them."""
-        if not self._backlog:
-            return
-        first, last = self._backlog[0][0], self._backlog[-1][0]
-        self.hole = (self.hole[0] if self.hole is not None else first, last)
+    def take_back(self) -> Sequence[tuple[int, bytes]]:
+        """Return the lines that wait, and give them up."""
+        lines = tuple(self._backlog)
         self._backlog.clear()
         self._bytes = 0
+        return lines
+
+    def drop(self) -> None:
+        """Give up the lines that wait, since others have them."""
+        lines = self.take_back()
+        if lines:
+            self.hole = (self.hole[0] if self.hole is not None else lines[0][0], lines[-1][0])
 
     def deliver(self, *, at_once: bool = False) -> None:
         """Write what waits. ``at_once`` also where the sink has just failed."""

@@ -6,7 +6,7 @@ the records wait in the queue, so the chain has no holes.
 
 import logging
 from collections.abc import Callable, Sequence
-from time import monotonic, time_ns
+from time import monotonic, sleep, time_ns
 from typing import Any, Final
 
 from ostiary_core.audit.chain import Chain, ChainPosition
@@ -24,6 +24,8 @@ from ostiary_gateway.audit.sink_delivery import SinkDelivery
 _log = logging.getLogger(__name__)
 #: Records between two checkpoints at most.
 _CHECKPOINT_RECORDS: Final = 1000
+#: Seconds between two attempts to write what waits at the end.
+_PAUSE_AT_END: Final = 0.05
 
 #: Is told the position of each checkpoint, the public key that signed it, and whether it closes the trail.
 OnCheckpoint = Callable[[ChainPosition, str, bool], None]
@@ -78,18 +80,41 @@ class Trail:
     def use(self, configs: Sequence[AuditSinkConfig]) -> None:
         """Send further lines to these sinks.
 
-        Those that are there already stay; others are closed first.
+        Those that are there already stay. Others are closed, and what they did not take goes to the new trails.
         """
         self.deliver()
-        wanted, kept = list(configs), dict(enumerate(self._configs))
-        places = [next((place for place, each in kept.items() if each == config), None) for config in wanted]
-        for place in kept.keys() - set(places):
-            self.deliveries[place].sink.close(1.0)
-        self.deliveries = tuple(
-            SinkDelivery(self._open_sink(config)) if place is None else self.deliveries[place]
-            for config, place in zip(wanted, places, strict=True)
-        )
+        wanted: list[AuditSinkConfig] = []
+        wanted += (each for each in configs if each not in wanted)
+        if wanted == self._configs:
+            return
+        before = list(zip(self._configs, self.deliveries, strict=True))
+        kept = {place: each for place, config in enumerate(wanted) for known, each in before if known == config}
+        left = self._close([each for _, each in before if each not in kept.values()])
+        made = {
+            place: SinkDelivery(self._open_sink(wanted[place])) for place in range(len(wanted)) if place not in kept
+        }
+        self.deliveries = tuple((kept | made)[place] for place in range(len(wanted)))
         self._configs = wanted
+        self._hand_over(left, [each for each in made.values() if not each.sink.is_copy])
+
+    def _close(self, removed: Sequence[SinkDelivery]) -> Sequence[tuple[int, bytes]]:
+        """Close sinks; return the lines that a trail among them did not take, of several the most."""
+        left: Sequence[tuple[int, bytes]] = ()
+        for each in removed:
+            lines = each.take_back()
+            left = max(left, lines, key=len) if not each.sink.is_copy else left
+            each.sink.close(1.0)
+        return left
+
+    def _hand_over(self, lines: Sequence[tuple[int, bytes]], trails: Sequence[SinkDelivery]) -> None:
+        """Give lines that waited for a sink that is gone to the new ones.
+
+        So their trail continues the old one.
+        """
+        for each in trails:
+            each.add(lines)
+        if lines and not self._trails():
+            _log.error("audit: %d records are lost: their sink was removed before it took them", len(lines))
 
     def begin(self, members: dict[str, Any]) -> None:
         """Write the first record and its checkpoint."""
@@ -176,12 +201,14 @@ class Trail:
 
     def end(self, members: dict[str, Any], *, seconds: float) -> None:
         """Write the last record and the closing checkpoint, and close all sinks."""
+        until = monotonic() + seconds
+        self.deliver(at_once=True)  # first: a sink that works again has a hole to name before the trail is closed
         self._add_event(GATEWAY_STOPPED, members)
         self._checkpoint(closing=True)
-        until = monotonic() + seconds
         self.deliver(at_once=True)
         for each in self.deliveries:
             while each.waiting and each.fault is not None and monotonic() < until:
+                sleep(_PAUSE_AT_END)
                 each.deliver(at_once=True)
             if each.waiting:
                 _log.error("audit: %d records were not written to %s: %s", each.waiting, each.sink.name, each.fault)
