@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from uuid import RFC_4122, UUID
 
 import orjson
 import pytest
@@ -9,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ostiary_core.audit.record_layout import EVENT, MAX_LINE_BYTES, kind_of
+from ostiary_core.policy.decision import Decision, DecisionReason
 from ostiary_core.policy.principal import Principal
 from ostiary_core.redaction import DEFAULT
 from ostiary_core.secret_bytes import SecretBytes
-from ostiary_gateway.audit.audit_events import COMPLETE, RequestEvent
+from ostiary_gateway.audit.audit_events import COMPLETE, RECEIVED, RequestEvent
 from ostiary_gateway.audit.audit_plan import AuditPlan
 from ostiary_gateway.audit.audited_content import ContentEncoder
 from ostiary_gateway.audit.record_encoder import MOST_BYTES, RecordEncoder
@@ -72,6 +74,50 @@ def test_no_text_of_a_caller_breaks_a_record(text: str) -> None:
     assert b"\n" not in record
     assert not any(ord(each) < 32 or 0x7F <= ord(each) < 0xA0 for each in record.decode())
     json.loads(record)
+
+
+@settings(max_examples=200)
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "stage": st.sampled_from([RECEIVED, COMPLETE]),
+            "number": st.integers(1, 2**50),
+            "received_ns": st.integers(0, 2**61),
+            "principal": st.none(),
+            "address": st.sampled_from(["", "2001:db8::1"]),
+            "user_agent": st.text(max_size=300),
+            "http_method": st.text(max_size=80),
+            "method": st.sampled_from(["", "tools/call", "resources/read"]),
+            "name": st.text(max_size=300),
+            "request_id": st.none() | st.integers() | st.text(max_size=200),
+            "protocol": st.text(max_size=70),
+            "session": st.none() | st.text(max_size=8),
+            "decision": st.just(Decision(True, DecisionReason.ALLOWED, "default/p", "r%s", 3)),
+            "shadow": st.just(Decision(False, DecisionReason.DENIED, "default/q", "s", 4)),
+            "limit": st.just(("default/p", "rate", "limited")),
+            "refusal": st.just(("LimitReached", -31004, 200)),
+            "error_type": st.sampled_from(["", "tool_error", "-31004"]),
+            "code": st.sampled_from([None, -31004]),
+            "dropped": st.integers(0, 2),
+            "client": st.none() | st.just({"name": "a", "version": 3}) | st.just({"name": "a%b", "version": "\x9f"}),
+            "trace": st.sampled_from([("", "", False), ("a" * 32, "", False), ("a" * 32, "b" * 16, True)]),
+        },
+    )
+)
+def test_a_record_made_from_a_template_is_the_same_as_one_encoded_as_a_whole(changes: dict[str, Any]) -> None:
+    metadata, encode = plan(arguments="None", results="None"), encoder().encode
+    first, again = (event("echo", **{"plan": metadata, **changes})._replace(sizes=sizes) for sizes in ((5, 6), (7, 8)))
+    for made in (first, again, first):
+        # Content that is not recorded, but that no template is made for.
+        assert encode(made) == encode(made._replace(arguments={}))
+
+
+def test_ids_stay_apart_and_keep_their_form_over_many_requests() -> None:
+    encode = encoder().encode
+    ids = [json.loads(encode(event(number=number)))["auditID"] for number in range(4000, 9000)]
+    assert len(set(ids)) == len(ids)
+    assert all(UUID(each).version == 7 and UUID(each).variant == RFC_4122 and str(UUID(each)) == each for each in ids)
 
 
 @pytest.mark.parametrize("filler", ["x", "\x00", "\x85", '"', "\u202e", "😀"])
