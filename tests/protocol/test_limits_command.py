@@ -78,6 +78,16 @@ async def test_what_replicas_counted_is_added_up_and_shared_counters_are_not(ost
         assert (done.code, key["used"], key["remaining"]) == (0, total, 100 - total)
 
 
+@pytest.mark.parametrize(("counters", "said"), [("Local", True), ("Shared", False)])
+async def test_a_table_of_sums_says_that_each_replica_lets_the_whole_limit_through(
+    ostiary: Ostiary, token: str, counters: str, said: bool
+) -> None:
+    page = {"counters": counters, "keys": [usage(20)]}
+    async with replica(page) as one, replica(page) as other:
+        done = await limits(ostiary, token, [one, other])
+    assert ("used is the sum of 2 replicas that count each by itself" in done.err) is said
+
+
 async def test_the_table_says_for_whom_and_when_it_is_available_again(ostiary: Ostiary, token: str) -> None:
     agent = usage(3, limit="agent-hourly", key="u/agent-hourly/a", dimensions={"Consumer": "default/a"}, amount=1000)
     async with replica({"keys": [agent]}, {"keys": [usage(100)]}) as url:

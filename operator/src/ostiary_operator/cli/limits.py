@@ -67,6 +67,12 @@ def _write(output: str, seen: "LimitUsages") -> None:
         sys.stdout.write(json.dumps(seen.as_object(), indent=2, ensure_ascii=False) + "\n")
     else:
         sys.stdout.write(seen.table(paint=cluster.painter()))
+        if seen.is_sum:
+            cluster.note(
+                "limits",
+                f"used is the sum of {seen.replicas} replicas that count each by itself, so each lets the whole limit "
+                "through; they count together where the gateway's settings name a store (limitStore)",
+            )
         if seen.is_cut:
             cluster.note("limits", "there are more keys than this command reads: name an MCPProxy")
     for problem in seen.problems:

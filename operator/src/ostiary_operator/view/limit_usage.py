@@ -97,16 +97,26 @@ class LimitUsage:
 
 @dataclass(frozen=True, slots=True)
 class LimitUsages:
-    """All keys, of replicas that answered; ``problems`` are of those that did not.
+    """All keys, of the ``replicas`` that answered; ``problems`` are of those that did not.
 
     ``shared`` says that the replicas share their counters.
     """
 
     keys: tuple[LimitUsage, ...]
     problems: tuple[str, ...]
-    answered: bool
+    replicas: int
     shared: bool = False
     is_cut: bool = False
+
+    @property
+    def answered(self) -> bool:
+        """Whether any replica did."""
+        return self.replicas > 0
+
+    @property
+    def is_sum(self) -> bool:
+        """Whether numbers are sums over replicas, each of which lets the whole limit through."""
+        return self.replicas > 1 and not self.shared and bool(self.keys)
 
     def as_object(self) -> dict[str, Any]:
         """Return it for programs."""
@@ -128,7 +138,7 @@ async def read(http: aiohttp.ClientSession, ports: Sequence[AdminPort], *, proxy
     return LimitUsages(
         keys=_joined((usage for each in pages for usage in each.keys), shared=shared),
         problems=problems,
-        answered=bool(pages),
+        replicas=len(pages),
         shared=shared,
         is_cut=any(each.is_cut for each in pages),
     )
