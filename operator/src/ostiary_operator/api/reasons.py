@@ -258,7 +258,7 @@ class UncapturedReason(Reason):
     CAPTURING = (
         "Capturing",
         "Gateways keep its latest exchanges in memory until the time in the message (spec.debugCapture).",
-        "Remove spec.debugCapture once they are not needed. Who may read a gateway's Secret may read them.",
+        "Remove spec.debugCapture once they are not needed.",
     )
 
 

@@ -32,5 +32,8 @@ def evaluate(
     if not ends:
         return None
     until = rfc3339(max(ends))
-    text = f"Gateways keep its latest exchanges until {until} (spec.debugCapture). {UncapturedReason.CAPTURING.remedy}"
+    text = (
+        f"Gateways keep its latest exchanges until {until} (spec.debugCapture). Who may read a gateway's Secret may "
+        "read them."
+    )
     return ConditionDraft(ConditionType.UNCAPTURED, ConditionStatus.FALSE, UncapturedReason.CAPTURING, text)

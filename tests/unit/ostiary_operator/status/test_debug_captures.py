@@ -31,11 +31,11 @@ def test_a_proxy_that_no_replica_captures_has_no_such_condition() -> None:
     assert evaluate(status("MCPPolicy"), reporting(1_000), None) is None
 
 
-def test_the_message_says_until_when_the_last_replica_captures_and_what_to_do() -> None:
+def test_the_message_says_until_when_the_last_replica_captures_and_who_may_read_it() -> None:
     found = evaluate(status(), reporting(None, 1_795_975_200_000, 1_795_975_100_000), None)
     assert found is not None
     assert (found.status, found.reason) == ("False", "Capturing")
-    assert "until 2026-11-29T18:00:00Z (spec.debugCapture). Remove spec.debugCapture" in found.message
+    assert "until 2026-11-29T18:00:00Z (spec.debugCapture). Who may read a gateway's Secret" in found.message
 
 
 def test_it_goes_with_the_end_of_the_capture_and_stays_while_no_replica_reports() -> None:
