@@ -52,6 +52,12 @@ def test_every_page_is_in_the_index_for_machines() -> None:
     assert [path for path in wanted if f"]({path.relative_to(ROOT)})" not in index] == [], "run: make generate"
 
 
+def test_every_tutorial_guide_and_reference_is_linked_from_the_readme() -> None:
+    readme = (ROOT / "README.md").read_text()
+    wanted = [path for kind in ("tutorials", "guides", "reference") for path in (ROOT / "docs" / kind).glob("*.md")]
+    assert [path.name for path in wanted if f"]({path.relative_to(ROOT)})" not in readme] == []
+
+
 def test_a_page_that_lost_its_marks_is_named(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("# A page\n")
