@@ -5,13 +5,14 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 from api_keys import AGENT_KEY, OTHER_KEY, api_key, bearer, keyed
 from gateways import RunningGateway, running_gateway
 from limits import limit_config, limiting
 from mcp_caller import McpCaller, Reply, mcp_caller, modern
 from otlp_sink import SinkSpan, http_sink
 from prometheus_client.parser import text_string_to_metric_families
-from upstreams import Upstream
+from upstreams import Arrived, Upstream, answer, document, serving, with_handshake
 
 from ostiary_gateway.telemetry import Telemetry
 
@@ -158,3 +159,46 @@ async def test_the_page_needs_the_bearer_token(gateway: RunningGateway) -> None:
     await gateway.apply()
     for headers in ({}, {"Authorization": "Bearer wrong"}):
         assert (await admin(gateway, "/limits", headers)).status == 401
+
+
+async def test_metrics_say_what_each_tool_cost(gateway: RunningGateway, caller: McpCaller) -> None:
+    async def script(_: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        return document(answer(arrived, {"content": [], "structuredContent": {"tokens": 40}}))
+
+    weights = [
+        {"tools": {"names": ["search"]}, "units": 5},
+        {"tools": {"names": ["ask"]}, "result": "result.structuredContent.tokens"},
+    ]
+    limits = [
+        limit_config("tokens", budget=1000, weights=weights, tools={"verbs": ["Call"]}),
+        limit_config("calls", requests=1000),
+    ]
+    async with serving(with_handshake(script)) as upstream:
+        servers = {"mock": upstream.url, "dead": "http://127.0.0.1:1/mcp"}
+        await gateway.apply(*(gateway.entry(name, url, [limiting(*limits)]) for name, url in servers.items()))
+        for tool in ("search", "search", "ask", "invented-1", "invented-2"):
+            await caller.post(call(tool))
+        async with mcp_caller(gateway.url("dead")) as unlucky:
+            await unlucky.post(call("search"))
+        costs = await metrics(gateway, "ostiary_limit_cost_units_total")
+        await gateway.apply(gateway.entry("mock", upstream.url))
+
+    assert costs == {
+        ("search", "tokens", "default/limits", "default/mock"): 10,
+        ("ask", "tokens", "default/limits", "default/mock"): 40,
+        ("tokens", "default/limits", "default/mock"): 2,
+    }
+    assert not await metrics(gateway, "ostiary_limit_cost_units_total"), "the limit is gone"
+
+
+async def test_a_policy_in_shadow_mode_shows_what_calls_cost_beyond_its_budget(
+    gateway: RunningGateway, upstream: Upstream, caller: McpCaller
+) -> None:
+    weights = [{"tools": {"names": ["search"]}, "units": 5}]
+    policy = limiting(limit_config("tokens", budget=6, weights=weights), mode="Shadow")
+    await gateway.apply(gateway.entry("mock", upstream.url, [policy]))
+    for _ in range(3):
+        await caller.post(call("search"))
+
+    costs = await metrics(gateway, "ostiary_limit_cost_units_total")
+    assert costs == {("search", "tokens", "default/limits", "default/mock"): 15}

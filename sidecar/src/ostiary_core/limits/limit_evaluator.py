@@ -93,6 +93,8 @@ class LimitEvaluator:
     counts_names: bool = field(init=False)
     #: Whether a limit has an expression that reads the message, so that :attr:`CountedRequest.call` matters.
     needs_call: bool = field(init=False)
+    #: The names of tools that limits on cost write out; None where no limit counts cost.
+    cost_names: frozenset[str] | None = field(init=False)
     #: Whether lists of tools depend on what their caller has used up.
     shows_quotas: bool = field(init=False)
     _size: int = field(init=False)
@@ -104,6 +106,7 @@ class LimitEvaluator:
         self.counts_names = any(Dimension.TOOL in limit.per for limit in self.limits)
         weights = [weight for limit in self.limits for weight in limit.weights]
         self.needs_call = any(each.arguments is not None or each.result is not None for each in weights)
+        self.cost_names = _cost_names([limit for limit in self.limits if limit.counts_cost])
         self.shows_quotas = any(limit.is_shown_in_lists for limit in self.limits)
         self._size = sum(limit.size for limit in self.limits)
 
@@ -178,6 +181,12 @@ class LimitEvaluator:
 def _by_name(limits: Iterable[CompiledLimit]) -> tuple[CompiledLimit, ...]:
     """Return limits in the order in which the first of several equally tight ones answers."""
     return tuple(sorted(limits, key=lambda limit: (limit.policy, limit.name)))
+
+
+def _cost_names(limits: Sequence[CompiledLimit]) -> frozenset[str] | None:
+    """Return the names of tools that limits on cost, or their weights, write out."""
+    matchers = [limit.matcher for limit in limits] + [weight.matcher for limit in limits for weight in limit.weights]
+    return frozenset(name for matcher in matchers for name in matcher.exact_names) if limits else None
 
 
 def _counts(policy: CompiledPolicy, known: PrincipalConditions) -> bool:

@@ -10,6 +10,7 @@ from ostiary_core.limits.cost_weight import WEIGHT_FAILURES as FAILURES
 from ostiary_core.metric_family import LabelledValues, MetricFamily, MetricKind
 from ostiary_gateway.policy_limits.flood_guard import FloodGuard
 from ostiary_gateway.policy_limits.local_counters import LocalCounters
+from ostiary_gateway.telemetry.cost_units import COST_UNITS
 from ostiary_gateway.telemetry.limit_decisions import LIMIT_DECISIONS
 
 DECISIONS: Final = MetricFamily(
@@ -17,6 +18,12 @@ DECISIONS: Final = MetricFamily(
     "Requests that a limit of a policy counted: allowed, limited, or limited only in Shadow mode (shadow)",
     MetricKind.COUNTER,
     labels=("ostiary_policy", "ostiary_limit", "decision"),
+)
+COSTS: Final = MetricFamily(
+    "ostiary_limit_cost_units",
+    "Units that ended calls cost by the weights of a limit with a budget, results included; not those given back",
+    MetricKind.COUNTER,
+    labels=("ostiary_proxy", "gen_ai_tool_name", "ostiary_policy", "ostiary_limit"),
 )
 FLOODS: Final = MetricFamily(
     "ostiary_limit_floods",
@@ -67,6 +74,7 @@ class LimitMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield the counts of this moment."""
         yield DECISIONS.values(_decisions())
+        yield COSTS.values(COST_UNITS.counts)
         yield FLOODS.value(self._floods.refused)
         yield KEYS.value(self._local.keys)
         yield OVERFLOWS.value(self._local.overflows)

@@ -25,6 +25,7 @@ from ostiary_gateway.pipeline.content_capture import CapturedContent
 from ostiary_gateway.policy_limits.store import Exhaustion
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.session import UpstreamSession
+from ostiary_gateway.telemetry.cost_units import CountedCall
 from ostiary_gateway.upstream.caller import UpstreamCaller
 from ostiary_gateway.upstream.http1.request_head import Transmission
 from ostiary_gateway.upstream.server import UpstreamServer
@@ -129,7 +130,8 @@ class LimitUse(Transmission):
     ``charges`` were taken at ``taken_at``, in epoch seconds. ``sizes`` are the limits on the bytes of the response.
     ``shadow`` is what limits in Shadow mode would refuse the request for. ``awaited`` is set where the ``result``
     decides what the call costs. ``find_exhausted`` returns which of some tools the caller has exhausted, for a list of
-    tools that shows it. ``tool`` is the name in a request on which lists of tools depend.
+    tools that shows it. ``tool`` is the name in a request on which lists of tools depend. ``counted`` is set where a
+    limit counts cost.
     """
 
     # Defaults of the class: every limited call makes one of these, and most set three members only.
@@ -140,6 +142,7 @@ class LimitUse(Transmission):
     result: Mapping[str, Any] | None = None
     find_exhausted: Callable[[Sequence[str]], Mapping[str, Exhaustion]] | None = None
     tool: str = ""
+    counted: CountedCall | None = None
 
     def __init__(self, taken_at: float) -> None:
         self.is_written = False

@@ -26,8 +26,10 @@ from ostiary_gateway.pipeline.quota_notices import QuotaNotices
 from ostiary_gateway.policy_limits.flood_guard import MOST_REFUSALS, FloodGuard
 from ostiary_gateway.policy_limits.limit_words import retry_after_ms
 from ostiary_gateway.policy_limits.store import CounterStore, Exhaustion, Taken, Unit
+from ostiary_gateway.telemetry.cost_units import COST_UNITS, CountedCall
 from ostiary_gateway.telemetry.limit_decisions import LIMIT_DECISIONS
 
+_TOOLS_CALL: Final = METHODS["tools/call"]
 _TOOLS_LIST: Final = METHODS["tools/list"]
 _NAME: Final = AuthorizationKind.NAME
 _LIST: Final = AuthorizationKind.LIST
@@ -64,6 +66,8 @@ class LimitStage:
         use = LimitUse(now)
         if limits.shows_quotas:
             self._show_quotas(exchange, limits, use)
+        if limits.cost_names is not None:
+            use.counted = CountedCall(exchange.proxy.identity, _tool(exchange, limits.cost_names), charges)
         if matched.sizes:
             self._check_request_size(exchange, matched.sizes, use)
         if matched.weighed and matched.reads_result and exchange.message is not None:
@@ -148,8 +152,11 @@ class LimitStage:
             self.store.give_back(charges, use.taken_at, self._clock())
             if use.tool:
                 self.quotas.look(charges, use.tool)
-        elif use.awaited is not None and use.result is not None:
-            self._charge_result(use, use.awaited, use.result)
+        else:
+            if use.counted is not None:
+                COST_UNITS.add(use.counted, use.counted.charges)
+            if use.awaited is not None and use.result is not None:
+                self._charge_result(use, use.awaited, use.result)
         self.store.release(charges)
 
     def _charge_result(self, use: LimitUse, awaited: AwaitedCost, result: Mapping[str, Any]) -> None:
@@ -157,6 +164,8 @@ class LimitStage:
         more = awaited.limits.result_charges(awaited.matched, awaited.call, result)
         if more:
             self.store.add(more, self._clock())
+            if use.counted is not None:
+                COST_UNITS.add(use.counted, more)
             if use.tool:
                 self.quotas.look(more, use.tool)
 
@@ -165,7 +174,9 @@ class LimitStage:
         self.floods.most_refusals = snapshot.settings.bounds.limit_refusals or MOST_REFUSALS
         self.quotas.on_swap(snapshot, changed)
         proxies = snapshot.proxies.values()
-        LIMIT_DECISIONS.keep(limit for proxy in proxies if proxy.limits is not None for limit in proxy.limits.limits)
+        found = [(proxy, limit) for proxy in proxies if proxy.limits is not None for limit in proxy.limits.limits]
+        LIMIT_DECISIONS.keep(limit for _, limit in found)
+        COST_UNITS.keep({(proxy.identity, limit.policy, limit.name) for proxy, limit in found})
 
 
 def tightest(found: Sequence[Exhaustion], now: float) -> Exhaustion:
@@ -176,6 +187,16 @@ def tightest(found: Sequence[Exhaustion], now: float) -> Exhaustion:
         return (-_NEVER_MS if wait is None else -wait, each.charge.limit.policy, each.charge.limit.name)
 
     return min(found, key=order)
+
+
+def _tool(exchange: Exchange, cost_names: frozenset[str]) -> str:
+    """Return the tool that a request calls, where the name is known: callers invent names."""
+    message, proxy = exchange.message, exchange.proxy
+    if message is None or message.method is not _TOOLS_CALL:
+        return ""
+    name = message.name
+    is_known = name in proxy.server.known.tools or name in proxy.spelled_names or name in cost_names
+    return name if is_known else ""
 
 
 def _caller(exchange: Exchange) -> tuple[str, str]:
