@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from ostiary_core.canonical import canonical, digest
-from ostiary_operator.api.conditions import MESSAGE_LIMIT, UNJUDGED_SINCE, ConditionStatus, ConditionType
+from ostiary_operator.api.conditions import ASIDE, MESSAGE_LIMIT, UNJUDGED_SINCE, ConditionStatus, ConditionType
 from ostiary_operator.api.reasons import ReadyReason
 from ostiary_operator.compile.model import ConditionDraft, ResourceStatus
 from ostiary_operator.kube.kinds import PROXY
@@ -13,17 +13,6 @@ from ostiary_operator.status.programmed import GatewayCount, ProgrammedState
 _RELATED: Final = 256
 _URLS: Final = 64
 _PROGRAMMED_LENGTH: Final = 1024
-
-#: Conditions that a resource may lose: one that is written and no longer desired must be removed.
-_OPTIONAL: Final = frozenset(
-    {
-        ConditionType.AUTH_DISCOVERY,
-        ConditionType.UNBLOCKED,
-        ConditionType.UNCAPTURED,
-        ConditionType.TELEMETRY_READY,
-        ConditionType.TESTS_PASSED,
-    }
-)
 
 _NUMBERS: Final = ("gateways", "programmed")
 
@@ -143,6 +132,11 @@ def condition_of(status: Mapping[str, Any], of_type: str) -> Mapping[str, Any] |
     return next((each for each in status.get("conditions") or () if each.get("type") == of_type), None)
 
 
+def as_it_is(of_type: str, live: Mapping[str, Any]) -> ConditionDraft:
+    """Return a condition of the cluster as a draft that changes nothing."""
+    return ConditionDraft(of_type, live["status"], live["reason"], live["message"])
+
+
 def differs(of_type: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
     """Return whether a condition differs between two statuses, apart from its time."""
     first, second = condition_of(one, of_type) or {}, condition_of(other, of_type) or {}
@@ -169,7 +163,7 @@ def _condition(condition: ConditionDraft, generation: int, live: Mapping[str, An
 def same(kind: str, wanted: Mapping[str, Any], live: Mapping[str, Any]) -> bool:
     """Return whether our fields in the live status are exactly as desired."""
     ours = {each["type"]: each for each in wanted["conditions"]}
-    judged = ours.keys() | _OPTIONAL
+    judged = ours.keys() | set(ASIDE[kind])  # one that a resource has lost must be removed
     theirs = {each.get("type"): each for each in live.get("conditions") or () if each.get("type") in judged}
     fields = (field for field in FIELDS[kind] if field != "conditions")
     return ours == theirs and all(wanted.get(field) == live.get(field) for field in fields)

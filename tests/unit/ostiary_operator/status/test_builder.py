@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from ostiary_operator.api.conditions import ASIDE
 from ostiary_operator.api.status import PolicyStatus, ProxyStatus
 from ostiary_operator.compile.model import ConditionDraft, ObjectKey, ResourceStatus
 from ostiary_operator.status.builder import build, fingerprint, only_numbers_differ, ready, same
@@ -108,11 +109,14 @@ def test_foreign_fields_and_conditions_are_none_of_our_business() -> None:
     assert same("MCPProxy", status, {**status, "conditions": theirs, "servers": []})
 
 
-@pytest.mark.parametrize("of_type", ["AuthDiscovery", "TestsPassed", "Unblocked"])
-def test_a_condition_that_a_resource_no_longer_has_is_a_difference_so_that_it_is_removed(of_type: str) -> None:
-    status = build(proxy_status(), DONE, {}, now=NOW)
+@pytest.mark.parametrize(("kind", "of_type"), [(kind, each) for kind, types in ASIDE.items() for each in types])
+def test_a_condition_that_a_resource_no_longer_has_is_a_difference_so_that_it_is_removed(
+    kind: str, of_type: str
+) -> None:
+    status = build(proxy_status(key=ObjectKey(kind, "tools", "crm")), DONE, {}, now=NOW)
     live = {**status, "conditions": [*status["conditions"], {"type": of_type, "status": "False"}]}
-    assert not same("MCPProxy", status, live)
+    assert same(kind, status, status)
+    assert not same(kind, status, live)
 
 
 def test_any_edit_of_ours_is_a_difference() -> None:
