@@ -50,6 +50,7 @@ SHORT = {
     "sidecar/src/ostiary_core/policy/name_access.py": "used by both planes",
     "sidecar/src/ostiary_gateway/metrics/debug_capture_state.py": "one module a group of metrics",
     "operator/src/ostiary_operator/status/telemetry_ready.py": "one module a condition that gateways observe",
+    "operator/src/ostiary_operator/status/limit_store_ready.py": "one module a condition that gateways observe",
     "sidecar/src/ostiary_gateway/metrics/event_loop_lag.py": "one module a group of metrics",
     "sidecar/src/ostiary_gateway/metrics/export_health.py": "one module each thing that the operator is told",
     "sidecar/src/ostiary_gateway/telemetry/console_exporter.py": "boundary: standard output",

@@ -3,15 +3,16 @@
 Gateways check the server, never the operator: it would fetch the URLs of tenants with its own network access.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from ostiary_operator.api.conditions import ConditionStatus, ConditionType
 from ostiary_operator.api.upstream_reasons import AuthDiscoveryReason
 from ostiary_operator.compile.model import ConditionDraft, ResourceStatus
 from ostiary_operator.kube.kinds import PROXY
-from ostiary_operator.status.replica_reports import ReportedDiscovery, ReportedEntry
-from ostiary_operator.status.replica_state import GatewayState
+from ostiary_operator.status.builder import as_it_is
+from ostiary_operator.status.replica_reports import ReportedDiscovery
+from ostiary_operator.status.replica_state import GatewayState, reported_entries
 
 _UNKNOWN: Final = frozenset({AuthDiscoveryReason.PENDING, AuthDiscoveryReason.SERVER_UNAVAILABLE})
 #: In this order one report of several counts: clients are routed to every replica.
@@ -31,20 +32,9 @@ def evaluate(
         return None
     entries = list(reported_entries(status, gateway_states))
     if not entries and live is not None:
-        return ConditionDraft(ConditionType.AUTH_DISCOVERY, live["status"], live["reason"], live["message"])
+        return as_it_is(ConditionType.AUTH_DISCOVERY, live)
     found = [_draft(each.auth_discovery) for each in entries if each.auth_discovery is not None]
     return min(found, key=lambda draft: (_ORDER.index(draft.status), draft.reason, draft.message), default=None)
-
-
-def reported_entries(status: ResourceStatus, gateway_states: Mapping[str, GatewayState]) -> Iterator[ReportedEntry]:
-    """Yield what each replica reports of a proxy."""
-    proxy = f"{status.key.namespace}/{status.key.name}"
-    for identity, expected in status.expected.items():
-        gateway = gateway_states.get(identity)
-        for state in gateway.states.values() if gateway is not None and expected else ():
-            entry = state.report.entries.get(proxy) if state.report is not None else None
-            if entry is not None:
-                yield entry
 
 
 def _draft(found: ReportedDiscovery) -> ConditionDraft:

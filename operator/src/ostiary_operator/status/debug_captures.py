@@ -11,8 +11,8 @@ from ostiary_operator.api.reasons import UncapturedReason
 from ostiary_operator.clock import rfc3339
 from ostiary_operator.compile.model import ConditionDraft, ResourceStatus
 from ostiary_operator.kube.kinds import PROXY
-from ostiary_operator.status.auth_discovery import reported_entries
-from ostiary_operator.status.replica_state import GatewayState
+from ostiary_operator.status.builder import as_it_is
+from ostiary_operator.status.replica_state import GatewayState, reported_entries
 
 
 def evaluate(
@@ -26,7 +26,7 @@ def evaluate(
         return None
     entries = list(reported_entries(status, gateway_states))
     if not entries and live is not None:
-        return ConditionDraft(ConditionType.UNCAPTURED, live["status"], live["reason"], live["message"])
+        return as_it_is(ConditionType.UNCAPTURED, live)
     # Replicas that saw the capture at different times may end it at different times. Seconds suffice for people.
     ends = [entry.debug_capture.until // 1000 for entry in entries if entry.debug_capture is not None]
     if not ends:

@@ -1,12 +1,13 @@
 """Computes LimitStoreReady of an MCPPolicy with limits from the reports of replicas. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from ostiary_operator.api.conditions import ConditionStatus, ConditionType
 from ostiary_operator.api.limit_store_reasons import LimitStoreReadyReason
 from ostiary_operator.compile.model import ConditionDraft, ResourceStatus
-from ostiary_operator.status.replica_state import GatewayState
+from ostiary_operator.status.builder import as_it_is
+from ostiary_operator.status.replica_state import GatewayState, reports_of
 
 _UNKNOWN: Final = LimitStoreReadyReason.CONNECTING
 #: In this order one replica of several counts: callers are routed to every replica.
@@ -23,20 +24,13 @@ def evaluate(
     """
     if not status.counts_in:
         return None
-    found = [_draft(reason) for reason in _reported(status, gateway_states)]
+    stores = (report.limit_store for _, report in reports_of(status.counts_in, gateway_states))
+    found = [_draft(store.reason) for store in stores if store is not None]
     if not found:
         if live is None:
             return _draft(_UNKNOWN)
-        return ConditionDraft(ConditionType.LIMIT_STORE_READY, live["status"], live["reason"], live["message"])
+        return as_it_is(ConditionType.LIMIT_STORE_READY, live)
     return min(found, key=lambda draft: (_ORDER.index(draft.status), draft.reason))
-
-
-def _reported(status: ResourceStatus, gateway_states: Mapping[str, GatewayState]) -> Iterator[str]:
-    for identity in status.counts_in:
-        gateway = gateway_states.get(identity)
-        for state in gateway.states.values() if gateway is not None else ():
-            if state.report is not None and state.report.limit_store is not None:
-                yield state.report.limit_store.reason
 
 
 def _draft(word: str) -> ConditionDraft:

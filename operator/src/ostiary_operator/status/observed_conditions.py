@@ -18,7 +18,7 @@ from ostiary_operator.status import (
     telemetry_ready,
     upstream_health,
 )
-from ostiary_operator.status.builder import condition_of
+from ostiary_operator.status.builder import as_it_is, condition_of
 from ostiary_operator.status.replica_state import GatewayState
 
 #: Seconds before a written condition changes to another state.
@@ -46,7 +46,7 @@ def damp(
     """
     if found is None or live is None or live.get("status") == ConditionStatus.UNKNOWN:
         return DampedCondition(found)
-    last = ConditionDraft(found.type, live["status"], live["reason"], live["message"])
+    last = as_it_is(found.type, live)
     if found == last:
         return DampedCondition(found)
     if found.status == ConditionStatus.UNKNOWN:

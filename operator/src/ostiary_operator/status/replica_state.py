@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from ostiary_core.contract import key_names, revisions
 from ostiary_core.contract.manifest import Manifest
 from ostiary_core.secret_bytes import SecretBytes
-from ostiary_operator.compile.model import GatewayProblem
-from ostiary_operator.status.replica_reports import Report
+from ostiary_operator.compile.model import GatewayProblem, ResourceStatus
+from ostiary_operator.status.replica_reports import Report, ReportedEntry
 from ostiary_operator.status.replicas import Replica
 
 
@@ -140,6 +140,28 @@ def restrict(gateway_states: dict[str, GatewayState], identities: Iterable[str],
         del gateway_states[identity]
     for identity in wanted - gateway_states.keys():
         gateway_states[identity] = GatewayState(identity, known_since=now)
+
+
+def reports_of(identities: Iterable[str], gateway_states: Mapping[str, GatewayState]) -> Iterator[tuple[str, Report]]:
+    """Yield the gateway and the last report of each replica of these gateways."""
+    for identity in identities:
+        gateway = gateway_states.get(identity)
+        for state in gateway.states.values() if gateway is not None else ():
+            if state.report is not None:
+                yield identity, state.report
+
+
+def reports_on(status: ResourceStatus, gateway_states: Mapping[str, GatewayState]) -> Iterator[tuple[str, Report]]:
+    """Yield the gateway and the last report of each replica that is to run a resource."""
+    return reports_of((identity for identity, entries in status.expected.items() if entries), gateway_states)
+
+
+def reported_entries(status: ResourceStatus, gateway_states: Mapping[str, GatewayState]) -> Iterator[ReportedEntry]:
+    """Yield what each replica reports of a proxy."""
+    proxy = f"{status.key.namespace}/{status.key.name}"
+    for _, report in reports_on(status, gateway_states):
+        if proxy in report.entries:
+            yield report.entries[proxy]
 
 
 def problems(gateway_states: Mapping[str, GatewayState]) -> Iterator[GatewayProblem]:

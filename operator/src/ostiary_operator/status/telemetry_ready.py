@@ -9,7 +9,7 @@ from ostiary_operator.api.conditions import ConditionStatus, ConditionType
 from ostiary_operator.api.reasons import TelemetryReadyReason
 from ostiary_operator.compile.model import ConditionDraft, ResourceStatus
 from ostiary_operator.kube.kinds import PROXY
-from ostiary_operator.status.replica_state import GatewayState
+from ostiary_operator.status.replica_state import GatewayState, reports_on
 
 
 def evaluate(status: ResourceStatus, gateway_states: Mapping[str, GatewayState]) -> ConditionDraft | None:
@@ -33,8 +33,6 @@ def evaluate(status: ResourceStatus, gateway_states: Mapping[str, GatewayState])
 
 def _signals(status: ResourceStatus, gateway_states: Mapping[str, GatewayState]) -> Iterator[tuple[str, str, bool]]:
     """Yield what each replica exports: the gateway, the signal, and whether its export fails."""
-    for identity, expected in status.expected.items():
-        gateway = gateway_states.get(identity)
-        for state in gateway.states.values() if gateway is not None and expected else ():
-            for signal, exported in state.report.telemetry.items() if state.report is not None else ():
-                yield identity, signal, exported.failing
+    for identity, report in reports_on(status, gateway_states):
+        for signal, exported in report.telemetry.items():
+            yield identity, signal, exported.failing

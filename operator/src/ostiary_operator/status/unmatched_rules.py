@@ -11,7 +11,7 @@ from ostiary_operator.api.reasons import EffectiveReason
 from ostiary_operator.compile.model import ConditionDraft, ResourceStatus
 from ostiary_operator.kube.kinds import POLICY
 from ostiary_operator.status.replica_reports import Offers, ReportedSlip
-from ostiary_operator.status.replica_state import GatewayState
+from ostiary_operator.status.replica_state import GatewayState, reports_on
 
 _REPORTED: Final = 3
 
@@ -61,13 +61,11 @@ def _message(slip: ReportedSlip) -> str:
 
 
 def _offers(status: ResourceStatus, gateway_states: Mapping[str, GatewayState]) -> Iterator[Offers]:
-    for identity, entries in status.expected.items():
-        gateway = gateway_states.get(identity)
-        for state in gateway.states.values() if gateway is not None else ():
-            for proxy in entries if state.report is not None else ():
-                entry = state.report.entries.get(proxy) if state.report is not None else None
-                if entry is not None and entry.offers is not None:
-                    yield entry.offers
+    for identity, report in reports_on(status, gateway_states):
+        for proxy in status.expected[identity]:
+            entry = report.entries.get(proxy)
+            if entry is not None and entry.offers is not None:
+                yield entry.offers
 
 
 def _slips(policy: str, offers: list[Offers]) -> Iterator[ReportedSlip]:

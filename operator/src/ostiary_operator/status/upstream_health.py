@@ -7,7 +7,7 @@ from ostiary_operator.api.upstream_reasons import UpstreamHealthyReason
 from ostiary_operator.compile.model import ConditionDraft, ResourceStatus
 from ostiary_operator.kube.kinds import PROXY
 from ostiary_operator.status.replica_reports import ReportedServer
-from ostiary_operator.status.replica_state import GatewayState
+from ostiary_operator.status.replica_state import GatewayState, reported_entries
 
 
 def evaluate(status: ResourceStatus, gateway_states: Mapping[str, GatewayState]) -> ConditionDraft | None:
@@ -30,13 +30,9 @@ def evaluate(status: ResourceStatus, gateway_states: Mapping[str, GatewayState])
 
 def _seen(status: ResourceStatus, gateway_states: Mapping[str, GatewayState]) -> Iterator[tuple[str, ReportedServer]]:
     """Yield each server with its name for messages."""
-    proxy = f"{status.key.namespace}/{status.key.name}"
-    for identity, entries in status.expected.items():
-        gateway = gateway_states.get(identity)
-        for state in gateway.states.values() if gateway is not None and entries else ():
-            entry = state.report.entries.get(proxy) if state.report is not None else None
-            for name, server in entry.servers.items() if entry is not None else ():
-                yield f"server {name}", server
+    for entry in reported_entries(status, gateway_states):
+        for name, server in entry.servers.items():
+            yield f"server {name}", server
 
 
 def _fault(who: str, kind: str, message: str) -> ConditionDraft:
