@@ -132,6 +132,19 @@ async def test_the_page_of_limits_shows_what_each_key_has_used(gateway: RunningG
     assert page["replica"]
 
 
+async def test_the_page_shows_limits_as_they_are_now(
+    gateway: RunningGateway, upstream: Upstream, caller: McpCaller
+) -> None:
+    async def shown(**members: Any) -> list[tuple[int, int, int]]:
+        await gateway.apply(gateway.entry("mock", upstream.url, [limiting(limit_config("daily", **members))]))
+        return [(key["used"], key["amount"], key["remaining"]) for key in (await usage(gateway))["keys"]]
+
+    assert await shown(requests=3) == []
+    await caller.post(call())
+    assert await shown(requests=9) == [(1, 9, 8)], "before the next call of the key"
+    assert await shown(requests=9, per=["Tool"]) == [], "it counts by other counters now"
+
+
 async def test_the_page_is_paged_and_filtered(gateway: RunningGateway, upstream: Upstream, caller: McpCaller) -> None:
     limits = [limit_config(name, requests=9) for name in ("a", "b", "c")]
     one, two = limiting(*limits), limiting(limit_config("d"), name="more")

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 from ostiary_core.limits.charge import values_of
+from ostiary_core.limits.compiled_limit import CompiledLimit
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.policy_limits.key_counters import unit_of
 from ostiary_gateway.policy_limits.limit_words import timestamp
@@ -49,12 +50,12 @@ class UsageReport:
         limits = _limits(self._snapshot(), policy=query.get("policy", ""), proxy=query.get("proxy", ""))
         store = self._store()
         is_shared = store.is_shared
-        found = store.usage(self._clock(), limits=limits, after=query.get("after", ""), most=most)
+        found = store.usage(self._clock(), limits=limits.keys(), after=query.get("after", ""), most=most)
         usages: Sequence[KeyUsage] = await found if isinstance(found, Awaitable) else found
         return {
             "replica": self._replica,
             "counters": "Shared" if is_shared else "Local",
-            "keys": [_shown(usage) for usage in usages],
+            "keys": [_shown(usage) for each in usages if (usage := _in_force(each, limits)) is not None],
             "next": usages[-1].key if len(usages) == most else None,
         }
 
@@ -65,16 +66,28 @@ def _number(text: str) -> int:
     return int(text)
 
 
-def _limits(snapshot: Snapshot | None, *, policy: str, proxy: str) -> frozenset[str]:
-    """Return the beginnings of the keys of the limits that are asked for."""
+def _limits(snapshot: Snapshot | None, *, policy: str, proxy: str) -> dict[str, CompiledLimit]:
+    """Return the limits that are asked for, by the beginnings of their keys."""
     proxies = snapshot.proxies.values() if snapshot is not None else ()
-    return frozenset(
-        f"{limit.uid}/{limit.name}"
+    return {
+        f"{limit.uid}/{limit.name}": limit
         for each in proxies
         if each.limits is not None and proxy in ("", each.identity)
         for limit in each.limits.limits
         if policy in ("", limit.policy)
-    )
+    }
+
+
+def _in_force(usage: KeyUsage, limits: Mapping[str, CompiledLimit]) -> KeyUsage | None:
+    """Return the usage under the limit that is in force now.
+
+    A counter learns of a changed limit with its next request. None where the changed limit counts by other counters.
+    """
+    old, new = usage.limit, limits["/".join(usage.key.split("/", 2)[:2])]
+    if (old.per, old.rate is None, old.quota is None) != (new.per, new.rate is None, new.quota is None):
+        return None
+    most = new.largest_take
+    return usage._replace(limit=new, remaining=max(0, most - usage.used) if most is not None else None)
 
 
 def _shown(usage: KeyUsage) -> dict[str, Any]:
