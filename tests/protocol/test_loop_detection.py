@@ -1,17 +1,22 @@
 """What agents see that repeat one call: a warning, a delay, or a refusal that a model understands (row TA-10)."""
 
 import asyncio
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from api_keys import AGENT_KEY, OTHER_KEY, api_key, bearer, keyed
-from gateways import RunningGateway
+from gateways import RunningGateway, running_gateway
 from mcp.types import CallToolResult, TextContent
 from mcp_caller import mcp_caller, modern
 from mcp_clients import ERAS, Era, connect
+from upstreams import Arrived, answer, document, events, serving, with_handshake
 
 from ostiary_core.contract.documents import PolicyDocument
 from ostiary_core.contract.limits import LoopDetectionConfig
+from ostiary_gateway.options import AuditOptions
 
 META = "dev.ostiary/loop"
 
@@ -66,9 +71,47 @@ async def test_a_warned_agent_gets_its_result_and_is_told_that_it_repeats_itself
         results = [await client.call_tool("echo", {"message": "again"}) for _ in range(4)]
 
     assert [each.is_error for each in results] == [False] * 4
-    assert len({text_of(each) for each in results}) == 1
+    texts = [[part.text for part in each.content if isinstance(part, TextContent)] for each in results]
+    assert {each[0] for each in texts} == {texts[0][0]}
+    assert [" ".join(each[1:]).partition(" with the same")[0] for each in texts] == [
+        "", "", "Note of the gateway: echo was called 3 times", "Note of the gateway: echo was called 4 times"
+    ]  # fmt: skip
     told = [(each.meta or {}).get(META, {}).get("repeats") for each in results]
     assert told == [None, None, 3, 4]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_warned_agent_gets_its_own_id_however_the_server_spells_it(
+    gateway: RunningGateway, streamed: bool
+) -> None:
+    async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        message = {**answer(arrived, {"content": []}), "id": str(arrived.message["id"])}
+        if not streamed:
+            return document(message)
+        async with events(request) as stream:
+            await stream.send(message)
+        return stream.response
+
+    async with serving(with_handshake(script)) as upstream, mcp_caller(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url, [watching("Warn", repeats=2)]))
+        answers = [await caller.post(modern("tools/call", {"name": "echo"}, id=number)) for number in (1, 2)]
+    found = [each.messages[0] if each.messages else each.json for each in answers]
+    assert [each["id"] for each in found] == [1, 2]
+    assert META in found[1]["result"]["_meta"]
+
+
+async def test_a_refused_loop_is_recorded_as_a_denial_by_its_policy(mock: str, tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    async with running_gateway(audit=AuditOptions(file=path)) as gateway:
+        gateway.credentials["audit-0"] = b"a" * 32
+        await gateway.apply(gateway.entry("mock", mock, [watching("Deny", repeats=2)]))
+        async with connect(gateway.url(), era="modern") as client:
+            for _ in range(2):
+                await client.call_tool("echo", {"message": "again"})
+    lines = [json.loads(line) for line in path.read_bytes().splitlines()]
+    [denied] = [each for each in lines if each.get("authz", {}).get("reason") == "LoopDetected"]
+    assert denied["authz"]["decision"] == "deny"
+    assert denied["limit"] == {"policy": "default/loops", "name": "loopDetection", "decision": "limited"}
 
 
 async def test_a_slowed_agent_waits_longer_each_time(mock: str, gateway: RunningGateway) -> None:

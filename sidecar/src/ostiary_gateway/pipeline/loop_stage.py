@@ -20,6 +20,8 @@ from ostiary_gateway.pipeline.refusal_responses import tool_error
 #: The member of ``_meta`` in results that tells of a loop.
 META: Final = "dev.ostiary/loop"
 REASON: Final = "LoopDetected"
+#: What records name in the place of a limit; no limit can have this name.
+RECORDED: Final = "loopDetection"
 #: A larger request is not watched: nothing repeats it by accident, and comparing it would delay others.
 _LARGEST: Final = 256 * 1024
 #: Calls that wait at a time, in all and of one caller; further ones are refused.
@@ -33,6 +35,7 @@ class LoopError(Refusal):
     """A refused call of an agent that repeats itself."""
 
     def __init__(self, found: Repetition, message: Message) -> None:
+        self.found = found
         data = _data(found)
         words = (
             f"Loop detected: {message.name[:_SHOWN_NAME]} was called {found.rule.repeats + found.beyond} times with "
@@ -40,6 +43,7 @@ class LoopError(Refusal):
             "arguments, use another tool, or go on without the result."
         )
         super().__init__(200, REASON, words, code=codes.LIMITED, data=data)
+        self.limit = (found.rule.policy, RECORDED)
         if "task" not in message.params:
             self.result = {**tool_error(words, message.era), "_meta": {META: data}}
 
@@ -127,6 +131,14 @@ def _data(found: Repetition) -> dict[str, Any]:
     return {"repeats": found.rule.repeats + found.beyond, "windowMs": window, "retryAfterMs": window}
 
 
+def _warning(found: Repetition, tool: str) -> str:
+    """Return the sentences for a model, which sees no ``_meta``."""
+    return (
+        f"Note of the gateway: {tool[:_SHOWN_NAME]} was called {found.rule.repeats + found.beyond} times with the same "
+        "arguments. If the result does not help, change the arguments, use another tool, or go on without it."
+    )
+
+
 def with_warning(exchange: Exchange, text: bytes, message: dict[str, Any]) -> bytes:
     """Return the response to a call that repeats others, with a warning in its result.
 
@@ -136,8 +148,11 @@ def with_warning(exchange: Exchange, text: bytes, message: dict[str, Any]) -> by
     if found is None or found.rule.shadow or not isinstance(result, dict):
         return text
     meta = result.get("_meta")
-    warned = {**(meta if isinstance(meta, dict) else {}), META: _data(found)}
+    warned = {**result, "_meta": {**(meta if isinstance(meta, dict) else {}), META: _data(found)}}
+    content, called = result.get("content"), exchange.message
+    if isinstance(content, list) and called is not None:
+        warned["content"] = [*content, {"type": "text", "text": _warning(found, called.name)}]
     try:
-        return strict_json.dumps({**message, "result": {**result, "_meta": warned}})
+        return strict_json.dumps({**message, "result": warned})
     except StrictJSONError:
         return text  # text that is not strict JSON keeps its bytes

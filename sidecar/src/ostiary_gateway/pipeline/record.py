@@ -18,6 +18,7 @@ from ostiary_gateway.pipeline.content_capture import CapturedContent, start_capt
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
 from ostiary_gateway.pipeline.limit_refusal import LimitError, reason_of
+from ostiary_gateway.pipeline.loop_stage import LoopError
 from ostiary_gateway.pipeline.request_labels import request_labels
 from ostiary_gateway.policy_limits.store import Exhaustion
 from ostiary_gateway.server.request import Request
@@ -175,6 +176,8 @@ def _words(refusal: Refusal) -> str:
     if isinstance(refusal, LimitError):
         limit = refusal.found.charge.limit
         return f"{refusal.reason} by policy {limit.policy}, limit {limit.name}"
+    if isinstance(refusal, LoopError):
+        return f"{refusal.reason} by policy {refusal.found.rule.policy}"
     if not isinstance(refusal, DeniedError) or not refusal.decision.policy:
         return refusal.reason
     rule = f", rule {refusal.decision.rule}" if refusal.decision.rule else ""
