@@ -108,7 +108,7 @@ def summary_of(limit: LimitConfig) -> str:
     parts = []
     amount = _amount(limit)
     if amount is not None:
-        unit = "requests" if limit.requests is not None else "cost"
+        unit = "cost" if limit.requests is None else "request" if amount == 1 else "requests"
         window = str(Duration(limit.window)) if limit.window is not None else str(limit.period)
         parts.append(f"{amount} {unit} per {window}" + (f", burst {limit.burst}" if limit.burst is not None else ""))
     parts += [f"{limit.concurrency} in flight"] if limit.concurrency is not None else []

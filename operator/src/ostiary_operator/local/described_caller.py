@@ -39,6 +39,8 @@ class DescribedCaller(NamedTuple):
     is_ignored: bool = False
 
 
+#: The id of a caller that is only described.
+DESCRIBED: Final = "described"
 NO_CREDENTIAL: Final = "no policy admits a caller without a credential"
 
 
@@ -73,7 +75,7 @@ def _unknown_caller(proxy: GovernedProxy) -> Principal | None:
 
 
 def _described(proxy: GovernedProxy, described: CallerDescription) -> Principal:
-    principal = Principal(id="described", method="described", claims=described.claims or {})
+    principal = Principal(id=DESCRIBED, method="described", claims=described.claims or {})
     if described.claims is not None:
         principal = _of_claims(proxy, described.claims)
     consumer = described.consumer

@@ -1,21 +1,26 @@
 """The limits and the loop detection that count a described call, for explanations."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ostiary_core.limits.charge import CountedRequest
 from ostiary_core.limits.limit_evaluator import LimitEvaluator, MatchedLimits
+from ostiary_core.limits.loop_detection import LoopRules
 from ostiary_core.mcp.methods import Primitive, Verb
 from ostiary_core.policy.compiled_policy import CompiledPolicy
 from ostiary_core.policy.message_conditions import Call
 from ostiary_core.policy.principal import Principal
+from ostiary_operator.api.durations import Duration
 from ostiary_operator.compile.limit_weakenings import summary_of
 from ostiary_operator.local.console import printable
+from ostiary_operator.local.described_caller import DESCRIBED
 from ostiary_operator.local.governed_proxy import GovernedProxy
 
 _SHOWN = 200
 #: What stands for the gateway, which files do not name.
 _GATEWAY = "each gateway"
+#: What loop detection is called among limits.
+_LOOPS = "loopDetection"
 
 
 class CountingLimit(NamedTuple):
@@ -46,13 +51,25 @@ def counting_limits(
 ) -> tuple[CountingLimit, ...]:
     """Return the limits that count a call, in the order in which they answer."""
     policies = [CompiledPolicy.build(policy) for policy in proxy.policies]
+    loops = _watching(proxy, policies, principal, name) if (primitive, verb) == (Primitive.TOOLS, Verb.CALL) else ()
     server = proxy.entry.servers[0].authority
     evaluator = LimitEvaluator.build(policies, proxy=proxy.entry.identity, server=server)
     if evaluator is None:
-        return ()
+        return tuple(loops)
     asked = "" if verb is Verb.LIST else name
     request = CountedRequest(principal, primitive, verb, asked, True, _GATEWAY, call)
-    return tuple(_found(proxy, evaluator.matched(request)))
+    return (*_found(proxy, evaluator.matched(request)), *loops)
+
+
+def _watching(
+    proxy: GovernedProxy, policies: Sequence[CompiledPolicy], principal: Principal, tool: str
+) -> Iterator[CountingLimit]:
+    """Yield the loop detection that watches a call."""
+    rules = LoopRules.build(policies, proxy=proxy.entry.identity)
+    for rule in rules.matching(principal, tool) if rules is not None else ():
+        within = Duration(round(rule.window * 1000))
+        allows = f"{rule.action} from equal call {rule.repeats} within {within} on"
+        yield CountingLimit(rule.policy, _LOOPS, allows, 1, "the caller and the arguments", rule.shadow)
 
 
 def _found(proxy: GovernedProxy, matched: MatchedLimits) -> Iterator[CountingLimit]:
@@ -60,6 +77,11 @@ def _found(proxy: GovernedProxy, matched: MatchedLimits) -> Iterator[CountingLim
     counted = {charge.limit: (charge.units, charge.values) for charge in matched.charges}
     for limit in dict.fromkeys([*counted, *matched.sizes]):
         units, values = counted.get(limit, (1, ()))
-        pairs = ", ".join(f"{kind} {value}" for kind, value in zip(limit.per, values, strict=False))
+        pairs = ", ".join(f"{kind} {_value(value)}" for kind, value in zip(limit.per, values, strict=False))
         counted_by = printable(pairs or "each message", limit=_SHOWN)
         yield CountingLimit(limit.policy, limit.name, allows[limit.policy, limit.name], units, counted_by, limit.shadow)
+
+
+def _value(value: str) -> str:
+    """Return a value of a dimension; a described caller has no id."""
+    return "of the caller" if value == DESCRIBED else value

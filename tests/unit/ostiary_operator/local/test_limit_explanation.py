@@ -21,6 +21,8 @@ spec:
   - {name: daily, tools: {names: [get_weather]}, per: [Proxy, Tool], requests: 100, period: Day}
   - {name: size, per: [Proxy], requestBytes: 64Ki}
   - {name: cost, per: [Proxy], cost: {budget: 100, weights: [{arguments: args.pages * 2}]}, window: 1m}
+  - {name: one, tools: {names: [other]}, requests: 1, window: 1h}
+  loopDetection: {repeats: 10, action: Slow, tools: {names: [other]}}
 """
 
 
@@ -44,4 +46,13 @@ def test_the_limits_that_count_a_call_are_named_with_what_they_allow_and_what_it
 
 def test_limits_that_do_not_count_a_call_are_not_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names = [line.partition(" ")[0] for line in explained(tmp_path, capsys, "--tool", "other")]
-    assert names == ["cost", "size"]
+    assert names == ["cost", "one", "size", "loopDetection"]
+
+
+def test_loop_detection_that_watches_a_call_is_named_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, one, _, loops = explained(tmp_path, capsys, "--tool", "other")
+    assert one == "one of MCPPolicy default/limits: 1 request per 1h; counted by Principal anonymous"
+    assert loops == (
+        "loopDetection of MCPPolicy default/limits: Slow from equal call 10 within 1m on; "
+        "counted by the caller and the arguments"
+    )
