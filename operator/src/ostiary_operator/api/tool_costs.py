@@ -31,7 +31,8 @@ class ToolCost(ApiModel):
 
     arguments: ExpressionText | None = None
     """CEL expression that returns the cost as a number, from the variables that `when` of a rule reads. It is rounded
-    up. Where it fails, or returns less than zero, the call costs 1. Example: `args.pages * 2`."""
+    up. Where it fails, or returns less than zero, the call costs 1: convert what a server may accept as another type.
+    Example: `double(args.pages) * 2.0`."""
 
     result: ExpressionText | None = None
     """CEL expression that returns the cost from `result`, the result of the call, and the same variables. A call costs

@@ -2,7 +2,8 @@
 
 A weight is fixed, or a number that an expression in CEL computes from the arguments or from the result. Of all weights
 that match a call the largest counts. A call is never free because of a fault: an expression that fails, or does not
-return a number from 0 to ``LARGEST``, counts as 1.
+return a number from 0 to ``LARGEST``, counts as 1. Only a caller that asks for more than ``LARGEST`` is taken at its
+word: it must not get that for 1.
 """
 
 import math
@@ -75,7 +76,7 @@ def units_before(weights: Sequence[CostWeight], call: Call | None, *, policy: st
     for weight in weights:
         if weight.arguments is not None:
             value = weight.arguments.evaluate(call) if call is not None else None
-            found.append(_units(value, policy, limit))
+            found.append(LARGEST if value is not None and value > LARGEST else _units(value, policy, limit))
         elif weight.result is None:
             found.append(weight.units)
     return max(found)

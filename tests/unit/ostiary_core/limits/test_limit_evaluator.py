@@ -9,7 +9,7 @@ from ostiary_core.contract.documents import PolicyDocument
 from ostiary_core.contract.limits import LimitConfig
 from ostiary_core.errors import ContractError, ExpressionError
 from ostiary_core.limits.charge import MOST_GROUPS, NO_CLAIM, NO_GROUP, OTHER_NAME, CountedRequest, values_of
-from ostiary_core.limits.cost_weight import WEIGHT_FAILURES
+from ostiary_core.limits.cost_weight import LARGEST, WEIGHT_FAILURES
 from ostiary_core.limits.limit_evaluator import LimitEvaluator
 from ostiary_core.mcp.methods import Primitive, Verb
 from ostiary_core.policy.compiled_policy import CompiledPolicy
@@ -199,8 +199,15 @@ def test_arguments_weigh_a_call_and_a_fault_never_makes_it_free() -> None:
     given = [{"pages": 3}, {"pages": 0}, {"pages": -5}, {"pages": "x"}, {}, {"pages": 10**12}, {"pages": 2.5}]
     before = WEIGHT_FAILURES["ns/p", "l"]
     units = [limits.matched(request(call=call(each))).charges[0].units for each in given]
-    assert units == [6, 0, 1, 1, 1, 1, 1]
-    assert WEIGHT_FAILURES["ns/p", "l"] - before == 5
+    assert units == [6, 0, 1, 1, 1, LARGEST, 1], "a huge request is not had for 1"
+    assert WEIGHT_FAILURES["ns/p", "l"] - before == 4
+
+
+def test_a_number_of_any_type_can_weigh_a_call() -> None:
+    limits = costs({"arguments": "double(args.pages) * 2.0"})
+    given: list[Any] = [3, 3.0, "3", 2.5, 2**62, "inf"]
+    units = [limits.matched(request(call=call({"pages": each}))).charges[0].units for each in given]
+    assert units == [6, 6, 6, 5, LARGEST, 1]
 
 
 def test_a_fraction_is_rounded_up() -> None:
