@@ -11,11 +11,12 @@ RE2, so no input makes them slow.
 import copy
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
+from unicodedata import normalize
 
 import orjson
 import re2
 
-from ostiary_core.policy.name_matcher import PATTERN_MEMORY, re2_options
+from ostiary_core.policy.name_matcher import re2_options
 
 REPLACEMENT: Final = "[redacted]"
 #: Parts of a key that make its value a secret. Keys are compared in lower case, without `-`, `_`, `.` and spaces.
@@ -38,17 +39,23 @@ SECRET_KEYS: Final = (
 )
 #: A key that ends like this names a secret. `totalTokens` and `max_tokens` are numbers of tokens.
 _SECRET_ENDS: Final = ("token", "pwd", "jwt")
-_EXACT_KEYS: Final = frozenset({"auth", "pass", "pin", "otp", "cvv", "cvc", "sig", "signature"})
+_EXACT_KEYS: Final = frozenset({"auth", "pass", "pin", "otp", "cvv", "cvc", "sig", "signature", "sid"})
 #: These end with "token" and are none: they continue a list, or name a request.
 _HARMLESS: Final = frozenset({"progresstoken", "nextpagetoken", "pagetoken", "continuationtoken"})
 _IGNORED: Final = str.maketrans("", "", "-_. ")
 _NAMES: Final = (
-    "(?:password|passwd|passphrase|pwd|secret|client[_-]?secret|api[_-]?key|access[_-]?key|private[_-]?key|"
-    "(?:access|refresh|id|auth|session|bearer)?[_-]?token|authorization|cookie|session[_-]?id)"
+    "(?:(?:password|passwd|passphrase|pwd|secret|credential|api[_-]?key|access[_-]?key|private[_-]?key|signing[_-]?key|"
+    "session[_-]?id|connection[_-]?string)[a-z0-9_-]*|token|jwt)"
 )
+#: Behind a name. Quotes may be escaped, as in JSON that is a text of other JSON.
+_IS: Final = r"\\*[\"']?\s*[=:]\s*"
+_QUOTED: Final = r"\\+\"(?:[^\"\\]|\\[^\"\\]|\\{2,}\"?)*\\?\"?" + r"|\"(?s:[^\"\\]|\\.)*\"?" + r"|'(?s:[^'\\]|\\.)*'?"
+_SCHEME: Final = r"(?:(?:bearer|basic|digest|negotiate)\s+)?"
 #: What a secret looks like within a text. Longer forms stand before shorter ones.
 SECRET_PATTERNS: Final = (
     r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----(?s:.*?)(?:-----END [A-Z0-9 ]*PRIVATE KEY-----|\z)",
+    # A header: all of its value, which has several parts.
+    rf"(?i:(?:authorization|cookie){_IS}(?:{_QUOTED}|[^\r\n]+))",
     r"(?i:\b(?:bearer|basic)\s+[A-Za-z0-9+/=_.~-]{6,})",
     r"\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,4}",
     r"\bostiary_[A-Za-z0-9_-]{8,}",
@@ -57,9 +64,15 @@ SECRET_PATTERNS: Final = (
     r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}",
     r"\bAIza[A-Za-z0-9_-]{20,}",
     r"\b1\.[A-Za-z0-9_-]{40,}",
-    rf"(?i:\b{_NAMES}[\"']?\s*[=:]\s*(?:\"[^\"]*\"?|'[^']*'?|[^\s\"',;&}}]+))",
-    r"://[^/\s:@]*:[^/\s@]+@",
+    rf"(?i:{_NAMES}{_IS}(?:{_QUOTED}|{_SCHEME}[^\s\"',;&}}]+))",
+    # An option of a command line.
+    rf"(?i:--[a-z0-9_-]*{_NAMES}\s+[^\s\"']+)",
+    # A parameter that is a secret in a URL only.
+    r"(?i:[?&](?:[a-z0-9_.-]*signature|sig|key|code|pass|auth|otp|sid)=[^\s&#\"']+)",
+    r"://[^/\s\"'<>]+@",
 )
+#: Bytes for the automaton: with less it is built again and again, and a text of 8 KiB costs milliseconds.
+_MEMORY: Final = 8 << 20
 #: A text is searched this far behind the limit, so that a secret at the limit is still recognised, in characters.
 _BEYOND: Final = 4096
 _MOST_DEPTH: Final = 64
@@ -84,7 +97,7 @@ class Redactor:
     def __init__(self, *, keys: Iterable[str] = (), patterns: Sequence[str] = ()) -> None:
         self._keys = _EXACT_KEYS | {normalised(key) for key in keys}
         joined = "|".join(f"(?:{pattern})" for pattern in (*patterns, *SECRET_PATTERNS))
-        self._pattern = re2.compile(joined, re2_options(memory=PATTERN_MEMORY))
+        self._pattern = re2.compile(joined, re2_options(memory=_MEMORY))
         self._values: tuple[str, ...] = ()
 
     def without(self, values: Iterable[str]) -> "Redactor":
@@ -144,8 +157,16 @@ class Verbatim(Redactor):
 
 
 def normalised(key: str) -> str:
-    """Return a key as it is compared: in lower case, without `-`, `_`, `.` and spaces."""
-    return key[:_KEY_CHARACTERS].lower().translate(_IGNORED)
+    """Return a key as it is compared: in lower case, without `-`, `_`, `.` and spaces.
+
+    Of a long one the beginning and the end are compared. Letters of other scripts that look like those of ASCII, and
+    invisible characters, do not hide a name.
+    """
+    if len(key) > 2 * _KEY_CHARACTERS:
+        key = key[:_KEY_CHARACTERS] + key[-_KEY_CHARACTERS:]
+    if not key.isascii():
+        key = "".join(filter(str.isalnum, normalize("NFKC", key)))
+    return key.lower().translate(_IGNORED)
 
 
 class _Walk:
@@ -177,14 +198,20 @@ class _Walk:
 
     def _object(self, value: dict[str, Any], depth: int) -> dict[str, Any]:
         found: dict[str, Any] = {}
+        hides_value = self._names_secret(value.get("name") or value.get("key"))
         for key, item in value.items():
             if self._left <= 0:
                 self.is_cut = True
                 break
             name = self._redactor.text(key, limit=_KEY_CHARACTERS)
             self._left -= len(name) + 4
-            found[name] = self._hidden(item) if self._redactor.is_secret_key(key) else self.copy(item, depth + 1)
+            is_secret = self._redactor.is_secret_key(key) or (hides_value and key == "value")
+            found[name] = self._hidden(item) if is_secret else self.copy(item, depth + 1)
         return found
+
+    def _names_secret(self, name: object) -> bool:
+        """Return whether the text next to a value names a secret, as in a list of headers."""
+        return type(name) is str and self._redactor.is_secret_key(name)
 
     def _hidden(self, item: Any) -> Any:
         """Return what replaces the value under a secret's key.
@@ -198,6 +225,8 @@ class _Walk:
 
     def _list(self, value: list[Any], depth: int) -> list[Any]:
         found: list[Any] = []
+        if len(value) == 2 and type(value[1]) is str and self._names_secret(value[0]):
+            return [self.copy(value[0], depth + 1), self._hidden(value[1])]
         for item in value:
             if self._left <= 0:
                 self.is_cut = True

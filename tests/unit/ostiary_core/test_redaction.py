@@ -48,11 +48,54 @@ def test_other_keys_keep_their_values(key: str) -> None:
         "password=hunter2",
         'api_key: "hunter2"',
         "1." + "Ab3_" * 15,
+        "--api-key s3cr3t",
     ],
 )
 def test_a_part_of_a_text_that_looks_like_a_secret_is_replaced(secret: str) -> None:
     found, _ = DEFAULT.value({"text": f"before {secret} after"}, limit=10_000)
     assert found == {"text": f"before {REPLACEMENT} after"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Authorization: Bearer s3cr3t",
+        "authorization=Basic s3cr3t",
+        'Proxy-Authorization: Digest username="x", response="s3cr3t"',
+        "Cookie: a=1; sid=s3cr3t",
+        "Set-Cookie: a=1; sid=s3cr3t",
+        "DB_PASSWORD=s3cr3t",
+        "API_KEY_PROD=s3cr3t",
+        "aws_secret_access_key = s3cr3t",
+        "token: bearer s3cr3t",
+        r"{\"password\": \"s3cr3t\"}",
+        r'{"password":"a\"s3cr3t"}',
+        r"{\"password\": \"a\\\"s3cr3t\"}",
+        "redis://user:p@s3cr3t@host:6379/0",
+        "https://s3cr3t@git.example.com/x",
+        "https://host/x?key=s3cr3t",
+        "https://host/x?a=1&X-Amz-Signature=s3cr3t",
+        "https://host/x?sv=1&sig=s3cr3t",
+    ],
+)
+def test_the_whole_of_a_secret_is_replaced(text: str) -> None:
+    assert "s3cr3t" not in DEFAULT.text(text, limit=1000)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"headers": [{"name": "Authorization", "value": "s3cr3t"}]},
+        {"key": "password", "value": "s3cr3t"},
+        {"headers": [["x-api-key", "s3cr3t"]]},
+        {"x" * 600 + "password": "s3cr3t"},
+        {"pa\u200bssword": "s3cr3t"},
+        {"\uff50assword": "s3cr3t"},
+        {"sid": "s3cr3t"},
+    ],
+)
+def test_a_value_next_to_the_name_of_a_secret_is_replaced_however_that_is_written(value: Any) -> None:
+    assert "s3cr3t" not in str(DEFAULT.value(value, limit=2000))
 
 
 def test_the_password_in_a_url_is_replaced_and_the_host_stays() -> None:
