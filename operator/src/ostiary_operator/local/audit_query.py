@@ -58,8 +58,12 @@ class AuditFilter:
     until: str = ""
 
     def needles(self) -> tuple[bytes, ...]:
-        """Return texts that occur in the line of every match."""
-        return tuple(orjson.dumps(value)[1:-1] for value in self.exact.values())
+        """Return texts that occur in the line of every match.
+
+        Of other characters than those of ASCII a record escapes some, so texts with them are compared later.
+        """
+        plain = (value for value in self.exact.values() if value.isascii() and value.isprintable())
+        return tuple(orjson.dumps(value)[1:-1] for value in plain)
 
     def matches(self, members: Mapping[str, Any]) -> bool:
         """Return whether a record is one of those."""

@@ -183,6 +183,19 @@ def test_a_table_has_no_control_characters_of_callers(calls: str, capsys: pytest
     assert out.splitlines()[1].split()[1:6] == ["sales/agent", "sales/crm", "tools/call", "refund", "allow"]
 
 
+def test_a_request_without_a_method_of_mcp_is_shown_with_that_of_http(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trail = WrittenTrail().start().add(EVENT, b',"mcp":{"httpMethod":"DELETE","path":"/unknown/mcp"}')
+    assert query(written(tmp_path, trail.close().text)) == 0
+    assert capsys.readouterr().out.splitlines()[1].split()[3:5] == ["DELETE", "/unknown/mcp"]
+
+
+def test_a_name_with_characters_that_records_escape_is_found(tmp_path: Path) -> None:
+    trail = WrittenTrail().start().add(EVENT, b',"mcp":{"tool":"a\\u2028b"}')
+    assert query("--tool", "a\u2028b", written(tmp_path, trail.close().text)) == 0
+
+
 def test_the_last_records_are_shown_and_the_number_of_all(calls: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert query("--limit", "2", "-o", "json", calls) == 0
     captured = capsys.readouterr()
