@@ -35,6 +35,15 @@ UPSTREAM_REMEDIES: Final = {
         "This replica buffers as many bytes of responses as it may: add replicas, or raise its bounds in the settings."
     ),
 }
+#: What to do where the gateway itself refuses a valid request, by its reason.
+_REFUSAL_REMEDIES: Final = {
+    "AuditUnavailable": (
+        "the gateway cannot write audit records that a policy or its settings demand (failurePolicy Fail): its log and "
+        "/readyz of its admin port say which sink fails, and why"
+    ),
+    "LimitReached": "wait until then; `ostiary limits` shows who used how much",
+    "LimitUnavailable": "see the condition LimitStoreReady of the policies: their store cannot be reached",
+}
 _NOT_OURS: Final = (
     "something else answers at this URL: see externalURL of the gateway's settings, and the Ingress or route of "
     "this host"
@@ -125,9 +134,15 @@ def _refused(case: Case, reply: McpReply) -> CheckResult:
         return broken(
             "a policy that governs it is invalid and never was valid: every call is refused", "correct the policy"
         )
+    if reply.reason in _REFUSAL_REMEDIES:
+        return broken(_refusal(reply), _REFUSAL_REMEDIES[reply.reason])
     if reply.error:
         return ok(f"it answers initialize with error {code}: {printable(str(reply.error.get('message')))}")
     return _refused_by_status(case, reply)
+
+
+def _refusal(reply: McpReply) -> str:
+    return f"the gateway refuses the request ({reply.reason}): {printable(str(reply.error.get('message')))}"
 
 
 def _refused_by_status(case: Case, reply: McpReply) -> CheckResult:
@@ -159,7 +174,6 @@ async def _upstream_message(case: Case, reason: str) -> str:
 async def server(case: Case) -> CheckResult:
     """Check that the proxy's MCP server answers."""
     reply: McpReply = case.response
-    code = reply.error.get("code")
     if reply.reason in UPSTREAM_REMEDIES:
         where = ", ".join(_servers(case))
         what = await _upstream_message(case, reply.reason) or printable(str(reply.error.get("message")))
@@ -167,8 +181,7 @@ async def server(case: Case) -> CheckResult:
     if reply.status == 401:
         return unknown("it is not called without a token", "use --bearer-file FILE")
     if reply.error:
-        answer = printable(str(reply.error.get("message")))
-        return warning(f"it answers with error {code}: {answer}", "check which revisions of MCP the server supports")
+        return _answered_with_error(reply)
     tools = (reply.result or {}).get("tools")
     if not isinstance(tools, list):
         return warning("it answers, but returns no list of tools", "check that this is intended")
@@ -178,6 +191,15 @@ async def server(case: Case) -> CheckResult:
         )
     more = " and more" if (reply.result or {}).get("nextCursor") else ""
     return ok(f"it answers: {len(tools)} tools{more} are visible to this client")
+
+
+def _answered_with_error(reply: McpReply) -> CheckResult:
+    if reply.reason in _REFUSAL_REMEDIES:
+        return warning(_refusal(reply), _REFUSAL_REMEDIES[reply.reason])
+    answer = printable(str(reply.error.get("message")))
+    return warning(
+        f"it answers with error {reply.error.get('code')}: {answer}", "check which revisions of MCP the server supports"
+    )
 
 
 def _servers(case: Case) -> list[str]:

@@ -44,3 +44,17 @@ async def test_the_servers_own_message_is_reported_where_gateways_saw_the_same_f
     assert found.state is CheckState.BROKEN
     assert found.detail == f"UpstreamHostRefused: http://mock.tools:7878/mcp: {told}"
     assert "allowed hosts" in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"), [("LimitReached", "ostiary limits"), ("AuditUnavailable", "which sink fails")]
+)
+async def test_a_refusal_of_the_gateway_itself_is_not_taken_for_an_error_of_the_server(reason: str, told: str) -> None:
+    case = Case(cast("ReadOnlyClient", populated()), Options(), "tools", "crm", proxy=proxy("crm"))
+    error = {"code": -31002, "message": "Limit reached: tools/list cannot be called now.", "data": {"reason": reason}}
+    case.response = McpReply(200, {}, {"error": error}, "")
+
+    found = await server(case)
+    assert found.state is CheckState.WARNING
+    assert found.detail == f"the gateway refuses the request ({reason}): {error['message']}"
+    assert told in found.remedy
