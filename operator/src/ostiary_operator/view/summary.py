@@ -105,7 +105,7 @@ def _remarks(lines: Sequence[ProxyRow | PolicyRow], paint: Paint) -> str:
 def _remark(line: ProxyRow | PolicyRow, remark: Readiness, paint: Paint) -> str:
     kind = "MCPProxy" if isinstance(line, ProxyRow) else "MCPPolicy"
     head = f"{kind} {line.namespace}/{line.name}: {paint(remark.reason, Style.WARN)}\n"
-    return head + _paragraph(remark.message) + _paragraph(remark.remedy and f"What to do: {remark.remedy}")
+    return head + _paragraph(remark.message) + _remedy(remark)
 
 
 def _cause(line: ProxyRow | PolicyRow, paint: Paint) -> str:
@@ -113,7 +113,14 @@ def _cause(line: ProxyRow | PolicyRow, paint: Paint) -> str:
     judged = line.verdict
     style = Style.WARN if judged.status == "Unknown" else Style.BAD
     head = f"{kind} {line.namespace}/{line.name} is not ready: {paint(judged.reason, style)}\n"
-    return head + _paragraph(judged.message) + _paragraph(judged.remedy and f"What to do: {judged.remedy}")
+    return head + _paragraph(judged.message) + _remedy(judged)
+
+
+def _remedy(judged: Readiness) -> str:
+    """Return what to do, unless the message says it in the same words."""
+    if not judged.remedy or judged.remedy in judged.message:
+        return ""
+    return _paragraph(f"What to do: {judged.remedy}")
 
 
 def _paragraph(words: str) -> str:
