@@ -5,6 +5,7 @@ any other answer, except those that say that the batch itself is wrong.
 """
 
 import asyncio
+import os
 import ssl
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -58,7 +59,7 @@ class WebhookSink(CopySink):
             raise DeliveryFailed(str(error)) from None
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             # The text of an error may hold what the receiver sent, so only its kind is told.
-            raise DeliveryFailed(f"the request failed: {type(error).__name__}") from None
+            raise DeliveryFailed(f"the request failed: {_kind(error)}") from None
         if not 200 <= status < 300:
             seconds = float(after) if after.isdecimal() and len(after) < 6 else None
             raise DeliveryFailed(f"the receiver answered {status}", again=status not in _NEVER, after=seconds)
@@ -76,6 +77,15 @@ class WebhookSink(CopySink):
             if self._session is not None:
                 self._loop.run_until_complete(self._session.close())
             self._loop.close()
+
+
+def _kind(error: Exception) -> str:
+    """Return what went wrong, in words of the system where it knows some, such as ``Connection refused``."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    is_tls = isinstance(error, ssl.SSLError | ssl.CertificateError | aiohttp.ClientSSLError)  # numbers of their own
+    number = error.errno if isinstance(error, OSError) and not is_tls else None
+    return os.strerror(number) if number is not None and number > 0 else type(error).__name__
 
 
 def _session(config: AuditWebhookConfig) -> aiohttp.ClientSession:
