@@ -169,6 +169,8 @@ def test_egress_is_open_until_it_is_asked_to_be_closed() -> None:
         [{"ipBlock": {"cidr": "192.0.2.1/32"}}],  # the API server
         [{"namespaceSelector": {"matchLabels": {"team": "sales"}}}],
     ]
+    operator = one(render("-f", values("everything")), "NetworkPolicy", "tools-platform-operator")["spec"]
+    assert operator["egress"][-1]["to"] == [{"namespaceSelector": {"matchLabels": {"team": "observability"}}}]
 
 
 def test_the_store_of_limits_is_reachable_and_the_operator_may_read_its_secrets_and_no_other(tmp_path: Path) -> None:

@@ -77,6 +77,18 @@ def test_the_notes_say_that_callers_are_anonymous_until_a_policy_authenticates_t
     assert "are anonymous until an MCPPolicy sets spec.authentication" in notes()
 
 
+def test_the_notes_name_what_closed_egress_must_allow() -> None:
+    closed = ("--set", "networkPolicy.egress.enabled=true,telemetry.endpoint=http://collector:4318")
+    text = " ".join(notes(*closed).split())
+    assert "gateways send traces to http://collector:4318: allow that in networkPolicy.egress.rules." in text
+    assert "operator sends traces of changes to http://collector:4318" in text
+    everything = " ".join(notes("-f", values("everything")).split())
+    webhook = "sends audit records to https://audit.example.com/ostiary: allow that in networkPolicy.egress.rules."
+    assert f"the gateway front {webhook}" in everything
+    assert "traces to" not in everything, "its rules are taken to allow the collector"
+    assert "networkPolicy.egress" not in notes()
+
+
 @pytest.mark.parametrize("chart", [CHART, DEMO], ids=lambda path: path.name)
 def test_user_and_groups_can_be_omitted_or_chosen(chart: Path) -> None:
     def contexts(*further: str) -> list[dict[str, object]]:
