@@ -80,7 +80,7 @@ class WebhookSink(CopySink):
 
 
 def _kind(error: Exception) -> str:
-    """Return what went wrong, in words of the system where it knows some, such as ``Connection refused``."""
+    """Return what went wrong, in words of the system such as ``Connection refused``."""
     if isinstance(error, TimeoutError):
         return "no answer in time"
     is_tls = isinstance(error, ssl.SSLError | ssl.CertificateError | aiohttp.ClientSSLError)  # numbers of their own
