@@ -49,6 +49,7 @@ SHORT = {
     "sidecar/src/ostiary_core/policy/cel_engine.py": "boundary: the CEL engine, which is imported late",
     "sidecar/src/ostiary_core/policy/name_access.py": "used by both planes",
     "sidecar/src/ostiary_gateway/metrics/debug_capture_state.py": "one module a group of metrics",
+    "operator/src/ostiary_operator/api/audit_reasons.py": "one module the reasons of a condition that gateways observe",
     "operator/src/ostiary_operator/status/telemetry_ready.py": "one module a condition that gateways observe",
     "operator/src/ostiary_operator/status/limit_store_ready.py": "one module a condition that gateways observe",
     "sidecar/src/ostiary_gateway/metrics/event_loop_lag.py": "one module a group of metrics",

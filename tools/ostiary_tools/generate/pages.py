@@ -48,6 +48,9 @@ _QUESTIONS = {
         "Only an MCPPolicy with limits has it, where a gateway's settings name a `limitStore`, and it is not part of "
         "Ready: do all replicas count in that store?"
     ),
+    ConditionType.AUDIT_READY: (
+        "Only an MCPPolicy with `audit` has it, and it is not part of Ready: can all replicas write its records?"
+    ),
 }
 _SECTIONS = (
     ("Tutorials", "docs/tutorials/*.md"),

@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 from pydantic import Field, StrictInt, StrictStr, StringConstraints
 
+from ostiary_operator.api.audit_reasons import AuditReadyReason
 from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.constraints import Unique
 from ostiary_operator.api.limit_store_reasons import LimitStoreReadyReason
@@ -47,6 +48,7 @@ class ConditionType(enum.StrEnum):
     UNCAPTURED = "Uncaptured"
     LIMIT_STORE_READY = "LimitStoreReady"
     TELEMETRY_READY = "TelemetryReady"
+    AUDIT_READY = "AuditReady"
 
 
 #: Conditions of both kinds, and of an object that the operator has not seen yet. Ready summarises the others.
@@ -80,6 +82,7 @@ REASONS: dict[ConditionType, type[Reason]] = {
     ConditionType.UNCAPTURED: UncapturedReason,
     ConditionType.LIMIT_STORE_READY: LimitStoreReadyReason,
     ConditionType.TELEMETRY_READY: TelemetryReadyReason,
+    ConditionType.AUDIT_READY: AuditReadyReason,
 }
 """The reasons of each condition type."""
 
@@ -92,7 +95,12 @@ ASIDE: Final = {
         ConditionType.UNCAPTURED,
         ConditionType.TELEMETRY_READY,
     ),
-    "MCPPolicy": (ConditionType.EFFECTIVE, ConditionType.TESTS_PASSED, ConditionType.LIMIT_STORE_READY),
+    "MCPPolicy": (
+        ConditionType.EFFECTIVE,
+        ConditionType.TESTS_PASSED,
+        ConditionType.LIMIT_STORE_READY,
+        ConditionType.AUDIT_READY,
+    ),
 }
 """By kind, the conditions that are not part of Ready."""
 
@@ -102,8 +110,9 @@ OBSERVED: Final = (
     ConditionType.UNCAPTURED,
     ConditionType.LIMIT_STORE_READY,
     ConditionType.TELEMETRY_READY,
+    ConditionType.AUDIT_READY,
 )
-"""The conditions that depend on what gateways report of a proxy, its server, their store or their collector."""
+"""The conditions that depend on what gateways report of a proxy, its server, their store, collector or audit trail."""
 
 MESSAGE_LIMIT = 32768
 """Characters of a condition's message (meta/v1 Condition)."""
@@ -117,7 +126,7 @@ class Condition(ApiModel):
 
     type: Annotated[StrictStr, StringConstraints(max_length=316)]
     """Which aspect: Accepted, ResolvedRefs, Programmed, Ready, UpstreamHealthy, AuthDiscovery, Governed, Unblocked,
-    Uncaptured, TelemetryReady, Effective, TestsPassed or LimitStoreReady. Example: `Ready`."""
+    Uncaptured, TelemetryReady, Effective, TestsPassed, LimitStoreReady or AuditReady. Example: `Ready`."""
 
     status: ConditionStatus
     """Whether the condition is true. Example: `True`."""

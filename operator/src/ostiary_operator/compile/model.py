@@ -191,6 +191,8 @@ class ResourceStatus:
     """The results of the tests in a policy."""
     counts_in: tuple[str, ...] = ()
     """The identities of the gateways that count the limits of a policy in a store."""
+    is_audited: bool = False
+    """Whether a policy demands audit records."""
 
 
 @dataclass(frozen=True, slots=True)

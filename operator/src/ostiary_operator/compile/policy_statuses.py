@@ -40,7 +40,13 @@ def policy_status(decision: PolicyDecision, settled: Sequence[CompiledGateway], 
         too_large=bool(over_budget),
         tests=decision.tests,
         counts_in=tuple(_counting(decision, settled, expected)),
+        is_audited=_is_audited(decision),
     )
+
+
+def _is_audited(decision: PolicyDecision) -> bool:
+    audit = decision.encoded.document.audit if decision.encoded is not None else None
+    return audit is not None and audit.level != "None"
 
 
 def _counting(

@@ -9,8 +9,9 @@ unmatched_rules     computes names in rules that no server offers (pure)
 upstream_health     computes the condition UpstreamHealthy (pure)
 limit_store_ready   computes the condition LimitStoreReady (pure)
 telemetry_ready     computes the condition TelemetryReady (pure)
+audit_ready         computes the condition AuditReady (pure)
 auth_discovery      computes the condition AuthDiscovery (pure)
-observed_conditions combines these three, and delays their changes (pure)
+observed_conditions combines these, and delays their changes (pure)
 builder             builds the whole status of a resource (pure)
 events              records transitions as Events, with a fair queue over namespaces
 publisher           combines all of these, and writes the statuses that differ

@@ -12,6 +12,7 @@ from typing import Any, Final
 from ostiary_operator.api.conditions import OBSERVED, ConditionStatus, ConditionType
 from ostiary_operator.compile.model import ConditionDraft, ResourceStatus
 from ostiary_operator.status import (
+    audit_ready,
     auth_discovery,
     debug_captures,
     limit_store_ready,
@@ -79,6 +80,7 @@ def evaluate(
             status, gateway_states, before[ConditionType.LIMIT_STORE_READY]
         ),
         ConditionType.TELEMETRY_READY: telemetry_ready.evaluate(status, gateway_states),
+        ConditionType.AUDIT_READY: audit_ready.evaluate(status, gateway_states, before[ConditionType.AUDIT_READY]),
     }
     return [
         damp(

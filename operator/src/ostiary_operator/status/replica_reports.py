@@ -31,6 +31,8 @@ _MISPLACED: Final = 100
 _SIGNALS: Final = 8
 #: The most slips that are read of one proxy, and characters of each name.
 _SLIPS: Final = 32
+#: The most sinks of an audit trail.
+_SINKS: Final = 64
 _NAME: Final = 128
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 _WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{0,63}")
@@ -197,6 +199,19 @@ class ReportedAudit(_Part):
     ] = ()
 
 
+class ReportedSink(_Part):
+    """A sink of a replica's audit trail: why it cannot be written now, if so."""
+
+    fault: _Line | None = None
+
+
+class ReportedTrail(_Part):
+    """Whether a replica can write audit records, and its sinks."""
+
+    fault: _Line | None = None
+    sinks: Annotated[tuple[ReportedSink, ...], Field(max_length=_SINKS)] = ()
+
+
 class ReportedStore(_Part):
     """The state of the store of limits, as one replica knows it."""
 
@@ -228,6 +243,8 @@ class Report(_Part):
 
     audit: ReportedAudit | None = None
     """The audit trail; None where there is none."""
+    audit_trail: Annotated[ReportedTrail | None, Field(alias="auditTrail")] = None
+    """The state of its sinks."""
 
     @property
     def runs_nothing(self) -> bool:
