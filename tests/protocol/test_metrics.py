@@ -6,12 +6,15 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 from gateways import RunningGateway, policy, running_gateway
+from limits import limit_config, limiting
 from mcp_caller import legacy, mcp_caller
 from mcp_clients import connect
 from otlp_sink import http_sink
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
 from prometheus_client.parser import text_string_to_metric_families
+from upstreams import Arrived, initialize_answer, serving
 
 from ostiary_gateway.metrics.request_metrics import MOST_OF_PROXY
 from ostiary_gateway.telemetry import Telemetry
@@ -108,12 +111,15 @@ async def test_the_series_of_a_rule_go_with_it(gateway: RunningGateway, mock: st
 @pytest.mark.timeout(900)  # a hundred thousand calls, on a machine that may be busy
 async def test_a_hundred_thousand_invented_names_grow_nothing(mock: str) -> None:
     async with running_gateway() as gateway:
-        await gateway.apply(gateway.entry("mock", mock, [policy("p", ALLOW_E)]))
+        costs = limiting(limit_config(budget=10**9, per=["Tool"]), name="costs")
+        await gateway.apply(gateway.entry("mock", mock, [policy("p", ALLOW_E), costs]))
         async with connect(gateway.url(), era="legacy") as client:
             await client.list_tools()
         await invent(gateway, range(100))
+        await invent_otherwise(gateway, range(10))
         before = await scrape(gateway)
         await invent(gateway, range(100, INVENTED))
+        await invent_otherwise(gateway, range(10, 1000))
         after = await scrape(gateway)
 
     assert len(after.samples) == len(before.samples)
@@ -123,7 +129,7 @@ async def test_a_hundred_thousand_invented_names_grow_nothing(mock: str) -> None
 
 
 async def invent(gateway: RunningGateway, numbers: range) -> None:
-    """Call tools by names that exist nowhere, in methods, tools, headers and errors; several at a time."""
+    """Call tools by names that exist nowhere; several at a time."""
 
     async def some(part: range) -> None:
         async with mcp_caller(gateway.url()) as caller:
@@ -132,6 +138,23 @@ async def invent(gateway: RunningGateway, numbers: range) -> None:
                 assert reply.json["error"]["code"] == -32602
 
     await asyncio.gather(*(some(numbers[start::8]) for start in range(8)))
+
+
+async def invent_otherwise(gateway: RunningGateway, numbers: range) -> None:
+    """Invent everything else that a caller may name."""
+    async with mcp_caller(gateway.url()) as caller:
+        for number in numbers:
+            name = f"invented-{number}"
+            await caller.post(legacy("resources/read", {"uri": f"x://{name}"}))
+            await caller.post(legacy("prompts/get", {"name": name}))
+            await caller.post(legacy(name))
+            await caller.post(legacy("ping"), {"Mcp-Session-Id": name, "MCP-Protocol-Version": name, "Origin": name})
+            await caller.request(f"INVENTED-{number}")
+            await caller.request("DELETE", {"Mcp-Session-Id": name})
+    async with aiohttp.ClientSession() as http:
+        for number in numbers:
+            async with http.post(f"{gateway.url()}/invented-{number}", json={}) as response:
+                assert response.status == 404
 
 
 async def test_a_server_with_endless_error_codes_fills_no_memory(gateway: RunningGateway) -> None:
@@ -170,6 +193,30 @@ async def test_the_state_of_process_config_and_servers_is_exported(gateway: Runn
     assert first.value("python_gc_collections_total") > 0
     assert first.labels("ostiary_config_info", "digest") != second.labels("ostiary_config_info", "digest")
     assert "ostiary_event_loop_lag_seconds_count" in {sample.name for sample in first.samples}
+
+
+async def test_sessions_are_counted_as_they_open_and_end(gateway: RunningGateway) -> None:
+    async def script(_: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        if arrived.method == "initialize":
+            return initialize_answer(arrived)
+        return web.Response(status=202 if arrived.method in ("DELETE", "notifications/initialized") else 404)
+
+    proxy = {"ostiary_proxy": "default/with-sessions"}
+    async with serving(script) as upstream:
+        await gateway.apply(gateway.entry("with-sessions", upstream.url))
+        url = gateway.url("with-sessions")
+        async with mcp_caller(url) as leaves, mcp_caller(url) as stays:
+            for caller in (leaves, stays):
+                await caller.initialize()
+            assert (await leaves.request("DELETE")).status == 202
+            assert (await stays.post(legacy("tools/list"))).status == 404
+            assert (await stays.request("DELETE", {"Mcp-Session-Id": "invented"})).status == 404
+        counted = await scrape(gateway)
+
+    assert counted.value("ostiary_sessions_opened_total", **proxy) == 2
+    assert counted.value("ostiary_sessions_ended_total", **proxy) == 1
+    assert counted.value("ostiary_session_refusals_total", reason="forgotten", **proxy) == 1
+    assert counted.value("ostiary_session_refusals_total", reason="invalid", **proxy) == 1
 
 
 async def test_a_sampled_call_is_the_exemplar_of_its_bucket(mock: str) -> None:

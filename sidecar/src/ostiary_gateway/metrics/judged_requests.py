@@ -1,4 +1,4 @@
-"""What happened to requests that were authenticated, denied, blocked or refused at a bound."""
+"""What was authenticated, denied, blocked or refused at a bound, and sessions."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -13,6 +13,7 @@ from ostiary_gateway.limits.limiter import Limiter
 from ostiary_gateway.telemetry.blocked_requests import BLOCKED_REQUESTS
 from ostiary_gateway.telemetry.denials import ACCESS_DENIALS, SHADOW_DENIALS
 from ostiary_gateway.telemetry.dropped_items import DROPPED
+from ostiary_gateway.telemetry.session_counts import SESSIONS
 from ostiary_gateway.upstream.pools import ServerPools
 
 AUTHENTICATIONS: Final = MetricFamily(
@@ -52,6 +53,26 @@ BLOCKED: Final = MetricFamily(
     labels=("ostiary_proxy", "reason"),
 )
 
+SESSIONS_OPENED: Final = MetricFamily(
+    "ostiary_sessions_opened",
+    "Sessions that servers opened at an initialize; revisions from 2026 on have none",
+    MetricKind.COUNTER,
+    labels=("ostiary_proxy",),
+)
+SESSIONS_ENDED: Final = MetricFamily(
+    "ostiary_sessions_ended",
+    "Sessions that their clients ended with DELETE; most clients leave without, so this says little of open ones",
+    MetricKind.COUNTER,
+    labels=("ostiary_proxy",),
+)
+SESSIONS_REFUSED: Final = MetricFamily(
+    "ostiary_session_refusals",
+    "Requests answered with 404 for their session: invalid (expired, altered or of another caller), or forgotten by "
+    "the server",
+    MetricKind.COUNTER,
+    labels=("ostiary_proxy", "reason"),
+)
+
 
 class JudgedRequests(Collector):
     """The counts of this process.
@@ -71,6 +92,9 @@ class JudgedRequests(Collector):
         yield LIST_ITEMS_DROPPED.values(_by_proxy(DROPPED.counts))
         yield SHADOWED.values(_by_proxy(SHADOW_DENIALS.counts))
         yield DENIED.values(_by_reason({reason.value: counts for reason, counts in ACCESS_DENIALS.counts.items()}))
+        yield SESSIONS_OPENED.values(SESSIONS.opened)
+        yield SESSIONS_ENDED.values(SESSIONS.ended)
+        yield SESSIONS_REFUSED.values(SESSIONS.refused)
         yield BLOCKED.values(_by_reason({reason: each.counts for reason, each in BLOCKED_REQUESTS.items()}))
 
     def _bound_refusals(self) -> LabelledValues:

@@ -24,6 +24,7 @@ from ostiary_gateway.telemetry import Telemetry
 from ostiary_gateway.telemetry.blocked_requests import BLOCKED_REQUESTS
 from ostiary_gateway.telemetry.denials import ACCESS_DENIALS, SHADOW_DENIALS
 from ostiary_gateway.telemetry.dropped_items import DROPPED
+from ostiary_gateway.telemetry.session_counts import SESSIONS
 from ostiary_gateway.upstream.pools import ServerPools
 
 
@@ -91,5 +92,6 @@ class GatewayMetrics:
         DROPPED.forget(gone)
         ACCESS_DENIALS.forget(gone)
         SHADOW_DENIALS.forget(gone)
+        SESSIONS.forget(gone)
         for counts in BLOCKED_REQUESTS.values():
             counts.forget(gone)

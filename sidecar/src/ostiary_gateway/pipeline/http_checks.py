@@ -18,6 +18,7 @@ from ostiary_gateway.server.host_name import host_name
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.session import Sealer, UpstreamSession
+from ostiary_gateway.telemetry.session_counts import INVALID, SESSIONS
 
 #: The target of a load balancer's probe: under ``/-/``, which no proxy can use.
 PROBE: Final = "/-/healthz"
@@ -128,6 +129,7 @@ def open_session(exchange: Exchange, sealer: Sealer) -> UpstreamSession | None:
     max_age = exchange.snapshot.settings.bounds.session_max_age / 1000
     session = sealer.open(sealed, proxy_uid=exchange.proxy.uid, principal=exchange.principal.id, max_age=max_age)
     if session is None:
+        SESSIONS.note_refused(exchange.proxy.identity, INVALID)
         raise session_not_found()
     return session
 

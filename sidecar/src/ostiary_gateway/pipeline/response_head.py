@@ -11,6 +11,7 @@ from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.media_types import JSON
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.http_checks import session_not_found
+from ostiary_gateway.telemetry.session_counts import FORGOTTEN, SESSIONS
 from ostiary_gateway.upstream import faults, redirects
 from ostiary_gateway.upstream.health import printable
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
@@ -39,6 +40,7 @@ async def judge_head(exchange: Exchange, response: UpstreamResponse) -> None:
     if status < 300:
         return
     if status == 404 and exchange.session is not None:
+        SESSIONS.note_refused(exchange.proxy.identity, FORGOTTEN)
         raise session_not_found()
     if status < 400:
         where = redirects.shown(response.header("location"))

@@ -19,6 +19,7 @@ from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.session import Sealer, UpstreamSession
 from ostiary_gateway.telemetry import ClientSpan, ServerSpan
+from ostiary_gateway.telemetry.session_counts import SESSIONS
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 
@@ -55,6 +56,8 @@ class ResponseShaper:
         health = exchange.selected.health
         if exchange.request.method == "DELETE":
             health.succeeded()
+            if exchange.session is not None and response.status < 300:
+                SESSIONS.note_ended(exchange.proxy.identity)
             return Response(response.status)
         is_stream = response.content_type == EVENT_STREAM and response.status < 300
         if exchange.awaits_response:
@@ -106,6 +109,7 @@ class ResponseShaper:
                 _record_result(exchange, outcome)
 
     def _seal(self, exchange: Exchange, session: UpstreamSession) -> str:
+        SESSIONS.note_opened(exchange.proxy.identity)
         return self._sealer.seal(session, proxy_uid=exchange.proxy.uid, principal=exchange.principal.id)
 
 

@@ -1,0 +1,47 @@
+"""Sessions of the handshake revisions, as this process saw them open and end.
+
+Sessions are sealed in their ids and kept by no replica (:mod:`ostiary_gateway.session`), so how many are open is not
+known: a client that leaves for good says nothing. What is counted are events, by proxy.
+"""
+
+from collections import Counter
+from collections.abc import Set
+from typing import Final
+
+#: Why a session id was refused: the gateway cannot open it for this caller, or the server no longer knows it.
+INVALID: Final = "invalid"
+FORGOTTEN: Final = "forgotten"
+
+
+class SessionCounts:
+    """The counts of this process, by proxy (``namespace/name``)."""
+
+    def __init__(self) -> None:
+        self.opened: Counter[tuple[str]] = Counter()
+        self.ended: Counter[tuple[str]] = Counter()
+        #: By proxy and reason.
+        self.refused: Counter[tuple[str, str]] = Counter()
+
+    def note_opened(self, proxy: str) -> None:
+        """Count a session that a response to initialize opened."""
+        self.opened[proxy,] += 1
+
+    def note_ended(self, proxy: str) -> None:
+        """Count a session that its client ended, and its server let go."""
+        self.ended[proxy,] += 1
+
+    def note_refused(self, proxy: str, reason: str) -> None:
+        """Count a request with a session id that is not, or no longer, good."""
+        self.refused[proxy, reason] += 1
+
+    def forget(self, proxies: Set[str]) -> None:
+        """Forget proxies."""
+        for counts in (self.opened, self.ended):
+            for proxy in proxies:
+                counts.pop((proxy,), None)
+        for key in [key for key in self.refused if key[0] in proxies]:
+            del self.refused[key]
+
+
+#: The sessions of this process.
+SESSIONS: Final = SessionCounts()
