@@ -5,7 +5,7 @@ from ostiary_operator.api.limit_store_reasons import LimitStoreReadyReason
 from ostiary_operator.compile.model import ObjectKey, ResourceStatus
 from ostiary_operator.status.limit_store_ready import evaluate
 from ostiary_operator.status.replica_reports import Report, parse_report
-from ostiary_operator.status.replica_state import GatewayState, ReplicaState
+from ostiary_operator.status.replica_state import GatewayState, ReplicaState, ReportChanges
 from ostiary_operator.status.replicas import Replica
 
 GATEWAY = "ostiary-system/default"
@@ -64,3 +64,22 @@ def test_a_reason_of_another_version_is_shown_and_a_word_that_is_none_is_not() -
     store = parse_report(body, gateway="g/n").limit_store
     assert store is not None
     assert store.reason == "Invalid"
+
+
+def test_a_change_of_it_alone_is_published() -> None:
+    before, after, again = (
+        parse_report(
+            b'{"gateway": "g/n", "revision": 1, "replica": "r", "entries": {}, "limitStore": {"reason": "%s"}}' % each,
+            gateway="g/n",
+        )
+        for each in (b"LimitStoreReady", b"StoreTimeout", b"StoreTimeout")
+    )
+    replica = ReplicaState(Replica("http://r", "r"), 0.0)
+    replica.answered(before, 1.0)
+    replica.changes = ReportChanges()
+
+    assert replica.answered(after, 2.0)
+    assert replica.changes.everything
+    replica.changes = ReportChanges()
+    assert not replica.answered(again, 3.0)
+    assert not replica.changes.everything
