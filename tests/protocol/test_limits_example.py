@@ -89,3 +89,15 @@ async def test_an_agent_has_a_thousand_requests_an_hour_and_others_have_their_ow
     assert sum(found) <= 1000
     async with connect(url, era="modern", headers=bearer(REPORT)) as client:
         assert all(await outcomes(client, 10, "list_cities"))
+
+
+async def test_a_run_says_that_audit_records_have_no_place_without_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    folder = Path(shutil.copytree(EXAMPLE, tmp_path / "limits"))
+    policy = folder / "mcppolicy.yaml"
+    policy.write_text(policy.read_text() + "  audit: {level: Metadata}\n")
+    with running(folder) as run:
+        await run.opens()
+    assert run.has_line("warning", "audit records are demanded", "--audit-file FILE")

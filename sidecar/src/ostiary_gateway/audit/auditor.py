@@ -71,6 +71,7 @@ class Auditor:
         self._summary: asyncio.TimerHandle | None = None
         self._gateway = ""
         self._fails = False
+        self._is_told = False
 
     @property
     def is_on(self) -> bool:
@@ -124,7 +125,14 @@ class Auditor:
         elif sinks:
             self._start(settings)
         else:
-            self.plans, self.gateway_plan = {}, None  # `ostiary run` without a file: no place for records
+            self._record_nowhere()
+
+    def _record_nowhere(self) -> None:
+        """Record nothing, and say so once: `ostiary run` without a file has no place for records."""
+        self.plans, self.gateway_plan = {}, None
+        if not self._is_told:
+            self._is_told = True
+            _log.warning("audit records are demanded, and none are written: name a file with --audit-file FILE")
 
     def _wanted_sinks(self, audit: GatewayAuditConfig | None) -> list[AuditSinkConfig]:
         given = list(audit.sinks or ()) if audit is not None else []
