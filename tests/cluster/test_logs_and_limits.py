@@ -10,7 +10,7 @@ import pytest
 from command_line import CommandResult, ostiary_command
 from mcp_clients import connect
 
-from ostiary_tools.cluster.main import LocalCluster
+from ostiary_tools.cluster.main import LocalCluster, admin_ports
 from ostiary_tools.cluster.stack import EXAMPLE_PROXY
 from ostiary_tools.common.processes import wait_until
 
@@ -41,8 +41,7 @@ def ask(cluster: LocalCluster, capsys: pytest.CaptureFixture[str]) -> Ask:
     """Calls `ostiary` as the administrator. Without nodes no address is in an EndpointSlice, so replicas are named."""
     call = ostiary_command(capsys)
     options = ["-n", "default", "--kubeconfig", str(cluster.control_plane.kubeconfig)]
-    named = [word for url in cluster.gateway_admin_urls for word in ("--admin", url)]
-    return lambda *arguments: call(*arguments, *options, *named)
+    return lambda *arguments: call(*arguments, *options, *admin_ports(cluster).split())
 
 
 @pytest.fixture

@@ -132,6 +132,7 @@ Try it:
   kubectl get mpx -w                  # what is published, and how many replicas run it
   kubectl edit mcppolicy quickstart   # add List to the verbs: delete_user is gone from the list in a moment
   {doctor(cluster)}
+  ostiary limits {admin_ports(cluster)}   # what callers used of limits; `ostiary logs NAME` takes the same
   kill -9 {first_gateway:<26}  # a replica dies: the other serves on, and the status shows it within half a minute
 
 The Pods of `kubectl get pods -A` stay Pending: there is no node. Their programs run here, with their service accounts.
@@ -146,6 +147,14 @@ def doctor(cluster: LocalCluster) -> str:
     """
     replicas = f"--gateway-replicas {GATEWAY}={','.join(cluster.gateway_admin_urls)}"
     return f"ostiary doctor {EXAMPLE_PROXY} -n default --operator-url {cluster.operator_admin_url} {replicas}"
+
+
+def admin_ports(cluster: LocalCluster) -> str:
+    """Return the arguments that name the replicas to `ostiary limits` and `ostiary logs`.
+
+    Without nodes no EndpointSlice names them.
+    """
+    return " ".join(f"--admin {url}" for url in cluster.gateway_admin_urls)
 
 
 def _shell_path(directory: Path) -> str:
