@@ -1,44 +1,23 @@
 """Every decision leaves records in a chained file: who, what, why, and how it ended; and never a secret."""
 
 import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 from api_keys import api_key, bearer, keyed
+from audited_gateway import audited, records
 from gateways import RunningGateway, policy, running_gateway
 from mcp_caller import legacy, mcp_caller, modern
 from mcp_clients import ERAS, Era, connect, eventually
 
-from ostiary_core.audit.chain import is_intact, link_of
 from ostiary_core.contract.audit import AuditConfig, AuditFileConfig, AuditSinkConfig, GatewayAuditConfig
-from ostiary_gateway.options import AuditOptions
 
 ALLOW = {"name": "yes", "effect": "Allow"}
 DENY = {"name": "no", "effect": "Deny", "tools": {"verbs": ["Call"], "names": ["delete_*"]}}
 CALL = {"name": "echo", "arguments": {"message": "hello", "password": "hunter2"}}
-
-
-@asynccontextmanager
-async def audited(path: Path, **options: Any) -> AsyncIterator[RunningGateway]:
-    """A gateway that records into a file."""
-    async with running_gateway(audit=AuditOptions(file=path), **options) as gateway:
-        gateway.credentials["audit-0"] = b"a" * 32
-        yield gateway
-
-
-def records(path: Path, **wanted: Any) -> list[dict[str, Any]]:
-    """The records that have these members."""
-    lines = path.read_bytes().splitlines() if path.exists() else []
-    for line in lines:
-        link = link_of(line)
-        assert link is not None
-        assert is_intact(line, link)
-    found = [json.loads(line) for line in lines]
-    return [record for record in found if all(record.get(key) == value for key, value in wanted.items())]
 
 
 def calls(path: Path, stage: str = "ResponseComplete") -> list[dict[str, Any]]:

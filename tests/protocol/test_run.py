@@ -217,6 +217,11 @@ async def test_a_rule_that_names_no_tool_is_reported_with_the_name_that_was_prob
     await run.prints("warning", "MCPPolicy default/quickstart: rule", words, after=before)
 
 
+async def test_a_policy_that_demands_audit_records_is_reported_where_they_have_no_place(run: Run) -> None:
+    before = run.edit("mcppolicy.yaml", "spec:\n", "spec:\n  audit: {level: Metadata}\n")
+    await run.prints("note", "MCPPolicy default/quickstart: nothing is recorded", "--audit-file", after=before)
+
+
 async def test_requests_of_the_run_itself_are_not_printed_as_requests_of_a_client(run: Run) -> None:
     before = run.edit("mcpproxy.yaml", "/mcp # `", "/nope # `")
     await run.prints("warning", "UpstreamInvalidAnswer: the upstream answered HTTP 404", after=before)

@@ -56,6 +56,15 @@ class ProjectState:
             if not entry.policies and not entry.invalid and entry.without_policy == "Allow"
         )
 
+    def unrecorded(self) -> list[str]:
+        """The policies that demand audit records, where only standard output would get them."""
+        config = self.config
+        settings = config.settings.audit if config is not None else None
+        if config is None or any(not sink.stdout for sink in (settings.sinks if settings is not None else None) or ()):
+            return []
+        audited = (each for each in config.policies.values() if each.audit is not None and each.audit.level != "None")
+        return sorted({f"{each.namespace}/{each.name}" for each in audited})
+
     def ungoverned(self) -> list[Finding]:
         """A warning for each proxy that no policy governs, in the order of the files."""
         return in_order(ungoverned(ValidationResult(self.manifests, self.findings, self.compiled)))

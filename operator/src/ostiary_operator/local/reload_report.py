@@ -15,10 +15,15 @@ _MAX_FINDINGS: Final = 12
 
 
 class Reporter:
-    """Writes reports, and remembers the last state to report fixed files and changed endpoints."""
+    """Writes reports, and remembers the last state to report fixed files and changed endpoints.
 
-    def __init__(self, console: Console) -> None:
+    ``records``: the run has a file for audit records.
+    """
+
+    def __init__(self, console: Console, *, records: bool = False) -> None:
         self._console = console
+        self._records = records
+        self._unrecorded: list[str] = []
         self._broken = False
         self._urls: Mapping[ManifestKey, str] = {}
         self._open: frozenset[ManifestKey] = frozenset()
@@ -78,6 +83,11 @@ class Reporter:
         for key, url in urls.items():
             if self._urls and self._urls.get(key) != url:
                 self._console.more(f"{title(key)} is at {url}")
+        unrecorded = [] if self._records else state.unrecorded()
+        if unrecorded and unrecorded != self._unrecorded:
+            words = f"MCPPolicy {', '.join(unrecorded)}: nothing is recorded: give `ostiary run` --audit-file FILE"
+            self._console.event("note", words)
+        self._unrecorded = unrecorded
         self._urls = urls
         self._open = state.open_to_all()
         self._broken = bool(state.errors)

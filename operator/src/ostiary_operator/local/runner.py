@@ -75,7 +75,7 @@ class LocalRun:
     def __init__(self, options: RunOptions, console: Console) -> None:
         self._options = options
         self._console = console
-        self._report = Reporter(console)
+        self._report = Reporter(console, records=options.audit_file is not None)
         self._sources = SourceFiles(options.paths, namespace=options.namespace)
         self._mock: MockServerProcess | None = None
         self._live: dict[ManifestKey, ObjectManifest] = {}

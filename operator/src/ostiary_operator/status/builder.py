@@ -14,19 +14,6 @@ _RELATED: Final = 256
 _URLS: Final = 64
 _PROGRAMMED_LENGTH: Final = 1024
 
-#: Conditions that a resource may lose: one that is written and no longer desired must be removed.
-_OPTIONAL: Final = frozenset(
-    {
-        ConditionType.AUTH_DISCOVERY,
-        ConditionType.UNBLOCKED,
-        ConditionType.UNCAPTURED,
-        ConditionType.TELEMETRY_READY,
-        ConditionType.LIMIT_STORE_READY,
-        ConditionType.AUDIT_READY,
-        ConditionType.TESTS_PASSED,
-    }
-)
-
 _NUMBERS: Final = ("gateways", "programmed")
 
 #: The fields of a status that the operator writes; others belong to other field managers. ``changeTrace`` is none of
