@@ -58,10 +58,10 @@ class Chain:
     """A chain that grows. One thread owns it.
 
     ``position`` is that of the last sealed record. It can be assigned: a writer that could not write what it sealed
-    goes back to the last record that was written.
+    goes back to the last record that was written. Any thread may read it.
     """
 
-    __slots__ = ("_id", "position")
+    __slots__ = ("_before_seq", "_id", "_last")
 
     def __init__(self, chain_id: str) -> None:
         """Begin a chain.
@@ -71,8 +71,25 @@ class Chain:
         """
         if CHAIN_ID.fullmatch(chain_id) is None:
             raise ValueError(f"{chain_id[:64]!r} cannot be the id of a chain: use letters, digits and ._:/-")
-        self.position = ChainPosition(chain_id, 0, NO_HASH)
-        self._id = chain_id.encode("ascii")
+        self._id = chain_id
+        self._before_seq = _before_seq(chain_id.encode("ascii"))
+        #: Number and hash of the last record; replaced as a whole, so that any thread may read it.
+        self._last = 0, NO_HASH.encode("ascii")
+
+    @property
+    def seq(self) -> int:
+        """The number of the last record."""
+        return self._last[0]
+
+    @property
+    def position(self) -> ChainPosition:
+        """The last record."""
+        seq, digest = self._last
+        return ChainPosition(self._id, seq, digest.decode("ascii"))
+
+    @position.setter
+    def position(self, position: ChainPosition) -> None:
+        self._last = position.seq, position.hash.encode("ascii")
 
     def seal(self, record: bytes) -> bytes:
         """Return a record as the next line of the trail, with its line break.
@@ -80,16 +97,20 @@ class Chain:
         ``record`` is a JSON object of one line with at least one member and without ``chain``, as
         :mod:`ostiary_core.audit.record_layout` describes it.
         """
-        identity, seq, prev = self.position
-        covered = record[:-1] + successor_of(self._id, seq, prev.encode("ascii"))
-        digest = sha256(covered).hexdigest()
-        self.position = ChainPosition(identity, seq + 1, digest)
-        return b'%b,"hash":"%b"}}\n' % (covered, digest.encode("ascii"))
+        seq, digest = self._last
+        covered = b'%b%b%d,"prev":"%b"' % (record[:-1], self._before_seq, seq + 1, digest)
+        digest = sha256(covered).hexdigest().encode("ascii")
+        self._last = seq + 1, digest
+        return b'%b,"hash":"%b"}}\n' % (covered, digest)
 
 
 def successor_of(chain_id: bytes, seq: int, digest: bytes) -> bytes:
     """Return what the hash of the next line of a chain covers at its end: its place."""
-    return b',"chain":{"id":"%b","seq":%d,"prev":"%b"' % (chain_id, seq + 1, digest)
+    return b'%b%d,"prev":"%b"' % (_before_seq(chain_id), seq + 1, digest)
+
+
+def _before_seq(chain_id: bytes) -> bytes:
+    return b',"chain":{"id":"%b","seq":' % chain_id
 
 
 def hash_of_successor(line: bytes, expected: bytes) -> bytes | None:

@@ -105,6 +105,9 @@ class FileSink:
         if self._descriptor is None or self._is_replaced():
             self._release()
             self.open()
+        if self._size + sum(map(len, lines)) <= self._config.max_bytes:
+            self._append(lines, 0)
+            return
         first = pending = 0
         for position, line in enumerate(lines):
             before = self._size + pending

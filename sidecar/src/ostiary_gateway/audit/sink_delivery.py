@@ -54,7 +54,7 @@ class SinkDelivery:
     def add(self, lines: Sequence[tuple[int, bytes]]) -> None:
         """Add lines with their numbers."""
         self._backlog.extend(lines)
-        self._bytes += sum(len(line) for _, line in lines)
+        self._bytes += sum([len(line) for _, line in lines])
 
     def take_back(self) -> Sequence[tuple[int, bytes]]:
         """Return the lines that wait, and give them up."""
@@ -87,9 +87,13 @@ class SinkDelivery:
             self.fault = None
 
     def _remove(self, count: int) -> None:
+        self.written += count
+        if count == len(self._backlog):
+            self._backlog.clear()
+            self._bytes = 0
+            return
         for _ in range(count):
             self._bytes -= len(self._backlog.popleft()[1])
-        self.written += count
 
     def _failed(self, words: str) -> None:
         self.fault = words

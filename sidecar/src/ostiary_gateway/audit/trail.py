@@ -145,7 +145,7 @@ class Trail:
     def add(self, record: bytes) -> None:
         """Add a record."""
         line = self._chain.seal(record)
-        self._new.append((self._chain.position.seq, line))
+        self._new.append((self._chain.seq, line))
         self._since_checkpoint += 1
         if self._since_checkpoint >= _CHECKPOINT_RECORDS:
             self._checkpoint()
@@ -172,7 +172,7 @@ class Trail:
         time = self._encoder.time(time_ns())
         record = checkpoint_record(self._chain.position, time=time, key=key, closing=closing, next_key=follows)
         line = self._chain.seal(record)
-        self._new.append((self._chain.position.seq, line))
+        self._new.append((self._chain.seq, line))
         self._signing = current
         self._on_checkpoint(self._chain.position, key.public, closing)
 
