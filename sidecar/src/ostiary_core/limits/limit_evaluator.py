@@ -41,12 +41,14 @@ class MatchedLimits(NamedTuple):
     """The limits that count a request.
 
     ``charges`` are what it takes before its result is known. ``weighed`` are those of them that an expression weighs.
-    ``sizes`` are the limits on the size of the request or of its response.
+    ``sizes`` are the limits on the size of the request or of its response. ``takes_slots`` says that one of the charges
+    is of a limit on requests in flight.
     """
 
     charges: tuple[Charge, ...] = ()
     weighed: tuple[WeighedCharge, ...] = ()
     sizes: tuple[CompiledLimit, ...] = ()
+    takes_slots: bool = False
 
     @property
     def reads_result(self) -> bool:
@@ -116,6 +118,19 @@ class LimitEvaluator:
         found = [policy for policy in policies if policy.limits]
         return cls(found, proxy, server) if found else None
 
+    def remembered(
+        self, principal: Principal, primitive: Primitive | None, verb: Verb | None, name: str
+    ) -> MatchedLimits | None:
+        """Return what :meth:`matched` has found before; None where it has to be asked.
+
+        It is for requests whose name is not known to be offered.
+        """
+        caller = self._callers.get(id(principal))
+        if caller is None or caller.principal() is not principal:
+            return None
+        found = caller.found.get((primitive, verb, name, False))
+        return None if found is None or found.weighed else found
+
     def matched(self, request: CountedRequest) -> MatchedLimits:
         """Return the limits that count a request, with what it takes of each.
 
@@ -170,7 +185,8 @@ class LimitEvaluator:
             if _reads(weights):
                 weighed += [WeighedCharge(charge, weights, reads_result) for charge in found]
         sizes = tuple(each for each in matching if each.request_bytes is not None or each.response_bytes is not None)
-        return MatchedLimits(tuple(charges), tuple(weighed), sizes)
+        takes_slots = any(charge.limit.concurrency is not None for charge in charges)
+        return MatchedLimits(tuple(charges), tuple(weighed), sizes, takes_slots)
 
     def _readings(self, request: CountedRequest) -> tuple[str, ...] | None:
         """Return all spellings of a name; None where comparing them would take too long."""

@@ -131,7 +131,7 @@ class LimitUse(Transmission):
     ``shadow`` is what limits in Shadow mode would refuse the request for. ``awaited`` is set where the ``result``
     decides what the call costs. ``find_exhausted`` returns which of some tools the caller has exhausted, for a list of
     tools that shows it. ``tool`` is the name in a request on which lists of tools depend. ``counted`` is set where a
-    limit counts cost.
+    limit counts cost. ``takes_slots`` where it counts as in flight until it is over.
     """
 
     # Defaults of the class: every limited call makes one of these, and most set three members only.
@@ -144,9 +144,10 @@ class LimitUse(Transmission):
     tool: str = ""
     counted: CountedCall | None = None
 
-    def __init__(self, taken_at: float) -> None:
+    def __init__(self, taken_at: float, *, takes_slots: bool = False) -> None:
         self.is_written = False
         self.taken_at = taken_at
+        self.takes_slots = takes_slots
 
 
 @dataclass(slots=True)

@@ -63,7 +63,7 @@ class LimitStage:
         if not charges and not matched.sizes and not limits.shows_quotas:
             return None
         now = self._clock()
-        use = LimitUse(now)
+        use = LimitUse(now, takes_slots=matched.takes_slots)
         if limits.shows_quotas:
             self._show_quotas(exchange, limits, use)
         if limits.cost_names is not None:
@@ -157,7 +157,8 @@ class LimitStage:
                 COST_UNITS.add(use.counted, use.counted.charges)
             if use.awaited is not None and use.result is not None:
                 self._charge_result(use, use.awaited, use.result)
-        self.store.release(charges)
+        if use.takes_slots:
+            self.store.release(charges)
 
     def _charge_result(self, use: LimitUse, awaited: AwaitedCost, result: Mapping[str, Any]) -> None:
         """Charge what the result of a call costs in addition."""
@@ -222,6 +223,10 @@ def _matched(exchange: Exchange, limits: LimitEvaluator) -> MatchedLimits:
         return _NOTHING
     kind = method.authorization
     if kind is _NAME or kind is _LIST:
+        if not limits.counts_names:  # then nothing else of the request matters, unless an expression reads it
+            found = limits.remembered(exchange.principal, method.primitive, method.verb, message.name)
+            if found is not None:
+                return found
         call = call_of(exchange, message) if limits.needs_call else None
         return limits.matched(_counted(exchange, limits, method.primitive, method.verb, message.name, call))
     if kind is AuthorizationKind.COMPLETION:
@@ -255,4 +260,5 @@ def _listen_limits(exchange: Exchange, message: Message, limits: LimitEvaluator)
         found = limits.matched(_counted(exchange, limits, Primitive.RESOURCES, Verb.SUBSCRIBE, uri))
         charges.update((charge.key, charge) for charge in found.charges)
         sizes.update(dict.fromkeys(found.sizes))
-    return MatchedLimits(tuple(charges.values()), (), tuple(sizes))
+    takes_slots = any(charge.limit.concurrency is not None for charge in charges.values())
+    return MatchedLimits(tuple(charges.values()), (), tuple(sizes), takes_slots)
