@@ -131,9 +131,9 @@ class AuditWriter:
                 self._add(item)
             self._add_lost()
             self.trail.checkpoint_if_due()
-            self.trail.deliver()
             if len(items) < _BATCH:
-                return
+                break
+            self.trail.deliver_if_many()
             time.sleep(0)  # lets the event loop run
             self._busy_since = monotonic()
         self.trail.deliver()

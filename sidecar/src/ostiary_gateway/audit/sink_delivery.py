@@ -17,8 +17,8 @@ from ostiary_gateway.telemetry.throttled_warning import WarningLimiter
 _log = logging.getLogger(__name__)
 #: Bytes of lines that wait for a sink. Beyond that nothing more is made of what the queue holds.
 MOST_BYTES: Final = 4 * 1024 * 1024
-#: Lines that a sink gets at once.
-_AT_ONCE: Final = 256
+#: Lines that a sink gets at once: each write of a file costs as much as the encoding of some 50 lines.
+LINES_AT_ONCE: Final = 256
 #: Seconds before a sink that failed is tried again.
 RETRY_SECONDS: Final = 1.0
 
@@ -74,7 +74,7 @@ class SinkDelivery:
         if not at_once and self.fault is not None and monotonic() < self._retry_at:
             return
         while self._backlog:
-            lines = [line for _, line in islice(self._backlog, _AT_ONCE)]
+            lines = [line for _, line in islice(self._backlog, LINES_AT_ONCE)]
             try:
                 self.sink.write(lines)
             except SinkError as error:

@@ -19,7 +19,7 @@ from ostiary_gateway.audit.audit_keys import AuditKeys
 from ostiary_gateway.audit.file_sink import FileSink
 from ostiary_gateway.audit.record_encoder import RecordEncoder
 from ostiary_gateway.audit.sink import Sink, SinkError
-from ostiary_gateway.audit.sink_delivery import SinkDelivery
+from ostiary_gateway.audit.sink_delivery import LINES_AT_ONCE, SinkDelivery
 
 _log = logging.getLogger(__name__)
 #: Records between two checkpoints at most.
@@ -175,6 +175,11 @@ class Trail:
         self._new.append((self._chain.seq, line))
         self._signing = current
         self._on_checkpoint(self._chain.position, key.public, closing)
+
+    def deliver_if_many(self) -> None:
+        """Give all sinks what they have not taken yet, if it is as much as they take at once."""
+        if len(self._new) >= LINES_AT_ONCE:
+            self.deliver()
 
     def deliver(self, *, at_once: bool = False) -> None:
         """Give all sinks what they have not taken yet."""
