@@ -46,6 +46,10 @@ def _is_rate(limit: "Limit") -> bool:
     return limit.window is not None and limit.window.milliseconds < SHORTEST_QUOTA
 
 
+def _is_quota(limit: "Limit") -> bool:
+    return limit.period is not None or (limit.window is not None and not _is_rate(limit))
+
+
 def _fits_burst(limit: "Limit") -> bool:
     weights = limit.cost.weights if limit.cost is not None else ()
     return limit.burst is None or all(each.units is None or each.units <= limit.burst for each in weights)
@@ -113,8 +117,8 @@ class Limit(ApiModel):
     requests pass uncounted. Deny: they are refused. Example: `Deny`."""
 
     when_exhausted: WhenExhausted = WhenExhausted.SHOW
-    """How a tool that a caller has used up appears in its list. Show: as always. Annotate: with a sentence that says
-    when it is available again. Hide: not at all until then. Example: `Hide`."""
+    """How a tool that a caller has used up appears in its list, for quotas of tools. Show: as always. Annotate: with a
+    sentence that says when it is available again. Hide: not at all until then. Example: `Hide`."""
 
     constraints = (
         Rule(
@@ -176,10 +180,23 @@ class Limit(ApiModel):
             "set claim to the path of the claim, or remove both",
         ),
         Rule(
-            "!has(self.whenExhausted) || self.whenExhausted == 'Show' || has(self.requests) || has(self.cost)",
-            lambda it: it.when_exhausted is WhenExhausted.SHOW or it.requests is not None or it.cost is not None,
-            "is set, but without requests or cost nothing is used up",
-            "set requests or cost, or remove whenExhausted",
+            "!has(self.whenExhausted) || self.whenExhausted == 'Show' || has(self.period)"
+            " || (has(self.window) && (self.window.endsWith('d') || duration(self.window) >= duration('1h')))",
+            lambda it: it.when_exhausted is WhenExhausted.SHOW or _is_quota(it),
+            "is set, but lists do not follow a limit with a window below 1h, or without requests and cost",
+            "choose a longer window or a period, or remove whenExhausted",
+            field_path=".whenExhausted",
+        ),
+        Rule(
+            "!has(self.whenExhausted) || self.whenExhausted == 'Show' || has(self.tools)"
+            " || !(has(self.resources) || has(self.prompts))",
+            lambda it: (
+                it.when_exhausted is WhenExhausted.SHOW
+                or it.tools is not None
+                or (it.resources is None and it.prompts is None)
+            ),
+            "is set, but only lists of tools follow limits, and this one counts none",
+            "select tools, or remove whenExhausted",
             field_path=".whenExhausted",
         ),
     )
@@ -191,7 +208,7 @@ class Limit(ApiModel):
                 zone_of(self.time_zone)
             except ContractError as error:
                 remedy = "write a name of the IANA database, such as Europe/Berlin"
-                raise problem(str(error), remedy, below=("time_zone",)) from None
+                raise problem(str(error), remedy, below=("timeZone",)) from None
         return self
 
     @property

@@ -52,21 +52,21 @@ async def _show(arguments: argparse.Namespace) -> int:
         if not seen.answered:
             cluster.note("limits", admin_ports.unreachable(ports, seen.problems[0]))
             return cluster.UNANSWERED
-        _write(arguments.output, seen)
+        _write(arguments.output, seen, proxy)
         if arguments.watch:
             async for now in cluster.polls(poll, command="limits", seconds=_SECONDS):
                 if now.keys != seen.keys:
                     sys.stdout.write(f"\n{time.strftime('%H:%M:%S')}\n")
-                    _write(arguments.output, now)
+                    _write(arguments.output, now, proxy)
                 seen = now
     return cluster.NOT_WELL if seen.problems else cluster.WELL
 
 
-def _write(output: str, seen: "LimitUsages") -> None:
+def _write(output: str, seen: "LimitUsages", proxy: str) -> None:
     if output == "json":
         sys.stdout.write(json.dumps(seen.as_object(), indent=2, ensure_ascii=False) + "\n")
     else:
-        sys.stdout.write(seen.table(paint=cluster.painter()))
+        sys.stdout.write(seen.table(proxy=proxy, paint=cluster.painter()))
         if seen.is_sum:
             cluster.note(
                 "limits",

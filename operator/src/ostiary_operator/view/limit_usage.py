@@ -122,11 +122,12 @@ class LimitUsages:
         """Return it for programs."""
         return {"shared": self.shared, "keys": [each.as_object() for each in self.keys], "problems": self.problems}
 
-    def table(self, *, paint: tables.Paint = tables.plain) -> str:
-        """Return the table for people."""
+    def table(self, *, proxy: str = "", paint: tables.Paint = tables.plain) -> str:
+        """Return the table for people: of one MCPProxy (``namespace/name``), or of all."""
         now = datetime.now(UTC)
         rows = [each.row(now) for each in self.keys]
-        return tables.render(HEADER, rows, paint=paint) if rows else "no limit has counted anything\n"
+        whose = f"no limit of MCPProxy {proxy}" if proxy else "no limit"
+        return tables.render(HEADER, rows, paint=paint) if rows else f"{whose} has counted anything\n"
 
 
 async def read(http: aiohttp.ClientSession, ports: Sequence[AdminPort], *, proxy: str) -> LimitUsages:

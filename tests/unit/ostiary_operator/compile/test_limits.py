@@ -1,5 +1,6 @@
 """What a limit counts, as gateways get it: uses of what it names, and lists only where it says so."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from ostiary_core.contract.access import SelectionConfig
 from ostiary_core.mcp.methods import Verb
 from ostiary_operator.api.limits import Limit
 from ostiary_operator.api.loop_detection import LoopDetection
+from ostiary_operator.cli import main
 from ostiary_operator.compile.limit_weakenings import limits_loosened
 from ostiary_operator.compile.limits import limit_configs, loop_config
 
@@ -54,3 +56,14 @@ def test_loops_are_made_of_calls() -> None:
     detection = loop_config(LoopDetection.model_validate({"repeats": 2, "action": "Deny", "tools": {"names": ["a"]}}))
     assert detection is not None
     assert detection.tools == SelectionConfig(verbs=[Verb.CALL], names=["a"])
+
+
+def test_a_time_zone_that_does_not_exist_is_named_with_its_field(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "policy.yaml"
+    limit = "{name: l, requests: 1, period: Day, timeZone: Mars/Base}"
+    spec = f"{{targetRefs: [{{kind: MCPProxy, name: x}}], limits: [{limit}]}}"
+    path.write_text(f"{{apiVersion: ostiary.dev/v1alpha1, kind: MCPPolicy, metadata: {{name: p}}, spec: {spec}}}")
+    assert main(["validate", str(path)]) == 1
+    assert "spec.limits[0].timeZone: there is no time zone 'Mars/Base'" in capsys.readouterr().out
