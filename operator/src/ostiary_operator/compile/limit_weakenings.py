@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from ostiary_core.contract.access import AccessRuleConfig, SelectionConfig
-from ostiary_core.contract.limits import LimitConfig, LoopDetectionConfig
+from ostiary_core.contract.limits import LOOP_ACTIONS, LimitConfig, LoopDetectionConfig
 from ostiary_operator.api.durations import Duration
 from ostiary_operator.api.quantities import Size
 from ostiary_operator.compile.rule_coverage import covers
@@ -18,7 +18,6 @@ LimitChange = tuple[str, str, str, str]
 _REMOVED: Final = "LimitRemoved"
 _LOOSENED: Final = "LimitLoosened"
 _STRICTNESS: Final = ("Allow", "Local", "Deny")
-_ACTIONS: Final = ("Warn", "Slow", "Deny")
 #: The shortest length of each period, in milliseconds.
 _PERIODS: Final = {"Hour": 3_600_000, "Day": 86_400_000, "Week": 604_800_000, "Month": 28 * 86_400_000}
 
@@ -47,7 +46,7 @@ def detection_loosened(old: LoopDetectionConfig | None, new: LoopDetectionConfig
     if new is None:
         yield _REMOVED, field, f"{old.action} after {old.repeats} in {Duration(old.window)}", "none"
         return
-    if _ACTIONS.index(new.action) < _ACTIONS.index(old.action):
+    if LOOP_ACTIONS.index(new.action) < LOOP_ACTIONS.index(old.action):
         yield _LOOSENED, f"{field}.action", old.action, new.action
     if new.repeats > old.repeats:
         yield _LOOSENED, f"{field}.repeats", str(old.repeats), str(new.repeats)

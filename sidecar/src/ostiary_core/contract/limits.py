@@ -4,7 +4,7 @@ Durations are integer milliseconds, sizes integer bytes. The meaning of each mem
 :mod:`ostiary_core.limits.compiled_limit`.
 """
 
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 from pydantic import Field
 
@@ -17,6 +17,8 @@ PeriodName: TypeAlias = Literal["Hour", "Day", "Week", "Month"]
 StoreFailureName: TypeAlias = Literal["Allow", "Deny", "Local"]
 ExhaustedName: TypeAlias = Literal["Show", "Annotate", "Hide"]
 LoopActionName: TypeAlias = Literal["Warn", "Slow", "Deny"]
+LOOP_ACTIONS: Final[tuple[LoopActionName, ...]] = get_args(LoopActionName)
+"""The actions, the strictest last."""
 
 
 class CostWeightConfig(ContractDocument):

@@ -165,14 +165,15 @@ class CallHistory:
             self.held -= len(history.times)
 
 
-def key_of(rule: LoopRule, *, proxy: str, principal: str, tool: str, arguments: Mapping[str, Any]) -> bytes:
-    """Return the digest of what makes calls equal for a rule.
+def digest_of(arguments: Mapping[str, Any]) -> bytes:
+    """Return the digest of arguments: the same for the same JSON, in whatever order its members are."""
+    return hashlib.blake2b(canonical(arguments), digest_size=16).digest()
 
-    Arguments are equal if they are the same JSON, whatever the order of their members.
-    """
-    found = hashlib.blake2b(digest_size=16)
+
+def key_of(rule: LoopRule, *, proxy: str, principal: str, tool: str, arguments: bytes) -> bytes:
+    """Return the digest of what makes calls equal for a rule; ``arguments`` is a digest, too."""
+    found = hashlib.blake2b(arguments, digest_size=16)
     for part in (rule.uid, proxy, principal, tool):
         text = part.encode("utf-8", "surrogatepass")
         found.update(len(text).to_bytes(4) + text)
-    found.update(canonical(arguments))
     return found.digest()

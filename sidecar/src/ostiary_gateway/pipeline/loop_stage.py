@@ -10,8 +10,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ostiary_core import strict_json
+from ostiary_core.contract.limits import LOOP_ACTIONS
 from ostiary_core.errors import StrictJSONError
-from ostiary_core.limits.loop_detection import CallHistory, LoopRules, Repetition, key_of
+from ostiary_core.limits.loop_detection import CallHistory, LoopRules, Repetition, digest_of, key_of
 from ostiary_core.mcp import codes
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.pipeline.exchange import Exchange, Message
@@ -97,10 +98,10 @@ class LoopStage:
         arguments = message.params.get("arguments") or {}
         if not watching or exchange.request_bytes > _LARGEST or not isinstance(arguments, dict):
             return None
-        now, caller = self._clock(), exchange.principal.id
+        now, caller, digest = self._clock(), exchange.principal.id, digest_of(arguments)
         found = []
         for rule in watching:
-            key = key_of(rule, proxy=rules.proxy, principal=caller, tool=message.name, arguments=arguments)
+            key = key_of(rule, proxy=rules.proxy, principal=caller, tool=message.name, arguments=digest)
             repetition = self.history.note(rule, key, now)
             found += [repetition] if repetition is not None else []
         return max(found, key=_strictness, default=None)
@@ -123,7 +124,7 @@ class LoopStage:
 
 
 def _strictness(found: Repetition) -> tuple[bool, int, int]:
-    return not found.rule.shadow, ("Warn", "Slow", "Deny").index(found.rule.action), found.beyond
+    return not found.rule.shadow, LOOP_ACTIONS.index(found.rule.action), found.beyond
 
 
 def _data(found: Repetition) -> dict[str, Any]:

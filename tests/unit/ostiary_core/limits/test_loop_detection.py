@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ostiary_core.contract.access import SubjectConfig
 from ostiary_core.contract.documents import PolicyDocument
 from ostiary_core.contract.limits import LoopDetectionConfig
-from ostiary_core.limits.loop_detection import CallHistory, LoopRule, LoopRules, key_of
+from ostiary_core.limits.loop_detection import CallHistory, LoopRule, LoopRules, digest_of, key_of
 from ostiary_core.policy.compiled_policy import CompiledPolicy
 from ostiary_core.policy.principal import ANONYMOUS, Principal
 
@@ -30,7 +30,7 @@ def rules(subjects: list[SubjectConfig] | None = None, **members: Any) -> list[L
 
 
 def key(arguments: Any = None, *, principal: str = "a", tool: str = "get", proxy: str = "x", of: LoopRule) -> bytes:
-    return key_of(of, proxy=proxy, principal=principal, tool=tool, arguments=arguments or {})
+    return key_of(of, proxy=proxy, principal=principal, tool=tool, arguments=digest_of(arguments or {}))
 
 
 def test_the_call_that_reaches_the_number_makes_a_loop_and_each_later_one_goes_on_with_it() -> None:
