@@ -26,32 +26,31 @@ class AuditKeys:
     ) -> None:
         self._seeds = seeds
         self._clock = clock
-        self._signing: tuple[bytes, AuditSigningKey] | None = None
-        self._digests: tuple[bytes, SecretBytes] | None = None
+        self._used: SecretBytes | None = None
+        self._signing: AuditSigningKey | None = None
+        self._digests: SecretBytes | None = None
 
     def signing(self) -> AuditSigningKey | None:
         """Return the key that signs now, None if there never was one.
 
         If the Secret loses its keys, the last one stays.
         """
-        seed, kept = self._current(), self._signing
-        if seed is None:
-            return kept[1] if kept is not None else None
-        if kept is None or kept[0] != seed.reveal():
-            kept = self._signing = (seed.reveal(), AuditSigningKey(seed))
-        return kept[1]
+        self._use_current()
+        return self._signing
 
     def digest_key(self) -> SecretBytes | None:
         """Return the HMAC key for digests now, None if there never was one.
 
         If the Secret loses its keys, the last one stays.
         """
-        seed, kept = self._current(), self._digests
-        if seed is None:
-            return kept[1] if kept is not None else None
-        if kept is None or kept[0] != seed.reveal():
-            kept = self._digests = (seed.reveal(), digest_key(seed))
-        return kept[1]
+        self._use_current()
+        return self._digests
+
+    def _use_current(self) -> None:
+        """Derive the keys, where another seed is to be used than before."""
+        seed = self._current()
+        if seed is not None and (self._used is None or self._used.reveal() != seed.reveal()):
+            self._signing, self._digests, self._used = AuditSigningKey(seed), digest_key(seed), seed
 
     def published(self) -> tuple[str, ...]:
         """Return the public keys of all entries, the newest activation first."""
