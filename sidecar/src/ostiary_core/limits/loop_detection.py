@@ -166,7 +166,7 @@ class CallHistory:
 
 
 def digest_of(arguments: Mapping[str, Any]) -> bytes:
-    """Return the digest of arguments: the same for the same JSON, in whatever order its members are."""
+    """Return the digest of arguments as JSON, whatever the order of members is."""
     return hashlib.blake2b(canonical(arguments), digest_size=16).digest()
 
 

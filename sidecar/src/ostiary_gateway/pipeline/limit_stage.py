@@ -3,7 +3,7 @@
 It counts against the limits of all policies of the proxy.
 
 A refused request consumes nothing, and one that never reached its server gives its units back. What a response costs is
-known only afterwards (:mod:`.result_costs`). Nothing here waits unless the counters are shared by several replicas.
+known only afterwards. Nothing here waits unless the counters are shared by several replicas.
 """
 
 import time
