@@ -4,7 +4,6 @@ A credential that does not exist does not make the settings unusable. The webhoo
 its credential a receiver would refuse the records anyway.
 """
 
-import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final
@@ -12,10 +11,9 @@ from typing import Final
 from ostiary_core.contract.audit import AuditSinkConfig
 from ostiary_core.contract.documents import SettingsDocument
 from ostiary_operator.api.audit import AuditSink
-from ostiary_operator.api.load import InvalidSettings, parse_settings
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.credentials import resolve_secret
-from ostiary_operator.compile.gateway_settings import Site
+from ostiary_operator.compile.gateway_settings import Site, readable_settings
 from ostiary_operator.compile.model import (
     DiscoveredGateway,
     GatewayProblem,
@@ -29,20 +27,11 @@ _SECRET: Final = "Secret"  # noqa: S105  the name of a kind
 
 def wanted_credentials(gateways: Iterable[DiscoveredGateway], cache: Cache) -> Iterator[ReferenceKey]:
     """Yield the Secrets with credentials that the webhooks of gateways refer to."""
-    for gateway in gateways:
-        text = gateway.settings or ""
-        names = cache.get(("audit webhooks", text), functools.partial(_secrets_in, text))
-        yield from (ReferenceKey(_SECRET, gateway.namespace, name) for name in names)
-
-
-def _secrets_in(text: str) -> tuple[str, ...]:
-    try:
-        audit = parse_settings(text, subject="settings").audit
-    except InvalidSettings:
-        return ()
-    sinks = audit.sinks if audit is not None else ()
-    references = (sink.webhook.credential_ref for sink in sinks if sink.webhook is not None)
-    return tuple(reference.name for reference in references if reference is not None)
+    for gateway, settings in readable_settings(gateways, cache):
+        sinks = settings.audit.sinks if settings.audit is not None else ()
+        for reference in (sink.webhook.credential_ref for sink in sinks if sink.webhook is not None):
+            if reference is not None:
+                yield ReferenceKey(_SECRET, gateway.namespace, reference.name)
 
 
 def with_audit_webhooks(

@@ -5,7 +5,8 @@ current ones block (:mod:`.blocks`). Without any it is known, but nothing can be
 would open what the settings close.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import functools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -129,6 +130,24 @@ def _today(
     if text is None:
         return "there is no ConfigMap with its settings; create it"
     return _read(text, gateway, resources, cache)
+
+
+def readable_settings(
+    gateways: Iterable[DiscoveredGateway], cache: Cache
+) -> Iterator[tuple[DiscoveredGateway, GatewaySettings]]:
+    """Yield the gateways whose current settings can be read, with what these say."""
+    for gateway in gateways:
+        text = gateway.settings or ""
+        settings = cache.get(("readable settings", text), functools.partial(_readable, text))
+        if settings is not None:
+            yield gateway, settings
+
+
+def _readable(text: str) -> GatewaySettings | None:
+    try:
+        return parse_settings(text, subject="settings")
+    except InvalidSettings:
+        return None
 
 
 def _read(

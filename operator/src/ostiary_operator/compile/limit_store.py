@@ -4,7 +4,6 @@ A reference that leads to nothing does not make the settings unusable: a gateway
 last credentials and certificates stay; where there are none, the gateway counts as if the store could not be reached.
 """
 
-import functools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
@@ -12,12 +11,11 @@ from typing import Final
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.limit_store import LimitStoreConfig, RedisConfig, StoreCredentialsConfig, StoreTlsConfig
 from ostiary_operator.api.limit_store import LimitStore, StoreSecretReference
-from ostiary_operator.api.load import InvalidSettings, parse_settings
 from ostiary_operator.api.references import SecretReference
 from ostiary_operator.compile.ca_bundles import key_of, read_bundle, resolve_bundles
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.credentials import resolve_secret
-from ostiary_operator.compile.gateway_settings import Site
+from ostiary_operator.compile.gateway_settings import Site, readable_settings
 from ostiary_operator.compile.model import (
     CredentialSecret,
     DiscoveredGateway,
@@ -53,18 +51,9 @@ def wanted_credentials(gateways: Iterable[DiscoveredGateway], cache: Cache) -> I
 
 
 def _stores(gateways: Iterable[DiscoveredGateway], cache: Cache) -> Iterator[tuple[DiscoveredGateway, LimitStore]]:
-    for gateway in gateways:
-        text = gateway.settings or ""
-        store = cache.get(("limit store", text), functools.partial(_store_in, text))
-        if store is not None:
-            yield gateway, store
-
-
-def _store_in(text: str) -> LimitStore | None:
-    try:
-        return parse_settings(text, subject="settings").limit_store
-    except InvalidSettings:
-        return None
+    for gateway, settings in readable_settings(gateways, cache):
+        if settings.limit_store is not None:
+            yield gateway, settings.limit_store
 
 
 def with_limit_stores(
