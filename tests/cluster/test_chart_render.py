@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from charts import CASES, CHART, NAMESPACE, Object, container, helm, of_kind, one, render, values
+from fenced_blocks import fenced_blocks
 
 from ostiary_core.contract.key_names import secret_name
 from ostiary_core.contract.parts import MAX_PARTS, config_map_name
@@ -34,6 +35,25 @@ def objects() -> list[Object]:
 def test_helm_finds_nothing_to_complain_about(case: str) -> None:
     chosen = ("-f", values(case)) if case else ()
     assert "0 chart(s) failed" in helm("lint", "--strict", str(CHART), *chosen)
+
+
+def test_a_volume_for_the_file_of_audit_records_is_mounted_as_the_guide_says(tmp_path: Path) -> None:
+    [chosen] = [text for text in fenced_blocks("docs/guides/audit.md", "yaml") if "extraVolumes" in text]
+    (tmp_path / "values.yaml").write_text(chosen)
+    rendered = render("-f", str(tmp_path / "values.yaml"))
+    deployment = one(rendered, "Deployment", "ostiary-gateway")
+    gateway = container(deployment)
+    mounts = {mount["name"]: mount for mount in gateway["volumeMounts"]}
+    volumes = {volume["name"]: volume for volume in deployment["spec"]["template"]["spec"]["volumes"]}
+    assert gateway["securityContext"]["readOnlyRootFilesystem"] is True
+    assert volumes["audit"]["persistentVolumeClaim"] == {"claimName": "audit"}
+    (found,) = gateways.discover(labelled(rendered, "Service"), of_kind(rendered, "ConfigMap")).gateways
+    audit = parse_settings(found.settings or "").audit
+    assert audit is not None
+    [sink] = audit.sinks or ()
+    assert sink.file is not None
+    assert sink.file.path.startswith(mounts["audit"]["mountPath"] + "/")
+    assert not mounts["audit"].get("readOnly")
 
 
 def test_the_definitions_are_those_of_the_repository(objects: list[Object]) -> None:
