@@ -34,7 +34,7 @@ LABELS: Final = {
     "mcp_method_name": "an MCP method of our table, or an HTTP method of a request without a message",
     "ostiary_proxy": "`namespace/name` of an MCPProxy; absent where no proxy has the path",
     "ostiary_server": "name of a server in `spec.servers`",
-    "gen_ai_tool_name": "a tool that the server has listed, or that a rule writes out; absent for any other name",
+    "gen_ai_tool_name": "a tool that the server has listed, or that a rule or limit writes out; absent for other names",
     "gen_ai_prompt_name": "the same for a prompt",
     "mcp_resource_uri": "a resource that the server has listed",
     "error_type": (

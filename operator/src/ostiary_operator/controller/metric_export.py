@@ -13,6 +13,7 @@ from ostiary_core import sdk_components
 from ostiary_core.metric_export.periodic_export import PeriodicMetricExport
 from ostiary_core.metric_export.settings import EXPORTER, read_settings
 from ostiary_core.version import __version__
+from ostiary_operator.controller.metrics import ExportCollector
 from ostiary_operator.controller.span_names import SCOPE
 from ostiary_operator.controller.tracing import sdk_resource
 
@@ -50,6 +51,7 @@ class OperatorMetricExport:
         self._export = PeriodicMetricExport(
             exporter, collect, interval=settings.interval, warn=_log.warning, now=time.monotonic
         )
+        registry.register(ExportCollector(self._export))
         self._export.start()
         _log.info("metrics are exported by %s every %g s", settings.component, settings.interval)
 

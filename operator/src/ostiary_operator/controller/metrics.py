@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessColl
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
+from ostiary_core.metric_export.periodic_export import PeriodicMetricExport
 from ostiary_core.metric_family import MetricFamily, MetricKind
 from ostiary_core.version import __version__
 from ostiary_operator.clock import Clock
@@ -59,6 +60,15 @@ LAST_SUCCESS: Final = MetricFamily(
     "ostiary_operator_last_success_timestamp_seconds", "When a pass last succeeded, in seconds since the epoch"
 )
 
+EXPORTS: Final = MetricFamily(
+    "ostiary_operator_otlp_metric_exports", "Exports of metrics that the collector accepted", MetricKind.COUNTER
+)
+EXPORT_FAILURES: Final = MetricFamily(
+    "ostiary_operator_otlp_export_failures",
+    "Exports of metrics that did not reach the collector; the next export repeats the figures",
+    MetricKind.COUNTER,
+)
+
 
 class OperatorMetrics:
     """Counts and measures passes and writes. Labels never contain names of resources."""
@@ -97,6 +107,18 @@ class OperatorMetrics:
         self.registry.register(_QueueCollector(queue))
         self.registry.register(_StatusCollector(publisher))
         self.registry.register(_RightsCollector(claims, election))
+
+
+class ExportCollector(Collector):
+    """What was exported over OTLP, and what was not."""
+
+    def __init__(self, export: PeriodicMetricExport) -> None:
+        self._export = export
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the counts of this moment."""
+        yield EXPORTS.value(self._export.stats.exports)
+        yield EXPORT_FAILURES.value(self._export.stats.failures)
 
 
 class _BuildCollector(Collector):
