@@ -114,7 +114,8 @@ def test_every_example_passes(enforced: ControlPlane) -> None:
         for file in folder.glob("*.yaml"):
             for obj in yaml.safe_load_all(file.read_text()):
                 moved = copy.deepcopy(obj)
-                moved["metadata"]["namespace"] = "default"
+                admits_anyone = "anonymous" in obj.get("spec", {}).get("authentication", {})
+                moved["metadata"]["namespace"] = "kube-public" if admits_anyone else "default"  # as the platform allows
                 assert complaint(enforced, moved) == "", file
 
 
