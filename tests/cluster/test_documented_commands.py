@@ -43,6 +43,7 @@ ELSEWHERE = {
     "docs/tutorials/10-stop-a-runaway-agent.md": "tests/unit/docs/test_known_agents.py",
     "examples/limits/README.md": "tests/protocol/test_limits_example.py",
     "docs/tutorials/12-prove-it-to-an-auditor.md": "tests/protocol/test_audit_tutorial.py",
+    "docs/guides/audit.md": "tests/cluster/test_audit_in_cluster.py",
     "examples/access-tiers/README.md": "tests/cluster/test_access_tiers.py",
     "docs/guides/decisions.md": "tests/unit/ostiary_operator/cli/test_test.py",
 }
