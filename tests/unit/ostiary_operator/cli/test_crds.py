@@ -28,7 +28,8 @@ def test_the_schemas_for_editors_are_written_below_their_group(ostiary: Ostiary,
     below = tmp_path / "schemas"
     written = {str(path.relative_to(below)): path.read_text() for path in below.rglob("*") if path.is_file()}
     assert written == render_json_schemas()
-    assert set(written) == {"ostiary.dev/mcpproxy_v1alpha1.json", "ostiary.dev/mcppolicy_v1alpha1.json"}
+    kinds = {"ostiary.dev/mcpproxy_v1alpha1.json", "ostiary.dev/mcppolicy_v1alpha1.json"}
+    assert set(written) == {*kinds, "audit-record.schema.json"}
 
 
 def test_a_folder_that_cannot_be_created_is_reported(ostiary: Ostiary, tmp_path: Path) -> None:
