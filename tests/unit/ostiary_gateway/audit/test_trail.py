@@ -100,6 +100,15 @@ def opener(sinks: dict[str, SwitchedTrail]) -> Callable[[AuditSinkConfig], Sink]
     return open_sink
 
 
+def with_one_far_behind(sinks: dict[str, SwitchedTrail]) -> Trail:
+    """A trail with two sinks, one of which was off for so long that it has lost lines."""
+    trail = trail_to(opener(sinks), STDOUT, file("a"))
+    sinks["a"].is_off = True
+    for _ in range(30):
+        add(trail)
+    return trail
+
+
 def test_a_sink_that_fails_for_a_short_time_gets_everything_later(sinks: dict[str, SwitchedTrail]) -> None:
     trail = trail_to(opener(sinks), STDOUT)
     sinks["stdout"].is_off = True
@@ -116,11 +125,8 @@ def test_a_sink_that_fails_for_a_short_time_gets_everything_later(sinks: dict[st
 def test_of_two_sinks_one_that_fails_for_long_does_not_stop_the_other_and_its_hole_is_named(
     sinks: dict[str, SwitchedTrail], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trail = trail_to(opener(sinks), STDOUT, file("a"))
     monkeypatch.setattr(sink_delivery, "MOST_BYTES", 2000)
-    sinks["a"].is_off = True
-    for _ in range(30):
-        add(trail)
+    trail = with_one_far_behind(sinks)
     assert not trail.is_full
     sinks["a"].is_off = False
     add(trail, 2)
@@ -137,11 +143,8 @@ def test_of_two_sinks_one_that_fails_for_long_does_not_stop_the_other_and_its_ho
 def test_a_sink_that_works_again_at_the_very_end_still_names_its_hole(
     sinks: dict[str, SwitchedTrail], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trail = trail_to(opener(sinks), STDOUT, file("a"))
     monkeypatch.setattr(sink_delivery, "MOST_BYTES", 2000)
-    sinks["a"].is_off = True
-    for _ in range(30):
-        add(trail)
+    trail = with_one_far_behind(sinks)
     sinks["a"].is_off = False
     trail.end({}, seconds=1.0)
     for each in sinks.values():
