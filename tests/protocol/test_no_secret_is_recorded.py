@@ -207,7 +207,7 @@ async def _failing_store(recorded: Records) -> None:
 
 
 async def _calls(recorded: Records) -> None:
-    """Calls that are allowed, denied, limited, refused and unreadable, with secrets wherever there is room."""
+    """Calls that are allowed, denied, limited, refused and unreadable, with secrets in every place that has room."""
     canaries = recorded.canaries
     arguments = secrets_in_contents(canaries)
     headers = {

@@ -80,9 +80,9 @@ class FileSink:
 
         Nothing of it is removed.
         """
-        line, torn = _read_end(descriptor)
+        line, torn, is_ended = _read_end(descriptor)
         self.found = self.found or _describe_end(line, torn) or (None if self._size else self._found_in_last())
-        if torn:
+        if not is_ended:
             self._size += os.write(descriptor, b"\n")
 
     def _found_in_last(self) -> dict[str, Any] | None:
@@ -92,7 +92,7 @@ class FileSink:
         """
         try:
             with self._numbered(1).open("rb") as file:
-                return _describe_end(*_read_end(file.fileno()))
+                return _describe_end(*_read_end(file.fileno())[:2])
         except OSError:
             return None
 
@@ -183,12 +183,18 @@ def _as_file_name(replica: str) -> str:
     return "".join(each if each.isalnum() or each in "._-" else "_" for each in replica)[:200] or "_"
 
 
-def _read_end(descriptor: int) -> tuple[bytes, int]:
-    """Return the last whole line of a file, and the bytes of a torn line behind it."""
+def _read_end(descriptor: int) -> tuple[bytes, int, bool]:
+    """Return the last whole line of a file, the bytes of a torn one, and whether it is ended.
+
+    A record that lacks nothing but its line break is whole.
+    """
     size = os.fstat(descriptor).st_size
     text = os.pread(descriptor, _READ, max(0, size - _READ))
     head, _, torn = text.rpartition(b"\n")
-    return head.rpartition(b"\n")[2], len(torn)
+    link = link_of(torn)
+    if link is not None and is_intact(torn, link):
+        return torn, 0, False
+    return head.rpartition(b"\n")[2], len(torn), not torn
 
 
 def _describe_end(line: bytes, torn: int) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from audit_trails import WrittenTrail, verified
 
 from ostiary_core.contract.audit import AuditFileConfig
 from ostiary_gateway.audit.file_sink import FileSink
@@ -140,3 +141,15 @@ def test_a_fifo_does_not_block(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(SinkError, match="not a regular file"):
         sink_at(tmp_path / "pipe").open()
+
+
+def test_a_record_that_lacks_only_its_line_break_after_a_kill_is_whole(tmp_path: Path) -> None:
+    path, killed = tmp_path / "audit.jsonl", WrittenTrail("gw-0/1").start().events(2)
+    path.write_bytes(killed.text[:-1])
+    sink = sink_at(path, max_bytes=10**6)
+    sink.open()
+    end = killed.chain.position
+    assert sink.found == {**end._asdict(), "closed": False, "tornBytes": 0}
+    before = b',"previous":{"id":"gw-0/1","seq":%d,"hash":"%b","closed":false,"tornBytes":0}'
+    sink.write(WrittenTrail("gw-0/2").start(before % (end.seq, end.hash.encode())).close().lines)
+    assert verified(path.read_bytes()).is_good
