@@ -245,7 +245,9 @@ async def test_only_the_bearer_of_the_gateways_token_reads(gateway: RunningGatew
         assert response.status == 401
 
 
-@pytest.mark.parametrize("query", ["?proxy=default/mock&since=x", "?proxy=default/mock&after=-1", "?what=1"])
+@pytest.mark.parametrize(
+    "query", ["?proxy=default/mock&since=x", "?proxy=default/mock&after=-1", "?proxy=default/mock&follow=1", "?what=1"]
+)
 async def test_a_query_that_cannot_be_served_is_refused_with_the_parameter(
     gateway: RunningGateway, mock: str, query: str
 ) -> None:

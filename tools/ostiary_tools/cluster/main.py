@@ -30,6 +30,7 @@ _LINE = re.compile(r"\d{4}-\d\d-\d\d (?P<time>\d\d:\d\d:\d\d),\d+ (?P<level>[A-Z
 __all__ = ["LocalCluster"]
 _DIRECTORY = ROOT / ".cluster"
 _PERIOD = 0.2  # seconds between two checks of logs and processes
+_CHECKPOINTS = "ostiary_gateway.audit.published_checkpoints"
 
 
 def main() -> int:
@@ -224,12 +225,14 @@ class LogReader:
 def important(line: str) -> str | None:
     """Return a log line as it is shown: time, message, and the level from WARNING on.
 
-    None for any other line.
+    None for any other line, and for checkpoints of audit trails, which each replica logs every ten seconds.
 
     Lines in another format, such as tracebacks, are printed only when their process dies.
     """
     found = _LINE.fullmatch(line)
     if found is None or found["level"] == "DEBUG":
+        return None
+    if found["level"] == "INFO" and found["logger"] == _CHECKPOINTS:
         return None
     level = "" if found["level"] == "INFO" else f"{found['level']}: "
     return f"{found['time']}  {level}{found['message']}"

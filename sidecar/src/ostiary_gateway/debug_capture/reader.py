@@ -58,7 +58,7 @@ class CaptureQuery:
             proxy=given.get("proxy", ""),
             after=_number(given.get("after", "0"), "after"),
             since=_number(given.get("since", "0"), "since") / 1000,
-            follow=given.get("follow", "false") == "true",
+            follow=_truth(given.get("follow", "false"), "follow"),
         )
 
 
@@ -152,6 +152,12 @@ def _line(value: dict[str, Any]) -> bytes:
 
 def _problem(status: int, reason: str, message: str) -> web.Response:
     return web.Response(status=status, body=_line({"reason": reason, "message": message}), headers=_HEADERS)
+
+
+def _truth(text: str, name: str) -> bool:
+    if text not in {"true", "false"}:
+        raise UnusableQuery(f"{name} is neither true nor false: write one of them")
+    return text == "true"
 
 
 def _number(text: str, name: str) -> int:

@@ -12,6 +12,7 @@ from ostiary_tools.cluster.main import LogReader, important
         ("2026-11-21 08:43:44,273 WARNING ostiary_operator.controller.app: no: right", "08:43:44  WARNING: no: right"),
         ("2026-11-21 08:43:44,273 INFO    ostiary_operator.controller.app: padded", "08:43:44  padded"),
         ("2026-11-21 08:43:44,273 DEBUG ostiary_operator.controller.app: detail", None),
+        ("2026-11-21 08:43:44,273 INFO ostiary_gateway.audit.published_checkpoints: audit checkpoint: …", None),
         ("Traceback (most recent call last):", None),
         ("", None),
     ],
