@@ -18,7 +18,7 @@ from ostiary_gateway.audit.assembly import make_auditor, replica_name
 from ostiary_gateway.config.directory_source import DirectorySource
 from ostiary_gateway.config.kubernetes_source import KubernetesSource
 from ostiary_gateway.config.snapshot import Snapshot
-from ostiary_gateway.config.store import ConfigStore, RejectionRecheck
+from ostiary_gateway.config.store import ConfigStore, RejectionRecheck, SwapListener
 from ostiary_gateway.identity.auth_discovery import DiscoveryChecks
 from ostiary_gateway.identity.authenticators import Authenticators, client_authorities
 from ostiary_gateway.metrics import GatewayMetrics
@@ -99,15 +99,27 @@ class GatewayApp:
         self.metrics = GatewayMetrics(
             self.store, self.pipeline.limiter, self.pools, telemetry, self.authenticators.outcomes
         )
-        self.metrics.register(DebugCaptureState(self.pipeline.captures))
-        self.metrics.register(
-            LimitMetrics(self.pipeline.limits.floods, self.pipeline.local_counters, self.pipeline.loops)
-        )
-        self.metrics.register(AuditState(self.auditor))
-        self.metrics.register(LimitStoreMetrics(self.limit_store))
         self.pipeline.observe = self.metrics.observe
         self._environ = environ
-        self.store.listeners += [
+        self._register()
+        self.store.listeners += self._listeners()
+        self.port = options.port
+        self.admin_port = options.admin_port
+        self._leaving = False
+        self.sources: list[DirectorySource | KubernetesSource | Certificate] = []
+        self._watching: list[asyncio.Task[None]] = []
+
+    def _register(self) -> None:
+        """Export the figures of the parts that count for themselves."""
+        pipeline = self.pipeline
+        self.metrics.register(DebugCaptureState(pipeline.captures))
+        self.metrics.register(LimitMetrics(pipeline.limits.floods, pipeline.local_counters, pipeline.loops))
+        self.metrics.register(AuditState(self.auditor))
+        self.metrics.register(LimitStoreMetrics(self.limit_store))
+
+    def _listeners(self) -> list[SwapListener]:
+        """Return what is told of each new config, in order."""
+        return [
             self.pipeline.limiter.on_swap,
             self.pipeline.streams.on_swap,
             self.pipeline.captures.on_swap,
@@ -122,11 +134,6 @@ class GatewayApp:
             self.auditor.on_swap,
             self.metrics.on_swap,
         ]
-        self.port = options.port
-        self.admin_port = options.admin_port
-        self._leaving = False
-        self.sources: list[DirectorySource | KubernetesSource | Certificate] = []
-        self._watching: list[asyncio.Task[None]] = []
 
     def _trust_clients(self, snapshot: Snapshot, _changed: frozenset[str]) -> None:
         if self._certificate is not None:

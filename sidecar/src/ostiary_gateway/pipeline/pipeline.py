@@ -93,7 +93,7 @@ class RequestPipeline:
         """Answer one request.
 
         The stages are receive, route, check origin, authenticate, admit (in-flight limits), decode, check blocks, check
-        loop, authorize, stream limits, limits of policies, loop detection, select, forward, shape and record.
+        loop, authorize, stream limits, limits of policies, loop detection, audit, select, forward, shape and record.
         """
         headers = request.headers
         exchange: Exchange | None = None
@@ -122,7 +122,7 @@ class RequestPipeline:
                 if exchange.proxy.loops is not None:
                     await self.loops.check(exchange, exchange.proxy.loops)
                 self.request_ids.take(exchange)
-                self._select(exchange, span)
+                self._record_and_select(exchange, span)
                 response = await send_and_shape(exchange, span, self._shaper, self.request_ids)
                 return record.responded(span, request, response)
             except Refusal as refusal:
@@ -150,7 +150,7 @@ class RequestPipeline:
             audit_stage.unrouted(self.auditor, request, refusal, span)
         return response_for(refusal, exchange.request_id if exchange is not None else None)
 
-    def _select(self, exchange: Exchange, span: ServerSpan) -> None:
+    def _record_and_select(self, exchange: Exchange, span: ServerSpan) -> None:
         """Record a request that passed, and choose its server: a proxy has one today."""
         if self.auditor is not None:
             audit_stage.receive(self.auditor, exchange, span)
