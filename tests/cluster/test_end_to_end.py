@@ -136,6 +136,7 @@ async def test_the_status_names_the_urls_and_the_gateways_of_a_proxy(cluster: Lo
         "ResolvedRefs": "True",
         "Programmed": "True",
         "Ready": "True",
+        "TelemetryReady": "True",
         "Governed": "True",
     }
 

@@ -180,11 +180,11 @@ class GatewayApp:
         self._admin = web.AppRunner(admin.application(), access_log=None, shutdown_timeout=1.0)
         try:
             await self._listen()
+            self.metrics.start_export(self._environ)
         except BaseException:
             await self._data.stop(0)
             await self._admin.cleanup()
             raise
-        self.metrics.start_export(self._environ)
         self._watch()
 
     async def _listen(self) -> None:

@@ -168,6 +168,7 @@ class RequestPipeline:
             audit_stage.complete(self.auditor, exchange, span)
         if exchange.limit_use is not None:
             self.limits.finish(exchange.limit_use)
+        exchange.refusal = None  # its traceback holds the exchange: the garbage collector would have to find them
         self.request_ids.release(exchange)
         self.limiter.release(exchange.reservation, exchange.request)
 
