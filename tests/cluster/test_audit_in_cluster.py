@@ -40,7 +40,7 @@ async def test_the_trail_in_a_log_is_verified_with_the_keys_and_checkpoints_that
         await client.call_tool("echo", {"message": "hello"})
 
     keep = ("-n", "ostiary-system", "get", "configmap", "ostiary-default-audit", "-o")
-    wait_until(lambda: cluster.kubectl(*keep[:4], "--ignore-not-found", "-o", "name") != "", what="kept checkpoints")
+    wait_until(lambda: cluster.kubectl(*keep[:5], "--ignore-not-found", "-o", "name") != "", what="kept checkpoints")
     keys, kept = tmp_path / "gateway.keys", tmp_path / "checkpoints"
     keys.write_text(cluster.kubectl(*keep, "jsonpath={.data.public-keys}"))
     kept.write_text(cluster.kubectl(*keep, GO_TEMPLATE))

@@ -131,12 +131,12 @@ async def test_the_status_names_the_urls_and_the_gateways_of_a_proxy(cluster: Lo
     assert status["policies"] == [{"namespace": "default", "name": "quickstart"}]
     conditions = {c["type"]: c["status"] for c in status["conditions"]}
     del conditions["UpstreamHealthy"]  # it knows what calls have met, and there may have been none
+    conditions.pop("TelemetryReady", None)  # it knows what was exported, and there may have been nothing
     assert conditions == {
         "Accepted": "True",
         "ResolvedRefs": "True",
         "Programmed": "True",
         "Ready": "True",
-        "TelemetryReady": "True",
         "Governed": "True",
     }
 

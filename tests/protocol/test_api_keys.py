@@ -451,7 +451,7 @@ async def test_span_and_metric_name_the_consumer_or_the_refusal_and_nothing_show
         ("401", "CredentialInvalid"),
         ("401", "CredentialMissing"),
     ]
-    known, refused = 'ostiary_proxy="default/mock",method="apiKey"', 'ostiary_proxy="default/mock"'
+    known, refused = 'method="apiKey",ostiary_proxy="default/mock"', 'ostiary_proxy="default/mock"'
     for caller, outcome in ((known, "accepted"), (refused, "CredentialInvalid"), (refused, "CredentialMissing")):
         labels = f'{caller},outcome="{outcome}"'
         assert f"ostiary_authentications_total{{{labels}}} 1.0" in metrics

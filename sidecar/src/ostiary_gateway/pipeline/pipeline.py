@@ -95,9 +95,8 @@ class RequestPipeline:
         The stages are receive, route, check origin, authenticate, admit (in-flight limits), decode, check blocks, check
         loop, authorize, stream limits, limits of policies, loop detection, audit, select, forward, shape and record.
         """
-        headers = request.headers
         exchange: Exchange | None = None
-        traceparent, tracestate = self._telemetry.context_in(headers)
+        traceparent, tracestate = self._telemetry.context_in(request.headers)
         with self._telemetry.server_span(
             http_method=request.method, traceparent=traceparent, tracestate=tracestate
         ) as span:
@@ -151,7 +150,7 @@ class RequestPipeline:
         return response_for(refusal, exchange.request_id if exchange is not None else None)
 
     def _record_and_select(self, exchange: Exchange, span: ServerSpan) -> None:
-        """Record a request that passed, and choose its server: a proxy has one today."""
+        """Record a request that passed, and choose its server (a proxy has one)."""
         if self.auditor is not None:
             audit_stage.receive(self.auditor, exchange, span)
         exchange.server = exchange.proxy.server
