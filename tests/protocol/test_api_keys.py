@@ -452,9 +452,9 @@ async def test_span_and_metric_name_the_consumer_or_the_refusal_and_nothing_show
         ("401", "CredentialMissing"),
     ]
     known, refused = 'method="apiKey",ostiary_proxy="default/mock"', 'ostiary_proxy="default/mock"'
-    for caller, outcome in ((known, "accepted"), (refused, "CredentialInvalid"), (refused, "CredentialMissing")):
-        labels = f'{caller},outcome="{outcome}"'
-        assert f"ostiary_authentications_total{{{labels}}} 1.0" in metrics
+    for labels, outcome in ((known, "accepted"), (refused, "CredentialInvalid"), (refused, "CredentialMissing")):
+        sample = f'{labels},outcome="{outcome}"'
+        assert f"ostiary_authentications_total{{{sample}}} 1.0" in metrics
     seen = [caplog.text, metrics, *map(str, spans)]
     assert exposed(seen, AGENT_KEY, OTHER_KEY, AGENT.digest) == []
 
