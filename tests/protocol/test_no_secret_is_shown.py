@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gc
 import io
 import json
 import logging
@@ -243,6 +244,7 @@ def sink() -> Iterator[Sink]:
 @pytest.fixture
 async def scenario(sink: Sink, tmp_path: Path) -> AsyncIterator[CanaryScenario]:
     variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint, "OTEL_TRACES_SAMPLER": "always_on"}
+    gc.collect()  # gateways of earlier tests had the same admin token, some of them in a wrong place
     async with AsyncExitStack() as stack:
         audit = AuditOptions(file=tmp_path / "audit.jsonl")
         telemetry = Telemetry.from_env(variables)
