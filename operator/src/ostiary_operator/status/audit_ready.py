@@ -3,14 +3,15 @@
 The sinks are the platform's: owners of policies learn which replica fails, and not the paths and URLs of its sinks.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from ostiary_operator.api.audit_reasons import AuditReadyReason
 from ostiary_operator.api.conditions import ConditionStatus, ConditionType
 from ostiary_operator.compile.model import ConditionDraft, ResourceStatus
+from ostiary_operator.status.builder import as_it_is
 from ostiary_operator.status.replica_reports import ReportedTrail
-from ostiary_operator.status.replica_state import GatewayState
+from ostiary_operator.status.replica_state import GatewayState, reports_on
 
 #: In this order one replica of several counts: callers are routed to every replica.
 _ORDER: Final = (
@@ -34,9 +35,9 @@ def evaluate(
     """
     if not status.is_audited or not status.expected:
         return None
-    found = list(_reported(status, gateway_states))
+    found = [(_reason(report.audit_trail), gateway) for gateway, report in reports_on(status, gateway_states)]
     if not found and live is not None:
-        return ConditionDraft(ConditionType.AUDIT_READY, live["status"], live["reason"], live["message"])
+        return as_it_is(ConditionType.AUDIT_READY, live)
     reason = min((reason for reason, _ in found), key=_ORDER.index, default=AuditReadyReason.PENDING)
     value = _VALUES.get(reason, ConditionStatus.FALSE)
     if value is ConditionStatus.TRUE:
@@ -45,17 +46,6 @@ def evaluate(
     concerned = f" It concerns gateway {', '.join(where)}." if where else ""
     text = f"{reason.meaning}{concerned} {reason.remedy}"
     return ConditionDraft(ConditionType.AUDIT_READY, value, reason, text)
-
-
-def _reported(
-    status: ResourceStatus, gateway_states: Mapping[str, GatewayState]
-) -> Iterator[tuple[AuditReadyReason, str]]:
-    """Yield the state of each replica's trail, with its gateway."""
-    for identity, expected in status.expected.items():
-        gateway = gateway_states.get(identity)
-        for state in gateway.states.values() if gateway is not None and expected else ():
-            if state.report is not None:
-                yield _reason(state.report.audit_trail), identity
 
 
 def _reason(trail: ReportedTrail | None) -> AuditReadyReason:
