@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from ostiary_tools.common.commands import exit_code
 from ostiary_tools.common.errors import ToolError
 from ostiary_tools.common.progress import reporting, say
 
@@ -109,12 +110,7 @@ def main() -> int:
     parser.add_argument("environment", type=Path, help="where, such as .venv")
     parser.add_argument("lock", type=Path, help="the file with locked requirements")
     arguments = parser.parse_args()
-    try:
-        install(arguments.environment, arguments.lock)
-    except ToolError as error:
-        say(f"error: {error}")
-        return 1
-    return 0
+    return exit_code(lambda: install(arguments.environment, arguments.lock))
 
 
 if __name__ == "__main__":

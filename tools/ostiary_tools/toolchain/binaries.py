@@ -3,12 +3,12 @@
 `python -m ostiary_tools.toolchain.binaries [NAME…]` prints their paths, and builds them first if necessary.
 """
 
-import argparse
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+from ostiary_tools.common.commands import print_programs
 from ostiary_tools.common.errors import CommandError, ToolError
 from ostiary_tools.common.progress import reporting, say
 from ostiary_tools.toolchain import build_cache, golang
@@ -81,15 +81,7 @@ def _failure(what: str, lines: list[str]) -> ToolError:
 
 def main() -> int:
     """Print the path of each program; build all of them first if necessary."""
-    parser = argparse.ArgumentParser(prog="python -m ostiary_tools.toolchain.binaries", description=main.__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
-    try:
-        for path in ensure(*parser.parse_args().names).values():
-            print(path)
-    except ToolError as error:
-        say(f"error: {error}")
-        return 1
-    return 0
+    return print_programs("python -m ostiary_tools.toolchain.binaries", main.__doc__, known=NAMES, ensure=ensure)
 
 
 if __name__ == "__main__":

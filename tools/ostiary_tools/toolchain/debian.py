@@ -4,7 +4,6 @@
 what is missing, without starting services; elsewhere it names the packages.
 """
 
-import argparse
 import contextlib
 import os
 import shutil
@@ -13,6 +12,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from ostiary_tools.common.commands import print_programs
 from ostiary_tools.common.errors import CommandError, ToolError
 from ostiary_tools.common.progress import say
 from ostiary_tools.toolchain import build_cache
@@ -116,15 +116,7 @@ def _found(name: str) -> Path:
 
 def main() -> int:
     """Print the path of each program; install the packages of those that are missing first."""
-    parser = argparse.ArgumentParser(prog="python -m ostiary_tools.toolchain.debian", description=main.__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(PACKAGES))
-    try:
-        for path in ensure(*parser.parse_args().names).values():
-            print(path)
-    except ToolError as error:
-        say(f"error: {error}")
-        return 1
-    return 0
+    return print_programs("python -m ostiary_tools.toolchain.debian", main.__doc__, known=PACKAGES, ensure=ensure)
 
 
 if __name__ == "__main__":

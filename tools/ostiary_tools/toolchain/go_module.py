@@ -17,8 +17,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ostiary_tools.common.errors import ToolError
-from ostiary_tools.common.progress import say
+from ostiary_tools.common.commands import exit_code
 from ostiary_tools.toolchain import golang
 
 KUBERNETES = "1.36.2"
@@ -91,15 +90,14 @@ def main() -> int:
     """Rewrite go.mod and go.sum."""
     parser = argparse.ArgumentParser(prog="python -m ostiary_tools.toolchain.go_module", description=main.__doc__)
     parser.parse_args()
-    try:
-        go = golang.ensure()
-        (golang.MODULE_DIRECTORY / "go.mod").write_text(render(tagged_go_mod(go)))
-        (golang.MODULE_DIRECTORY / "go.sum").unlink(missing_ok=True)
-        golang.run(go, "mod", "tidy")
-    except ToolError as error:
-        say(f"error: {error}")
-        return 1
-    return 0
+    return exit_code(_rewrite)
+
+
+def _rewrite() -> None:
+    go = golang.ensure()
+    (golang.MODULE_DIRECTORY / "go.mod").write_text(render(tagged_go_mod(go)))
+    (golang.MODULE_DIRECTORY / "go.sum").unlink(missing_ok=True)
+    golang.run(go, "mod", "tidy")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ostiary_tools.common.errors import CommandError, ToolError
+from ostiary_tools.common.commands import exit_code
+from ostiary_tools.common.errors import CommandError
 from ostiary_tools.common.progress import say
 from ostiary_tools.toolchain import build_cache, wheels
 
@@ -118,15 +119,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m ostiary_tools.toolchain.node", description=main.__doc__)
     parser.add_argument("directories", nargs="*", type=Path, metavar="DIRECTORY")
     directories = parser.parse_args().directories
-    try:
+
+    def work() -> None:
         for directory in directories:
             print(install(directory))
         if not directories:
             print(ensure().node)
-    except ToolError as error:
-        say(f"error: {error}")
-        return 1
-    return 0
+
+    return exit_code(work)
 
 
 if __name__ == "__main__":
