@@ -4,9 +4,11 @@ In this order: the URLs that are given; a run of ``ostiary run`` on this machine
 """
 
 import argparse
+import asyncio
 import sys
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ostiary_operator.cli import cluster
 
@@ -34,6 +36,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--local", action="store_true", help="only an `ostiary run` on this machine")
     cluster.add_connection(parser)
+
+
+def answer(show: Callable[[], Coroutine[Any, Any, int]], *, command: str) -> int:
+    """Run a command that asks gateways; return its exit code.
+
+    It is 2 where none can be asked, after saying why.
+    """
+    from ostiary_core.errors import OstiaryError  # noqa: PLC0415  --help must work without these packages
+
+    try:
+        return asyncio.run(show())
+    except OstiaryError as error:
+        cluster.note(command, str(error))
+        return cluster.UNANSWERED
 
 
 def qualified(arguments: argparse.Namespace, *, local: bool) -> str:

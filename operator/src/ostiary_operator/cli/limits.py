@@ -1,7 +1,6 @@
 """``ostiary limits``: shows what callers have used of the limits of policies."""
 
 import argparse
-import asyncio
 import functools
 import json
 import sys
@@ -30,20 +29,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Show the usage; return 0, 1 if a replica did not answer, 2 if none did."""
-    from ostiary_core.errors import OstiaryError  # noqa: PLC0415  --help must work without these packages
-
     if (problem := cluster.watch_conflict(arguments)) is not None:
         cluster.note("limits", problem)
         return cluster.UNANSWERED
-    try:
-        return asyncio.run(_show(arguments))
-    except OstiaryError as error:
-        cluster.note("limits", str(error))
-        return cluster.UNANSWERED
+    return admin_access.answer(lambda: _show(arguments), command="limits")
 
 
 async def _show(arguments: argparse.Namespace) -> int:
-    from ostiary_operator.view import admin_client, admin_ports, limit_usage  # noqa: PLC0415  likewise
+    from ostiary_operator.view import admin_client, admin_ports, limit_usage  # noqa: PLC0415  --help must work without these packages
 
     proxy, ports = await admin_access.find(arguments, command="limits")
     async with admin_client.session() as http:

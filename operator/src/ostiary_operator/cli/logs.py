@@ -1,7 +1,6 @@
 """``ostiary logs``: shows the captured exchanges of an MCPProxy."""
 
 import argparse
-import asyncio
 import json
 import shlex
 import sys
@@ -36,17 +35,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     Return 0, 1 if none are captured, 2 if no gateway can be asked.
     """
-    from ostiary_core.errors import OstiaryError  # noqa: PLC0415  --help must work without these packages
-
-    try:
-        return asyncio.run(_show(arguments))
-    except OstiaryError as error:
-        cluster.note("logs", str(error))
-        return cluster.UNANSWERED
+    return admin_access.answer(lambda: _show(arguments), command="logs")
 
 
 async def _show(arguments: argparse.Namespace) -> int:
-    from ostiary_operator.view import admin_client  # noqa: PLC0415  likewise
+    from ostiary_operator.view import admin_client  # noqa: PLC0415  --help must work without these packages
     from ostiary_operator.view.captured_logs import CaptureSources  # noqa: PLC0415  likewise
 
     proxy, ports = await admin_access.find(arguments, command="logs")
