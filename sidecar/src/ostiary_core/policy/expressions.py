@@ -231,6 +231,10 @@ class Expression:
             return ExpressionResult.TRUE
         return ExpressionResult.FALSE if value is False else ExpressionResult.ERROR
 
+    def reads(self, variable: str) -> bool:
+        """Return whether it reads a variable."""
+        return variable in self._cost.variables
+
     @property
     def weight(self) -> int:
         """The cost of compiling and evaluating it, in instructions of patterns: what budgets count."""
