@@ -19,7 +19,7 @@ from ostiary_gateway.pipeline.decode import decode, parse, request_id
 from ostiary_gateway.pipeline.exchange import Message
 from ostiary_gateway.pipeline.forward import upstream_body
 from ostiary_gateway.pipeline.refusal_responses import response_for
-from ostiary_gateway.session import UpstreamSession
+from ostiary_gateway.session_ids import UpstreamSession
 from ostiary_gateway.telemetry import Telemetry
 
 SESSION = UpstreamSession("upstream", LEGACY)

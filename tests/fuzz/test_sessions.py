@@ -7,7 +7,8 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from ostiary_gateway.errors import UpstreamFault
-from ostiary_gateway.session import Sealer, UpstreamSession
+from ostiary_gateway.seal import Sealer
+from ostiary_gateway.session_ids import UpstreamSession, open_session_id, seal_session
 
 NOW: Final = 1_800_000_000.0
 KEYS: Final = {0: bytes(range(32)), int(NOW) - 5: bytes(range(32, 64))}
@@ -17,11 +18,11 @@ REVISIONS: Final = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"]
 anything = st.text(max_size=40) | st.text(alphabet=st.characters(), max_size=8)
 visible = st.text(alphabet=[chr(code) for code in range(0x21, 0x7F)], min_size=1, max_size=60)
 sessions = st.builds(UpstreamSession, visible, st.sampled_from(REVISIONS))
-sealed_ids = st.builds(lambda session: SEALER.seal(session, proxy_uid="uid", principal="me"), sessions)
+sealed_ids = st.builds(lambda session: seal_session(SEALER, session, proxy_uid="uid", principal="me"), sessions)
 
 
 def opened(sealed: str, *, proxy_uid: str = "uid", principal: str = "me") -> UpstreamSession | None:
-    return SEALER.open(sealed, proxy_uid=proxy_uid, principal=principal, max_age=3600.0)
+    return open_session_id(SEALER, sealed, proxy_uid=proxy_uid, principal=principal, max_age=3600.0)
 
 
 @given(anything, anything, visible, st.sampled_from(REVISIONS))
@@ -29,7 +30,7 @@ def test_a_sealed_id_opens_for_its_caller_at_its_proxy(uid: str, principal: str,
     assume(not any("\ud800" <= c <= "\udfff" for c in uid + principal))  # no uid and no principal holds half a pair
     session = UpstreamSession(upstream, revision)
 
-    sealed = SEALER.seal(session, proxy_uid=uid, principal=principal)
+    sealed = seal_session(SEALER, session, proxy_uid=uid, principal=principal)
 
     assert opened(sealed, proxy_uid=uid, principal=principal) == session
     assert opened(sealed) is None or (uid, principal) == ("uid", "me")
@@ -40,7 +41,7 @@ def test_a_sealed_id_opens_for_its_caller_at_its_proxy(uid: str, principal: str,
 @given(anything)
 def test_no_upstream_makes_a_session_of_what_is_no_id(text: str) -> None:
     try:
-        sealed = SEALER.seal(UpstreamSession(text, REVISIONS[0]), proxy_uid="uid", principal="me")
+        sealed = seal_session(SEALER, UpstreamSession(text, REVISIONS[0]), proxy_uid="uid", principal="me")
     except UpstreamFault:
         assert not text or any(not "\x21" <= c <= "\x7e" for c in text)
         return

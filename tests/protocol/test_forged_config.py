@@ -9,7 +9,8 @@ from configs import ConfigWriter
 from gateways import RunningGateway, policy, running_gateway
 from mcp_caller import legacy, mcp_caller
 
-from ostiary_gateway.session import Sealer
+from ostiary_gateway.seal import Sealer
+from ostiary_gateway.session_ids import open_session_id, seal_session
 
 FORGED = b"f" * 32
 TOKEN = "forged-token"
@@ -66,10 +67,10 @@ async def test_a_session_key_of_a_config_map_opens_no_session(gateway: RunningGa
     async with mcp_caller(gateway.url()) as caller:
         await caller.initialize()
         bound = {"proxy_uid": "uid-mock", "principal": "anonymous"}
-        mine = Sealer(lambda: {0: gateway.session_key}).open(caller.session or "", **bound, max_age=60.0)
+        mine = open_session_id(Sealer(lambda: {0: gateway.session_key}), caller.session or "", **bound, max_age=60.0)
         assert mine is not None
         assert (await caller.post(legacy("ping"))).status == 200
-        caller.session = Sealer(lambda: {1: FORGED}).seal(mine, **bound)
+        caller.session = seal_session(Sealer(lambda: {1: FORGED}), mine, **bound)
         assert (await caller.post(legacy("ping"))).status == 404
 
 

@@ -21,7 +21,7 @@ from ostiary_core.mcp.protocol_revisions import LEGACY
 from ostiary_gateway.pipeline import upstream_ids
 from ostiary_gateway.pipeline.exchange import Exchange, Message
 from ostiary_gateway.pipeline.request_ids import RequestIds
-from ostiary_gateway.session import UpstreamSession
+from ostiary_gateway.session_ids import UpstreamSession
 
 pytestmark = pytest.mark.usefixtures("two_proxies")
 

@@ -33,9 +33,9 @@ from ostiary_gateway.pipeline.debug_recording import capture_streams
 from ostiary_gateway.pipeline.pipeline import RequestPipeline
 from ostiary_gateway.policy_limits.limit_store_switch import LimitStoreSwitch
 from ostiary_gateway.policy_limits.usage_report import UsageReport
+from ostiary_gateway.seal import Sealer
 from ostiary_gateway.server.certificate import Certificate
 from ostiary_gateway.server.listener import Listener
-from ostiary_gateway.session import Sealer
 from ostiary_gateway.telemetry import Telemetry
 from ostiary_gateway.telemetry.config_span import config_load_recorder
 from ostiary_gateway.upstream.allowed_addresses import OwnEndpoints

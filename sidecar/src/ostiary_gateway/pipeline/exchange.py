@@ -24,7 +24,7 @@ from ostiary_gateway.limits.reservation import Reservation
 from ostiary_gateway.pipeline.content_capture import CapturedContent
 from ostiary_gateway.policy_limits.store import Exhaustion
 from ostiary_gateway.server.request import Request
-from ostiary_gateway.session import UpstreamSession
+from ostiary_gateway.session_ids import UpstreamSession
 from ostiary_gateway.telemetry.cost_units import CountedCall
 from ostiary_gateway.upstream.caller import UpstreamCaller
 from ostiary_gateway.upstream.http1.request_head import Transmission

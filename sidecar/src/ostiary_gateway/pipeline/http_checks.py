@@ -14,10 +14,11 @@ from typing import Final
 from ostiary_core.mcp import codes
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.seal import Sealer
 from ostiary_gateway.server.host_name import host_name
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response
-from ostiary_gateway.session import Sealer, UpstreamSession
+from ostiary_gateway.session_ids import UpstreamSession, open_session_id
 from ostiary_gateway.telemetry.session_counts import INVALID, SESSIONS
 
 #: The target of a load balancer's probe: under ``/-/``, which no proxy can use.
@@ -118,7 +119,7 @@ def _loopback_origins(request: Request) -> frozenset[str]:
 
 
 def open_session(exchange: Exchange, sealer: Sealer) -> UpstreamSession | None:
-    """Open the session id that a client sent; None where it sent none.
+    """Open the session id that a client sent, for the exchange; None where it sent none.
 
     Raises:
         Refusal: 404, which makes a client initialize again (specification, Session Management).
@@ -127,10 +128,12 @@ def open_session(exchange: Exchange, sealer: Sealer) -> UpstreamSession | None:
     if sealed is None:
         return None
     max_age = exchange.snapshot.settings.bounds.session_max_age / 1000
-    session = sealer.open(sealed, proxy_uid=exchange.proxy.uid, principal=exchange.principal.id, max_age=max_age)
+    bound = {"proxy_uid": exchange.proxy.uid, "principal": exchange.principal.id}
+    session = open_session_id(sealer, sealed, **bound, max_age=max_age)
     if session is None:
         SESSIONS.note_refused(exchange.proxy.identity, INVALID)
         raise session_not_found()
+    exchange.session = session
     return session
 
 

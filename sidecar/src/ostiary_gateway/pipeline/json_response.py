@@ -34,7 +34,7 @@ from ostiary_gateway.pipeline.response_limits import check_response_size, note_r
 from ostiary_gateway.pipeline.server_capabilities import with_list_changed
 from ostiary_gateway.pipeline.upstream_ids import with_id
 from ostiary_gateway.server.response import Response
-from ostiary_gateway.session import UpstreamSession
+from ostiary_gateway.session_ids import UpstreamSession
 from ostiary_gateway.telemetry.dropped_items import DROPPED
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse

@@ -34,9 +34,10 @@ from ostiary_gateway.pipeline.route import FindMetadata, config_in_force, no_met
 from ostiary_gateway.pipeline.send_and_shape import send_and_shape
 from ostiary_gateway.pipeline.shape import ResponseShaper
 from ostiary_gateway.policy_limits.local_counters import LocalCounters
+from ostiary_gateway.seal import Sealer
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response
-from ostiary_gateway.session import Sealer, UpstreamSession
+from ostiary_gateway.session_ids import UpstreamSession
 from ostiary_gateway.telemetry import ServerSpan, Telemetry
 from ostiary_gateway.telemetry.request_labels import ObserveRequest
 from ostiary_gateway.threads import uncancel
@@ -296,5 +297,4 @@ class RequestPipeline:
             await self._authenticate(exchange)
 
     def _open_session(self, exchange: Exchange) -> UpstreamSession | None:
-        exchange.session = open_session(exchange, self._sealer)
-        return exchange.session
+        return open_session(exchange, self._sealer)

@@ -15,9 +15,10 @@ from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
 from ostiary_gateway.pipeline.open_streams import OpenStream, OpenStreams
 from ostiary_gateway.pipeline.response_head import no_stream
 from ostiary_gateway.pipeline.sse_response import EventRelay
+from ostiary_gateway.seal import Sealer
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response
-from ostiary_gateway.session import Sealer, UpstreamSession
+from ostiary_gateway.session_ids import UpstreamSession, seal_session
 from ostiary_gateway.telemetry import ClientSpan, ServerSpan
 from ostiary_gateway.telemetry.session_counts import SESSIONS
 from ostiary_gateway.upstream import faults
@@ -110,7 +111,7 @@ class ResponseShaper:
 
     def _seal(self, exchange: Exchange, session: UpstreamSession) -> str:
         SESSIONS.note_opened(exchange.proxy.identity)
-        return self._sealer.seal(session, proxy_uid=exchange.proxy.uid, principal=exchange.principal.id)
+        return seal_session(self._sealer, session, proxy_uid=exchange.proxy.uid, principal=exchange.principal.id)
 
 
 def _record_result(exchange: Exchange, outcome: ResponseSummary) -> None:

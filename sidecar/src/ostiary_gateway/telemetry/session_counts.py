@@ -1,7 +1,7 @@
 """Sessions of the handshake revisions, as this process saw them open and end.
 
-Sessions are sealed in their ids and kept by no replica (:mod:`ostiary_gateway.session`), so how many are open is not
-known: a client that leaves for good says nothing. What is counted are events, by proxy.
+Sessions are sealed in their ids and kept by no replica (:mod:`ostiary_gateway.session_ids`), so how many are open is
+not known: a client that leaves for good says nothing. What is counted are events, by proxy.
 """
 
 from collections import Counter

@@ -16,7 +16,7 @@ from ostiary_gateway.pipeline.authorize import DeniedError, judge
 from ostiary_gateway.pipeline.decode import decode
 from ostiary_gateway.pipeline.exchange import Message
 from ostiary_gateway.pipeline.refusal_responses import message_for
-from ostiary_gateway.session import UpstreamSession
+from ostiary_gateway.session_ids import UpstreamSession
 
 ONE_TOOL = {"name": "one", "effect": "Allow", "tools": {"names": ["get_users"]}}
 LIST_ALL = {"name": "look", "effect": "Allow"}

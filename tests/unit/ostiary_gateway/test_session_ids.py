@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ostiary_gateway.errors import Refusal, UpstreamFault
-from ostiary_gateway.session import Sealer, UpstreamSession
+from ostiary_gateway.seal import Sealer
+from ostiary_gateway.session_ids import UpstreamSession, open_session_id, seal_session
 
 NOW = 1_800_000_000.0
 KEY = bytes(range(32))
@@ -23,13 +24,13 @@ def sealer(keys: Mapping[int, bytes] | None = None, *, now: float = NOW) -> Seal
 
 
 def seal(by: Sealer, session: UpstreamSession = SESSION) -> str:
-    return by.seal(session, proxy_uid="uid-1", principal="anonymous")
+    return seal_session(by, session, proxy_uid="uid-1", principal="anonymous")
 
 
 def opened(
     by: Sealer, sealed: str, *, proxy_uid: str = "uid-1", principal: str = "anonymous"
 ) -> UpstreamSession | None:
-    return by.open(sealed, proxy_uid=proxy_uid, principal=principal, max_age=HOUR)
+    return open_session_id(by, sealed, proxy_uid=proxy_uid, principal=principal, max_age=HOUR)
 
 
 @given(
@@ -57,9 +58,9 @@ def test_an_id_is_valid_at_no_other_proxy_and_for_no_other_caller() -> None:
 
 
 def test_uid_and_principal_cannot_be_shifted_into_one_another() -> None:
-    sealed = sealer().seal(SESSION, proxy_uid="a", principal="b\nc")
+    sealed = seal_session(sealer(), SESSION, proxy_uid="a", principal="b\nc")
 
-    assert sealer().open(sealed, proxy_uid="a\nb", principal="c", max_age=HOUR) is None
+    assert open_session_id(sealer(), sealed, proxy_uid="a\nb", principal="c", max_age=HOUR) is None
 
 
 def test_every_altered_character_closes_it() -> None:
@@ -141,8 +142,14 @@ def test_an_id_that_a_newer_replica_sealed_at_a_revision_of_its_own_is_not_found
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     known = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
-    monkeypatch.setattr("ostiary_gateway.session._REVISIONS", (*known, "2030-01-01"))
+    monkeypatch.setattr("ostiary_gateway.session_ids._REVISIONS", (*known, "2030-01-01"))
     sealed = seal(sealer(), UpstreamSession("abc", "2030-01-01"))
     monkeypatch.undo()
 
     assert opened(sealer(), sealed) is None
+
+
+def test_an_id_of_the_first_version_still_opens() -> None:
+    of_version_one = "1.AAAAADtiVl0pW27YMzpGwmzGa9nEkc-vVGLGq6cH2-eMNP6gyze6SqnXnzE"
+
+    assert opened(sealer(), of_version_one) == SESSION

@@ -1,0 +1,65 @@
+"""Sessions at one server, sealed into their id.
+
+This is format ``1.`` of :mod:`ostiary_gateway.seal`. The content is the index of the revision (1 byte) and the
+upstream's session id.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from ostiary_gateway.errors import UpstreamFault
+from ostiary_gateway.seal import SESSION, Sealer
+from ostiary_gateway.upstream import faults
+
+#: The longest upstream session id: some servers keep a session in its id, as we do. The specification has no limit.
+#: The sealed id of such a session has 5,513 characters.
+_MAX_UPSTREAM_ID: Final = 4096
+#: The characters of a session id (specification, Session Management).
+_UPSTREAM_ID: Final = re.compile(r"[\x21-\x7e]+")
+#: Sealed ids contain indexes into this list: append only.
+_REVISIONS: Final = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamSession:
+    """The content of a sealed id: the upstream's own session id, and the negotiated revision."""
+
+    upstream_id: str
+    revision: str
+
+
+def seal_session(sealer: Sealer, session: UpstreamSession, *, proxy_uid: str, principal: str) -> str:
+    """Return the id to give to the client.
+
+    Raises:
+        UpstreamFault: the upstream's id is invalid.
+        Refusal: there is no key yet.
+    """
+    check_upstream_id(session.upstream_id)
+    content = bytes((_REVISIONS.index(session.revision),)) + session.upstream_id.encode()
+    return sealer.seal(SESSION, content, proxy_uid=proxy_uid, principal=principal)
+
+
+def open_session_id(
+    sealer: Sealer, sealed: str, *, proxy_uid: str, principal: str, max_age: float
+) -> UpstreamSession | None:
+    """Return the content of an id; None for any id that is not ours, see :meth:`.Sealer.open`."""
+    content = sealer.open(SESSION, sealed, proxy_uid=proxy_uid, principal=principal, max_age=max_age)
+    # A newer replica may seal a revision that this one does not have yet.
+    if not content or content[0] >= len(_REVISIONS):
+        return None
+    return UpstreamSession(content[1:].decode(), _REVISIONS[content[0]])
+
+
+def check_upstream_id(upstream_id: str) -> None:
+    """Check what a server sent as its session id.
+
+    Raises:
+        UpstreamFault: no client could send it, or it is longer than we can seal.
+    """
+    if len(upstream_id) > _MAX_UPSTREAM_ID:
+        words = f"its session id is {len(upstream_id)} characters long, and at most {_MAX_UPSTREAM_ID} can be sealed"
+        raise UpstreamFault(faults.INVALID, words)
+    if _UPSTREAM_ID.fullmatch(upstream_id) is None:
+        raise UpstreamFault(faults.INVALID, "its session id is empty, or not of visible ASCII")
