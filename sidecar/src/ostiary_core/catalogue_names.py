@@ -1,0 +1,46 @@
+"""Names and URIs of one catalogue of several servers.
+
+Who owns each, and what it is called in public.
+"""
+
+from collections.abc import Sequence
+
+from ostiary_core.exposed_names import LONGEST_NAME, ExposedNames, Owned
+from ostiary_core.exposed_uris import LONGEST_URI, ExposedURIs
+from ostiary_core.mcp.methods import Primitive
+
+
+class CatalogueNames:
+    """The names of a proxy that merges servers.
+
+    ``servers`` are the names and prefixes of its servers, in the order of the spec.
+
+    Raises:
+        ValueError: one of the prefixes is the beginning of another.
+    """
+
+    __slots__ = ("names", "uris")
+
+    def __init__(self, servers: Sequence[tuple[str, str]]) -> None:
+        prefixes = [prefix for _, prefix in servers]
+        self.names = ExposedNames(prefixes)
+        unmarked = prefixes.index("") if "" in prefixes else None
+        self.uris = ExposedURIs([name for name, _ in servers], unmarked=unmarked)
+
+    def owner_of(self, primitive: Primitive, name: str) -> Owned | None:
+        """Return the owner of an exposed tool, prompt, resource or template; None without one."""
+        return self.uris.owner_of(name) if primitive is Primitive.RESOURCES else self.names.owner_of(name)
+
+    def exposed(self, primitive: Primitive, server: int, name: str) -> str | None:
+        """Return what a server's own tool, prompt, resource or template is called in public.
+
+        It is None where it can have no name there: it would be in the space of another server, cannot be marked, or is
+        empty or too long.
+        """
+        if primitive is Primitive.RESOURCES:
+            found, longest = self.uris.exposed(server, name), LONGEST_URI
+        else:
+            found, longest = self.names.exposed(server, name), LONGEST_NAME
+        if found is None or len(found) > longest or self.owner_of(primitive, found) != (server, name):
+            return None
+        return found
