@@ -5,6 +5,7 @@ It consists of documents, the manifest that names them, and the parts that carry
 documents        the content: one entry per proxy, one document per policy, one of gateway settings
 access           the rules of a policy, and the callers that it governs
 authentication   how the callers of a proxy are authenticated, as part of a policy document
+server_selection how several servers behind one endpoint are used
 limits           the limits of a policy, and its loop detector
 manifest         what is in force: each entry by the digest of its document; MAC and revision (``revisions``)
 manifest_files   the manifest as files, compressed when large

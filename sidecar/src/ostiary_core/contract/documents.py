@@ -18,6 +18,15 @@ from ostiary_core.contract.blocks import BlockedConfig
 from ostiary_core.contract.debug_capture import DebugCaptureConfig
 from ostiary_core.contract.limit_store import LimitStoreConfig
 from ostiary_core.contract.limits import LimitConfig, LoopDetectionConfig
+from ostiary_core.contract.server_selection import (
+    MOST_ROUTING_RULES,
+    MOST_SERVERS,
+    InstructionsConfig,
+    ListCacheConfig,
+    RoutingRuleConfig,
+    ServerSelectionName,
+    SessionNotesName,
+)
 from ostiary_core.contract.upstream_credentials import UpstreamCredentialConfig
 from ostiary_core.mcp.methods import Primitive
 
@@ -107,7 +116,9 @@ class ServerConfig(ContractDocument):
 
     ``addresses``: CIDRs that it may resolve to although the default forbids them.
 
-    ``host`` is the value of Host, None for that of the URL.
+    ``host`` is the value of Host, None for that of the URL. ``prefix`` stands before its names where servers are
+    merged, and may be empty there; None elsewhere. ``protocol_version`` is the revision that it speaks, None where the
+    gateway finds out.
     """
 
     name: str
@@ -118,6 +129,8 @@ class ServerConfig(ContractDocument):
     host: str | None = None
     headers: list[HeaderConfig] | None = None
     credential: UpstreamCredentialConfig | None = None
+    prefix: str | None = None
+    protocol_version: str | None = None
 
     @property
     def authority(self) -> str:
@@ -134,6 +147,11 @@ class EntryDocument(ContractDocument):
 
     ``invalid`` is set where a policy that targets the proxy is unusable and has no accepted version: every call is
     refused until the policy is corrected.
+
+    ``server_selection`` is None where there is one server. Of several, ``Merge`` shows one catalogue, and ``Route``
+    chooses one for each request, by ``routing``. ``on_server_failure`` None shows the lists of the servers that
+    respond; Refuse shows none of them while one server fails. ``instructions`` None merges those of the servers.
+    Without ``list_cache`` no list is kept.
     """
 
     kind: Literal["entry"] = "entry"
@@ -143,7 +161,12 @@ class EntryDocument(ContractDocument):
     generation: Count
     path: str
     hostnames: list[str] = Field(default_factory=list)
-    servers: list[ServerConfig] = Field(min_length=1)
+    servers: list[ServerConfig] = Field(min_length=1, max_length=MOST_SERVERS)
+    server_selection: ServerSelectionName | None = None
+    on_server_failure: Literal["Refuse"] | None = None
+    instructions: InstructionsConfig | None = None
+    routing: list[RoutingRuleConfig] | None = Field(default=None, max_length=MOST_ROUTING_RULES)
+    list_cache: ListCacheConfig | None = None
     catalogue: CatalogueConfig | None = None
     policies: list[str] = Field(default_factory=list)
     without_policy: Default = "Allow"
@@ -225,7 +248,9 @@ class SettingsDocument(ContractDocument):
 
     ``egress_proxy`` is None where the gateway's environment decides whether there is one. ``refused_addresses`` are
     those of the API server, which no server may have unless its ``addresses`` contain them. ``blocked`` is refused
-    whatever entries and policies say. ``limit_store`` is None where each replica counts by itself.
+    whatever entries and policies say. ``limit_store`` is None where each replica counts by itself. ``session_notes``
+    says where a gateway notes what it learns of a session after its id was given: None in its own memory, Shared in
+    ``limit_store``, ``None`` not at all.
 
     Only the compiler uses ``source``, a gateway ignores it: the settings as accepted, as canonical JSON, so that they
     stay in force as a whole when newer ones cannot be used.
@@ -241,6 +266,7 @@ class SettingsDocument(ContractDocument):
     blocked: BlockedConfig | None = None
     limit_store: LimitStoreConfig | None = None
     audit: GatewayAuditConfig | None = None
+    session_notes: SessionNotesName | None = None
     source: str | None = None
 
     @property

@@ -90,3 +90,44 @@ def test_settings_that_were_written_before_the_newer_bounds_are_still_understood
     )
     assert (settings.bounds.connections, settings.bounds.per_source) == (None, ShareConfig())
     assert (settings.bounds.per_server.connections, settings.trusted_proxies) == (1024, [])
+
+
+def test_what_only_several_servers_need_is_omitted_for_one() -> None:
+    entry = EntryDocument.model_validate(ENTRY)
+
+    assert set(entry.model_dump(by_alias=True, exclude_none=True)) & {
+        "serverSelection", "onServerFailure", "instructions", "routing", "listCache"
+    } == set()  # fmt: skip
+    assert set(entry.servers[0].model_dump(by_alias=True, exclude_none=True)) & {"prefix", "protocolVersion"} == set()
+
+
+def test_several_servers_travel_with_their_prefixes_and_an_empty_prefix_is_not_an_absent_one() -> None:
+    servers = [{"name": name, "url": f"http://{name}", "timeouts": TIMEOUTS, "prefix": prefix}
+               for name, prefix in (("crm", "crm_"), ("rest", ""))]  # fmt: skip
+    merged = EntryDocument.model_validate(ENTRY | {
+        "servers": servers, "serverSelection": "Merge", "onServerFailure": "Refuse",
+        "instructions": {"mode": "Replace", "text": "Ask crm first."},
+        "routing": [{"name": "eu", "when": "true", "servers": ["crm"]}],
+        "listCache": {"ttl": 0, "staleIfError": 600_000},
+    })  # fmt: skip
+
+    assert b'"prefix":""' in merged.canonical()
+    assert EntryDocument.model_validate_json(merged.canonical()) == merged
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"servers": []},
+        {"servers": ENTRY["servers"] * 17},
+        {"serverSelection": "Any"},
+        {"onServerFailure": "Partial"},
+        {"instructions": {"mode": "Append"}},
+        {"routing": [{"name": "eu", "servers": []}]},
+        {"routing": [{"name": "eu", "servers": ["s"]}] * 33},
+        {"listCache": {"ttl": -1, "staleIfError": 0}},
+    ],
+)
+def test_a_selection_of_servers_that_a_reader_would_not_understand_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        EntryDocument.model_validate(ENTRY | change)
