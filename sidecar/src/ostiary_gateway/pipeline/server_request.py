@@ -1,0 +1,236 @@
+"""Requests of the gateway's own to a server: a page of a list, a handshake, a probe.
+
+They are sent while a request of a caller is handled, with the caller's credential and as children of its span. Their
+ids are ours, so they cannot be those of the caller's requests in the same session.
+"""
+
+import asyncio
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, Final
+
+from ostiary_core import strict_json
+from ostiary_core.errors import StrictJSONError
+from ostiary_core.mcp import codes
+from ostiary_core.mcp.methods import METHODS, NOTIFICATION_PREFIX, REPEATABLE
+from ostiary_core.mcp.protocol_revisions import META_CLIENT_CAPABILITIES, META_PROTOCOL_VERSION, MODERN_REVISIONS
+from ostiary_core.policy.principal import PASSTHROUGH
+from ostiary_core.version import __version__
+from ostiary_gateway.errors import UpstreamFault
+from ostiary_gateway.pipeline import jsonrpc, record
+from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.pipeline.mirrored_headers import encoded
+from ostiary_gateway.pipeline.server_answer import ServerAnswer, fault_of, read_answer
+from ostiary_gateway.telemetry import ClientSpan, ServerSpan
+from ostiary_gateway.upstream import faults
+from ostiary_gateway.upstream.http1 import request_head as http1
+from ostiary_gateway.upstream.http1.request_head import Transmission
+from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
+from ostiary_gateway.upstream.server import UpstreamServer
+
+#: How the gateway names itself to servers, as a client (specification, Implementation), and to clients, as a server.
+GATEWAY_INFO: Final[Mapping[str, str]] = {"name": "ostiary", "title": "Ostiary", "version": __version__}
+_META_CLIENT_INFO: Final = "io.modelcontextprotocol/clientInfo"
+#: Random for each process.
+_PROCESS: Final = os.urandom(6).hex()
+_numbers: Final = count()
+
+
+def own_id() -> str:
+    """Return a new id for a request of the gateway's own, unique over all replicas."""
+    return f"ostiary-own-{_PROCESS}-{next(_numbers):x}"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnRequest:
+    """One request or notification of the gateway's own.
+
+    ``revision`` is the protocol revision in which it is sent, empty for ``initialize``, which has none yet.
+    """
+
+    method: str
+    params: Mapping[str, Any]
+    revision: str
+    session_id: str | None = None
+
+    @property
+    def is_modern(self) -> bool:
+        """Whether it carries its metadata itself."""
+        return self.revision in MODERN_REVISIONS
+
+    @property
+    def is_notification(self) -> bool:
+        """Whether no response is due."""
+        return self.method.startswith(NOTIFICATION_PREFIX)
+
+    @property
+    def name(self) -> str:
+        """The name or URI that it is about, or empty."""
+        row = METHODS.get(self.method)
+        found = self.params.get(row.name_key) if row is not None and row.name_key else None
+        return found if isinstance(found, str) else ""
+
+
+async def ask(
+    exchange: Exchange,
+    server: UpstreamServer,
+    request: OwnRequest,
+    *,
+    span: ServerSpan,
+    seconds: float,
+    transmission: Transmission | None = None,
+) -> ServerAnswer:
+    """Send a request of the gateway's own to a server, and return its answer.
+
+    All of it comes within ``seconds``. Requests of the server in between are refused, and its notifications ignored.
+    ``transmission`` is told once it is written.
+
+    An answer with a JSON-RPC error or an HTTP error status is returned: :func:`.server_answer.fault_of` says what it
+    means where a result is needed. The server's health is told in either case.
+
+    Raises:
+        UpstreamFault: no connection, no credential, not in time, too large, or not MCP.
+    """
+    identifier = None if request.is_notification else own_id()
+    with _client_span(span, server, request, identifier) as client:
+        try:
+            async with asyncio.timeout(seconds):
+                answer = await _ask(exchange, server, request, identifier, client, transmission)
+        except TimeoutError as error:
+            words = f"the server did not answer {request.method} within {seconds:g} s"
+            raise _failed(server, client, UpstreamFault(faults.TIMEOUT, words)) from error
+        except UpstreamFault as found:
+            raise _failed(server, client, found) from found
+        _report(server, answer, client)
+        return answer
+
+
+def _client_span(span: ServerSpan, server: UpstreamServer, request: OwnRequest, identifier: str | None) -> ClientSpan:
+    return span.client(
+        server_name=server.name,
+        address=server.address,
+        port=server.port,
+        method=request.method,
+        target=request.name or None,
+        request_id=identifier,
+        protocol_version=request.revision or None,
+        session_id=request.session_id,
+    )
+
+
+async def _ask(
+    exchange: Exchange,
+    server: UpstreamServer,
+    request: OwnRequest,
+    identifier: str | None,
+    client: ClientSpan,
+    transmission: Transmission | None,
+) -> ServerAnswer:
+    body = _body(request, identifier, client)
+    response = await _send(exchange, server, request, body, client, transmission)
+
+    async def answer_server(message: dict[str, Any]) -> None:
+        if not request.is_modern:  # in that era servers send no requests
+            text = strict_json.dumps(_refused(message))
+            (await _send(exchange, server, request, text, client, None)).close()
+
+    try:
+        return await read_answer(exchange, response, own_id=identifier, answer_server=answer_server)
+    finally:
+        response.close()
+
+
+async def _send(
+    exchange: Exchange,
+    server: UpstreamServer,
+    request: OwnRequest,
+    body: bytes,
+    client: ClientSpan,
+    transmission: Transmission | None,
+) -> UpstreamResponse:
+    return await server.request(
+        "POST",
+        own_lines(exchange, server, request, client),
+        body,
+        passed=exchange.passed,
+        repeatable=request.method in REPEATABLE,
+        caller=exchange.upstream_caller if server.credential.is_of_caller else None,
+        transmission=transmission,
+    )
+
+
+def own_lines(exchange: Exchange, server: UpstreamServer, request: OwnRequest, client: ClientSpan) -> bytes:
+    """Return the headers of a request of the gateway's own, without those of every request.
+
+    Raises:
+        UpstreamFault: one of them is not permitted in a header.
+    """
+    headers: dict[str, str] = {}
+    if request.session_id is not None:
+        headers["Mcp-Session-Id"] = request.session_id
+    if request.revision:
+        headers["MCP-Protocol-Version"] = request.revision
+    if request.is_modern:
+        headers["Mcp-Method"] = request.method
+        if name := request.name:
+            headers["Mcp-Name"] = encoded(name)
+    lines = http1.lines(headers) if headers else b""
+    passed = exchange.request.headers.get("authorization") if exchange.principal is PASSTHROUGH else None
+    if passed is not None and not server.credential.is_set:
+        lines += http1.private_line("Authorization", passed)
+    return lines + http1.lines(client.headers())
+
+
+def _body(request: OwnRequest, identifier: str | None, client: ClientSpan) -> bytes:
+    """Serialise the request, with its envelope and our trace context.
+
+    Raises:
+        UpstreamFault: it holds something that JSON cannot represent.
+    """
+    meta: dict[str, Any] = dict(request.params.get("_meta") or {})
+    if request.is_modern:
+        envelope = {META_CLIENT_CAPABILITIES: {}, _META_CLIENT_INFO: dict(GATEWAY_INFO)}
+        meta = {**envelope, **meta, META_PROTOCOL_VERSION: request.revision}
+    meta.update(client.context)
+    params = {**request.params, "_meta": meta} if meta else request.params
+    body: dict[str, Any] = {"jsonrpc": "2.0", "method": request.method}
+    if identifier is not None:
+        body["id"] = identifier
+    if params:
+        body["params"] = params
+    try:
+        return strict_json.dumps(body)
+    except StrictJSONError as error:
+        raise UpstreamFault(faults.INVALID, f"{request.method} cannot be sent: {error}") from None
+
+
+def _refused(message: dict[str, Any]) -> dict[str, Any]:
+    """Return the answer to a request that a server sends to the gateway itself."""
+    answer: dict[str, Any] = {"jsonrpc": "2.0", "id": jsonrpc.id_of(message)}
+    if message.get("method") == "ping":
+        return {**answer, "result": {}}
+    return {**answer, "error": {"code": codes.METHOD_NOT_FOUND, "message": "The gateway itself answers no requests"}}
+
+
+def _failed(server: UpstreamServer, client: ClientSpan, found: UpstreamFault) -> UpstreamFault:
+    """Report a fault of the server; return it as callers see it."""
+    fault = server.as_seen(found)
+    fault.message = server.credential.redacted(fault.message)
+    record.failed(client, fault)
+    server.health.failed(fault)
+    return fault
+
+
+def _report(server: UpstreamServer, answer: ServerAnswer, client: ClientSpan) -> None:
+    """Report an answer to the span and to the server's health.
+
+    Any whole one below HTTP 500 is a sign of life.
+    """
+    fault = fault_of(server, answer) if not answer.message and answer.status >= 300 else None
+    client.respond(code=answer.error_code, http_status=answer.status)
+    if fault is None or fault.kind in (faults.INVALID, faults.REDIRECTED):
+        server.health.succeeded()
+    else:
+        server.health.failed(fault)
