@@ -180,7 +180,7 @@ def _policy_name(config: GatewayConfig, key: str) -> str:
 def _answer(entry: EntryDocument, config: GatewayConfig, question: str) -> str:
     primitive, verb, name = question.split(" ", 2)
     access = AccessEvaluator([CompiledPolicy.build(config.policies[key]) for key in entry.policies])
-    visibility = Visibility.build(entry.catalogue, access, default=entry.without_policy, invalid=entry.invalid)
+    visibility = Visibility.of_entry(entry, access)
     decision = visibility.decide(Primitive(primitive), Verb(verb), name)
     evidence = ", ".join(part for part in (decision.policy, decision.rule) if part)
     return f"{'yes' if decision.allowed else 'no'}: {decision.reason}{f' by {evidence}' if evidence else ''}"

@@ -5,6 +5,8 @@ Who owns each, and what it is called in public.
 
 from collections.abc import Sequence
 
+from ostiary_core.contract.documents import EntryDocument
+from ostiary_core.errors import ContractError
 from ostiary_core.exposed_names import LONGEST_NAME, ExposedNames, Owned
 from ostiary_core.exposed_uris import LONGEST_URI, ExposedURIs
 from ostiary_core.mcp.methods import Primitive
@@ -19,13 +21,34 @@ class CatalogueNames:
         ValueError: one of the prefixes is the beginning of another.
     """
 
-    __slots__ = ("names", "uris")
+    __slots__ = ("names", "servers", "uris")
 
     def __init__(self, servers: Sequence[tuple[str, str]]) -> None:
+        self.servers = tuple(servers)
         prefixes = [prefix for _, prefix in servers]
         self.names = ExposedNames(prefixes)
         unmarked = prefixes.index("") if "" in prefixes else None
         self.uris = ExposedURIs([name for name, _ in servers], unmarked=unmarked)
+
+    @classmethod
+    def of_entry(cls, entry: EntryDocument) -> "CatalogueNames | None":
+        """Return the names of the proxy of a config entry; None for one that merges no servers.
+
+        Raises:
+            ContractError: the prefixes of its servers overlap.
+        """
+        if entry.server_selection != "Merge":
+            return None
+        try:
+            return cls([(server.name, server.prefix or "") for server in entry.servers])
+        except ValueError as error:
+            raise ContractError(f"entry: servers: {error}: correct the prefixes") from None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, CatalogueNames) and self.servers == other.servers
+
+    def __hash__(self) -> int:
+        return hash(self.servers)
 
     def owner_of(self, primitive: Primitive, name: str) -> Owned | None:
         """Return the owner of an exposed tool, prompt, resource or template; None without one."""

@@ -35,8 +35,7 @@ class GovernedProxy(NamedTuple):
     def visibility(self) -> Visibility:
         """What callers may see and use, as a gateway compiles it."""
         access = AccessEvaluator([CompiledPolicy.build(policy) for policy in self.policies])
-        entry = self.entry
-        return Visibility.build(entry.catalogue, access, default=entry.without_policy, invalid=entry.invalid)
+        return Visibility.of_entry(self.entry, access)
 
     @property
     def authentication(self) -> dict[str, AuthenticationConfig]:

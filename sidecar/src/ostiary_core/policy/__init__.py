@@ -20,6 +20,7 @@ It decides for the gateway, for ``ostiary explain`` and for policy tests.
     schema_narrowing      the input schema of a tool, with the constraints on its arguments
     name_matcher          names, prefixes, suffixes and patterns of one list
     uri_readings          every reading that servers may give a URI
+    exposed_readings      the same, and both forms of a name, where servers are merged
     cost_limits           the steps that a decision may take
 
     judgement             the judgement of the rules that match a name

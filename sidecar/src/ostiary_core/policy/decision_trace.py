@@ -9,18 +9,20 @@ import enum
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
+from ostiary_core.catalogue_names import CatalogueNames
 from ostiary_core.contract.access import Effect
 from ostiary_core.contract.documents import Tier
 from ostiary_core.errors import AmbiguousURIError
 from ostiary_core.mcp.methods import Primitive, Verb
 from ostiary_core.policy.compiled_policy import CompiledPolicy, CompiledRule
 from ostiary_core.policy.decision import Decision, DecisionReason
+from ostiary_core.policy.exposed_readings import readings_of
 from ostiary_core.policy.expressions import ExpressionResult
 from ostiary_core.policy.message_conditions import Call, RuleCondition
 from ostiary_core.policy.principal import Principal
 from ostiary_core.policy.principal_conditions import PrincipalConditions
 from ostiary_core.policy.subjects import evaluate_subjects
-from ostiary_core.policy.uri_readings import Readings, read_uri
+from ostiary_core.policy.uri_readings import Readings
 from ostiary_core.policy.visibility import Visibility
 
 TIERS: Final[tuple[Tier, ...]] = ("platform", "owner")
@@ -136,7 +138,7 @@ def _readings(
     policies = list(policies)
     closed = frozenset(policy.tier for policy in policies if policy.closes and not policy.is_shadow)
     catalogue = visibility.catalogue.get(query.primitive)
-    names = _names(query.primitive, name)
+    names = _names(query.primitive, name, visibility.names)
     for each in names.looked_up:
         is_here = catalogue is None or catalogue.holds(each)
         yield ReadingTrace(each, is_here, tuple(_rules(policies, query, each)), closed)
@@ -145,11 +147,9 @@ def _readings(
         yield ReadingTrace(each, is_here, tuple(_rules(policies, query, each)), closed, denies_only=True)
 
 
-def _names(primitive: Primitive, name: str) -> Readings:
-    if primitive is not Primitive.RESOURCES:
-        return Readings((name,))
+def _names(primitive: Primitive, name: str, names: CatalogueNames | None) -> Readings:
     try:
-        return read_uri(name)
+        return readings_of(primitive, name, names) or Readings(())
     except AmbiguousURIError:
         return Readings(())
 

@@ -25,6 +25,7 @@ _RULE_STEPS: Final = 64
 
 def some_name_passes(
     demands: Sequence[Sequence[NameMatcher]],
+    names: Iterable[str],
     *,
     passes: Callable[[str], bool],
     is_denied: Callable[[str], bool],
@@ -33,13 +34,13 @@ def some_name_passes(
 ) -> bool:
     """Try names: those that rules allow, and a sample of all names.
 
-    ``demands`` are the matchers of which each list must match a name, ``size`` the steps of judging one byte of it, and
-    ``rules`` the number of rules that judge it. Beyond the limit of steps, no name is assumed to pass.
-    Where no name passes, patterns may still allow one that was not tried, unless every name of the sample is denied:
-    then everything is assumed to be denied.
+    ``names`` are such as :func:`candidates` returns. ``demands`` are the matchers of which each list must match a name,
+    ``size`` the steps of judging one byte of it, and ``rules`` the number of rules that judge it. Beyond the limit of
+    steps, no name is assumed to pass. Where no name passes, patterns may still allow one that was not tried, unless
+    every name of the sample is denied: then everything is assumed to be denied.
     """
     steps, denied = 0, True
-    for name in candidates(demands):
+    for name in names:
         if passes(name):
             return True
         denied = denied and is_denied(name)
@@ -69,6 +70,16 @@ def _candidates(demands: Iterable[Sequence[NameMatcher]]) -> Iterator[str]:
     yield from SAMPLE
     yield from islice(map("".join, product(prefixes or [""], _FILLINGS, suffixes or [""])), _MOST)
     yield from islice(map("".join, product(prefixes, _FILLINGS)), _MOST)
+    yield from islice(map("".join, product(_FILLINGS, suffixes)), _MOST)
+
+
+def ends_of_names(demands: Iterable[Sequence[NameMatcher]]) -> Iterator[str]:
+    """Yield the sample, and names with the ends that rules require.
+
+    They may follow a prefix that rules do not name.
+    """
+    suffixes = sorted({suffix for demand in demands for matcher in demand for suffix in matcher.suffixes})
+    yield from SAMPLE
     yield from islice(map("".join, product(_FILLINGS, suffixes)), _MOST)
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from weakref import ref
 
-from ostiary_core.contract.documents import CatalogueConfig
+from ostiary_core.catalogue_names import CatalogueNames
+from ostiary_core.contract.documents import CatalogueConfig, EntryDocument
 from ostiary_core.errors import AmbiguousURIError
 from ostiary_core.mcp.methods import Primitive, Verb
 from ostiary_core.policy.access import AccessEvaluator
@@ -20,13 +21,14 @@ from ostiary_core.policy.compiled_policy import RuleStates
 from ostiary_core.policy.cost_limits import STEPS, length_of, name_limit
 from ostiary_core.policy.decision import Decision, DecisionReason
 from ostiary_core.policy.decision_cache import DECISIONS, Memo
+from ostiary_core.policy.exposed_readings import most_readings, readings_of, sample_names
 from ostiary_core.policy.judgement import all_must_allow
 from ostiary_core.policy.message_conditions import Call
 from ostiary_core.policy.principal import Principal
 from ostiary_core.policy.principal_conditions import PrincipalConditions
 from ostiary_core.policy.schema_narrowing import narrowed
-from ostiary_core.policy.uri_readings import Readings, read_uri
-from ostiary_core.policy.usable_names import some_name_passes
+from ostiary_core.policy.uri_readings import Readings
+from ostiary_core.policy.usable_names import candidates, ends_of_names, some_name_passes
 
 _NOT_IN_CATALOGUE: Final = Decision(False, DecisionReason.NOT_IN_CATALOGUE)
 _AMBIGUOUS_URI: Final = Decision(False, DecisionReason.AMBIGUOUS_URI)
@@ -37,9 +39,6 @@ _POLICY_INVALID: Final = Decision(False, DecisionReason.POLICY_INVALID)
 #: Callers that one proxy remembers, and different sets of grants.
 _CALLERS: Final = 1024
 _GRANTS: Final = 128
-
-#: Most URIs have one reading. The limit for all readings of one, as a multiple of a name of the greatest length.
-_READINGS: Final = 2
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
@@ -55,6 +54,10 @@ class Visibility:
     Where rules depend on the caller, :meth:`for_principal` returns what one caller may see and use. Where they also
     depend on the message (``needs_call``), :meth:`decide` needs a :class:`Call`; :meth:`would_deny` needs one where
     they do in ``shadow``.
+
+    ``names`` are those of a proxy that merges servers, None at any other. There a name is judged in both its forms: a
+    Deny rule and an excluded name apply to the exposed one and to the server's own, everything else to the exposed one.
+    A name that no server owns is not in the catalogue.
     """
 
     catalogue: dict[Primitive, CatalogueMatcher]
@@ -65,19 +68,32 @@ class Visibility:
     needs_call: bool = False
     #: Whether input schemas of tools are narrowed to the arguments that the caller may pass.
     narrows: bool = False
+    names: CatalogueNames | None = None
     #: The primitives for which deciding is more than a lookup in the rules, and the decisions on their names.
     _judged: frozenset[Primitive] = frozenset()
     _memo: Memo[tuple[Primitive, Verb, str], Decision] = field(default_factory=Memo, repr=False)
-    _usable: dict[tuple[Primitive, Verb], bool] = field(default_factory=dict, repr=False)
+    _usable: dict[tuple[Primitive, Verb, int | None], bool] = field(default_factory=dict, repr=False)
     #: Callers with the same grants share one visibility, with its caches.
     #: By the address of the principal, which must not live longer because of this.
     _by_principal: dict[int, tuple[ref[Principal], "Visibility"]] = field(default_factory=dict, repr=False)
     _by_states: dict[tuple[RuleStates, RuleStates], "Visibility"] = field(default_factory=dict, repr=False)
 
     @classmethod
+    def of_entry(cls, entry: EntryDocument, access: AccessEvaluator) -> "Visibility":
+        """Return what is visible at the proxy of a config entry, by the policies of ``access``.
+
+        Raises:
+            PatternError: the names of the catalogue together are too large.
+            ContractError: the prefixes of its servers overlap.
+        """
+        names = CatalogueNames.of_entry(entry)
+        return cls.build(entry.catalogue, access, default=entry.without_policy, invalid=entry.invalid, names=names)
+
+    @classmethod
     def build(
-        cls, catalogue: CatalogueConfig | None, access: AccessEvaluator, *, default: str, invalid: bool
-    ) -> "Visibility":
+        cls, catalogue: CatalogueConfig | None, access: AccessEvaluator, *, default: str, invalid: bool,
+        names: CatalogueNames | None = None,
+    ) -> "Visibility":  # fmt: skip
         """Combine the parts of a config entry; ``default`` is the gateway's ``withoutPolicy``.
 
         Raises:
@@ -87,9 +103,9 @@ class Visibility:
         enforced = [policy for policy in access.policies if not policy.is_shadow]
         refusal = _POLICY_INVALID if invalid else _NO_POLICY if not enforced and default == "Deny" else None
         if len(enforced) == len(access.policies):
-            return cls._of(matchers, access, refusal)
-        shadow = cls._of(matchers, access, refusal)
-        return cls._of(matchers, AccessEvaluator(enforced), refusal, shadow)
+            return cls._of(matchers, access, refusal, names=names)
+        shadow = cls._of(matchers, access, refusal, names=names)
+        return cls._of(matchers, AccessEvaluator(enforced), refusal, shadow, names=names)
 
     @classmethod
     def _of(
@@ -99,9 +115,12 @@ class Visibility:
         refusal: Decision | None,
         shadow: "Visibility | None" = None,
         *,
+        names: CatalogueNames | None,
         is_specialised: bool = False,
     ) -> "Visibility":
         judged = {*catalogue, *(() if access.is_open(Primitive.RESOURCES) else (Primitive.RESOURCES,))}
+        if names is not None:
+            judged = {*Primitive}
         has_conditions = access.depends_on_caller
         return cls(
             catalogue=catalogue,
@@ -112,6 +131,7 @@ class Visibility:
             and (has_conditions or (shadow is not None and shadow.depends_on_caller)),
             needs_call=has_conditions,
             narrows=access.narrows,
+            names=names,
             _judged=frozenset(judged),
         )
 
@@ -140,7 +160,7 @@ class Visibility:
 
     def _with_states(self, states: RuleStates, shadow: "Visibility | None" = None) -> "Visibility":
         access = self.access.specialised(states)
-        return self._of(self.catalogue, access, self.refusal, shadow, is_specialised=True)
+        return self._of(self.catalogue, access, self.refusal, shadow, names=self.names, is_specialised=True)
 
     def decide(self, primitive: Primitive, verb: Verb, name: str, call: Call | None = None) -> Decision:
         """Return the decision on one name.
@@ -199,10 +219,12 @@ class Visibility:
         if length_of(name) > limit:
             return _NAME_TOO_LONG
         try:
-            readings = read_uri(name) if primitive is Primitive.RESOURCES else Readings((name,))
+            readings = readings_of(primitive, name, self.names)
         except AmbiguousURIError:
             return _AMBIGUOUS_URI
-        if sum(map(length_of, readings.looked_up + readings.ends_at)) > _READINGS * limit:
+        if readings is None:
+            return _NOT_IN_CATALOGUE
+        if sum(map(length_of, readings.looked_up + readings.ends_at)) > most_readings(self.names) * limit:
             return _NAME_TOO_LONG
         return self._judge_readings(primitive, verb, readings)
 
@@ -235,24 +257,29 @@ class Visibility:
 
     def lists_like(self, other: "Visibility", primitive: Primitive) -> bool:
         """Return whether a list of this primitive certainly shows the same under both."""
-        same_catalogue = self.catalogue.get(primitive) == other.catalogue.get(primitive)
+        same_catalogue = self.catalogue.get(primitive) == other.catalogue.get(primitive) and self.names == other.names
         return self.refusal == other.refusal and same_catalogue and self.access.lists_like(other.access, primitive)
 
-    def may_use_some(self, primitive: Primitive, verb: Verb) -> bool:
+    def may_use_some(self, primitive: Primitive, verb: Verb, *, server: int | None = None) -> bool:
         """Return whether some name of this primitive could be used.
 
-        Computed once, on demand: most callers never need it.
+        ``server`` is the place of one of several merged servers, None for the whole proxy. Computed once, on demand:
+        most callers never need it.
         """
-        pair = (primitive, verb)
-        if pair not in self._usable:
-            self._usable[pair] = self.refusal is None and self._lets_some_pass(primitive, verb)
-        return self._usable[pair]
+        asked = (primitive, verb, server)
+        if asked not in self._usable:
+            self._usable[asked] = self.refusal is None and self._lets_some_pass(primitive, verb, server)
+        return self._usable[asked]
 
-    def _lets_some_pass(self, primitive: Primitive, verb: Verb) -> bool:
+    def _lets_some_pass(self, primitive: Primitive, verb: Verb, server: int | None) -> bool:
         included = self.catalogue.get(primitive)
         demands = self.access.demands(primitive, verb) + ([[included.include]] if included is not None else [])
+        tried = candidates(demands)
+        if self.names is not None:
+            tried = sample_names(primitive, tried, ends_of_names(demands), self.names, server=server)
         return some_name_passes(
             demands,
+            tried,
             passes=lambda name: self._judge(primitive, verb, name).allowed,
             is_denied=lambda name: self._takes_away(primitive, verb, name),
             size=self._size(primitive),
@@ -261,10 +288,12 @@ class Visibility:
 
     def _takes_away(self, primitive: Primitive, verb: Verb, name: str) -> bool:
         matcher = self.catalogue.get(primitive)
-        if matcher is not None and matcher.excludes(name):
-            return True
-        denial = self.access.denial(primitive, verb, name)
-        return denial is not None and not denial.allowed
+        owned = self.names.owner_of(primitive, name) if self.names is not None else None
+        for each in {name, owned.name} if owned is not None else (name,):
+            denial = self.access.denial(primitive, verb, each)
+            if (matcher is not None and matcher.excludes(each)) or (denial is not None and not denial.allowed):
+                return True
+        return False
 
     def _size(self, primitive: Primitive) -> int:
         matcher = self.catalogue.get(primitive)

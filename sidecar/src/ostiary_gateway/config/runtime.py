@@ -121,7 +121,7 @@ def build_runtime(
         path=entry.path,
         endpoint=entry.endpoint,
         hostnames=frozenset(entry.hostnames),
-        visibility=Visibility.build(entry.catalogue, access, default=entry.without_policy, invalid=entry.invalid),
+        visibility=Visibility.of_entry(entry, access),
         server=servers(entry),
         evidence={
             semantic_conventions.OSTIARY_PROXY_NAMESPACE: entry.namespace,
