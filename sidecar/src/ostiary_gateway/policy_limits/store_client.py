@@ -105,6 +105,20 @@ class StoreClient:
             raise StoreUnusable(StoreState.FAILED)
         return told
 
+    async def command(self, *words: str | bytes) -> Any:
+        """Send one command and return its answer.
+
+        It is one of those that the documented rights of the user contain.
+
+        Raises:
+            StoreUnusable: it was not run, or whether it was is not known.
+        """
+        return await self._timed(self._command(words), self.timeout)
+
+    async def _command(self, words: Sequence[str | bytes]) -> Any:
+        async with self._turn:
+            return await self._client.execute_command(*words)
+
     async def _run(self, mode: str, replica: str, keys: Sequence[str], fields: Sequence[str]) -> Any:
         arguments = (len(keys), *keys, mode, replica, *fields)
         async with self._turn:
@@ -113,14 +127,17 @@ class StoreClient:
             except NoScriptError:
                 return await self._client.execute_command("EVAL", SCRIPT, *arguments)
 
-    async def _guarded(self, running: Any, seconds: float) -> list[int]:
+    async def _timed(self, running: Any, seconds: float) -> Any:
         try:
             async with asyncio.timeout(seconds):
-                told = await running
+                return await running
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001  the library raises many kinds, some of no common base
             raise StoreUnusable(state_of(error)) from None
+
+    async def _guarded(self, running: Any, seconds: float) -> list[int]:
+        told = await self._timed(running, seconds)
         if not isinstance(told, list) or not all(
             isinstance(value, bytes) and value.lstrip(b"-").isdigit() for value in told
         ):

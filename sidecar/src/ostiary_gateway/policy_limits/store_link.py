@@ -8,7 +8,7 @@ when the store that they name answers, and until then the earlier store counts o
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from ostiary_core.contract.limit_store import LimitStoreConfig
 from ostiary_core.limit_store_states import StoreState
@@ -30,6 +30,8 @@ _OPENED: Final = 4
 _CANCEL_SECONDS: Final = 0.1
 #: Seconds between two checks of a store that no call uses.
 _CHECK_SECONDS: Final = 5.0
+#: What one command may be refused for although the counters can be used.
+_OF_ONE_COMMAND: Final = frozenset({StoreState.NOT_PERMITTED, StoreState.FAILED})
 
 OnConnect = Callable[[bool], None]
 """Called when the store answers at last or again, before the next message: whether it is the one of before."""
@@ -114,6 +116,24 @@ class StoreLink:
             return await client.run(mode, replica, keys, fields, seconds=seconds)
         except StoreUnusable as error:
             self._failed(client, error.state)
+            raise
+
+    async def command(self, *words: str | bytes) -> Any:
+        """Send one command that is not about counters, and return its answer.
+
+        Where the store only refuses it, the circuit stays closed: limits do not depend on it.
+
+        Raises:
+            StoreUnusable: it failed, or the circuit is open.
+        """
+        client = self._client
+        if client is None:
+            raise StoreUnusable(self.state)
+        try:
+            return await client.command(*words)
+        except StoreUnusable as error:
+            if error.state not in _OF_ONE_COMMAND:
+                self._failed(client, error.state)
             raise
 
     def _failed(self, client: StoreClient, state: StoreState) -> None:

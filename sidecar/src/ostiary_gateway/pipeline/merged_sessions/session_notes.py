@@ -1,0 +1,170 @@
+"""What a gateway learns of a client's session after its id was given: the session notes.
+
+A session id cannot change, so what comes later lies here, by the key of the session: the sessions of servers that were
+late or had to be initialized again, the log level, and what the client subscribed to, which a server that was
+initialized again is told again.
+
+Where notes lie is a setting of the gateway. ``Local``: in the memory of the replica, so another replica initializes the
+server again, and does not know earlier subscriptions. ``Shared``: also in the store of limits, so that all replicas
+have them (:mod:`.shared_notes`). ``None``: nowhere; then neither logging nor subscriptions are advertised.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from ostiary_gateway.session_ids import UpstreamSession
+
+#: Sessions of one proxy that are remembered, and of all together; the ones that were used least recently go first.
+_OF_ONE_PROXY: Final = 4096
+_IN_ALL: Final = 32_768
+#: Subscriptions of one session.
+MOST_SUBSCRIPTIONS: Final = 256
+#: Bytes of all subscribed URIs of one session.
+MOST_URI_BYTES: Final = 64 * 1024
+
+
+@dataclass(slots=True)
+class SessionNote:
+    """What is known of one session besides its id.
+
+    ``servers`` are sessions that take the place of those in the vector, by the server's fingerprint. ``subscriptions``
+    are the URIs as their server knows them, by the same.
+    """
+
+    servers: dict[bytes, UpstreamSession] = field(default_factory=dict)
+    log_level: str | None = None
+    subscriptions: dict[bytes, set[str]] = field(default_factory=dict)
+
+    def has_room_for(self, uri: str) -> bool:
+        """Return whether one more subscription can be noted."""
+        uris = [each for some in self.subscriptions.values() for each in some]
+        return len(uris) < MOST_SUBSCRIPTIONS and sum(map(len, uris)) + len(uri) <= MOST_URI_BYTES
+
+    def update(self, other: "SessionNote") -> None:
+        """Take over what another replica has noted."""
+        self.servers.update(other.servers)
+        self.log_level = other.log_level or self.log_level
+        for mark, uris in other.subscriptions.items():
+            self.subscriptions.setdefault(mark, set()).update(uris)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionKey:
+    """One session of one caller at one proxy."""
+
+    proxy: str
+    proxy_uid: str
+    principal: str
+    key: str
+
+
+class SharedStore(Protocol):
+    """Notes that all replicas have.
+
+    None of its methods raises: a store that fails holds nothing for now.
+    """
+
+    async def read(self, key: SessionKey) -> SessionNote | None:
+        """Return what is noted of a session; None where nothing is, or the store failed."""
+
+    async def note_server(self, key: SessionKey, mark: bytes, session: UpstreamSession) -> None:
+        """Note the session of a server."""
+
+    async def note_log_level(self, key: SessionKey, level: str) -> None:
+        """Note the log level."""
+
+    async def note_subscription(self, key: SessionKey, mark: bytes, uri: str, *, subscribed: bool) -> None:
+        """Note that a client has subscribed to a URI of a server, or no longer has."""
+
+    async def forget(self, key: SessionKey) -> None:
+        """Forget a session that has ended."""
+
+
+class SessionNotes:
+    """The notes of one replica; with ``shared`` they are also in a store of all replicas."""
+
+    def __init__(self) -> None:
+        self.shared: SharedStore | None = None
+        #: False where the settings say None.
+        self.are_kept = True
+        self._by_proxy: dict[str, OrderedDict[str, SessionNote]] = {}
+        self._count = 0
+
+    def __len__(self) -> int:
+        """The number of sessions that this replica remembers."""
+        return self._count
+
+    def known(self, key: SessionKey) -> SessionNote | None:
+        """Return what this replica remembers of a session."""
+        notes = self._by_proxy.get(key.proxy)
+        found = notes.get(key.key) if notes is not None else None
+        if notes is not None and found is not None:
+            notes.move_to_end(key.key)
+        return found
+
+    async def looked_up(self, key: SessionKey) -> SessionNote:
+        """Return what any replica has noted of a session, and remember it here."""
+        note = self._own(key) if self.are_kept else SessionNote()
+        found = await self.shared.read(key) if self.shared is not None else None
+        if found is not None:
+            note.update(found)
+        return note
+
+    async def note_server(self, key: SessionKey, mark: bytes, session: UpstreamSession) -> None:
+        """Note that a server has another session than the one in the vector."""
+        if not self.are_kept:
+            return
+        self._own(key).servers[mark] = session
+        if self.shared is not None:
+            await self.shared.note_server(key, mark, session)
+
+    async def note_log_level(self, key: SessionKey, level: str) -> None:
+        """Note the log level that the client has set."""
+        if not self.are_kept:
+            return
+        self._own(key).log_level = level
+        if self.shared is not None:
+            await self.shared.note_log_level(key, level)
+
+    async def note_subscription(self, key: SessionKey, mark: bytes, uri: str, *, subscribed: bool) -> None:
+        """Note that the client has subscribed to a URI of a server, or no longer has."""
+        if not self.are_kept:
+            return
+        uris = self._own(key).subscriptions.setdefault(mark, set())
+        (uris.add if subscribed else uris.discard)(uri)
+        if self.shared is not None:
+            await self.shared.note_subscription(key, mark, uri, subscribed=subscribed)
+
+    async def forget(self, key: SessionKey) -> None:
+        """Forget a session that its client has ended."""
+        notes = self._by_proxy.get(key.proxy)
+        if notes is not None and notes.pop(key.key, None) is not None:
+            self._count -= 1
+        if self.shared is not None:
+            await self.shared.forget(key)
+
+    def forget_proxies(self, served: frozenset[str]) -> None:
+        """Forget the sessions of proxies that are no longer served."""
+        for proxy in [each for each in self._by_proxy if each not in served]:
+            self._count -= len(self._by_proxy.pop(proxy))
+
+    def _own(self, key: SessionKey) -> SessionNote:
+        """Return the note of a session, which is new where there was none.
+
+        A proxy with many sessions takes the room of its own before it takes that of others.
+        """
+        notes = self._by_proxy.setdefault(key.proxy, OrderedDict())
+        note = notes.get(key.key)
+        if note is not None:
+            notes.move_to_end(key.key)
+            return note
+        if len(notes) >= _OF_ONE_PROXY:
+            notes.popitem(last=False)
+            self._count -= 1
+        elif self._count >= _IN_ALL:
+            max(self._by_proxy.values(), key=len).popitem(last=False)
+            self._count -= 1
+        self._count += 1
+        note = notes[key.key] = SessionNote()
+        return note

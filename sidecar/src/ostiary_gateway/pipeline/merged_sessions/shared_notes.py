@@ -1,0 +1,137 @@
+"""Session notes in the store of limits, so that every replica has them.
+
+A :class:`~.session_notes.SharedStore`.
+
+A session is one hash, whose fields are the sessions of servers, the log level and the subscriptions. Its values are
+sealed: who can read or write the store can neither use a session of a server nor put one in the place of another. The
+hash expires with the session id that it belongs to. It needs no rights that the counters do not need
+(``HGETALL``, ``HSET``, ``HDEL``, ``PEXPIRE`` on ``{ostiary:*``).
+
+Where the store fails, a replica has what it noted itself, and initializes a server again where it must.
+"""
+
+import hashlib
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from ostiary_gateway.pipeline.merged_sessions.session_notes import (
+    MOST_SUBSCRIPTIONS,
+    SessionKey,
+    SessionNote,
+)
+from ostiary_gateway.pipeline.merged_sessions.session_vector import MOST_SERVERS
+from ostiary_gateway.policy_limits.store_client import StoreUnusable
+from ostiary_gateway.policy_limits.store_link import StoreLink
+from ostiary_gateway.seal import Purpose, Sealer
+from ostiary_gateway.session_ids import UpstreamSession
+from ostiary_gateway.telemetry.throttled_warning import WarningLimiter
+
+_log = logging.getLogger(__name__)
+
+#: One value of a note: a server's session id, a URI, or a log level.
+NOTE: Final = Purpose("n1.", "session note v1", 24 * 1024)
+_SERVER: Final = "s"
+_LEVEL: Final = "l"
+_URI: Final = "u"
+#: More fields than this were not written by a gateway.
+_MOST_FIELDS: Final = 2 * (MOST_SERVERS + MOST_SUBSCRIPTIONS)
+
+
+class SharedNotes:
+    """The notes of all replicas.
+
+    ``link`` leads to the store, ``max_age`` returns how old a session may be, in ms.
+    """
+
+    def __init__(self, link: StoreLink, sealer: Sealer, *, max_age: Callable[[], int]) -> None:
+        self.link = link
+        self._sealer = sealer
+        self._max_age = max_age
+        self._warner = WarningLimiter(_log)
+
+    async def read(self, key: SessionKey) -> SessionNote | None:
+        """Return what is noted of a session; None where nothing is, or the store failed."""
+        found = await self._command("HGETALL", _name(key))
+        fields = _fields(found)
+        if not fields or len(fields) > _MOST_FIELDS:
+            return None
+        note = SessionNote()
+        for field, value in fields.items():
+            self._take(note, key, field, value)
+        return note
+
+    async def note_server(self, key: SessionKey, mark: bytes, session: UpstreamSession) -> None:
+        """Note the session of a server."""
+        await self._set(key, f"{_SERVER}{mark.hex()}", f"{session.revision}\n{session.upstream_id}")
+
+    async def note_log_level(self, key: SessionKey, level: str) -> None:
+        """Note the log level."""
+        await self._set(key, _LEVEL, level)
+
+    async def note_subscription(self, key: SessionKey, mark: bytes, uri: str, *, subscribed: bool) -> None:
+        """Note that a client has subscribed to a URI of a server, or no longer has."""
+        field = f"{_URI}{mark.hex()}{hashlib.sha256(uri.encode()).hexdigest()[:32]}"
+        if subscribed:
+            await self._set(key, field, uri)
+        else:
+            await self._command("HDEL", _name(key), field)
+
+    async def forget(self, key: SessionKey) -> None:
+        """Forget a session that has ended."""
+        await self._command("PEXPIRE", _name(key), "1")
+
+    async def _set(self, key: SessionKey, field: str, value: str) -> None:
+        sealed = self._sealer.seal(
+            NOTE, f"{key.key}\n{field}\n{value}".encode(), proxy_uid=key.proxy_uid, principal=key.principal
+        )
+        if await self._command("HSET", _name(key), field, sealed) is not None:
+            await self._command("PEXPIRE", _name(key), str(self._max_age()))
+
+    def _take(self, note: SessionNote, key: SessionKey, field: str, sealed: str) -> None:
+        """Add one field to a note, if it is what a gateway wrote there for this session."""
+        plain = self._sealer.open(
+            NOTE, sealed, proxy_uid=key.proxy_uid, principal=key.principal, max_age=self._max_age() / 1000
+        )
+        begin = f"{key.key}\n{field}\n"
+        text = plain.decode() if plain is not None else ""
+        if not text.startswith(begin):
+            return
+        value = text.removeprefix(begin)
+        if field == _LEVEL:
+            note.log_level = value
+        elif field.startswith(_SERVER):
+            revision, _, upstream_id = value.partition("\n")
+            note.servers[bytes.fromhex(field[1:])] = UpstreamSession(upstream_id, revision)
+        else:
+            note.subscriptions.setdefault(bytes.fromhex(field[1:17]), set()).add(value)
+
+    async def _command(self, *words: str) -> Any:
+        """Send a command; None where the store failed, and then the replica's own notes must do."""
+        try:
+            return await self.link.command(*words)
+        except StoreUnusable as error:
+            self._warner.warn("the store of session notes cannot be used: %s; each replica keeps its own", error.state)
+            return None
+
+
+def _name(key: SessionKey) -> str:
+    namespace = key.proxy.partition("/")[0]
+    return f"{{ostiary:{namespace}}}:s:{hashlib.sha256(key.proxy_uid.encode()).hexdigest()[:16]}:{key.key}"
+
+
+def _fields(found: Any) -> Mapping[str, str]:
+    """Return the fields of a hash, as the library gives them.
+
+    A mapping, or keys and values in turn.
+    """
+    if isinstance(found, list):
+        found = dict(zip(found[::2], found[1::2], strict=False))
+    if not isinstance(found, Mapping):
+        return {}
+    pairs = ((_text(field), _text(value)) for field, value in found.items())
+    return {field: value for field, value in pairs if field and value}
+
+
+def _text(value: Any) -> str:
+    return value.decode("ascii", "replace") if isinstance(value, bytes) else value if isinstance(value, str) else ""
