@@ -32,14 +32,14 @@ class ServerAnswer:
     """The answer to a request of the gateway's own.
 
     ``message`` is the JSON-RPC response, empty where the server answered with an HTTP status alone (and to a
-    notification). ``session_id`` is the session that it opens, None without one. ``size`` is the bytes of the message.
-    ``words`` says why there is no response, for the operator.
+    notification), and ``text`` its JSON. ``session_id`` is the session that it opens, None without one. ``words`` says
+    why there is no response, for the operator.
     """
 
     status: int
     message: dict[str, Any]
     session_id: str | None = None
-    size: int = 0
+    text: bytes = b""
     retry_after_ms: int | None = None
     words: str = ""
 
@@ -92,17 +92,17 @@ async def read_answer(
     if own_id is None or (status >= 300 and response.content_type != JSON):
         return _status_alone(response)
     if response.content_type == EVENT_STREAM:
-        message, size = await _from_events(exchange, response, own_id, answer_server)
+        message, text = await _from_events(exchange, response, own_id, answer_server)
     else:
         text = b"".join([piece async for piece in _pieces(exchange, response)])
-        message, size = await _parsed(exchange, text), len(text)
+        message = await _parsed(exchange, text)
         if status >= 300 and _is_error_of_any(message):
             message["id"] = own_id  # it came on this request's connection
     if not jsonrpc.is_response_to(message, own_id):
         if status >= 300:
             return _status_alone(response)
         raise UpstreamFault(faults.INVALID, "the response does not answer the request")
-    return ServerAnswer(status, message, response.header("mcp-session-id"), size, retry_after_ms(response))
+    return ServerAnswer(status, message, response.header("mcp-session-id"), text, retry_after_ms(response))
 
 
 def _status_alone(response: UpstreamResponse) -> ServerAnswer:
@@ -136,7 +136,7 @@ async def _pieces(exchange: Exchange, response: UpstreamResponse) -> AsyncIterat
 
 async def _from_events(
     exchange: Exchange, response: UpstreamResponse, own_id: str, answer_server: AnswerServer
-) -> tuple[dict[str, Any], int]:
+) -> tuple[dict[str, Any], bytes]:
     """Read events until the response comes; notifications of the server are of no interest."""
     events = UpstreamEvents(limit=exchange.snapshot.settings.bounds.message_bytes)
     asked = 0
@@ -147,12 +147,12 @@ async def _from_events(
                 continue
             message = await _parsed(exchange, event.data)
             if jsonrpc.is_response_to(message, own_id):
-                return message, len(event.data)
+                return message, event.data
             if "method" in message and "id" in message and asked < _MOST_ASKED:
                 asked += 1
                 await answer_server(message)
     if events.is_document and (text := events.splitter.rest()):
-        return await _parsed(exchange, text), len(text)
+        return await _parsed(exchange, text), text
     raise UpstreamFault(faults.RESET, "the stream ended without the answer")
 
 

@@ -93,7 +93,10 @@ async def test_the_response_is_found_among_the_events_of_a_stream() -> None:
         return events(notice, {"jsonrpc": "2.0", "id": "other", "result": {}}, own, {**own, "result": {"late": True}})
 
     async with own_requests(answer) as found:
-        assert (await asked(found)).result == {"tools": [1]}
+        answered = await asked(found)
+
+    assert answered.result == {"tools": [1]}
+    assert json.loads(answered.text) == answered.message
 
 
 async def test_requests_of_the_server_are_answered_and_never_passed_on() -> None:
