@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ostiary_tools.conformance import main, report
-from ostiary_tools.conformance.suite import LEGS, Leg
+from ostiary_tools.conformance.suite import LEGS, SuiteRun
 from ostiary_tools.conformance.testbed import SERVERS, WAYS, ConformanceEnvironment, running
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(400)]
@@ -26,7 +26,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConformanceEnvir
 
 
 @pytest.mark.parametrize("leg", LEGS, ids=lambda leg: leg.revision or leg.name)
-def test_no_check_is_worse_through_the_gateway(world: ConformanceEnvironment, leg: Leg, tmp_path: Path) -> None:
+def test_no_check_is_worse_through_the_gateway(world: ConformanceEnvironment, leg: SuiteRun, tmp_path: Path) -> None:
     with ThreadPoolExecutor(len(SERVERS)) as pool:  # the suite waits more than it works
         results = list(pool.map(lambda server: main.measure(world, server, leg, tmp_path), SERVERS))
 

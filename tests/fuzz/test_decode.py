@@ -16,8 +16,8 @@ from ostiary_core.mcp.methods import METHODS, AuthorizationKind
 from ostiary_core.mcp.protocol_revisions import LEGACY_REVISIONS, NEWEST_LEGACY_REVISION, Era
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.pipeline.decode import decode, parse, request_id
-from ostiary_gateway.pipeline.exchange import Message
 from ostiary_gateway.pipeline.forward import upstream_body
+from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.pipeline.refusal_responses import response_for
 from ostiary_gateway.session_ids import UpstreamSession
 from ostiary_gateway.telemetry import Telemetry

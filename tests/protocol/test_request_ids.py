@@ -19,7 +19,8 @@ from upstreams import Arrived, Upstream, answer, document, events, serving, with
 from ostiary_core.mcp.methods import METHODS
 from ostiary_core.mcp.protocol_revisions import LEGACY
 from ostiary_gateway.pipeline import upstream_ids
-from ostiary_gateway.pipeline.exchange import Exchange, Message
+from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.pipeline.request_ids import RequestIds
 from ostiary_gateway.session_ids import UpstreamSession
 

@@ -22,6 +22,7 @@ from ostiary_gateway.debug_capture.captures import DebugCaptures
 from ostiary_gateway.debug_capture.reader import CaptureReaders
 from ostiary_gateway.errors import port_taken
 from ostiary_gateway.threads import in_background
+from ostiary_gateway.upstream.health import Health
 
 #: The number of misplaced keys that are named.
 _MISPLACED: Final = 10
@@ -176,14 +177,19 @@ async def listen(runner: web.BaseRunner, host: str, port: int) -> int:
 
 
 def _servers(proxy: ProxyRuntime | None) -> dict[str, Any]:
-    """Return what is known of the servers of a proxy: nothing before the first call."""
-    health = proxy.server.health if proxy is not None else None
-    if proxy is None or health is None or not (health.answered or health.fault):
-        return {}
+    """Return what is known of the servers of a proxy: nothing of one before its first call."""
+    found = {server.name: _health(server.health) for server in (proxy.servers if proxy is not None else ())}
+    tried = {name: health for name, health in found.items() if health is not None}
+    return {"servers": tried} if tried else {}
+
+
+def _health(health: Health) -> dict[str, Any] | None:
+    if not (health.answered or health.fault):
+        return None
     found: dict[str, Any] = {"answered": health.answered}
     if (fault := health.fault) is not None:
         found["fault"] = {"kind": fault.kind, "message": fault.message, "at": int(fault.at)}
-    return {"servers": {proxy.server.name: found}}
+    return found
 
 
 def _offers(proxy: ProxyRuntime | None) -> dict[str, Any]:

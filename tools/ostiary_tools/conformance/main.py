@@ -18,7 +18,7 @@ from ostiary_tools.common.errors import ToolError
 from ostiary_tools.common.progress import say
 from ostiary_tools.conformance import report, suite
 from ostiary_tools.conformance.compare import Difference, differences, refusal, stale
-from ostiary_tools.conformance.suite import LEGS, Leg, Run
+from ostiary_tools.conformance.suite import LEGS, Run, SuiteRun
 from ostiary_tools.conformance.testbed import SERVERS, WAYS, ConformanceEnvironment, running
 
 DOCS: Final = Path(__file__).parents[3] / "docs" / "conformance.md"
@@ -37,7 +37,7 @@ class Result:
     """
 
     server: str
-    leg: Leg
+    leg: SuiteRun
     direct: Run
     through: dict[str, Run]
     worse: dict[str, list[Difference]]
@@ -63,7 +63,7 @@ class Result:
         ]
 
 
-def measure(world: ConformanceEnvironment, server: str, leg: Leg, output: Path) -> Result:
+def measure(world: ConformanceEnvironment, server: str, leg: SuiteRun, output: Path) -> Result:
     """Run a leg against a server, direct and through the gateway.
 
     A difference counts only if a second run repeats it: some scenarios have fixed timeouts, which a busy machine may
@@ -82,7 +82,7 @@ def measure(world: ConformanceEnvironment, server: str, leg: Leg, output: Path) 
     return _once(world, server, leg, output / "again") if result.lost else result
 
 
-def _once(world: ConformanceEnvironment, server: str, leg: Leg, output: Path) -> Result:
+def _once(world: ConformanceEnvironment, server: str, leg: SuiteRun, output: Path) -> Result:
     def run(name: str, url: str) -> Run:
         return suite.run(leg, url, output / f"{server}-{leg.revision}-{name}", on=world.node)
 
@@ -91,7 +91,7 @@ def _once(world: ConformanceEnvironment, server: str, leg: Leg, output: Path) ->
     return Result(server, leg, direct, through, {way: differences(direct, found) for way, found in through.items()})
 
 
-def measure_all(servers: Sequence[str], legs: Sequence[Leg], directory: Path) -> list[Result]:
+def measure_all(servers: Sequence[str], legs: Sequence[SuiteRun], directory: Path) -> list[Result]:
     """Run every leg against every server.
 
     The servers in parallel, the legs of a server one after the other.

@@ -30,7 +30,7 @@ _FOLDER: Final = re.compile(r"server-(?P<scenario>.+)-\d{4}-\d\d-\d\dT[\d-]+Z")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Leg:
+class SuiteRun:
     """A version of the suite with a protocol revision.
 
     Attributes:
@@ -52,8 +52,8 @@ class Leg:
 
 REVISIONS: Final = ("2025-03-26", "2025-06-18", "2025-11-25", "2026-07-28")
 LEGS: Final = (
-    Leg("0.1.16", "conformance-latest", None),
-    *(Leg(f"0.2.0-alpha.12, {each}", "conformance-next", each) for each in REVISIONS),
+    SuiteRun("0.1.16", "conformance-latest", None),
+    *(SuiteRun(f"0.2.0-alpha.12, {each}", "conformance-next", each) for each in REVISIONS),
 )
 
 
@@ -118,7 +118,7 @@ def install() -> Path:
     return executable()
 
 
-def run(leg: Leg, url: str, output: Path, *, on: Path) -> Run:
+def run(leg: SuiteRun, url: str, output: Path, *, on: Path) -> Run:
     """Run a leg.
 
     Args:

@@ -73,7 +73,6 @@ class OfferedNames:
         self, proxy: ProxyRuntime, request: PageRequest | None, method: Method | None, message: Mapping[str, Any]
     ) -> None:
         """Learn from the response to a request for a list, before anything is filtered out."""
-        proxy.server.known.learn(method, message)
         result = message.get("result")
         if method is None or method.primitive not in LISTED or not isinstance(result, dict):
             return

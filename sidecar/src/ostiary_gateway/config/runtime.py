@@ -17,9 +17,11 @@ from ostiary_core.policy.compiled_policy import CompiledPolicy
 from ostiary_core.policy.principal import Principal
 from ostiary_core.policy.unmatched_names import exact_names
 from ostiary_core.policy.visibility import Visibility
+from ostiary_gateway.config.server_selection import MergeRuntime, NamesOfServers, merge_of
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.telemetry import semantic_conventions
+from ostiary_gateway.upstream.known_names import KnownNames
 from ostiary_gateway.upstream.server import UpstreamServer
 
 
@@ -66,7 +68,8 @@ class ProxyRuntime:
     endpoint: str
     hostnames: frozenset[str]
     visibility: Visibility
-    server: UpstreamServer
+    servers: tuple[UpstreamServer, ...]
+    """In the order of the spec."""
     evidence: Mapping[str, str]
     """The attributes of every span on this proxy."""
     policies: Mapping[str, CompiledPolicy]
@@ -81,9 +84,23 @@ class ProxyRuntime:
     """None where no policy limits requests."""
     loops: LoopRules | None = None
     """None where no policy watches for calls that repeat others."""
+    merge: MergeRuntime | None = None
+    """How its servers are merged into one catalogue; None where they are not."""
+    names: NamesOfServers | None = None
+    """The names that its servers have listed, as its callers know them; None where it has one server."""
+
+    @property
+    def server(self) -> UpstreamServer:
+        """The server of a proxy that has one; else the first."""
+        return self.servers[0]
+
+    @property
+    def known(self) -> KnownNames | NamesOfServers:
+        """The names that its servers have listed, as its callers know them."""
+        return self.names if self.names is not None else self.servers[0].known
 
 
-ServerFactory = Callable[[EntryDocument], UpstreamServer]
+ServerFactory = Callable[[EntryDocument], tuple[UpstreamServer, ...]]
 AuthenticatorFactory = Callable[[EntryDocument, Mapping[str, CompiledPolicy]], CallerAuthenticator | None]
 
 
@@ -101,16 +118,19 @@ def build_runtime(
     digest: str,
     text: bytes,
     policy: Callable[[str], CompiledPolicy],
-    servers: ServerFactory,
+    take: ServerFactory,
     authenticators: AuthenticatorFactory = no_authentication,
 ) -> ProxyRuntime:
-    """Compile the entry in ``text``. ``policy`` returns a compiled policy by its digest.
+    """Compile the entry in ``text``.
+
+    ``policy`` returns a compiled policy by its digest, ``take`` the servers of an entry.
 
     Raises:
         OstiaryError: the entry, or something that it refers to, is invalid; the message says what.
     """
     entry = parse_entry(text)
     policies = {key: policy(key) for key in entry.policies}
+    servers, merge = take(entry), merge_of(entry)
     access = AccessEvaluator(sorted(policies.values(), key=lambda p: (p.tier, p.identity)))
     return ProxyRuntime(
         identity=entry.identity,
@@ -122,12 +142,14 @@ def build_runtime(
         endpoint=entry.endpoint,
         hostnames=frozenset(entry.hostnames),
         visibility=Visibility.of_entry(entry, access),
-        server=servers(entry),
+        servers=servers,
         evidence={
             semantic_conventions.OSTIARY_PROXY_NAMESPACE: entry.namespace,
             semantic_conventions.OSTIARY_PROXY_NAME: entry.name,
         },
         policies=policies,
+        merge=merge,
+        names=NamesOfServers(servers, merge.catalogue if merge is not None else None) if len(servers) > 1 else None,
         authenticator=authenticators(entry, policies),
         debug_capture=entry.debug_capture,
         spelled_names=frozenset(exact.name for exact in exact_names(policies.values())),

@@ -47,9 +47,11 @@ class Snapshot:
         return origin in self.own_origins or origin in self._origins.get(proxy.identity, ())
 
     def blocks(self, proxy: ProxyRuntime) -> bool:
-        """Return whether the settings block a proxy or its server."""
-        blocked, server = self.blocked, proxy.server
-        return blocked is not None and (blocked.has_proxy(proxy.identity) or blocked.has_server(server.places))
+        """Return whether the settings block a proxy or all its servers."""
+        blocked = self.blocked
+        return blocked is not None and (
+            blocked.has_proxy(proxy.identity) or all(blocked.has_server(server.places) for server in proxy.servers)
+        )
 
     def at_endpoint(self, host: str, path: str) -> ProxyRuntime | None:
         """Return the proxy whose endpoint this is. ``host`` is lower case, without port."""

@@ -124,7 +124,7 @@ class DiscoveryChecks:
 def _taken_over(proxy: ProxyRuntime, before: _Checked | None, now: float) -> _Checked:
     if before is None:
         return _Checked(proxy, now)
-    if before.proxy.server is proxy.server:
+    if before.proxy.servers == proxy.servers:
         before.proxy = proxy
         return before
     return _Checked(proxy, now + DISTANCE_SECONDS)

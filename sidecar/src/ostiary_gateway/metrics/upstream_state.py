@@ -1,14 +1,14 @@
 """The state of upstream servers, read at each scrape."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from typing import Final
 
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from ostiary_core.metric_family import MetricFamily, MetricKind
-from ostiary_gateway.config.runtime import ProxyRuntime
 from ostiary_gateway.config.store import ConfigStore
+from ostiary_gateway.upstream.server import UpstreamServer
 
 _LABELS: Final = ("ostiary_proxy", "ostiary_server")
 FAULTS: Final = MetricFamily(
@@ -47,29 +47,24 @@ class UpstreamState(Collector):
         """Yield the state of this moment."""
         snapshot = self._store.snapshot
         proxies = tuple(snapshot.proxies.values()) if snapshot is not None else ()
-        keys = [(proxy.identity, proxy.server.name) for proxy in proxies]
-        yield FAULTS.values({key: number for proxy in proxies for key, number in _faults(proxy)})
-        yield UP.values(
-            {
-                key: proxy.server.health.fault is None
-                for key, proxy in zip(keys, proxies, strict=True)
-                if proxy.server.health.answered or proxy.server.health.fault is not None
-            }
-        )
-        yield CONNECTIONS.values({key: proxy.server.open_connections for key, proxy in zip(keys, proxies, strict=True)})
-        yield KNOWN.values({key: number for proxy in proxies for key, number in _known(proxy)})
-        yield SERVERS.values(
-            {(*key, proxy.server.address, str(proxy.server.port)): 1 for key, proxy in zip(keys, proxies, strict=True)}
-        )
+        found = {(proxy.identity, server.name): server for proxy in proxies for server in proxy.servers}
+        yield FAULTS.values({(*key, reason): count for key, each in found.items() for reason, count in _faults(each)})
+        yield UP.values({key: each.health.fault is None for key, each in found.items() if _is_tried(each)})
+        yield CONNECTIONS.values({key: each.open_connections for key, each in found.items()})
+        yield KNOWN.values({(*key, kind): len(names) for key, each in found.items() for kind, names in _known(each)})
+        yield SERVERS.values({(*key, each.address, str(each.port)): 1 for key, each in found.items()})
 
 
-def _faults(proxy: ProxyRuntime) -> Iterator[tuple[tuple[str, str, str], float]]:
-    for reason, count in list(proxy.server.health.counts.items()):
-        yield (proxy.identity, proxy.server.name, reason), count
+def _is_tried(server: UpstreamServer) -> bool:
+    return server.health.answered or server.health.fault is not None
 
 
-def _known(proxy: ProxyRuntime) -> Iterator[tuple[tuple[str, str, str], float]]:
-    known = proxy.server.known
+def _faults(server: UpstreamServer) -> list[tuple[str, int]]:
+    return list(server.health.counts.items())
+
+
+def _known(server: UpstreamServer) -> Iterator[tuple[str, Sized]]:
+    known = server.known
     for primitive, names in (("tools", known.tools), ("resources", known.resources), ("prompts", known.prompts)):
         if names:
-            yield (proxy.identity, proxy.server.name, primitive), len(names)
+            yield primitive, names

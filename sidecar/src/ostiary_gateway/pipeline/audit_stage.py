@@ -68,7 +68,13 @@ def _records_reception(plan: AuditPlan, exchange: Exchange) -> bool:
         return bool(plan.received)
     if plan.received is not None:
         return plan.received
-    only_reads = message.method.name == "tools/call" and READ_ONLY.has(exchange.proxy.server, message.name)
+    leg = exchange.leg
+    only_reads = (
+        message.method.name == "tools/call"
+        and leg is not None
+        and leg.message is not None
+        and READ_ONLY.has(leg.server, leg.message.name)
+    )
     return plan.records_reception(message.method, only_reads=only_reads)
 
 

@@ -17,8 +17,9 @@ from ostiary_core.policy.decision import Decision, DecisionReason
 from ostiary_core.policy.message_conditions import Call
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.errors import Refusal
-from ostiary_gateway.pipeline.exchange import Exchange, Message
+from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.listen_filter import DECISIONS, listen_filter
+from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.pipeline.message_members import bad_params, case_variant
 from ostiary_gateway.pipeline.refusal_responses import tool_error
 

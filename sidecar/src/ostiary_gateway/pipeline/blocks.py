@@ -4,6 +4,7 @@ The check needs no entry and no policy of the proxy to be valid. It comes after 
 id of the request: clients take an HTTP error for a fault of the connection, and would try again.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 from ostiary_core.mcp import codes
@@ -13,6 +14,7 @@ from ostiary_gateway.errors import Refusal
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.telemetry.blocked_requests import BLOCKED_REQUESTS, PRINCIPAL_BLOCKED, PROXY_BLOCKED
 from ostiary_gateway.upstream import faults
+from ostiary_gateway.upstream.server import UpstreamServer
 
 _MESSAGES: Final = {
     PRINCIPAL_BLOCKED: "The operator of this gateway has blocked this caller",
@@ -29,6 +31,8 @@ class BlockedError(Refusal):
 
 def check_blocked(exchange: Exchange, blocked: BlockList) -> None:
     """Refuse a request whose proxy, caller or server is blocked.
+
+    Of several servers all must be.
 
     Raises:
         Refusal: one of them is blocked.
@@ -54,13 +58,17 @@ def _reason(exchange: Exchange, blocked: BlockList) -> str | None:
         return PROXY_BLOCKED
     if blocked.has_principal(exchange.principal):
         return PRINCIPAL_BLOCKED
-    return faults.BLOCKED if blocked.has_server(proxy.server.places) else None
+    return faults.BLOCKED if all(blocked.has_server(server.places) for server in proxy.servers) else None
 
 
 def _what(exchange: Exchange, reason: str) -> str:
     if reason == PRINCIPAL_BLOCKED:
         return f"the principal {_name(exchange.principal)}"
-    return "this proxy" if reason == PROXY_BLOCKED else f"its server {exchange.proxy.server.address}"
+    return "this proxy" if reason == PROXY_BLOCKED else f"its server {_addresses(exchange.proxy.servers)}"
+
+
+def _addresses(servers: Iterable[UpstreamServer]) -> str:
+    return " and ".join(dict.fromkeys(server.address for server in servers))
 
 
 def _name(principal: Principal) -> str:

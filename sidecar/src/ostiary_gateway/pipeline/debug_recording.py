@@ -71,20 +71,26 @@ def answered(exchange: Exchange, message: dict[str, Any]) -> None:
     if exchange.captured is not None:
         exchange.captured.take(message)
     if exchange.debug is not None:
-        exchange.debug.hide(exchange.selected.credential.sent())
+        _hide_credentials(exchange, exchange.debug)
         exchange.debug.answers(message)
 
 
 def answered_text(exchange: Exchange, debug: CapturedExchange, text: bytes) -> None:
     """Take a response that was not parsed, as the caller gets it."""
-    debug.hide(exchange.selected.credential.sent())
+    _hide_credentials(exchange, debug)
     debug.answers_text(text)
 
 
 def sent(exchange: Exchange, debug: CapturedExchange, text: bytes) -> None:
     """Take a message of the server that is no response to the request, as the caller gets it."""
-    debug.hide(exchange.selected.credential.sent())
+    _hide_credentials(exchange, debug)
     debug.sends(text, at=time())
+
+
+def _hide_credentials(exchange: Exchange, debug: CapturedExchange) -> None:
+    """Hide what the servers were sent to prove who calls: they may repeat it."""
+    for server in exchange.proxy.servers:
+        debug.hide(server.credential.sent())
 
 
 def refused(debug: CapturedExchange, refusal: Refusal) -> None:

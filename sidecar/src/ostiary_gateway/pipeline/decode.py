@@ -24,8 +24,8 @@ from ostiary_core.mcp.protocol_revisions import (
     Era,
 )
 from ostiary_gateway.errors import Refusal
-from ostiary_gateway.pipeline.exchange import Message
 from ostiary_gateway.pipeline.large_messages import Steps
+from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.pipeline.message_members import bad_params, check_params, invalid, read_id, read_meta, read_name
 from ostiary_gateway.pipeline.mirrored_headers import mismatch, require_agreement, require_name_agreement
 from ostiary_gateway.session_ids import UpstreamSession

@@ -8,8 +8,8 @@ from ostiary_core.limits.charge import Charge
 from ostiary_core.limits.compiled_limit import CompiledLimit
 from ostiary_core.limits.limit_evaluator import LimitEvaluator, MatchedLimits
 from ostiary_core.limits.loop_detection import Repetition
-from ostiary_core.mcp.methods import METHODS, UNKNOWN_NOTIFICATION, AuthorizationKind, Method, Primitive
-from ostiary_core.mcp.protocol_revisions import MODERN, Era
+from ostiary_core.mcp.methods import AuthorizationKind, Primitive
+from ostiary_core.mcp.protocol_revisions import MODERN
 from ostiary_core.policy.decision import Decision
 from ostiary_core.policy.message_conditions import Call
 from ostiary_core.policy.principal import ANONYMOUS, Principal
@@ -22,6 +22,8 @@ from ostiary_gateway.debug_capture.captured_exchange import CapturedExchange
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.limits.reservation import Reservation
 from ostiary_gateway.pipeline.content_capture import CapturedContent
+from ostiary_gateway.pipeline.leg import Leg
+from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.policy_limits.store import Exhaustion
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.session_ids import UpstreamSession
@@ -32,57 +34,6 @@ from ostiary_gateway.upstream.server import UpstreamServer
 
 _TOKEN_METHODS: Final = frozenset({"jwt", "introspection"})
 _LISTEN: Final = AuthorizationKind.LISTEN
-#: By method, the member of the params that is read again after the request has been forwarded.
-_KEPT: Final = {"subscriptions/listen": "notifications", "initialize": "protocolVersion"} | {
-    method.name: "cursor" for method in METHODS.values() if method.authorization is AuthorizationKind.LIST
-}
-
-
-@dataclass(slots=True)
-class Message:
-    """One JSON-RPC message from a client, decoded.
-
-    It is parsed once, its era is known, and its headers are consistent with the body.
-
-    ``method`` is None for a response to a request of the server. ``id`` is None for a notification. ``name`` is the
-    name or URI that the method is about, or empty. ``revision`` is the protocol version of its headers, envelope or
-    session, or empty for a legacy message without one.
-    """
-
-    body: dict[str, Any]
-    era: Era
-    revision: str
-    method: Method | None
-    id: str | int | None
-    name: str = ""
-
-    @property
-    def params(self) -> dict[str, Any]:
-        """The params, empty where there are none."""
-        params = self.body.get("params")
-        return params if isinstance(params, dict) else {}
-
-    @property
-    def is_dropped(self) -> bool:
-        """Whether this is an unknown notification: it is accepted, and not forwarded."""
-        return self.method is UNKNOWN_NOTIFICATION
-
-    @property
-    def is_request(self) -> bool:
-        """Whether a response with this id is due."""
-        return self.method is not None and self.id is not None
-
-    def drop_body(self) -> None:
-        """Drop the body of a forwarded request.
-
-        A parsed body takes twenty times its bytes, and the response
-        may take hours. What is read again stays: the filter of a listen, the revision that an initialize asks for, and
-        the requested page of a list.
-        """
-        if self.method is None or self.id is None:
-            return
-        kept = _KEPT.get(self.method.name)
-        self.body = {} if kept is None or kept not in self.params else {"params": {kept: self.params[kept]}}
 
 
 @dataclass(slots=True)
@@ -186,7 +137,8 @@ class Exchange:
     refusal: Refusal | None = None
     #: What policies in Shadow mode would have denied.
     shadow_denial: Decision | None = None
-    server: UpstreamServer | None = None
+    #: The server that gets the message, and what it gets; None before the selection, and where none does.
+    leg: Leg | None = None
     is_whoami: bool = False
     asked_names: Mapping[Primitive, list[str]] | None = None
     reservation: Reservation = field(default_factory=Reservation)
@@ -259,6 +211,6 @@ class Exchange:
     @property
     def selected(self) -> UpstreamServer:
         """The server, for the stages after the selection."""
-        if self.server is None:
+        if self.leg is None:
             raise RuntimeError("asked for the server of an exchange before one was selected")
-        return self.server
+        return self.leg.server

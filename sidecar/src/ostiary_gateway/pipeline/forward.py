@@ -15,10 +15,13 @@ from ostiary_core.policy.principal import PASSTHROUGH
 from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.limits.checks import release_tree_bytes
 from ostiary_gateway.pipeline import mirrored_parameters
-from ostiary_gateway.pipeline.exchange import Exchange, Message
+from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.pipeline.leg import Leg
+from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.pipeline.message_members import invalid
 from ostiary_gateway.pipeline.mirrored_headers import encoded, mismatch
 from ostiary_gateway.pipeline.response_head import judge_head
+from ostiary_gateway.server.request import Request
 from ostiary_gateway.telemetry import ClientSpan
 from ostiary_gateway.upstream import faults, via
 from ostiary_gateway.upstream.http1 import request_head as http1
@@ -67,13 +70,13 @@ def _put_context(body: dict[str, Any], span: ClientSpan) -> None:
         body["params"] = {**params, "_meta": context} if params else {"_meta": context}
 
 
-def upstream_lines(exchange: Exchange, span: ClientSpan) -> bytes:
+def upstream_lines(exchange: Exchange, leg: Leg, span: ClientSpan) -> bytes:
     """Return this request's headers for the upstream, without those of every request.
 
     Raises:
         Refusal: a header of the caller that would be forwarded is invalid.
     """
-    request, message, session = exchange.request, exchange.message, exchange.session
+    request, message, session = exchange.request, leg.message, leg.session
     headers: dict[str, str] = {}
     if session is not None:
         headers["Mcp-Session-Id"] = session.upstream_id
@@ -84,14 +87,14 @@ def upstream_lines(exchange: Exchange, span: ClientSpan) -> bytes:
     else:
         revision = message.revision
         if message.era is MODERN:
-            _mirror(exchange, message, headers)
+            _mirror(exchange.request, leg, message, headers)
     if revision:
         headers["MCP-Protocol-Version"] = revision
     lines = http1.lines(headers) if headers else b""
     if (
         exchange.principal is PASSTHROUGH
         and "authorization" in request.headers
-        and not exchange.selected.credential.is_set  # which the server gets in its place
+        and not leg.server.credential.is_set  # which the server gets in its place
     ):
         lines += http1.private_line("Authorization", request.headers["authorization"])
     context = span.headers()
@@ -106,9 +109,8 @@ def _passable(event_id: str) -> str:
     return event_id
 
 
-def _mirror(exchange: Exchange, message: Message, headers: dict[str, str]) -> None:
+def _mirror(caller: Request, leg: Leg, message: Message, headers: dict[str, str]) -> None:
     """Write the routing headers from the body, and forward mirrored parameters."""
-    caller = exchange.request
     if message.method is not None:
         headers["Mcp-Method"] = message.method.name
     if message.name:
@@ -118,12 +120,12 @@ def _mirror(exchange: Exchange, message: Message, headers: dict[str, str]) -> No
         return
     if len(parameters) > _PARAM_LIMIT or not caller.repeated.isdisjoint(parameters):
         raise mismatch("Too many, or repeated, Mcp-Param headers")
-    mirrored_parameters.check(exchange.selected, message, parameters)
+    mirrored_parameters.check(leg.server, message, parameters)
     headers.update(parameters)
 
 
-async def forward(exchange: Exchange, span: ClientSpan) -> UpstreamResponse:
-    """Send the exchange upstream, check the head of the response and return it.
+async def forward(exchange: Exchange, leg: Leg, span: ClientSpan) -> UpstreamResponse:
+    """Send a leg to its server, check the head of the response and return it.
 
     The caller must close it.
 
@@ -132,52 +134,54 @@ async def forward(exchange: Exchange, span: ClientSpan) -> UpstreamResponse:
         UpstreamFault: the upstream failed.
     """
     try:
-        lines = upstream_lines(exchange, span)
+        lines = upstream_lines(exchange, leg, span)
     except UpstreamFault as fault:  # an invalid header of the caller is not a fault of the server
         raise faults.refusal(fault) from fault
-    message = exchange.message
+    message = leg.message
     # It may be sent again although the server may already have received it.
     repeatable = message is None or (message.method is not None and message.method.name in REPEATABLE)
     # The body gets no name: that would keep it in memory until the response arrives.
-    server = exchange.selected
+    server = leg.server
     response = await server.request(
         exchange.request.method,
         lines,
-        _body(exchange, span),
+        _body(exchange, leg, span),
         passed=exchange.passed,
         repeatable=repeatable,
         caller=exchange.upstream_caller if server.credential.is_of_caller else None,
         transmission=exchange.limit_use,
     )
     try:
-        await judge_head(exchange, response)
+        await judge_head(exchange, leg, response)
     except BaseException:
         response.close()
         raise
     return response
 
 
-def _body(exchange: Exchange, span: ClientSpan) -> bytes | None:
+def _body(exchange: Exchange, leg: Leg, span: ClientSpan) -> bytes | None:
     """Serialise the message, and free its parsed tree."""
-    message = exchange.message
+    message = leg.message
     if message is None:
         return None
     body = upstream_body(message, span)
     if len(body) > _SMALL:
         message.drop_body()
+        if exchange.message is not None and exchange.message is not message:
+            exchange.message.drop_body()
     if exchange.reservation.tree_bytes:
         release_tree_bytes(exchange.reservation)
     return body
 
 
-async def cancel_duplicates(exchange: Exchange, span: ClientSpan) -> None:
+async def cancel_duplicates(exchange: Exchange, leg: Leg, span: ClientSpan) -> None:
     """Cancel each further request in flight with the same id, see :mod:`.request_ids`.
 
     Raises:
         Refusal, UpstreamFault: see :func:`forward`.
     """
-    params = exchange.message.params if exchange.message is not None else {}
+    params = leg.message.params if leg.message is not None else {}
     first = params["requestId"]
     for params["requestId"] in exchange.cancels_too:
-        (await forward(exchange, span)).close()
+        (await forward(exchange, leg, span)).close()
     params["requestId"] = first

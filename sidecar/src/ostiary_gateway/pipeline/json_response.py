@@ -17,7 +17,6 @@ from ostiary_gateway.pipeline import (
     debug_recording,
     http_error_responses,
     jsonrpc,
-    mirrored_parameters,
     server_revisions,
 )
 from ostiary_gateway.pipeline.cache_scope import kept_private, may_be_shared
@@ -26,9 +25,9 @@ from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
 from ostiary_gateway.pipeline.large_messages import LIGHT_BYTES, Steps, limit_of, process_large
 from ostiary_gateway.pipeline.list_cache import LISTS, ListResponse
 from ostiary_gateway.pipeline.list_filter import Reading, reading_for, shaping
+from ostiary_gateway.pipeline.list_observation import observe
 from ostiary_gateway.pipeline.loop_stage import with_warning
 from ostiary_gateway.pipeline.quota_discovery import showing_quotas
-from ostiary_gateway.pipeline.read_only_tools import READ_ONLY
 from ostiary_gateway.pipeline.response_head import http_fault
 from ostiary_gateway.pipeline.response_limits import check_response_size, note_result, readable_bytes
 from ostiary_gateway.pipeline.server_capabilities import with_list_changed
@@ -166,9 +165,8 @@ def _judged(exchange: Exchange, response: UpstreamResponse, method: Method, text
     server_revisions.learn(exchange, reading.message)
     if jsonrpc.needs_own_id(reading.message, exchange.request_id):
         text = with_own_id(exchange, text, reading.message)
-    teaches = mirrored_parameters.learn(exchange.server, method, text, reading.message)
+    teaches = observe(exchange.selected, method, text, reading.message)
     OFFERED.learn(exchange.proxy, exchange.message, method, reading.message)
-    READ_ONLY.learn(exchange.server, method, reading.message)
     yield
     shaped = yield from shaping(method, text, reading, visibility)
     if shaped.dropped:

@@ -8,7 +8,7 @@ from typing import Final
 
 from ostiary_core.mcp import codes
 from ostiary_gateway.errors import Refusal
-from ostiary_gateway.pipeline.exchange import Message
+from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.pipeline.refusal_responses import tool_error
 from ostiary_gateway.policy_limits.limit_words import META, limit_data, limit_words
 from ostiary_gateway.policy_limits.store import Exhaustion, Unit

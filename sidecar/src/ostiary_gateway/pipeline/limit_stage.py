@@ -18,9 +18,10 @@ from ostiary_core.mcp.methods import METHODS, USE, AuthorizationKind, Primitive,
 from ostiary_core.policy.message_conditions import Call
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.pipeline.authorize import call_of, completion_reference
-from ostiary_gateway.pipeline.exchange import AwaitedCost, Exchange, LimitUse, Message
+from ostiary_gateway.pipeline.exchange import AwaitedCost, Exchange, LimitUse
 from ostiary_gateway.pipeline.limit_refusal import LimitError, reason_of
 from ostiary_gateway.pipeline.listen_filter import listen_filter
+from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.pipeline.open_streams import OpenStreams
 from ostiary_gateway.pipeline.quota_notices import QuotaNotices
 from ostiary_gateway.policy_limits.flood_guard import MOST_REFUSALS, FloodGuard
@@ -196,7 +197,7 @@ def _tool(exchange: Exchange, cost_names: frozenset[str]) -> str:
     if message is None or message.method is not _TOOLS_CALL:
         return ""
     name = message.name
-    is_known = name in proxy.server.known.tools or name in proxy.spelled_names or name in cost_names
+    is_known = name in proxy.known.tools or name in proxy.spelled_names or name in cost_names
     return name if is_known else ""
 
 
@@ -245,7 +246,7 @@ def _counted(
     name: str,
     call: Call | None = None,
 ) -> CountedRequest:
-    is_offered = limits.counts_names and primitive is not None and name in exchange.proxy.server.known.of(primitive)
+    is_offered = limits.counts_names and primitive is not None and name in exchange.proxy.known.of(primitive)
     return CountedRequest(exchange.principal, primitive, verb, name, is_offered, exchange.snapshot.identity, call)
 
 

@@ -15,7 +15,8 @@ from ostiary_core.errors import StrictJSONError
 from ostiary_core.limits.loop_detection import CallHistory, LoopRules, Repetition, digest_of, key_of
 from ostiary_core.mcp import codes
 from ostiary_gateway.errors import Refusal
-from ostiary_gateway.pipeline.exchange import Exchange, Message
+from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.pipeline.refusal_responses import tool_error
 
 #: The member of ``_meta`` in results that tells of a loop.

@@ -17,7 +17,7 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from ostiary_core.mcp.methods import Method
-from ostiary_gateway.pipeline.exchange import Message
+from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.pipeline.mirrored_headers import decoded, mismatch
 from ostiary_gateway.upstream.server import UpstreamServer
 

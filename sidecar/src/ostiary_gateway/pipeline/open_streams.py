@@ -79,9 +79,9 @@ class OpenStream:
     def replace_runtime(self, proxy: ProxyRuntime | None) -> None:
         """Take a new runtime, which authorizes the stream later.
 
-        End the stream if its server is another one.
+        End the stream if its servers are others.
         """
-        if proxy is None or proxy.uid != self.proxy.uid or proxy.server is not self.proxy.server:
+        if proxy is None or proxy.uid != self.proxy.uid or proxy.servers != self.proxy.servers:
             self.end()
             return
         seen = self.exchange.visibility

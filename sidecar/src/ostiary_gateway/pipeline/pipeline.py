@@ -19,6 +19,7 @@ from ostiary_gateway.pipeline import audit_stage, http_checks, record, server_re
 from ostiary_gateway.pipeline.authorize import authorize
 from ostiary_gateway.pipeline.blocks import check_blocked
 from ostiary_gateway.pipeline.body import body_at_hand, check_accept, check_head, parse_large, read_body
+from ostiary_gateway.pipeline.carry_out import PipelineServices, carry_out
 from ostiary_gateway.pipeline.decode import bodiless_revision, decode, parse, request_id
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.forward import check_loop
@@ -28,16 +29,16 @@ from ostiary_gateway.pipeline.limit_stage import LimitStage
 from ostiary_gateway.pipeline.listen_filter import LISTEN, prepare_listen
 from ostiary_gateway.pipeline.loop_stage import LoopStage
 from ostiary_gateway.pipeline.open_streams import OpenStreams
+from ostiary_gateway.pipeline.plans import Plan
 from ostiary_gateway.pipeline.refusal_responses import draining, internal_error, response_for
 from ostiary_gateway.pipeline.request_ids import RequestIds
 from ostiary_gateway.pipeline.route import FindMetadata, config_in_force, no_metadata, public_metadata, route
-from ostiary_gateway.pipeline.send_and_shape import send_and_shape
+from ostiary_gateway.pipeline.select_stage import select
 from ostiary_gateway.pipeline.shape import ResponseShaper
 from ostiary_gateway.policy_limits.local_counters import LocalCounters
 from ostiary_gateway.seal import Sealer
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response
-from ostiary_gateway.session_ids import UpstreamSession
 from ostiary_gateway.telemetry import ServerSpan, Telemetry
 from ostiary_gateway.telemetry.request_labels import ObserveRequest
 from ostiary_gateway.threads import uncancel
@@ -77,12 +78,13 @@ class RequestPipeline:
         self._telemetry = telemetry
         self._loopback = loopback
         self._metadata = metadata
-        self._shaper = ResponseShaper(
+        shaper = ResponseShaper(
             sealer=sealer,
             streams=self.streams,
             snapshot=lambda: None if self.draining else self._snapshot(),
             is_cut_off=self._is_cut_off,
         )
+        self._services = PipelineServices(sealer, shaper, self.request_ids)
 
     def serve(self, request: Request) -> Coroutine[Any, Any, Response | None]:
         """Answer a load balancer's probe, or handle an MCP request."""
@@ -94,7 +96,7 @@ class RequestPipeline:
         """Answer one request.
 
         The stages are receive, route, check origin, authenticate, admit (in-flight limits), decode, check blocks, check
-        loop, authorize, stream limits, limits of policies, loop detection, audit, select, forward, shape and record.
+        loop, authorize, stream limits, limits of policies, loop detection, select, audit, forward, shape and record.
         """
         exchange: Exchange | None = None
         traceparent, tracestate = self._telemetry.context_in(request.headers)
@@ -122,8 +124,8 @@ class RequestPipeline:
                 if exchange.proxy.loops is not None:
                     await self.loops.check(exchange, exchange.proxy.loops)
                 self.request_ids.take(exchange)
-                self._record_and_select(exchange, span)
-                response = await send_and_shape(exchange, span, self._shaper, self.request_ids)
+                plan = self._select_and_record(exchange, span)
+                response = await carry_out(plan, exchange, span, self._services)
                 return record.responded(span, request, response)
             except Refusal as refusal:
                 return record.responded(span, request, await self._refuse(refusal, request, exchange, span))
@@ -144,17 +146,18 @@ class RequestPipeline:
             if metadata is not None:
                 return metadata
         else:
-            server_revisions.name_supported(refusal, exchange.proxy.server)
+            server_revisions.name_supported(refusal, exchange.proxy.servers)
         record.refused(span, exchange, refusal)
         if exchange is None and self.auditor is not None:
             audit_stage.unrouted(self.auditor, request, refusal, span)
         return response_for(refusal, exchange.request_id if exchange is not None else None)
 
-    def _record_and_select(self, exchange: Exchange, span: ServerSpan) -> None:
-        """Record a request that passed, and choose its server (a proxy has one)."""
+    def _select_and_record(self, exchange: Exchange, span: ServerSpan) -> Plan:
+        """Choose the servers of a request that passed, and record it before it has effects."""
+        plan = select(exchange)
         if self.auditor is not None:
             audit_stage.receive(self.auditor, exchange, span)
-        exchange.server = exchange.proxy.server
+        return plan
 
     def _finish(self, exchange: Exchange | None, span: ServerSpan) -> None:
         """Record the request, and release what it reserved."""
@@ -261,7 +264,7 @@ class RequestPipeline:
             is_short = text is not None and (len(text) <= LIGHT_BYTES or is_light(text))
             body = parse(text) if text is not None and is_short else await self._parse_later(exchange, text)
             try:
-                message = decode(body, request.headers, lambda: self._open_session(exchange))
+                message = decode(body, request.headers, lambda: open_session(exchange, self._sealer))
             except Refusal:
                 exchange.request_id = request_id(body)
                 raise
@@ -273,7 +276,7 @@ class RequestPipeline:
             if message.method is LISTEN:
                 await prepare_listen(exchange)
             return
-        bodiless_revision(request.headers, self._open_session(exchange))
+        bodiless_revision(request.headers, open_session(exchange, self._sealer))
         if request.method == "GET":
             check_accept(request, EVENT_STREAM)
 
@@ -295,6 +298,3 @@ class RequestPipeline:
             exchange.snapshot = current
             exchange.proxy = self._route(exchange.request).proxy
             await self._authenticate(exchange)
-
-    def _open_session(self, exchange: Exchange) -> UpstreamSession | None:
-        return open_session(exchange, self._sealer)

@@ -32,7 +32,7 @@ def watched_limits(limits: LimitEvaluator | None) -> frozenset[CompiledLimit]:
 
 def watched_charges(exchange: Exchange, limits: LimitEvaluator, tool: str) -> list[Charge]:
     """Return the charges of a call of this tool on which lists of tools depend."""
-    is_offered = tool in exchange.proxy.server.known.tools
+    is_offered = tool in exchange.proxy.known.tools
     gateway = exchange.snapshot.identity
     request = CountedRequest(exchange.principal, Primitive.TOOLS, Verb.CALL, tool, is_offered, gateway)
     return [charge for charge in limits.matched(request).charges if charge.limit.is_shown_in_lists]

@@ -17,6 +17,7 @@ from ostiary_gateway.pipeline.blocks import BlockedError
 from ostiary_gateway.pipeline.content_capture import CapturedContent, start_capture
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
+from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.limit_refusal import LimitError, reason_of
 from ostiary_gateway.pipeline.loop_stage import LoopError
 from ostiary_gateway.pipeline.request_labels import request_labels
@@ -184,18 +185,18 @@ def _words(refusal: Refusal) -> str:
     return f"{refusal.reason} by policy {refusal.decision.policy}{rule}"
 
 
-def begin_client_span(span: ServerSpan, exchange: Exchange) -> ClientSpan:
-    """Begin the span of the request to the proxy's server.
+def begin_client_span(span: ServerSpan, exchange: Exchange, leg: Leg) -> ClientSpan:
+    """Begin the span of the request to the server of a leg.
 
     One that is not recorded gets no attributes.
     """
-    if exchange.message is not None and not span.sampled:
+    if leg.message is not None and not span.sampled:
         return span.client()
-    message, session, server = exchange.message, exchange.session, exchange.server
+    message, session, server = leg.message, leg.session, leg.server
     return span.client(
-        server_name=server.name if server is not None else None,
-        address=server.address if server is not None else None,
-        port=server.port if server is not None else None,
+        server_name=server.name,
+        address=server.address,
+        port=server.port,
         request_id=exchange.sent_id or message.id if message is not None else None,
         protocol_version=message.revision or None if message is not None else None,
         session_id=session.upstream_id if session is not None else None,

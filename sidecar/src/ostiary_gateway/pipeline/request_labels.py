@@ -48,7 +48,7 @@ def _names(exchange: Exchange) -> tuple[str, str, str]:
     if message is None or not (name := message.name) or message.method is None:
         return _NAMELESS
     proxy, method = exchange.proxy, message.method.name
-    known = proxy.server.known
+    known = proxy.known
     if method == "tools/call":
         return (name, "", "") if name in known.tools or name in proxy.spelled_names else _NAMELESS
     if method == "prompts/get":
@@ -58,10 +58,10 @@ def _names(exchange: Exchange) -> tuple[str, str, str]:
 
 def _sent(span: ServerSpan, exchange: Exchange) -> tuple[str, str, str]:
     """Return the server that a message was sent to, and how it ended there."""
-    client, server = span.upstream, exchange.server
-    if client is None or server is None:
+    client, leg = span.upstream, exchange.leg
+    if client is None or leg is None:
         return _NOT_SENT
-    return server.name, client.error_type or "", str(client.rpc_code) if client.rpc_code is not None else ""
+    return leg.server.name, client.error_type or "", str(client.rpc_code) if client.rpc_code is not None else ""
 
 
 def _decided(exchange: Exchange) -> tuple[str, str, str, str]:

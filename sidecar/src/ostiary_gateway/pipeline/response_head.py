@@ -11,6 +11,7 @@ from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.media_types import JSON
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.http_checks import session_not_found
+from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.telemetry.session_counts import FORGOTTEN, SESSIONS
 from ostiary_gateway.upstream import faults, redirects
 from ostiary_gateway.upstream.health import printable
@@ -26,7 +27,7 @@ _TEXT_STATUSES: Final = frozenset({400, 409, 410, 422})
 _TEXT_TYPES: Final = frozenset({"", "text/plain"})
 
 
-async def judge_head(exchange: Exchange, response: UpstreamResponse) -> None:
+async def judge_head(exchange: Exchange, leg: Leg, response: UpstreamResponse) -> None:
     """Raise for a response that is not MCP.
 
     Raises:
@@ -39,7 +40,7 @@ async def judge_head(exchange: Exchange, response: UpstreamResponse) -> None:
         raise UpstreamFault(faults.INVALID, "the response is compressed, which was not requested")
     if status < 300:
         return
-    if status == 404 and exchange.session is not None:
+    if status == 404 and leg.session is not None:
         SESSIONS.note_refused(exchange.proxy.identity, FORGOTTEN)
         raise session_not_found()
     if status < 400:
@@ -50,12 +51,12 @@ async def judge_head(exchange: Exchange, response: UpstreamResponse) -> None:
         if relayed is not None:
             raise relayed
         # Its challenge would send the client to another party's authorization server.
-        credential = exchange.selected.credential
+        credential = leg.server.credential
         words = f"the upstream answered HTTP {status}"
         raise UpstreamFault(credential.refused_by(status), words, of_caller=credential.is_of_caller)
     if status in (403, 421):
         words = await _response_text(response)
-        host = f"(the gateway sends Host: {exchange.selected.host})"
+        host = f"(the gateway sends Host: {leg.server.host})"
         raise UpstreamFault(faults.HOST_REFUSED, f"the upstream answered HTTP {status}{words} {host}")
     if exchange.awaits_response and (response.content_type == JSON or refuses_in_text(response)):
         return  # it may be a JSON-RPC error with the HTTP status that the specification gives it

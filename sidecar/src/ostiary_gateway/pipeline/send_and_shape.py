@@ -3,9 +3,10 @@
 import asyncio
 
 from ostiary_gateway.errors import CallerGone, Refusal, UpstreamFault
-from ostiary_gateway.pipeline import record, whoami
+from ostiary_gateway.pipeline import record
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.forward import cancel_duplicates, forward
+from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.limit_refusal import LimitError
 from ostiary_gateway.pipeline.request_ids import RequestIds
 from ostiary_gateway.pipeline.shape import ResponseShaper
@@ -15,9 +16,9 @@ from ostiary_gateway.upstream import faults
 
 
 async def send_and_shape(
-    exchange: Exchange, span: ServerSpan, shaper: ResponseShaper, request_ids: RequestIds
+    exchange: Exchange, leg: Leg, span: ServerSpan, shaper: ResponseShaper, request_ids: RequestIds
 ) -> Response | None:
-    """Send a request to its server, and return the shaped response.
+    """Send a leg to its server, and return the shaped response.
 
     None where it was sent as a stream.
 
@@ -26,20 +27,15 @@ async def send_and_shape(
         CallerGone: the caller disconnected.
     """
     request = exchange.request
-    if exchange.request_id is None:
-        if exchange.is_whoami:
-            return await whoami.answer(exchange)
-        if exchange.message is not None and exchange.message.is_dropped:
-            return Response(202)
     if exchange.ends_with_caller:
         request.bind_to_caller()
-    with record.begin_client_span(span, exchange) as client:
+    with record.begin_client_span(span, exchange, leg) as client:
         try:
-            return await _send(exchange, span, client, shaper)
+            return await _send(exchange, leg, span, client, shaper)
         except UpstreamFault as found:
-            raise _failed(exchange, client, found) from found
+            raise _failed(leg, client, found) from found
         except LimitError:  # of the response: its server did all that was asked
-            exchange.selected.health.succeeded()
+            leg.server.health.succeeded()
             client.settle()
             raise
         except (asyncio.CancelledError, CallerGone):
@@ -51,20 +47,22 @@ async def send_and_shape(
                 record.cancelled(client)
 
 
-async def _send(exchange: Exchange, span: ServerSpan, client: ClientSpan, shaper: ResponseShaper) -> Response | None:
+async def _send(
+    exchange: Exchange, leg: Leg, span: ServerSpan, client: ClientSpan, shaper: ResponseShaper
+) -> Response | None:
     if exchange.cancels_too:
-        await cancel_duplicates(exchange, client)
-    response = await forward(exchange, client)
+        await cancel_duplicates(exchange, leg, client)
+    response = await forward(exchange, leg, client)
     try:
-        return await shaper.shape(exchange, response, span, client)
+        return await shaper.shape(exchange, leg, response, span, client)
     finally:
         response.close()
 
 
-def _failed(exchange: Exchange, client: ClientSpan, found: UpstreamFault) -> Refusal:
+def _failed(leg: Leg, client: ClientSpan, found: UpstreamFault) -> Refusal:
     """Report a fault of the server, and return the refusal that its caller gets."""
-    fault = exchange.selected.as_seen(found)
-    fault.message = exchange.selected.credential.redacted(fault.message)
+    fault = leg.server.as_seen(found)
+    fault.message = leg.server.credential.redacted(fault.message)
     record.failed(client, fault)
-    exchange.selected.health.failed(fault)
+    leg.server.health.failed(fault)
     return faults.refusal(fault)

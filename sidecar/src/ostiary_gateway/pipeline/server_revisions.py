@@ -8,7 +8,7 @@ no response has mentioned yet counts as supported.
 Nothing is ever refused because of what is remembered here: it may be old, and the next response replaces it.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -32,12 +32,12 @@ _KNOWN: Final[WeakKeyDictionary[UpstreamServer, dict[str, bool]]] = WeakKeyDicti
 def learn(exchange: Exchange, message: Mapping[str, Any]) -> None:
     """Remember which revisions a response shows its server to support."""
     request = exchange.message
-    if request is None or request.method is None or exchange.server is None:
+    if request is None or request.method is None or exchange.leg is None:
         return
     if "error" in message or request.method.name in _TEACH:
         verdicts = _verdicts(request.method, request.params, message)
         if verdicts:
-            _KNOWN.setdefault(exchange.server, {}).update(verdicts)
+            _KNOWN.setdefault(exchange.leg.server, {}).update(verdicts)
 
 
 def supported(server: UpstreamServer, era: Era) -> list[str]:
@@ -54,13 +54,13 @@ def supported(server: UpstreamServer, era: Era) -> list[str]:
     return sorted(offered or _ALL, reverse=True)
 
 
-def name_supported(refusal: Refusal, server: UpstreamServer) -> None:
+def name_supported(refusal: Refusal, servers: Sequence[UpstreamServer]) -> None:
     """Write the revisions supported behind this proxy into a refusal of a revision.
 
-    Leave other refusals unchanged.
+    Leave other refusals unchanged. Where there are several servers, the gateway's own revisions are.
     """
-    if isinstance(refusal, UnsupportedRevisionError) and refusal.data is not None:
-        refusal.data["supported"] = supported(server, refusal.era)
+    if isinstance(refusal, UnsupportedRevisionError) and refusal.data is not None and len(servers) == 1:
+        refusal.data["supported"] = supported(servers[0], refusal.era)
 
 
 def _verdicts(method: Method, params: Mapping[str, Any], message: Mapping[str, Any]) -> dict[str, bool]:

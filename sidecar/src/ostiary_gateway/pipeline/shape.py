@@ -12,6 +12,7 @@ from ostiary_gateway.pipeline import record
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.json_response import relay_document
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
+from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.open_streams import OpenStream, OpenStreams
 from ostiary_gateway.pipeline.response_head import no_stream
 from ostiary_gateway.pipeline.sse_response import EventRelay
@@ -46,7 +47,7 @@ class ResponseShaper:
         self._is_cut_off = is_cut_off
 
     async def shape(
-        self, exchange: Exchange, response: UpstreamResponse, span: ServerSpan, client: ClientSpan
+        self, exchange: Exchange, leg: Leg, response: UpstreamResponse, span: ServerSpan, client: ClientSpan
     ) -> Response | None:
         """Return the response to the caller; None where it was sent as a stream.
 
@@ -54,7 +55,7 @@ class ResponseShaper:
             Refusal: a GET was not answered with a stream.
             UpstreamFault: the response is not one to the request.
         """
-        health = exchange.selected.health
+        health = leg.server.health
         if exchange.request.method == "DELETE":
             health.succeeded()
             if exchange.session is not None and response.status < 300:
@@ -63,12 +64,12 @@ class ResponseShaper:
         is_stream = response.content_type == EVENT_STREAM and response.status < 300
         if exchange.awaits_response:
             if is_stream:
-                await self._relay_events(exchange, response, span, client)
+                await self._relay_events(exchange, leg, response, span, client)
                 return None
             document, outcome = await relay_document(exchange, response, seal=lambda s: self._seal(exchange, s))
             record.answered(span, client, outcome)
             if outcome.reason:
-                _record_result(exchange, outcome)
+                _record_result(exchange, leg, outcome)
             else:
                 health.succeeded()
             return document
@@ -77,21 +78,22 @@ class ResponseShaper:
             return Response(202)  # a notification, or a client's response, gets no other response
         if not is_stream:
             raise no_stream()
-        await self._relay_events(exchange, response, span, client)
+        await self._relay_events(exchange, leg, response, span, client)
         return None
 
     async def _relay_events(
-        self, exchange: Exchange, response: UpstreamResponse, span: ServerSpan, client: ClientSpan
+        self, exchange: Exchange, leg: Leg, response: UpstreamResponse, span: ServerSpan, client: ClientSpan
     ) -> None:
         stream = OpenStream(exchange.proxy, exchange, response) if exchange.stays_open else None
         relay = EventRelay(
             exchange,
+            leg,
             response,
             stream=stream,
             seal=lambda session: self._seal(exchange, session),
             ending=lambda: self._is_cut_off(exchange.request),
         )
-        health = exchange.selected.health
+        health = leg.server.health
         if stream is not None:
             health.succeeded()
             exchange.request.connection.accept_no_more()
@@ -107,20 +109,20 @@ class ResponseShaper:
             if relay.fault is not None:
                 health.failed(relay.fault)
             elif outcome is not None:
-                _record_result(exchange, outcome)
+                _record_result(exchange, leg, outcome)
 
     def _seal(self, exchange: Exchange, session: UpstreamSession) -> str:
         SESSIONS.note_opened(exchange.proxy.identity)
         return seal_session(self._sealer, session, proxy_uid=exchange.proxy.uid, principal=exchange.principal.id)
 
 
-def _record_result(exchange: Exchange, outcome: ResponseSummary) -> None:
+def _record_result(exchange: Exchange, leg: Leg, outcome: ResponseSummary) -> None:
     """Report to the server's health that it answered, perhaps with a gateway's refusal.
 
     A server that leads into a loop counts as faulty. Only a request that came without a mark proves that: a caller may
     have invented the mark that it sends, and must not be able to have this proxy, or one behind it, reported as faulty.
     """
-    health = exchange.selected.health
+    health = leg.server.health
     if outcome.reason == faults.LOOP and not exchange.passed:
         health.failed(UpstreamFault(faults.LOOP, "requests to it come back to this MCPProxy, or go on without end"))
     else:

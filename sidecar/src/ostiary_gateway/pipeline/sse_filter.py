@@ -13,7 +13,7 @@ from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway import sse
 from ostiary_gateway.config.observed_items import OFFERED
 from ostiary_gateway.errors import UpstreamFault
-from ostiary_gateway.pipeline import debug_recording, jsonrpc, mirrored_parameters, server_revisions
+from ostiary_gateway.pipeline import debug_recording, jsonrpc, server_revisions
 from ostiary_gateway.pipeline.cache_scope import kept_private
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.json_response import (
@@ -32,6 +32,7 @@ from ostiary_gateway.pipeline.large_messages import (
     check_weight,
     limit_of,
 )
+from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.limit_refusal import LimitError
 from ostiary_gateway.pipeline.list_cache import LISTS, ListResponse
 from ostiary_gateway.pipeline.list_changed_notifications import ACKNOWLEDGED
@@ -43,10 +44,10 @@ from ostiary_gateway.pipeline.list_filter import (
     shaping_streamed,
     shows_everything,
 )
+from ostiary_gateway.pipeline.list_observation import observe
 from ostiary_gateway.pipeline.loop_stage import with_warning
 from ostiary_gateway.pipeline.open_streams import OpenStream
 from ostiary_gateway.pipeline.quota_discovery import showing_quotas
-from ostiary_gateway.pipeline.read_only_tools import READ_ONLY
 from ostiary_gateway.pipeline.refusal_responses import error_message, message_for
 from ostiary_gateway.pipeline.response_limits import note_result
 from ostiary_gateway.pipeline.server_capabilities import with_list_changed
@@ -73,6 +74,7 @@ class SseFilter:
     def __init__(
         self,
         exchange: Exchange,
+        leg: Leg,
         upstream: UpstreamResponse,
         *,
         stream: OpenStream | None,
@@ -83,6 +85,7 @@ class SseFilter:
         self.resumable = False
         self.foreign_responses = 0
         self._exchange = exchange
+        self._leg = leg
         self._upstream = upstream
         self._stream = stream
         self._seal = seal
@@ -257,9 +260,8 @@ class SseFilter:
         if must_filter(method, visibility):
             reading = yield from reading_for(method, data, visibility, limit=self._weight)
         server_revisions.learn(self._exchange, message)
-        teaches = mirrored_parameters.learn(self._exchange.server, method, data, message)
+        teaches = observe(self._leg.server, method, data, message)
         OFFERED.learn(self._exchange.proxy, self._exchange.message, method, message)
-        READ_ONLY.learn(self._exchange.server, method, message)
         if len(data) > LIGHT_BYTES:
             yield
         filtered = (yield from shaping(method, data, reading, visibility)) if reading is not None else Shaped(data)

@@ -20,6 +20,7 @@ from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.json_response import SealSession, opens_session
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
 from ostiary_gateway.pipeline.large_messages import LARGE_MESSAGES, LIGHT_BYTES, at_once, in_slices
+from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.open_streams import OpenStream, listen_ended
 from ostiary_gateway.pipeline.refusal_responses import error_message
 from ostiary_gateway.pipeline.sse_filter import SseFilter, is_light
@@ -49,6 +50,7 @@ class EventRelay:
     def __init__(
         self,
         exchange: Exchange,
+        leg: Leg,
         response: UpstreamResponse,
         *,
         stream: OpenStream | None,
@@ -57,13 +59,16 @@ class EventRelay:
     ) -> None:
         self.fault: UpstreamFault | None = None
         self._exchange = exchange
+        self._server = leg.server
         self._upstream = response
         self._stream = stream
         self._ending = ending
         self._limit = exchange.snapshot.settings.bounds.message_bytes
         self._arriving = UpstreamEvents(limit=self._limit)
         self._downstream = DownstreamWriter(exchange.request, EVENT_STREAM_HEADERS, stalled=response.hold_back)
-        self._filter = SseFilter(exchange, response, stream=stream, seal=seal, add_headers=self._downstream.add_headers)
+        self._filter = SseFilter(
+            exchange, leg, response, stream=stream, seal=seal, add_headers=self._downstream.add_headers
+        )
         if stream is not None:
             stream.notices.ready = self._send_notices
         self._answered_at = 0.0
@@ -90,7 +95,7 @@ class EventRelay:
         except UpstreamFault as found:
             if not self._downstream.begun:
                 raise
-            self.fault = fault = self._exchange.selected.as_seen(found)
+            self.fault = fault = self._server.as_seen(found)
             self._send_error(fault)
         except asyncio.CancelledError:
             if not self._downstream.begun or not self._ending():
@@ -195,10 +200,7 @@ class EventRelay:
         return self._stream is not None and self._stream.ended
 
     def _reserve(self) -> None:
-        """Count what is buffered.
-
-        That is an incomplete event, and what waits for the session's header or for the client.
-        """
+        """Count what is buffered: an incomplete event, and what waits to be sent."""
         size = self._arriving.splitter.pending + len(self._before_header) + self._downstream.untaken
         if size != self._reserved:
             reserve_response_bytes(self._exchange.reservation, size - self._reserved)
@@ -230,7 +232,7 @@ class EventRelay:
         """Return how many seconds the upstream may still be silent."""
         if self._filter.outcome is not None:
             return max(0.0, AFTERMATH_SECONDS - since)
-        return float("inf") if self._stream is not None else max(0.0, self._exchange.selected.idle_seconds - since)
+        return float("inf") if self._stream is not None else max(0.0, self._server.idle_seconds - since)
 
     def _aftermath_is_over(self) -> bool:
         """Return whether a server that continues after its response has used up its time."""
@@ -257,10 +259,7 @@ class EventRelay:
             self._downstream.write(sse.KEEP_ALIVE)
 
     def _finish(self) -> None:
-        """End a stream without a response.
-
-        The end is our own, of a listen, or a fault of the upstream.
-        """
+        """End a stream without a response: a listen that we end, or a fault of the upstream."""
         if self._filter.outcome is not None or not self._exchange.awaits_response:
             return
         if self._is_ended:
@@ -290,10 +289,7 @@ class EventRelay:
             self._send_error(self.fault)
 
     async def _flush(self) -> None:
-        """Send what was written.
-
-        Once the client has disconnected, the upstream is only read to its end.
-        """
+        """Send what was written; once the client has gone, the upstream is read to its end."""
         untaken = self._downstream.untaken
         await self._downstream.flush()
         if untaken:

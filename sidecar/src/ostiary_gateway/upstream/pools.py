@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from ostiary_core.canonical import digest
-from ostiary_core.contract.documents import EntryDocument, ServerShareConfig, SettingsDocument
+from ostiary_core.contract.documents import EntryDocument, ServerConfig, ServerShareConfig, SettingsDocument
 from ostiary_core.errors import ContractError
 from ostiary_core.policy.block_list import BlockList
 from ostiary_gateway.upstream import via
@@ -26,8 +26,8 @@ class ServerUser(Protocol):
     """A proxy, as far as it uses a server."""
 
     @property
-    def server(self) -> UpstreamServer:
-        """Its server."""
+    def servers(self) -> tuple[UpstreamServer, ...]:
+        """Its servers."""
 
 
 class PoolConfig(Protocol):
@@ -73,15 +73,19 @@ class ServerPools:
         self._servers: dict[str, UpstreamServer] = {}
         self._retiring: dict[UpstreamServer, asyncio.Task[None]] = {}
 
-    def take(self, entry: EntryDocument) -> UpstreamServer:
-        """Return the server of an entry: the same object for the same description within one proxy.
+    def take(self, entry: EntryDocument) -> tuple[UpstreamServer, ...]:
+        """Return the servers of an entry, the same object for the same description in one proxy.
 
         Raises:
             ContractError: the entry's TLS material or credential cannot be used.
             CredentialMissing: the credential has not arrived.
         """
-        document = entry.servers[0]
-        key = digest(entry.uid.encode() + document.canonical())
+        return tuple(self._take(entry, document) for document in entry.servers)
+
+    def _take(self, entry: EntryDocument, document: ServerConfig) -> UpstreamServer:
+        # Its prefix is of the proxy's catalogue: an edit of it keeps the connections.
+        described = document if document.prefix is None else document.model_copy(update={"prefix": None})
+        key = digest(entry.uid.encode() + described.canonical())
         if key not in self._servers:
             try:
                 self._servers[key] = UpstreamServer(
@@ -112,7 +116,7 @@ class ServerPools:
                 server.set_connection_limit(connections)
         if not changed:
             return
-        used = {id(proxy.server) for proxy in snapshot.proxies.values()}
+        used = {id(server) for proxy in snapshot.proxies.values() for server in proxy.servers}
         for key, server in list(self._servers.items()):
             if id(server) not in used:
                 del self._servers[key]

@@ -12,7 +12,9 @@ from ostiary_gateway.server.host_name import host_name
 
 def snapshot(*entries: EntryDocument, using: SettingsDocument | None = None) -> Snapshot:
     proxies = {
-        e.identity: build_runtime("digest", e.canonical(), lambda _: pytest.fail("no policy"), lambda _: None)  # type: ignore[arg-type,return-value]  # routing needs no server
+        e.identity: build_runtime(
+            "digest", e.canonical(), lambda _: pytest.fail("no policy"), lambda _: ()
+        )  # routing needs no server
         for e in entries
     }
     return build_snapshot(GatewayIdentity(namespace="o", name="d"), 1, using or settings(), proxies)

@@ -14,7 +14,7 @@ from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.pipeline.authorize import DeniedError, judge
 from ostiary_gateway.pipeline.decode import decode
-from ostiary_gateway.pipeline.exchange import Message
+from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.pipeline.refusal_responses import message_for
 from ostiary_gateway.session_ids import UpstreamSession
 

@@ -11,7 +11,7 @@ from ostiary_core.mcp.methods import METHODS
 from ostiary_core.mcp.protocol_revisions import Era
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.pipeline.decode import bodiless_revision, decode, parse, request_id
-from ostiary_gateway.pipeline.exchange import Message
+from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.session_ids import UpstreamSession
 
 SESSION = UpstreamSession("upstream", LEGACY)

@@ -25,7 +25,7 @@ REFUSE = visibility_by_rules({"name": "none", "effect": "Deny", "resources": {}}
 
 def proxy(visibility: Any) -> Any:
     return SimpleNamespace(
-        identity="default/mock", uid="u", server="s", visibility=visibility, authenticator=None, limits=None
+        identity="default/mock", uid="u", servers=("s",), visibility=visibility, authenticator=None, limits=None
     )
 
 

@@ -21,7 +21,9 @@ from waiting import for_ever
 from ostiary_core.mcp.methods import METHODS
 from ostiary_core.mcp.protocol_revisions import Era
 from ostiary_gateway.errors import UpstreamFault
-from ostiary_gateway.pipeline.exchange import Exchange, Message
+from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.pipeline.leg import Leg
+from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.pipeline.open_streams import OpenStream
 from ostiary_gateway.pipeline.sse_response import EventRelay
 from ostiary_gateway.sse_splitter import BlockSplitter
@@ -62,7 +64,9 @@ def relayed(chunks: list[bytes], *, as_get: bool) -> bytes:
     message = None if as_get else Message(dict(LISTED), Era.LEGACY, "2025-11-25", METHODS["tools/list"], 1)
     exchange = Exchange(stub, stub, proxy=stub, message=message, request_id=None if as_get else 1)
     stream = OpenStream(cast("Any", stub), exchange, cast("Any", stub)) if as_get else None
-    relay = EventRelay(exchange, stub, stream=stream, seal=lambda _: pytest.fail("no session"))
+    relay = EventRelay(
+        exchange, Leg(stub, message, None), stub, stream=stream, seal=lambda _: pytest.fail("no session")
+    )
     splitter = BlockSplitter(limit=1 << 20)
     sent = b""
     for chunk in chunks:
@@ -241,7 +245,9 @@ def relaying(stub: Chunks) -> "asyncio.Task[None]":
     anything = cast("Any", stub)
     exchange = Exchange(anything, anything, proxy=anything)
     stream = OpenStream(anything, exchange, anything)
-    return asyncio.create_task(EventRelay(exchange, anything, stream=stream, seal=lambda _: "").run())
+    return asyncio.create_task(
+        EventRelay(exchange, Leg(anything, None, None), anything, stream=stream, seal=lambda _: "").run()
+    )
 
 
 async def test_a_chunk_of_many_tiny_events_lets_other_requests_run(monkeypatch: pytest.MonkeyPatch) -> None:

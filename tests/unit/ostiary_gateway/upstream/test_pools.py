@@ -21,17 +21,17 @@ def server(url: str = "http://upstream.example/mcp", **more: object) -> list[Ser
 def test_the_same_description_at_one_proxy_is_the_same_server() -> None:
     pools = ServerPools(OwnEndpoints())
 
-    assert pools.take(entry("a")) is pools.take(entry("a", path="/elsewhere", generation=2))
+    assert pools.take(entry("a"))[0] is pools.take(entry("a", path="/elsewhere", generation=2))[0]
 
 
 def test_another_proxy_or_another_description_is_another_server() -> None:
     pools = ServerPools(OwnEndpoints())
-    first = pools.take(entry("a"))
+    first = pools.take(entry("a"))[0]
 
-    assert pools.take(entry("b")) is not first
-    assert pools.take(entry("a", uid="recreated")) is not first
-    assert pools.take(entry("a", servers=server("http://upstream.example/other"))) is not first
-    assert pools.take(entry("a", servers=server(addresses=["127.0.0.0/8"]))) is not first
+    assert pools.take(entry("b"))[0] is not first
+    assert pools.take(entry("a", uid="recreated"))[0] is not first
+    assert pools.take(entry("a", servers=server("http://upstream.example/other")))[0] is not first
+    assert pools.take(entry("a", servers=server(addresses=["127.0.0.0/8"])))[0] is not first
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,64 @@
+"""A leg: the part of an exchange that one upstream server gets.
+
+A request to a proxy with one server has one leg, which holds the caller's own message. Where several servers are behind
+one endpoint, each leg holds the message as its server gets it, and says how its responses become the caller's.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ostiary_gateway.pipeline.message import Message
+from ostiary_gateway.session_ids import UpstreamSession
+from ostiary_gateway.upstream.server import UpstreamServer
+
+if TYPE_CHECKING:
+    from ostiary_gateway.pipeline.exchange import Exchange
+    from ostiary_gateway.server.response import Response
+    from ostiary_gateway.telemetry import ServerSpan
+
+
+class Translation(Protocol):
+    """Turns what one server sends into what the caller gets: names, URIs, forms of another era.
+
+    It does no I/O. It is told each message once, as its server sent it, before any rule of a policy judges it.
+    """
+
+    def response(self, text: bytes, message: dict[str, Any]) -> bytes:
+        """Return the response to the request.
+
+        ``message`` is the parsed ``text``, and is changed in the same way.
+        """
+
+    def streamed(self, text: bytes, message: dict[str, Any]) -> bytes | None:
+        """Return a notification or a request of the server; None drops it.
+
+        ``message`` is changed in the same way.
+        """
+
+
+class Bridge(Protocol):
+    """Carries a leg to a server of another protocol era than the caller's."""
+
+    async def carry_out(self, exchange: "Exchange", leg: "Leg", span: "ServerSpan") -> "Response | None":
+        """Return the response to the caller; None where it was sent as a stream.
+
+        Raises:
+            Refusal: the server failed before a response began.
+            CallerGone: the caller disconnected.
+        """
+
+
+@dataclass(slots=True)
+class Leg:
+    """What one server gets of an exchange.
+
+    ``message`` has the names, URIs and id that this server knows; None for GET and DELETE. ``session`` is the session
+    at this server; None without one. ``translation`` is None where bytes pass as they came, and ``bridge`` where caller
+    and server are of the same era.
+    """
+
+    server: UpstreamServer
+    message: Message | None
+    session: UpstreamSession | None
+    translation: Translation | None = None
+    bridge: Bridge | None = None

@@ -1,0 +1,20 @@
+"""What the gateway learns of a server from each list, before anything is filtered out."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ostiary_core.mcp.methods import Method
+from ostiary_gateway.pipeline import mirrored_parameters
+from ostiary_gateway.pipeline.read_only_tools import READ_ONLY
+from ostiary_gateway.upstream.server import UpstreamServer
+
+
+def observe(server: UpstreamServer, method: Method, text: bytes, message: Mapping[str, Any]) -> bool:
+    """Learn from a list as its server sent it: names, read-only tools, mirrored parameters.
+
+    ``message`` is the parsed ``text``. Return whether the list must be read each time it is received, since another one
+    may have arrived in between.
+    """
+    server.known.learn(method, message)
+    READ_ONLY.learn(server, method, message)
+    return mirrored_parameters.learn(server, method, text, message)

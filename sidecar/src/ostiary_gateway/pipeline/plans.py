@@ -1,0 +1,46 @@
+"""Plans: how a request that passed all checks is carried out.
+
+The select stage makes one for each request, without I/O (:mod:`.select_stage`), and :mod:`.carry_out` follows it.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.pipeline.leg import Leg
+from ostiary_gateway.server.response import Response
+
+
+@dataclass(slots=True)
+class One:
+    """One server gets the request, and its response is the caller's."""
+
+    leg: Leg
+
+
+@dataclass(slots=True)
+class Fan:
+    """Several servers get requests of their own, of which one response is made."""
+
+    legs: tuple[Leg, ...]
+
+
+@dataclass(slots=True)
+class Local:
+    """The gateway answers by itself."""
+
+    answer: Callable[[Exchange], Awaitable[Response]]
+
+
+@dataclass(slots=True)
+class Parked:
+    """A call that waits at its server continues, here or at the replica that holds it.
+
+    ``state`` is the sealed one that the caller has sent.
+    """
+
+    state: str
+
+
+Plan: TypeAlias = One | Fan | Local | Parked

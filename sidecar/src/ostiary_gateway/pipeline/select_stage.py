@@ -1,0 +1,30 @@
+"""Select: which server gets a request, or which servers.
+
+No request is sent for this, and nothing is awaited.
+"""
+
+from ostiary_gateway.pipeline import whoami
+from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.pipeline.leg import Leg
+from ostiary_gateway.pipeline.plans import Local, One, Plan
+from ostiary_gateway.server.response import Response
+
+
+def select(exchange: Exchange) -> Plan:
+    """Return how a request is carried out, and note its leg where one server gets it.
+
+    Raises:
+        Refusal: no server is there for it.
+    """
+    if exchange.request_id is None:
+        if exchange.is_whoami:
+            return Local(whoami.answer)
+        if exchange.message is not None and exchange.message.is_dropped:
+            return Local(_accepted)
+    leg = exchange.leg = Leg(exchange.proxy.server, exchange.message, exchange.session)
+    return One(leg)
+
+
+async def _accepted(_: Exchange) -> Response:
+    """Accept a notification that no server gets."""
+    return Response(202)
