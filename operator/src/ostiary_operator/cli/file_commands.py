@@ -11,8 +11,9 @@ FILE_COMMANDS: Final = (
         "serve a folder of MCPProxies and MCPPolicies on this machine",
         "Serve the MCPProxies in YAML files, under the MCPPolicies in the same files, with the same compiler and the "
         "same gateway as in a cluster, but without one. A changed file is in force as soon as it is saved. For an "
-        "invalid file the problems are printed, and the last good version stays in force. If the server of an MCPProxy "
-        "is localhost:7878, the mock MCP server is started.",
+        "invalid file the problems are printed, and the last good version stays in force. If a server of an MCPProxy "
+        "is localhost:7878, the mock MCP server is started; at localhost:7879 one that knows sessions only, at "
+        "localhost:7880 one without sessions.",
         (
             ("ostiary run", "serve examples/quickstart"),
             ("ostiary run my-proxies/", "serve the *.yaml files of a folder"),

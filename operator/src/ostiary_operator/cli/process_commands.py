@@ -48,6 +48,7 @@ PROCESS_COMMANDS: Final = (
         (
             ("ostiary mock-server", "http://localhost:7878/mcp"),
             ("ostiary mock-server --port 9878", "on another port"),
+            ("ostiary mock-server --era legacy", "a server that knows sessions only, at http://localhost:7879/mcp"),
         ),
         ("demo",),
     ),

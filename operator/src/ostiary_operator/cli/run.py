@@ -26,7 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     common_arguments.add_listeners(parser)
     common_arguments.add_port(
-        parser, "--mock-port", variable="MOCK_PORT", default=7878, what="port of the mock MCP server on localhost"
+        parser,
+        "--mock-port",
+        variable="MOCK_PORT",
+        default=7878,
+        what="port of the mock MCP server on localhost; those of one era take the two after it",
     )
     parser.add_argument("--no-mock-server", action="store_true", help="do not start the mock MCP server")
     parser.add_argument(

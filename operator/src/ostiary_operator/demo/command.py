@@ -6,6 +6,8 @@ import re
 import sys
 from collections.abc import Sequence
 
+from ostiary_operator.demo.served_eras import ServedEras
+
 _DEFAULT_PORT = 7878
 _EXTRA = frozenset({"mcp", "mcp_types", "starlette", "uvicorn"})
 """The packages of the extra `demo` that are imported here."""
@@ -21,9 +23,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--port",
         type=_port,
-        # argparse converts a default that is text as well, so a bad MOCK_PORT is reported like a bad --port.
-        default=os.environ.get("MOCK_PORT") or str(_DEFAULT_PORT),
-        help=f"port to listen on, 0 for any free one (default: MOCK_PORT, else {_DEFAULT_PORT})",
+        help="port to listen on, 0 for any free one (default: MOCK_PORT, else "
+        f"{_DEFAULT_PORT}; one more for --era legacy, two more for --era modern)",
+    )
+    parser.add_argument(
+        "--era",
+        choices=[each.value for each in ServedEras],
+        default=ServedEras.BOTH.value,
+        help="which revisions of MCP it speaks: legacy has sessions, modern is stateless (default: both)",
     )
     parser.add_argument(
         "--allowed-host",
@@ -41,8 +48,14 @@ def run(args: argparse.Namespace) -> int:
     """Serve until SIGINT or SIGTERM.
 
     Returns:
-        The exit code: 0 after a signal, 1 when the server could not start.
+        The exit code: 0 after a signal, 1 when the server could not start, 2 for a MOCK_PORT that is no port.
     """
+    eras = ServedEras(args.era)
+    try:
+        port = default_port(eras) if args.port is None else args.port
+    except argparse.ArgumentTypeError as error:
+        print(f"ostiary mock-server: {error}", file=sys.stderr)
+        return 2
     try:
         # Its packages are an extra and slow to import: `ostiary --help` must work without them.
         from ostiary_operator.demo.mock_server import process  # noqa: PLC0415  see above
@@ -54,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 1
-    return process.run(host=args.host, port=args.port, allowed_hosts=tuple(args.allowed_hosts))
+    return process.run(host=args.host, port=port, allowed_hosts=tuple(args.allowed_hosts), eras=eras)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -68,6 +81,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add_arguments(parser)
     return run(parser.parse_args(argv))
+
+
+def default_port(eras: ServedEras) -> int:
+    """Return the port of MOCK_PORT, or of its neighbours for a server of one era.
+
+    Raises:
+        argparse.ArgumentTypeError: MOCK_PORT is no port.
+    """
+    first = _port(os.environ.get("MOCK_PORT") or str(_DEFAULT_PORT))
+    return _port(str(first + eras.port_offset)) if first else 0
 
 
 def _port(text: str) -> int:

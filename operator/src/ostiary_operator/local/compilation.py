@@ -14,7 +14,6 @@ from ostiary_operator.delivery.directory import ConfigDirectory
 from ostiary_operator.delivery.volume import is_made_here
 from ostiary_operator.local import files
 from ostiary_operator.local.project import Project, ProjectState
-from ostiary_operator.local.run_options import MOCK_PORT
 from ostiary_operator.local.source_files import SourceFiles
 from ostiary_operator.local.validation import GATEWAY
 
@@ -50,7 +49,7 @@ class Compiler:
         self._out = out
         self._say = say
         self._sources = SourceFiles(paths, namespace=namespace)
-        self._project = Project(operator_namespace=operator_namespace, base_url=_DEFAULT_URL, mock_port=MOCK_PORT)
+        self._project = Project(operator_namespace=operator_namespace, base_url=_DEFAULT_URL)
         _require_ours(out)
         for folder in (out, out / key_names.FOLDER):
             _require_private(folder)

@@ -1,4 +1,4 @@
-"""Runs the mock MCP server as a child process, and restarts it when it dies."""
+"""Runs a mock MCP server as a child process, and restarts it when it dies."""
 
 import asyncio
 import contextlib
@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ostiary_core.errors import OstiaryError
+from ostiary_operator.demo.served_eras import ServedEras
 from ostiary_operator.local import die_with_parent
 from ostiary_operator.local.console import printable
 
@@ -21,6 +22,11 @@ _BACKOFF: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
 _SETTLED_SECONDS: Final = 30.0
 _URL: Final = re.compile(r"http://\S+:(\d+)/\S*")
 _LINES: Final = 5
+_KINDS: Final = {
+    ServedEras.BOTH: "",
+    ServedEras.LEGACY: " with sessions only",
+    ServedEras.MODERN: " without sessions",
+}
 
 
 class MockServerError(OstiaryError):
@@ -30,13 +36,15 @@ class MockServerError(OstiaryError):
 class MockServerProcess:
     """The process of a mock server. With ``port`` 0 it takes a free one.
 
-    :attr:`port` has the number once it runs.
+    :attr:`port` has the number once it runs. ``eras`` are the revisions that it speaks.
 
     ``say`` gets a line when the process dies and when it runs again.
     """
 
-    def __init__(self, port: int, *, say: Callable[[str], None]) -> None:
+    def __init__(self, port: int, *, say: Callable[[str], None], eras: ServedEras = ServedEras.BOTH) -> None:
         self.port = port
+        self.title = f"the mock MCP server{_KINDS[eras]}"
+        self._eras = eras
         self._say = say
         self._process: Process | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -73,7 +81,7 @@ class MockServerProcess:
 
     async def _launch(self) -> None:
         process = await asyncio.create_subprocess_exec(
-            *_command(self.port),
+            *_command(self.port, self._eras),
             stdin=DEVNULL,
             stdout=PIPE,
             stderr=PIPE,
@@ -115,9 +123,9 @@ class MockServerProcess:
             code = await self._process.wait()
             if loop.time() - started > _SETTLED_SECONDS:
                 failures = 0
-            self._say(f"the mock MCP server ended ({self._cause_of_death(code)}); starting it again")
+            self._say(f"{self.title} ended ({self._cause_of_death(code)}); starting it again")
             failures = await self._relaunch(failures)
-            self._say(f"the mock MCP server is back at {self.url}")
+            self._say(f"{self.title} is back at {self.url}")
 
     async def _relaunch(self, failures: int) -> int:
         while True:
@@ -126,7 +134,7 @@ class MockServerProcess:
             try:
                 await self._launch()
             except MockServerError as error:
-                self._say(f"the mock MCP server does not start: {error}; trying again")
+                self._say(f"{self.title} does not start: {error}; trying again")
             else:
                 return failures
 
@@ -147,9 +155,10 @@ async def _end(process: Process) -> None:
         await process.wait()
 
 
-def _command(port: int) -> list[str]:
+def _command(port: int, eras: ServedEras) -> list[str]:
     # -P: do not import from the current directory.
-    server = [sys.executable, "-P", "-m", "ostiary_operator.demo.mock_server", "--port", str(port)]
+    module = [sys.executable, "-P", "-m", "ostiary_operator.demo.mock_server"]
+    server = [*module, "--port", str(port), "--era", eras.value]
     return [sys.executable, "-I", "-S", die_with_parent.__file__, str(os.getpid()), *server]
 
 

@@ -22,12 +22,16 @@ class PortsTakenError(OstiaryError):
 
 @dataclass(frozen=True, slots=True)
 class PortRequest:
-    """A port to listen on: the flag that changes it, its address and its purpose."""
+    """A port to listen on: the flag that changes it, its address and its purpose.
+
+    It is ``offset`` above the port of the flag.
+    """
 
     flag: str
     host: str
     port: int
     purpose: str
+    offset: int = 0
 
 
 def check(wanted: Sequence[PortRequest], *, command: Sequence[str]) -> None:
@@ -36,9 +40,14 @@ def check(wanted: Sequence[PortRequest], *, command: Sequence[str]) -> None:
     ``command`` is the command line that the error message repeats.
 
     Raises:
-        PortsTakenError: some are in use.
+        PortsTakenError: some are in use, or wanted twice.
     """
-    taken = [each for each in wanted if each.port and is_taken(each.host, each.port)]
+    first: dict[int, PortRequest] = {}
+    taken = [
+        each
+        for each in wanted
+        if each.port and (first.setdefault(each.port, each) is not each or is_taken(each.host, each.port))
+    ]
     if taken:
         raise PortsTakenError(_message(taken, others=_others(taken, wanted), command=command))
 
@@ -49,12 +58,16 @@ def variable(flag: str) -> str:
 
 
 def _message(taken: Sequence[PortRequest], *, others: Mapping[str, int], command: Sequence[str]) -> str:
-    *first, last = [f"{each.port} ({variable(each.flag)}, {each.purpose})" for each in taken]
+    *first, last = [f"{each.port} ({_variable_of(each)}, {each.purpose})" for each in taken]
     ports = f"ports {', '.join(first)} and {last} are" if first else f"port {last} is"
     end = "End what uses them, or take others" if first else "End what uses it, or take another"
     own = f" If an MCP server of your own is at {last.split()[0]}, `ostiary run --no-mock-server` uses that."
     hint = own if taken[-1].flag == "--mock-port" else ""
     return f"{ports} in use.{hint} {end}:\n\n  {again(command, others)}\n"
+
+
+def _variable_of(request: PortRequest) -> str:
+    return f"{variable(request.flag)} + {request.offset}" if request.offset else variable(request.flag)
 
 
 def again(command: Sequence[str], others: Mapping[str, int], environ: Mapping[str, str] = os.environ) -> str:
@@ -68,25 +81,34 @@ def again(command: Sequence[str], others: Mapping[str, int], environ: Mapping[st
     return " ".join([shlex.join(command), *(f"{flag} {port}" for flag, port in others.items())])
 
 
-def _others(taken: Iterable[PortRequest], wanted: Iterable[PortRequest]) -> dict[str, int]:
-    """Return a different free port for each that is in use."""
+def _others(taken: Iterable[PortRequest], wanted: Sequence[PortRequest]) -> dict[str, int]:
+    """Return a different port for each flag of which a port is in use.
+
+    All ports that belong to the flag are free there.
+    """
     used = {each.port for each in wanted}
     found: dict[str, int] = {}
     for each in taken:
-        found[each.flag] = free_near(each.host, each.port, avoid=used)
-        used.add(found[each.flag])
+        if each.flag not in found:
+            offsets = [other.offset for other in wanted if other.flag == each.flag]
+            found[each.flag] = free_near(each.host, each.port - each.offset, avoid=used, offsets=offsets)
+            used.update(found[each.flag] + offset for offset in offsets)
     return found
 
 
-def free_near(host: str, port: int, *, avoid: Iterable[int] = ()) -> int:
+def free_near(host: str, port: int, *, avoid: Iterable[int] = (), offsets: Sequence[int] = (0,)) -> int:
     """Return a free port that differs by a multiple of 1,000, which is easy to remember.
 
-    Return 0 (any port) if there is none.
+    With ``offsets`` the ports so far above it are free. Return 0 (any port) if there is none.
     """
     avoided = set(avoid)
     above, below = range(port + _STEP, _LAST + 1, _STEP), range(port - _STEP, 1023, -_STEP)
-    candidates = (each for each in (*above, *below) if each not in avoided)
-    return next((each for each in candidates if not is_taken(host, each)), 0)
+    candidate: int
+    for candidate in (*above, *below):
+        ports = [candidate + offset for offset in offsets]
+        if max(ports) <= _LAST and not avoided.intersection(ports) and not any(is_taken(host, each) for each in ports):
+            return candidate
+    return 0
 
 
 def is_taken(host: str, port: int) -> bool:

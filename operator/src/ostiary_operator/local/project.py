@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final
 
 from ostiary_core.contract.bundle import GatewayConfig
@@ -82,12 +83,15 @@ class ProjectState:
 class Project:
     """Validates and compiles what was read, and keeps the last good config.
 
-    ``base_url`` is the gateway's external URL; ``mock_port`` replaces the mock server's default port in proxies.
+    ``base_url`` is the gateway's external URL; ``mock_ports`` replaces ports of the mock servers
+    in proxies.
     """
 
-    def __init__(self, *, operator_namespace: str, base_url: str, mock_port: int) -> None:
+    def __init__(
+        self, *, operator_namespace: str, base_url: str, mock_ports: Mapping[int, int] = MappingProxyType({})
+    ) -> None:
         self._context = ValidationContext(operator_namespace, defaults=default_settings(base_url))
-        self.mock_port = mock_port
+        self.mock_ports = mock_ports
         self._cache = Cache()
         self._previous: Mapping[str, GatewayConfig] = {}
 
@@ -101,7 +105,7 @@ class Project:
 
         An object whose new version is invalid keeps its last accepted version.
         """
-        manifests = upstreams.moved(read.manifests, port=self.mock_port)
+        manifests = upstreams.moved(read.manifests, ports=self.mock_ports)
         result = validate_objects(manifests, self._context, previous=self._previous, cache=self._cache)
         self._previous = result.compiled.configs
         stale = {finding.file for finding in read.findings}

@@ -19,10 +19,11 @@ from ostiary_operator.local.console import Console, Style, printable
 from ostiary_operator.local.embedded_gateway import LocalGateway
 from ostiary_operator.local.manifests import ManifestKey, ObjectManifest, Read
 from ostiary_operator.local.mcp_probe import list_offers
-from ostiary_operator.local.mock_server_process import MockServerError, MockServerProcess
+from ostiary_operator.local.mock_server_process import MockServerError
+from ostiary_operator.local.mock_servers import MockServers
 from ostiary_operator.local.project import Project, ProjectState, live
 from ostiary_operator.local.reload_report import Reporter
-from ostiary_operator.local.run_options import MOCK_PORT, RunOptions
+from ostiary_operator.local.run_options import RunOptions
 from ostiary_operator.local.running_projects import published
 from ostiary_operator.local.source_files import SourceFiles
 from ostiary_operator.local.validation import GATEWAY
@@ -77,7 +78,7 @@ class LocalRun:
         self._console = console
         self._report = Reporter(console, records=options.audit_file is not None)
         self._sources = SourceFiles(options.paths, namespace=options.namespace)
-        self._mock: MockServerProcess | None = None
+        self._mocks = MockServers(options.mock_port, say=lambda text: console.event("mock", text, Style.WARN))
         self._live: dict[ManifestKey, ObjectManifest] = {}
         self._slip_check: asyncio.Task[None] | None = None
 
@@ -113,18 +114,16 @@ class LocalRun:
     def _project(self, port: int) -> Project:
         options = self._options
         base = f"http://localhost:{port or 8080}"  # port 0: the real number is not known yet
-        return Project(
-            operator_namespace=options.operator_namespace, base_url=base, mock_port=options.mock_port or MOCK_PORT
-        )
+        return Project(operator_namespace=options.operator_namespace, base_url=base, mock_ports=self._mocks.ports)
 
     async def _open(self, stack: AsyncExitStack, read: Read) -> None:
         """Start everything.
 
-        The end is in reverse order, so that the gateway drains while the mock server runs.
+        The end is in reverse order, so that the gateway drains while the mock servers run.
         """
         self._check_ports(read)
         folder = stack.enter_context(project_state.temporary_folder())
-        stack.push_async_callback(self._end_mock_server)
+        stack.push_async_callback(self._mocks.stop)
         options, gateway = self._options, f"{self._options.operator_namespace}/{GATEWAY}"
         keys = self._keys(stack, gateway)
         self._gateway = LocalGateway(options, config=folder, keys=keys, identity=gateway, on_call=self._show)
@@ -132,7 +131,7 @@ class LocalRun:
         stack.push_async_callback(self._gateway.stop)
         stack.callback(self._cancel_slip_check)
         self._files = self._project(self._gateway.port)
-        await self._ensure_mock_server(read)
+        await self._ensure_mock_servers(read)
         self._directory = ConfigDirectory(folder, gateway=gateway, keys=keys)
         state = self._files.update(read)
         await self._put_in_force(state)
@@ -163,35 +162,22 @@ class LocalRun:
             port_check.PortRequest("--port", options.host, options.port, "where MCP clients connect"),
             port_check.PortRequest("--admin-port", options.admin_host, options.admin_port, "health and metrics"),
         ]
-        if self._is_mock_wanted(read):
-            wanted.append(port_check.PortRequest("--mock-port", "127.0.0.1", options.mock_port, "the mock MCP server"))
+        if options.mock_server:
+            wanted += [
+                port_check.PortRequest("--mock-port", "127.0.0.1", port, "the mock MCP server", offset=eras.port_offset)
+                for eras, port in self._mocks.wanted(read.manifests).items()
+            ]
         port_check.check(wanted, command=["ostiary", *sys.argv[1:]])
 
-    def _is_mock_wanted(self, read: Read) -> bool:
-        """Whether a proxy uses the mock server's address, and the options allow to start it."""
-        there = {MOCK_PORT, self._options.mock_port}
-        wanted = any(server.port in there for server in upstreams.local_servers(read.manifests))
-        return wanted and self._options.mock_server
+    async def _ensure_mock_servers(self, read: Read) -> None:
+        """Start the mock servers that proxies need and that do not run, if the options allow it.
 
-    async def _ensure_mock_server(self, read: Read) -> None:
-        """Start the mock server if a proxy needs it and it does not run."""
-        if not self._is_mock_wanted(read) or self._mock is not None:
-            return
-        mock = MockServerProcess(
-            self._options.mock_port, say=lambda text: self._console.event("mock", text, Style.WARN)
-        )
-        self._mock = mock  # from here on the exit stack stops it, even if it never listens
-        try:
-            await mock.start()
-        except MockServerError as error:
-            self._mock = None  # the next change of a file tries again
-            hint = "If one runs there already, use --no-mock-server."
-            raise MockServerError(f"the mock MCP server does not start: {error}. {hint}") from None
-        self._files.mock_port = mock.port
-
-    async def _end_mock_server(self) -> None:
-        if self._mock is not None:
-            await self._mock.stop()
+        Raises:
+            MockServerError: one of them does not start.
+        """
+        if self._options.mock_server:
+            await self._mocks.ensure(read.manifests)
+            self._files.mock_ports = self._mocks.ports
 
     async def _put_in_force(self, state: ProjectState) -> None:
         """Write the compiled config, and wait until the gateway serves it.
@@ -211,7 +197,7 @@ class LocalRun:
         """Read the files again, and put in force what is valid."""
         read = await asyncio.to_thread(self._sources.read)
         try:
-            await self._ensure_mock_server(read)
+            await self._ensure_mock_servers(read)
         except MockServerError as error:
             self._console.event("broken", str(error), Style.BAD)
         state = await asyncio.to_thread(self._files.update, read)
@@ -228,13 +214,14 @@ class LocalRun:
         self._start_slip_check(state)
 
     async def _greet(self, read: Read, state: ProjectState) -> None:
-        port = self._files.mock_port
-        if port != MOCK_PORT and any(server.port == MOCK_PORT for server in upstreams.local_servers(read.manifests)):
-            words = f"localhost:{MOCK_PORT} in these files is read as localhost:{port} (MOCK_PORT)"
-            self._console.event("note", words)
+        named = {server.port for server in upstreams.local_servers(read.manifests)}
+        for default, port in self._files.mock_ports.items():
+            if port != default and default in named:
+                words = f"localhost:{default} in these files is read as localhost:{port} (MOCK_PORT)"
+                self._console.event("note", words)
         summary = welcome.RunSummary(
             paths=self._options.paths,
-            endpoints=endpoint_summaries(state, mock_port=self._mock.port if self._mock is not None else None),
+            endpoints=endpoint_summaries(state, mock_ports=self._mocks.running_ports),
             edit=file_to_edit(state),
             admin_url=f"http://localhost:{self._gateway.admin_port}",
             tracing_off=self._gateway.tracing_off,

@@ -12,7 +12,6 @@ from ostiary_operator.api.resources import PROXY_KIND
 from ostiary_operator.compile.backends import is_in_cluster
 from ostiary_operator.local.console import printable
 from ostiary_operator.local.manifests import ObjectManifest
-from ostiary_operator.local.run_options import MOCK_PORT
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _CONNECT_SECONDS: Final = 3.0
@@ -50,22 +49,27 @@ def cluster_only(manifests: Iterable[ObjectManifest]) -> Iterator[str]:
             yield f"{manifest.key.namespace}/{manifest.key.name}"
 
 
-def moved(manifests: Iterable[ObjectManifest], *, port: int) -> list[ObjectManifest]:
-    """Return the manifests with the mock server's default port replaced by ``port``."""
-    return [_moved(manifest, port) for manifest in manifests] if port != MOCK_PORT else list(manifests)
+def moved(manifests: Iterable[ObjectManifest], *, ports: Mapping[int, int]) -> list[ObjectManifest]:
+    """Return the manifests with other ports for servers on this machine.
+
+    ``ports`` has the new ones by those to replace.
+    """
+    changed = {old: new for old, new in ports.items() if old != new}
+    return [_moved(manifest, changed) for manifest in manifests] if changed else list(manifests)
 
 
-def _moved(manifest: ObjectManifest, port: int) -> ObjectManifest:
-    servers = [_moved_server(server, port) for server in _servers(manifest)]
+def _moved(manifest: ObjectManifest, ports: Mapping[int, int]) -> ObjectManifest:
+    servers = [_moved_server(server, ports) for server in _servers(manifest)]
     if not servers:
         return manifest
     spec = {**manifest.value["spec"], "servers": servers}
     return replace(manifest, value={**manifest.value, "spec": spec})
 
 
-def _moved_server(server: Mapping[str, Any], port: int) -> Mapping[str, Any]:
+def _moved_server(server: Mapping[str, Any], ports: Mapping[int, int]) -> Mapping[str, Any]:
     parts = _local(server.get("url"))
-    if parts is None or parts.port != MOCK_PORT:
+    port = ports.get(parts.port or 0) if parts is not None else None
+    if parts is None or port is None:
         return server
     host = parts.netloc.rpartition(":")[0]
     return {**server, "url": parts._replace(netloc=f"{host}:{port}").geturl()}

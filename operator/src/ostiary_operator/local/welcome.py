@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -153,35 +153,35 @@ def _traces(off: str | None, environ: Mapping[str, str] = os.environ) -> str:
     return f"sent to {printable(parts._replace(netloc=parts.netloc.rpartition('@')[2]).geturl())}"
 
 
-def endpoint_summaries(state: ProjectState, *, mock_port: int | None) -> list[EndpointSummary]:
+def endpoint_summaries(state: ProjectState, *, mock_ports: Collection[int]) -> list[EndpointSummary]:
     """Return the endpoints in order of their names.
 
-    ``mock_port`` is the port of the mock server, if it runs.
+    ``mock_ports`` are those of the mock servers that run.
     """
     config, urls = state.config, state.urls()
     if config is None:
         return []
     return [
-        _summary(entry, config, urls[ManifestKey(PROXY_KIND, entry.namespace, entry.name)], mock_port)
+        _summary(entry, config, urls[ManifestKey(PROXY_KIND, entry.namespace, entry.name)], mock_ports)
         for _, entry in sorted(config.entries.items())
     ]
 
 
-def _summary(entry: EntryDocument, config: GatewayConfig, url: str, mock_port: int | None) -> EndpointSummary:
+def _summary(entry: EntryDocument, config: GatewayConfig, url: str, mock_ports: Collection[int]) -> EndpointSummary:
     server = entry.servers[0].url
     return EndpointSummary(
         name=entry.identity.removeprefix("default/"),
         url=url,
         server=server,
         access=_access(entry, config),
-        sample=_sample(server, mock_port),
+        sample=_sample(server, mock_ports),
         credential=_credential(GovernedProxy.of(config, entry.identity)),
     )
 
 
-def _sample(server: str, mock_port: int | None) -> SampleCall | None:
+def _sample(server: str, mock_ports: Collection[int]) -> SampleCall | None:
     parts = urlsplit(server)
-    is_mock = mock_port is not None and parts.port == mock_port and parts.hostname in ("localhost", "127.0.0.1", "::1")
+    is_mock = parts.port in mock_ports and parts.hostname in ("localhost", "127.0.0.1", "::1")
     return _SAMPLES.get(parts.path) if is_mock else None
 
 

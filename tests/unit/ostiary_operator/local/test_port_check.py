@@ -41,6 +41,31 @@ def test_two_ports_are_moved_to_two_that_differ() -> None:
     assert port_check.free_near("127.0.0.1", 40000, avoid=[near]) != near
 
 
+def test_all_ports_of_the_mock_servers_are_moved_together() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        wanted = [
+            PortRequest("--mock-port", "127.0.0.1", port - 1, "the mock MCP server", offset=0),
+            PortRequest("--mock-port", "127.0.0.1", port, "the mock MCP server", offset=1),
+        ]
+        with pytest.raises(port_check.PortsTakenError) as caught:
+            port_check.check(wanted, command=COMMAND)
+    said = str(caught.value)
+    assert said.startswith(f"port {port} (MOCK_PORT + 1, the mock MCP server) is in use.")
+    moved = int(said.rpartition("--mock-port ")[2])
+    assert (moved - port + 1) % 1000 == 0
+
+
+def test_two_that_want_one_port_are_told_so_before_anything_starts() -> None:
+    port = reserve_port()
+    wanted = [
+        PortRequest("--port", "127.0.0.1", port, "where MCP clients connect"),
+        PortRequest("--mock-port", "127.0.0.1", port, "the mock MCP server", offset=1),
+    ]
+    with pytest.raises(port_check.PortsTakenError, match=f"port {port} .MOCK_PORT . 1"):
+        port_check.check(wanted, command=COMMAND)
+
+
 def test_a_run_that_make_started_prints_make_commands() -> None:
     others = {"--port": 9080, "--admin-port": 9081}
     assert port_check.again(COMMAND, others, {}) == "ostiary run 'my proxies' --port 9080 --admin-port 9081"

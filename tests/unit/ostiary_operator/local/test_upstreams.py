@@ -34,7 +34,13 @@ def urls(manifest: ObjectManifest) -> list[Any]:
     ],
 )
 def test_the_mock_servers_port_is_moved_on_this_machine_and_nowhere_else(url: object, moved: object) -> None:
-    assert urls(upstreams.moved([proxy(url)], port=9878)[0]) == [moved]
+    assert urls(upstreams.moved([proxy(url)], ports={7878: 9878})[0]) == [moved]
+
+
+def test_each_port_is_moved_to_its_own() -> None:
+    manifest = proxy("http://localhost:7878/mcp", "http://localhost:7879/mcp", "http://localhost:7880/mcp")
+    moved = upstreams.moved([manifest], ports={7878: 7879, 7879: 7880, 7880: 7880})
+    assert urls(moved[0]) == [f"http://localhost:{port}/mcp" for port in (7879, 7880, 7880)]
 
 
 @pytest.mark.parametrize("spec", [None, [], {"servers": {}}, {"servers": ["x"]}, {"servers": [{}]}])
@@ -42,7 +48,7 @@ def test_what_is_no_proxy_is_left_as_it_is(spec: object) -> None:
     manifest = ObjectManifest(
         "f", {"kind": "MCPProxy", "metadata": {"name": "p"}, "spec": spec}, Places(Position(1, 1))
     )
-    assert upstreams.moved([manifest], port=1)[0].value == manifest.value
+    assert upstreams.moved([manifest], ports={7878: 1})[0].value == manifest.value
 
 
 def test_servers_on_this_machine_are_found_with_their_ports() -> None:

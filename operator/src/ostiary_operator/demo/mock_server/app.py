@@ -19,12 +19,15 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from ostiary_core.version import __version__
 from ostiary_operator.demo.mock_server import prompts, sample_resources, tickets, tools, weather
-from ostiary_operator.demo.mock_server.middleware import Activity, RequestsInFlight
+from ostiary_operator.demo.mock_server.middleware import Activity, RequestsInFlight, ServerMark
+from ostiary_operator.demo.mock_server.one_era import pinned
 from ostiary_operator.demo.mock_server.sample_store import Store
 from ostiary_operator.demo.mock_server.sessions import Sessions, Updates
+from ostiary_operator.demo.served_eras import ServedEras
 
 SERVER_NAME = "mock-mcp-server"
 PATH = "/mcp"
@@ -40,7 +43,7 @@ Nothing here is real, and everything is forgotten when the server stops."""
 class MockServerParts:
     """The parts of a mock server that the caller must run and close."""
 
-    app: Starlette
+    app: ASGIApp
     """Serves `/mcp`, `/tickets/mcp` and `/weather/mcp` while `running()` is entered, and `/healthz`."""
 
     sessions: tuple[StreamableHTTPSessionManager, ...]
@@ -61,14 +64,15 @@ class MockServerParts:
             yield
 
 
-def build(*, allowed_hosts: tuple[str, ...] = ()) -> MockServerParts:
+def build(*, allowed_hosts: tuple[str, ...] = (), eras: ServedEras = ServedEras.BOTH) -> MockServerParts:
     """Return a new mock server with the sample data, with ticket and weather servers.
 
     Args:
+        eras: which revisions it serves. Its results bear the name that belongs to them.
         allowed_hosts: accepted Host names besides the loopback ones, each with or without a port.
     """
     bus = InMemorySubscriptionBus()
-    activity, calls = Activity(), RequestsInFlight()
+    activity, calls, mark = Activity(), RequestsInFlight(), ServerMark(eras.server)
     server = MCPServer(
         SERVER_NAME,
         title="Mock MCP server",
@@ -77,17 +81,17 @@ def build(*, allowed_hosts: tuple[str, ...] = ()) -> MockServerParts:
         version=__version__,
         log_level="WARNING",
         subscriptions=bus,
-        middleware=[activity, calls, prompts.refuse_bad_prompts],
+        middleware=[activity, calls, mark, prompts.refuse_bad_prompts],
     )
     sessions = Sessions(limit=_MAX_SESSIONS)
     store = Store()
     tools.register(server, store=store, updates=Updates(bus=bus, sessions=sessions), sessions=sessions)
     sample_resources.register(server, store=store, activity=activity)
     prompts.register(server, store)
-    ticket_server = tickets.build(calls)
-    weather_server = weather.build(calls)
+    ticket_server = tickets.build(calls, mark)
+    weather_server = weather.build(calls, mark)
     servers = {PATH: server, tickets.PATH: ticket_server, weather.PATH: weather_server}
-    app = _application(servers, allowed_hosts)
+    app = pinned(_application(servers, allowed_hosts), eras)
     listeners = ListenHandler(bus)
     _add_handlers(server, sessions=sessions, listeners=listeners, completer=prompts.Completer(store))
     for each in (ticket_server, weather_server):

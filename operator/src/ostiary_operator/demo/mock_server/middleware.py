@@ -1,6 +1,7 @@
-"""Middlewares of the mock server: graceful shutdown, and counts of its messages.
+"""Middlewares of the mock server: graceful shutdown, counts, and its name in results.
 
-At shutdown open calls get an error, open streams a regular end. The counts show what passed a gateway.
+At shutdown open calls get an error, open streams a regular end. The counts show what passed a gateway, the name shows
+which of several servers a gateway chose.
 """
 
 import asyncio
@@ -13,6 +14,8 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import INTERNAL_ERROR
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ostiary_operator.demo.served_eras import SERVER_KEY
 
 _MAX_KINDS: Final = 100
 """Names come from clients. After this many different names, further ones are counted together."""
@@ -135,6 +138,20 @@ class Activity:
     def report(self) -> dict[str, dict[str, int]]:
         """Return counts of messages by method, and of tool calls (all, and running) by name."""
         return {"methods": dict(self._methods), "calls": dict(self._calls), "running": dict(+self._running)}
+
+
+class ServerMark:
+    """A middleware that writes a server's name into the `_meta` of each result."""
+
+    def __init__(self, server: str) -> None:
+        self._mark = {SERVER_KEY: server}
+
+    async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        """Pass one message on, and mark what it results in."""
+        result = await call_next(ctx)
+        if not isinstance(result, dict) or ctx.method == "subscriptions/listen":
+            return result
+        return {**result, "_meta": {**result.get("_meta", {}), **self._mark}}
 
 
 def _count(counter: Counter[str], name: str) -> str:

@@ -12,6 +12,7 @@ import uvicorn
 
 from ostiary_operator.demo.mock_server import app as mock
 from ostiary_operator.demo.mock_server.middleware import DrainingApp
+from ostiary_operator.demo.served_eras import ServedEras
 
 _GRACE_SECONDS = 0.5
 """How long open responses may take after `stop` before they are ended."""
@@ -36,6 +37,7 @@ async def serve(
     host: str = "127.0.0.1",
     port: int = 7878,
     allowed_hosts: tuple[str, ...] = (),
+    eras: ServedEras = ServedEras.BOTH,
     stop: asyncio.Event,
     ready: Callable[[str], None] = lambda _: None,
 ) -> None:
@@ -45,6 +47,7 @@ async def serve(
         host: the address to listen on; a name is resolved.
         port: the port to listen on; 0 lets the system choose.
         allowed_hosts: accepted Host names, besides the loopback ones.
+        eras: which revisions it serves.
         stop: ends the server when it is set.
         ready: called once with the URL of the endpoint when clients can connect.
 
@@ -52,7 +55,7 @@ async def serve(
         ListenError: the address is taken, not of this machine, or not permitted.
     """
     listener = _listen(host, port)
-    parts = mock.build(allowed_hosts=allowed_hosts)
+    parts = mock.build(allowed_hosts=allowed_hosts, eras=eras)
     drain = DrainingApp(parts.app)
     server = _Server(_config(drain))
     async with parts.running():

@@ -47,8 +47,8 @@ _TICKETS = (
 )
 
 
-def build(middleware: ServerMiddleware[Any]) -> MCPServer:
-    """Return a new ticket server, whose messages pass this middleware."""
+def build(*middleware: ServerMiddleware[Any]) -> MCPServer:
+    """Return a new ticket server, whose messages pass these middlewares."""
     server = MCPServer(
         _SERVER_NAME,
         title="Ticket server",
@@ -56,7 +56,7 @@ def build(middleware: ServerMiddleware[Any]) -> MCPServer:
         instructions=_INSTRUCTIONS,
         version=__version__,
         log_level="WARNING",
-        middleware=[middleware],
+        middleware=list(middleware),
     )
     tickets = {ticket.id: ticket for ticket in _TICKETS}
     _register(server, tickets)

@@ -38,8 +38,8 @@ class Weather(BaseModel):
     celsius: int = Field(description="Temperature in degrees Celsius.")
 
 
-def build(middleware: ServerMiddleware[Any]) -> MCPServer:
-    """Return a new weather server, whose messages pass this middleware."""
+def build(*middleware: ServerMiddleware[Any]) -> MCPServer:
+    """Return a new weather server, whose messages pass these middlewares."""
     server = MCPServer(
         _SERVER_NAME,
         title="Weather server",
@@ -47,7 +47,7 @@ def build(middleware: ServerMiddleware[Any]) -> MCPServer:
         instructions=_INSTRUCTIONS,
         version=__version__,
         log_level="WARNING",
-        middleware=[middleware],
+        middleware=list(middleware),
     )
     _register(server)
     return server

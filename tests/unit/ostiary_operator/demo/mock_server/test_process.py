@@ -13,6 +13,7 @@ from mcp_clients import ERAS, Era, MockProcess, connect, eventually, mock_proces
 from timeouts import TIMEOUT_SECONDS
 
 from ostiary_operator.demo import command
+from ostiary_operator.demo.served_eras import ServedEras
 
 COMMAND = [sys.executable, "-m", "ostiary_operator.demo.mock_server"]
 
@@ -185,8 +186,25 @@ def test_the_environment_chooses_the_port(monkeypatch: pytest.MonkeyPatch, varia
     parser = argparse.ArgumentParser()
     command.add_arguments(parser)
 
-    assert parser.parse_args([]).port == port
+    assert [command.default_port(eras) for eras in ServedEras] == [port, port + 1, port + 2]
+    assert parser.parse_args([]).port is None
     assert parser.parse_args(["--port", "1"]).port == 1
+
+
+def test_a_variable_for_any_free_port_is_for_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOCK_PORT", "0")
+
+    assert [command.default_port(eras) for eras in ServedEras] == [0, 0, 0]
+
+
+@pytest.mark.parametrize(("variable", "era"), [("http", "both"), ("65535", "legacy")])
+def test_a_variable_that_leads_to_no_port_is_explained(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], variable: str, era: str
+) -> None:
+    monkeypatch.setenv("MOCK_PORT", variable)
+
+    assert command.main(["--era", era]) == 2
+    assert "is not a port: give a number from 0 to 65535 (--port or MOCK_PORT)" in capsys.readouterr().err
 
 
 def test_a_missing_extra_is_explained(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

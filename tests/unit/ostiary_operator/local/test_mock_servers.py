@@ -1,0 +1,73 @@
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from mcp_clients import Era, connect
+
+from ostiary_operator.demo.served_eras import ServedEras
+from ostiary_operator.local.manifests import ObjectManifest
+from ostiary_operator.local.mock_server_process import MockServerError
+from ostiary_operator.local.mock_servers import MockServers
+from ostiary_operator.local.yaml_positions import Places, Position
+
+ERA_OF: dict[ServedEras, Era] = {ServedEras.LEGACY: "legacy", ServedEras.MODERN: "modern"}
+
+
+def proxy(*ports: int) -> ObjectManifest:
+    servers = [{"name": f"s{port}", "url": f"http://localhost:{port}/mcp"} for port in ports]
+    value = {"kind": "MCPProxy", "metadata": {"namespace": "default", "name": "p"}, "spec": {"servers": servers}}
+    return ObjectManifest("f.yaml", value, Places(Position(1, 1)))
+
+
+@pytest.fixture
+async def mocks() -> AsyncIterator[MockServers]:
+    servers = MockServers(0, say=lambda _: None)
+    yield servers
+    await servers.stop()
+
+
+def test_files_name_them_by_the_default_ports_and_run_may_have_others() -> None:
+    assert MockServers(7878, say=print).ports == {7878: 7878, 7879: 7879, 7880: 7880}
+    assert MockServers(9000, say=print).ports == {7878: 9000, 7879: 9001, 7880: 9002}
+    assert MockServers(0, say=print).ports == {7878: 7878, 7879: 7879, 7880: 7880}
+
+
+def test_only_those_that_proxies_name_are_wanted() -> None:
+    servers = MockServers(9000, say=print)
+    assert servers.wanted([proxy(7878)]) == {ServedEras.BOTH: 9000}
+    assert servers.wanted([proxy(7880), proxy(9001)]) == {ServedEras.LEGACY: 9001, ServedEras.MODERN: 9002}
+    assert servers.wanted([proxy(3001)]) == {}
+
+
+async def test_each_speaks_its_era_at_the_port_that_it_took(mocks: MockServers) -> None:
+    await mocks.ensure([proxy(7879, 7880)])
+    assert set(mocks.ports.values()) > mocks.running_ports
+    assert mocks.ports[7878] == 7878
+    for eras, era in ERA_OF.items():
+        async with connect(f"http://127.0.0.1:{mocks.ports[7878 + eras.port_offset]}/mcp", era=era) as client:
+            assert len((await client.list_tools()).tools) == 15
+
+
+async def test_one_that_runs_is_not_started_again(mocks: MockServers) -> None:
+    await mocks.ensure([proxy(7879)])
+    before = mocks.running_ports
+    await mocks.ensure([proxy(7879)])
+    assert mocks.running_ports == before
+
+
+async def test_one_that_does_not_start_is_tried_again_and_the_others_run() -> None:
+    listener = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    taken = listener.sockets[0].getsockname()[1]
+    mocks = MockServers(taken - 1, say=lambda _: None)
+    try:
+        with pytest.raises(
+            MockServerError, match=r"the mock MCP server with sessions only does not start: .* --no-mock"
+        ):
+            await mocks.ensure([proxy(7879, 7880)])
+        assert mocks.running_ports == {taken + 1}
+        listener.close()
+        await listener.wait_closed()
+        await mocks.ensure([proxy(7879, 7880)])
+        assert mocks.running_ports == {taken, taken + 1}
+    finally:
+        await mocks.stop()
