@@ -73,6 +73,13 @@ SESSIONS_REFUSED: Final = MetricFamily(
     labels=("ostiary_proxy", "reason"),
 )
 
+SESSIONS_RENEWED: Final = MetricFamily(
+    "ostiary_sessions_renewed",
+    "Sessions with one of several servers that the gateway opened late, or again, for clients whose own goes on",
+    MetricKind.COUNTER,
+    labels=("ostiary_proxy", "server"),
+)
+
 
 class JudgedRequests(Collector):
     """The counts of this process.
@@ -95,6 +102,7 @@ class JudgedRequests(Collector):
         yield SESSIONS_OPENED.values(SESSIONS.opened)
         yield SESSIONS_ENDED.values(SESSIONS.ended)
         yield SESSIONS_REFUSED.values(SESSIONS.refused)
+        yield SESSIONS_RENEWED.values(SESSIONS.renewed)
         yield BLOCKED.values(_by_reason({reason: each.counts for reason, each in BLOCKED_REQUESTS.items()}))
 
     def _bound_refusals(self) -> LabelledValues:

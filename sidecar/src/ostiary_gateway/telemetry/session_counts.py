@@ -19,6 +19,8 @@ class SessionCounts:
     def __init__(self) -> None:
         self.opened: Counter[tuple[str]] = Counter()
         self.ended: Counter[tuple[str]] = Counter()
+        #: By proxy and server: sessions that the gateway opened late, or again, for clients that have one.
+        self.renewed: Counter[tuple[str, str]] = Counter()
         #: By proxy and reason.
         self.refused: Counter[tuple[str, str]] = Counter()
 
@@ -30,6 +32,10 @@ class SessionCounts:
         """Count a session that its client ended, and its server let go."""
         self.ended[proxy,] += 1
 
+    def note_renewed(self, proxy: str, server: str) -> None:
+        """Count a session with one of several servers that was opened after its client's own."""
+        self.renewed[proxy, server] += 1
+
     def note_refused(self, proxy: str, reason: str) -> None:
         """Count a request with a session id that is not, or no longer, good."""
         self.refused[proxy, reason] += 1
@@ -39,8 +45,9 @@ class SessionCounts:
         for counts in (self.opened, self.ended):
             for proxy in proxies:
                 counts.pop((proxy,), None)
-        for key in [key for key in self.refused if key[0] in proxies]:
-            del self.refused[key]
+        for counted in (self.refused, self.renewed):
+            for key in [key for key in counted if key[0] in proxies]:
+                del counted[key]
 
 
 #: The sessions of this process.

@@ -53,6 +53,8 @@ class UpstreamServer:
         credentials: CredentialMakers | None = None,
     ) -> None:
         self._url = url = _checked(URL(document.url))
+        #: Its URL as it is configured.
+        self.url = document.url
         self._host = document.host
         headers = {header.name: header.value for header in document.headers or ()}
         #: The value of Host.

@@ -29,12 +29,14 @@ class SessionNote:
     """What is known of one session besides its id.
 
     ``servers`` are sessions that take the place of those in the vector, by the server's fingerprint. ``subscriptions``
-    are the URIs as their server knows them, by the same.
+    are the URIs as their server knows them, by the same. ``ended`` once the client has ended the session: its id still
+    opens, and must not be good for anything.
     """
 
     servers: dict[bytes, UpstreamSession] = field(default_factory=dict)
     log_level: str | None = None
     subscriptions: dict[bytes, set[str]] = field(default_factory=dict)
+    ended: bool = False
 
     def has_room_for(self, uri: str) -> bool:
         """Return whether one more subscription can be noted."""
@@ -45,6 +47,7 @@ class SessionNote:
         """Take over what another replica has noted."""
         self.servers.update(other.servers)
         self.log_level = other.log_level or self.log_level
+        self.ended = self.ended or other.ended
         for mark, uris in other.subscriptions.items():
             self.subscriptions.setdefault(mark, set()).update(uris)
 
@@ -77,8 +80,8 @@ class SharedStore(Protocol):
     async def note_subscription(self, key: SessionKey, mark: bytes, uri: str, *, subscribed: bool) -> None:
         """Note that a client has subscribed to a URI of a server, or no longer has."""
 
-    async def forget(self, key: SessionKey) -> None:
-        """Forget a session that has ended."""
+    async def note_end(self, key: SessionKey) -> None:
+        """Forget what is noted of a session, and note that it has ended."""
 
 
 class SessionNotes:
@@ -136,13 +139,14 @@ class SessionNotes:
         if self.shared is not None:
             await self.shared.note_subscription(key, mark, uri, subscribed=subscribed)
 
-    async def forget(self, key: SessionKey) -> None:
-        """Forget a session that its client has ended."""
-        notes = self._by_proxy.get(key.proxy)
-        if notes is not None and notes.pop(key.key, None) is not None:
-            self._count -= 1
+    async def note_end(self, key: SessionKey) -> None:
+        """Forget what is noted of a session, and note that its client has ended it."""
+        if not self.are_kept:
+            return
+        note = self._own(key)
+        note.servers, note.subscriptions, note.ended = {}, {}, True
         if self.shared is not None:
-            await self.shared.forget(key)
+            await self.shared.note_end(key)
 
     def forget_proxies(self, served: frozenset[str]) -> None:
         """Forget the sessions of proxies that are no longer served."""

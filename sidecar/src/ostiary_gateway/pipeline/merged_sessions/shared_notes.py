@@ -34,6 +34,7 @@ NOTE: Final = Purpose("n1.", "session note v1", 24 * 1024)
 _SERVER: Final = "s"
 _LEVEL: Final = "l"
 _URI: Final = "u"
+_ENDED: Final = "e"
 #: More fields than this were not written by a gateway.
 _MOST_FIELDS: Final = 2 * (MOST_SERVERS + MOST_SUBSCRIPTIONS)
 
@@ -77,9 +78,12 @@ class SharedNotes:
         else:
             await self._command("HDEL", _name(key), field)
 
-    async def forget(self, key: SessionKey) -> None:
-        """Forget a session that has ended."""
-        await self._command("PEXPIRE", _name(key), "1")
+    async def note_end(self, key: SessionKey) -> None:
+        """Forget what is noted of a session, and note that it has ended."""
+        fields = _fields(await self._command("HGETALL", _name(key)))
+        if fields:
+            await self._command("HDEL", _name(key), *fields)
+        await self._set(key, _ENDED, "ended")
 
     async def _set(self, key: SessionKey, field: str, value: str) -> None:
         sealed = self._sealer.seal(
@@ -100,6 +104,8 @@ class SharedNotes:
         value = text.removeprefix(begin)
         if field == _LEVEL:
             note.log_level = value
+        elif field == _ENDED:
+            note.ended = True
         elif field.startswith(_SERVER):
             revision, _, upstream_id = value.partition("\n")
             note.servers[bytes.fromhex(field[1:])] = UpstreamSession(upstream_id, revision)

@@ -26,9 +26,8 @@ async def test_what_was_noted_is_known_until_the_session_ends() -> None:
     await notes.note_subscription(key(), CRM, "file:///a", subscribed=False)
     assert (await notes.looked_up(key())).subscriptions == {CRM: set()}
 
-    await notes.forget(key())
-    assert notes.known(key()) is None
-    assert len(notes) == 0
+    await notes.note_end(key())
+    assert notes.known(key()) == SessionNote({}, "warning", {}, ended=True)
 
 
 async def test_a_gateway_that_keeps_no_notes_remembers_nothing() -> None:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from limit_replicas import credentials, store_config, until
+from limit_replicas import credentials, store_config
 from redis_servers import RedisServer, redis_cluster, redis_server
 
 from ostiary_core.contract.limit_store import LimitStoreConfig, StoreCredentialsConfig
@@ -62,9 +62,9 @@ async def test_what_one_replica_noted_every_replica_knows_until_the_session_ends
             {CRM: SESSION}, "debug", {CRM: {"file:///a"}, MAIL: {"mail:ü"}}
         )
 
-        await second.forget(ONE)
-        with server.client() as client:
-            await until(lambda: not client.keys("*:s:*"))
+        await second.note_end(ONE)
+        async with replica(config) as third:
+            assert await third.looked_up(ONE) == SessionNote(ended=True)
 
 
 async def test_notes_expire_with_the_session_id_that_they_belong_to(server: RedisServer) -> None:
@@ -148,9 +148,8 @@ async def test_a_user_with_the_rights_of_the_guide_can_keep_notes(server: RedisS
 
         assert (await second.looked_up(ONE)).servers == {CRM: SESSION}
 
-        await second.forget(ONE)
-        with server.client() as client:
-            await until(lambda: not client.keys("*:s:*"))
+        await second.note_end(ONE)
+        assert (await second.looked_up(ONE)).ended
 
 
 async def test_a_store_that_refuses_notes_goes_on_counting(server: RedisServer) -> None:

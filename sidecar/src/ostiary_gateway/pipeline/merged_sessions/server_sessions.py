@@ -1,0 +1,279 @@
+"""The sessions of one client with the servers behind one endpoint.
+
+Found, opened late, and opened again.
+
+A server's session is in the client's session id, or in the session notes. A server that was late when the client
+initialized has none yet, and one that answers HTTP 404 has forgotten its own: no request that is answered so was
+carried out (specification, Session Management). Clients never initialize again because of one server of several. So
+the gateway does, with what the client declared, and tells the server what the client told its predecessor: the log
+level, and which resources it wants to hear of. Requests that need the same session at the same time wait for one
+handshake.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+from weakref import WeakKeyDictionary, WeakValueDictionary
+
+from ostiary_core.mcp.protocol_revisions import LEGACY_REVISIONS
+from ostiary_gateway.errors import UpstreamFault
+from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.pipeline.http_checks import session_not_found
+from ostiary_gateway.pipeline.merged_sessions.session_notes import SessionKey, SessionNote, SessionNotes
+from ostiary_gateway.pipeline.merged_sessions.session_vector import (
+    ClientDeclaration,
+    SessionVector,
+    fingerprint,
+    is_session_id,
+)
+from ostiary_gateway.pipeline.server_answer import ServerAnswer, fault_of
+from ostiary_gateway.pipeline.server_request import OwnRequest, ask
+from ostiary_gateway.session_ids import UpstreamSession
+from ostiary_gateway.telemetry import ServerSpan
+from ostiary_gateway.telemetry.session_counts import SESSIONS
+from ostiary_gateway.upstream import faults
+from ostiary_gateway.upstream.server import UpstreamServer
+
+#: Seconds for a handshake that a request waits for.
+HANDSHAKE_SECONDS: Final = 10.0
+#: Seconds for what a server is told after it, and how much of it at once.
+_REPLAY_SECONDS: Final = 5.0
+_AT_ONCE: Final = 8
+
+_MARKS: Final[WeakKeyDictionary[UpstreamServer, bytes]] = WeakKeyDictionary()
+
+
+class OpenedSession(NamedTuple):
+    """A session that was opened just now, and the server's answer to the handshake."""
+
+    session: UpstreamSession
+    result: Mapping[str, Any]
+
+
+def mark_of(server: UpstreamServer) -> bytes:
+    """Return what stands for a server in vectors and notes."""
+    mark = _MARKS.get(server)
+    if mark is None:
+        mark = _MARKS[server] = fingerprint(server.name, server.url)
+    return mark
+
+
+def key_of(exchange: Exchange, vector: SessionVector) -> SessionKey:
+    """Return the key under which things are noted of the session of an exchange."""
+    proxy = exchange.proxy
+    return SessionKey(proxy.identity, proxy.uid, exchange.principal.id, vector.upstream_id)
+
+
+async def open_session_at(
+    exchange: Exchange,
+    server: UpstreamServer,
+    client: ClientDeclaration,
+    *,
+    revision: str,
+    span: ServerSpan,
+    seconds: float,
+) -> OpenedSession:
+    """Initialize a server with what a client declared, and return the session.
+
+    Its id is empty where the server keeps none. The notification that completes the handshake is not sent.
+
+    Raises:
+        UpstreamFault: the server did not answer in time, or refused.
+    """
+    params = {
+        "protocolVersion": revision,
+        "capabilities": dict(client.capabilities),
+        "clientInfo": {"name": "unknown", "version": "unknown", **client.info},
+    }
+    answer = await ask(exchange, server, OwnRequest("initialize", params, ""), span=span, seconds=seconds)
+    fault = fault_of(server, answer)
+    if fault is not None:
+        raise fault
+    return OpenedSession(_session_of(answer), answer.result or {})
+
+
+class ServerSessions:
+    """The sessions of all clients of this process with servers behind endpoints of several."""
+
+    def __init__(self, notes: SessionNotes) -> None:
+        self.notes = notes
+        self._turns: WeakValueDictionary[tuple[SessionKey, bytes], asyncio.Lock] = WeakValueDictionary()
+
+    def at_hand(self, exchange: Exchange, server: UpstreamServer) -> UpstreamSession | None:
+        """Return the session with a server as far as this replica knows it, without waiting.
+
+        Raises:
+            Refusal: 404, the client has ended the session.
+        """
+        vector = exchange.session
+        if not isinstance(vector, SessionVector):
+            return None
+        note = self._known(key_of(exchange, vector))
+        mark = mark_of(server)
+        found = note.servers.get(mark) if note is not None else None
+        return found if found is not None else vector.servers.get(mark)
+
+    async def obtain(self, exchange: Exchange, server: UpstreamServer, *, span: ServerSpan) -> UpstreamSession | None:
+        """Return the session with a server, opened now if there is none yet.
+
+        None for a caller without a session.
+
+        Raises:
+            UpstreamFault: it could not be opened.
+            Refusal: 404, the client has ended the session.
+        """
+        vector = exchange.session
+        if not isinstance(vector, SessionVector):
+            return None
+        found = self.at_hand(exchange, server)
+        return found if found is not None else await self._renewed(exchange, server, vector, None, span)
+
+    async def renewed(
+        self, exchange: Exchange, server: UpstreamServer, failed: UpstreamSession, *, span: ServerSpan
+    ) -> UpstreamSession:
+        """Return another session in place of one that the server has forgotten.
+
+        Raises:
+            UpstreamFault: it could not be opened.
+            Refusal: 404, the client has ended the session, or no notes are kept: then it has to initialize again.
+        """
+        vector = exchange.session
+        if not isinstance(vector, SessionVector) or not self.notes.are_kept:
+            raise session_not_found()
+        return await self._renewed(exchange, server, vector, failed, span)
+
+    async def ask(
+        self,
+        exchange: Exchange,
+        server: UpstreamServer,
+        method: str,
+        params: Mapping[str, Any],
+        *,
+        span: ServerSpan,
+        seconds: float,
+    ) -> ServerAnswer:
+        """Send a request of the gateway's own in the caller's session with a server.
+
+        The session is opened where there is none, and once more if the server has forgotten it.
+
+        Raises:
+            UpstreamFault: there is no session and none could be opened, or as :func:`.server_request.ask`.
+            Refusal: 404, the client has ended the session.
+        """
+        session = await self.obtain(exchange, server, span=span)
+        answer = await ask(exchange, server, in_session(session, method, params), span=span, seconds=seconds)
+        if answer.status == 404 and session is not None and session.upstream_id:
+            session = await self.renewed(exchange, server, session, span=span)
+            answer = await ask(exchange, server, in_session(session, method, params), span=span, seconds=seconds)
+        return answer
+
+    def _known(self, key: SessionKey) -> SessionNote | None:
+        note = self.notes.known(key)
+        if note is not None and note.ended:
+            raise session_not_found()
+        return note
+
+    async def _renewed(
+        self,
+        exchange: Exchange,
+        server: UpstreamServer,
+        vector: SessionVector,
+        failed: UpstreamSession | None,
+        span: ServerSpan,
+    ) -> UpstreamSession:
+        """Return a session other than ``failed``: one that is noted, or a new one."""
+        if not self.notes.are_kept:
+            raise UpstreamFault(faults.UNAVAILABLE, "it was not there when the session began (sessionNotes: None)")
+        key, mark = key_of(exchange, vector), mark_of(server)
+        turn = self._turns.setdefault((key, mark), asyncio.Lock())
+        async with turn:
+            found = self.at_hand(exchange, server)
+            if found is not None and found != failed:
+                return found  # another request has opened it meanwhile
+            note = await self.notes.looked_up(key)
+            if note.ended:
+                raise session_not_found()
+            found = note.servers.get(mark)
+            if found is None or found == failed:
+                found = await self._open(exchange, server, vector, note, span)
+                await self.notes.note_server(key, mark, found)
+            return found
+
+    async def _open(
+        self,
+        exchange: Exchange,
+        server: UpstreamServer,
+        vector: SessionVector,
+        note: SessionNote,
+        span: ServerSpan,
+    ) -> UpstreamSession:
+        opened = await open_session_at(
+            exchange, server, vector.client, revision=vector.revision, span=span, seconds=HANDSHAKE_SECONDS
+        )
+        SESSIONS.note_renewed(exchange.proxy.identity, server.name)
+        session = opened.session
+        if session.revision in LEGACY_REVISIONS:
+            await _complete(exchange, server, session, opened.result, note, span)
+        return session
+
+
+def in_session(session: UpstreamSession | None, method: str, params: Mapping[str, Any]) -> OwnRequest:
+    """Return a request of the gateway's own in a session, which may be one without an id."""
+    if session is None:
+        return OwnRequest(method, params, "")
+    return OwnRequest(method, params, session.revision, session.upstream_id or None)
+
+
+async def _complete(
+    exchange: Exchange,
+    server: UpstreamServer,
+    session: UpstreamSession,
+    result: Mapping[str, Any],
+    note: SessionNote,
+    span: ServerSpan,
+) -> None:
+    """Complete a handshake, and tell the server what the client has told its predecessor.
+
+    Raises:
+        UpstreamFault: the server failed meanwhile.
+    """
+    done = in_session(session, "notifications/initialized", {})
+    await ask(exchange, server, done, span=span, seconds=HANDSHAKE_SECONDS)
+    requests = _replayed(session, result, note, mark_of(server))
+    room = asyncio.Semaphore(_AT_ONCE)
+
+    async def replay(request: OwnRequest) -> None:
+        async with room:
+            await ask(exchange, server, request, span=span, seconds=_REPLAY_SECONDS)
+
+    try:
+        async with asyncio.timeout(_REPLAY_SECONDS):
+            # What it refuses now it would have refused at any time: the request that waits is sent all the same.
+            await asyncio.gather(*map(replay, requests), return_exceptions=True)
+    except TimeoutError:
+        return
+
+
+def _replayed(session: UpstreamSession, result: Mapping[str, Any], note: SessionNote, mark: bytes) -> list[OwnRequest]:
+    capabilities = result.get("capabilities")
+    offered = capabilities if isinstance(capabilities, dict) else {}
+    requests = []
+    if note.log_level is not None and "logging" in offered:
+        requests.append(in_session(session, "logging/setLevel", {"level": note.log_level}))
+    subscribed = sorted(note.subscriptions.get(mark, ()))
+    return requests + [in_session(session, "resources/subscribe", {"uri": uri}) for uri in subscribed]
+
+
+def _session_of(answer: ServerAnswer) -> UpstreamSession:
+    """Return the session that an answer to initialize opens.
+
+    Raises:
+        UpstreamFault: the revision is not a legacy one, or the session id is invalid.
+    """
+    revision = (answer.result or {}).get("protocolVersion")
+    if not isinstance(revision, str) or revision not in LEGACY_REVISIONS:
+        raise UpstreamFault(faults.INVALID, "the server negotiated a revision that has no handshake")
+    identifier = answer.session_id or ""
+    if identifier and not is_session_id(identifier):
+        raise UpstreamFault(faults.INVALID, "its session id is too long, or not of visible ASCII")
+    return UpstreamSession(identifier, revision)
