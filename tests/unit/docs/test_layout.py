@@ -48,6 +48,7 @@ SHORT = {
     "sidecar/src/ostiary_core/policy/authentication_in_force.py": "one rule, which every method uses",
     "sidecar/src/ostiary_core/policy/cel_engine.py": "boundary: the CEL engine, which is imported late",
     "sidecar/src/ostiary_core/policy/name_access.py": "used by both planes",
+    "sidecar/src/ostiary_gateway/pipeline/merged/merged_plan.py": "one stage of the pipeline",
     "sidecar/src/ostiary_gateway/pipeline/select_stage.py": "one stage of the pipeline",
     "sidecar/src/ostiary_gateway/pipeline/carry_out.py": "one stage of the pipeline",
     "sidecar/src/ostiary_gateway/pipeline/list_observation.py": "one rule, for lists of each way",

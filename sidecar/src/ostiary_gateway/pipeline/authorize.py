@@ -173,8 +173,13 @@ def require(visibility: Visibility, primitive: Primitive, verb: Verb, name: str,
     if visibility.shows(primitive, name):
         words = f"Denied by policy: {_NOUNS[primitive]} {name[:_SHOWN_NAME]}{_required(decision)}"
         raise DeniedError(Refusal(200, "Denied", words, code=codes.DENIED), decision)
+    raise DeniedError(unknown_name(primitive, name), decision)
+
+
+def unknown_name(primitive: Primitive, name: str) -> Refusal:
+    """Return the refusal of a name that the caller may not see, or that no server has."""
     words = f"Unknown {_NOUNS[primitive]}: {name[:_SHOWN_NAME]}"
-    raise DeniedError(Refusal(200, "Hidden", words, code=codes.INVALID_PARAMS, silent=True), decision)
+    return Refusal(200, "Hidden", words, code=codes.INVALID_PARAMS, silent=True)
 
 
 def _required(decision: Decision) -> str:

@@ -46,6 +46,18 @@ def check_blocked(exchange: Exchange, blocked: BlockList) -> None:
     raise BlockedError(reason)
 
 
+def check_server_blocked(exchange: Exchange, server: UpstreamServer) -> None:
+    """Refuse a request that only a blocked server of several could answer.
+
+    Raises:
+        Refusal: the server is blocked.
+    """
+    blocked = exchange.snapshot.blocked
+    if blocked is not None and blocked.has_server(server.places):
+        BLOCKED_REQUESTS[faults.BLOCKED].note(exchange.proxy.identity, f"its server {server.address}")
+        raise faults.refusal(faults.blocked())
+
+
 def is_blocked(exchange: Exchange) -> bool:
     """Return whether the config that an exchange has now blocks it."""
     blocked = exchange.snapshot.blocked

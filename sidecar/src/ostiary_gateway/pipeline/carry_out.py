@@ -1,24 +1,11 @@
 """Carry out the plan of a request: the stages after the selection."""
 
-from dataclasses import dataclass
-
 from ostiary_gateway.pipeline.exchange import Exchange
-from ostiary_gateway.pipeline.plans import Local, One, Plan
-from ostiary_gateway.pipeline.request_ids import RequestIds
+from ostiary_gateway.pipeline.plans import Fan, Local, One, Plan
 from ostiary_gateway.pipeline.send_and_shape import send_and_shape
-from ostiary_gateway.pipeline.shape import ResponseShaper
-from ostiary_gateway.seal import Sealer
+from ostiary_gateway.pipeline.services import PipelineServices
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.telemetry import ServerSpan
-
-
-@dataclass(frozen=True, slots=True)
-class PipelineServices:
-    """What the stages after the selection share: one of each for a gateway process."""
-
-    sealer: Sealer
-    shaper: ResponseShaper
-    request_ids: RequestIds
 
 
 async def carry_out(plan: Plan, exchange: Exchange, span: ServerSpan, services: PipelineServices) -> Response | None:
@@ -33,6 +20,8 @@ async def carry_out(plan: Plan, exchange: Exchange, span: ServerSpan, services: 
         if leg.bridge is not None:
             return await leg.bridge.carry_out(exchange, leg, span)
         return await send_and_shape(exchange, leg, span, services.shaper, services.request_ids)
+    if type(plan) is Fan:
+        return await plan.answer(exchange, span, services)
     if type(plan) is Local:
         return await plan.answer(exchange)
     raise NotImplementedError(type(plan).__name__)

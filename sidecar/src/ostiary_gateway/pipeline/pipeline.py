@@ -19,7 +19,7 @@ from ostiary_gateway.pipeline import audit_stage, http_checks, record, server_re
 from ostiary_gateway.pipeline.authorize import authorize
 from ostiary_gateway.pipeline.blocks import check_blocked
 from ostiary_gateway.pipeline.body import body_at_hand, check_accept, check_head, parse_large, read_body
-from ostiary_gateway.pipeline.carry_out import PipelineServices, carry_out
+from ostiary_gateway.pipeline.carry_out import carry_out
 from ostiary_gateway.pipeline.decode import bodiless_revision, decode, parse, request_id
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.forward import check_loop
@@ -34,7 +34,7 @@ from ostiary_gateway.pipeline.refusal_responses import draining, internal_error,
 from ostiary_gateway.pipeline.request_ids import RequestIds
 from ostiary_gateway.pipeline.route import FindMetadata, config_in_force, no_metadata, public_metadata, route
 from ostiary_gateway.pipeline.select_stage import select
-from ostiary_gateway.pipeline.shape import ResponseShaper
+from ostiary_gateway.pipeline.services import services_of
 from ostiary_gateway.policy_limits.local_counters import LocalCounters
 from ostiary_gateway.seal import Sealer
 from ostiary_gateway.server.request import Request
@@ -78,13 +78,9 @@ class RequestPipeline:
         self._telemetry = telemetry
         self._loopback = loopback
         self._metadata = metadata
-        shaper = ResponseShaper(
-            sealer=sealer,
-            streams=self.streams,
-            snapshot=lambda: None if self.draining else self._snapshot(),
-            is_cut_off=self._is_cut_off,
+        self._services = services_of(
+            sealer, self.request_ids, self.streams, lambda: None if self.draining else snapshot(), self._is_cut_off
         )
-        self._services = PipelineServices(sealer, shaper, self.request_ids)
 
     def serve(self, request: Request) -> Coroutine[Any, Any, Response | None]:
         """Answer a load balancer's probe, or handle an MCP request."""

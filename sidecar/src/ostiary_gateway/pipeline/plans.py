@@ -9,7 +9,9 @@ from typing import TypeAlias
 
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.leg import Leg
+from ostiary_gateway.pipeline.services import PipelineServices
 from ostiary_gateway.server.response import Response
+from ostiary_gateway.telemetry import ServerSpan
 
 
 @dataclass(slots=True)
@@ -19,11 +21,15 @@ class One:
     leg: Leg
 
 
+#: Answers a request with what several servers respond; None where the response was sent as a stream.
+FanOut: TypeAlias = Callable[[Exchange, ServerSpan, PipelineServices], Awaitable[Response | None]]
+
+
 @dataclass(slots=True)
 class Fan:
     """Several servers get requests of their own, of which one response is made."""
 
-    legs: tuple[Leg, ...]
+    answer: FanOut
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ No request is sent for this, and nothing is awaited.
 from ostiary_gateway.pipeline import whoami
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.leg import Leg
+from ostiary_gateway.pipeline.merged.merged_plan import merged_plan
 from ostiary_gateway.pipeline.plans import Local, One, Plan
 from ostiary_gateway.server.response import Response
 
@@ -21,6 +22,8 @@ def select(exchange: Exchange) -> Plan:
             return Local(whoami.answer)
         if exchange.message is not None and exchange.message.is_dropped:
             return Local(_accepted)
+    if exchange.proxy.merge is not None:
+        return merged_plan(exchange, exchange.proxy.merge)
     leg = exchange.leg = Leg(exchange.proxy.server, exchange.message, exchange.session)
     return One(leg)
 

@@ -1,0 +1,1 @@
+"""Requests to a proxy that merges several servers into one catalogue."""

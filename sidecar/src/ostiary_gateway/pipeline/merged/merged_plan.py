@@ -1,0 +1,35 @@
+"""How a request to a proxy that merges several servers is carried out."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from ostiary_core.mcp import codes
+from ostiary_gateway.config.server_selection import MergeRuntime
+from ostiary_gateway.errors import Refusal
+from ostiary_gateway.pipeline.blocks import check_server_blocked
+from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.pipeline.merged.owner_leg import owner_leg
+from ostiary_gateway.pipeline.plans import Fan, FanOut, One, Plan
+
+#: What several servers answer together, by method; GET and DELETE are methods of HTTP.
+_FANS: Final[Mapping[str, FanOut]] = {}
+
+
+def merged_plan(exchange: Exchange, merge: MergeRuntime) -> Plan:
+    """Return the plan of a request: the server that owns what it names, or all servers.
+
+    Raises:
+        Refusal: no server has the name, or the method is not supported where servers are merged.
+    """
+    message = exchange.message
+    leg = owner_leg(exchange, message, merge) if message is not None else None
+    if leg is not None:
+        check_server_blocked(exchange, leg.server)
+        exchange.leg = leg
+        return One(leg)
+    method = exchange.request.method if message is None else message.method.name if message.method is not None else ""
+    fan = _FANS.get(method)
+    if fan is not None:
+        return Fan(fan)
+    words = f"This MCP proxy merges several servers and does not support {method or 'this response'}"
+    raise Refusal(200, "MethodNotFound", words, code=codes.METHOD_NOT_FOUND)

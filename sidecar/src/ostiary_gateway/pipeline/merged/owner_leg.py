@@ -1,0 +1,59 @@
+"""The leg of a request that names something of one server: a tool, a prompt, a resource.
+
+The name says whose it is, so no list has to be read for it (:mod:`ostiary_core.catalogue_names`). The server gets its
+own name, in the body and in ``Mcp-Name``.
+"""
+
+from typing import Any
+
+from ostiary_core.exposed_names import Owned
+from ostiary_core.mcp.methods import AuthorizationKind, Primitive
+from ostiary_gateway.config.server_selection import MergeRuntime
+from ostiary_gateway.pipeline.authorize import completion_reference, unknown_name
+from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.pipeline.leg import Leg
+from ostiary_gateway.pipeline.message import Message
+
+
+def owner_leg(exchange: Exchange, message: Message, merge: MergeRuntime) -> Leg | None:
+    """Return the leg to the owner of what a message names.
+
+    It is None where the method names nothing of one server.
+
+    Raises:
+        Refusal: no server has such a name.
+    """
+    method = message.method
+    if method is None:
+        return None
+    if method.authorization is AuthorizationKind.NAME and method.primitive is not None:
+        owned = _owner(merge, method.primitive, message.name)
+        params = {**message.params, method.name_key: owned.name}
+    elif method.authorization is AuthorizationKind.COMPLETION:
+        primitive, name = completion_reference(message)
+        owned = _owner(merge, primitive, name)
+        reference = {**message.params["ref"], "name" if primitive is Primitive.PROMPTS else "uri": owned.name}
+        params = {**message.params, "ref": reference}
+    else:
+        return None
+    return leg_to(exchange, message, owned, params)
+
+
+def leg_to(exchange: Exchange, message: Message, owned: Owned, params: dict[str, Any]) -> Leg:
+    """Return the leg that sends a message with other params to the owner of what it names."""
+    sent = Message(
+        {**message.body, "params": params},
+        message.era,
+        message.revision,
+        message.method,
+        message.id,
+        owned.name if message.name else "",
+    )
+    return Leg(exchange.proxy.servers[owned.server], sent, exchange.session)
+
+
+def _owner(merge: MergeRuntime, primitive: Primitive, name: str) -> Owned:
+    owned = merge.catalogue.owner_of(primitive, name)
+    if owned is None:
+        raise unknown_name(primitive, name)
+    return owned

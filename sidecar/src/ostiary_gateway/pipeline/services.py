@@ -1,0 +1,39 @@
+"""What the stages after the selection share: one of each for a gateway process."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ostiary_gateway.config.snapshot import Snapshot
+from ostiary_gateway.pipeline.open_streams import OpenStreams
+from ostiary_gateway.pipeline.request_ids import RequestIds
+from ostiary_gateway.pipeline.shape import ResponseShaper
+from ostiary_gateway.seal import Sealer
+from ostiary_gateway.server.request import Request
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineServices:
+    """The state of a gateway that the stages after the selection use.
+
+    ``snapshot`` returns the config in force, None while the gateway drains; ``is_cut_off`` says whether a request was
+    cancelled because the drain period is over.
+    """
+
+    sealer: Sealer
+    shaper: ResponseShaper
+    request_ids: RequestIds
+    streams: OpenStreams
+    snapshot: Callable[[], Snapshot | None]
+    is_cut_off: Callable[[Request], bool]
+
+
+def services_of(
+    sealer: Sealer,
+    request_ids: RequestIds,
+    streams: OpenStreams,
+    snapshot: Callable[[], Snapshot | None],
+    is_cut_off: Callable[[Request], bool],
+) -> PipelineServices:
+    """Return the services of one gateway."""
+    shaper = ResponseShaper(sealer=sealer, streams=streams, snapshot=snapshot, is_cut_off=is_cut_off)
+    return PipelineServices(sealer, shaper, request_ids, streams, snapshot, is_cut_off)

@@ -1,0 +1,170 @@
+"""Calls at a proxy that merges servers: the name says which server gets it, under its own name."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+from gateways import RunningGateway, policy
+from mcp_caller import McpCaller, modern
+from merged_proxies import merged
+from upstreams import Arrived, Upstream, answer, document, serving
+
+from ostiary_core.contract.blocks import BlockedConfig
+
+DEPLOY = {
+    "name": "deploy",
+    "inputSchema": {"type": "object", "properties": {"region": {"type": "string", "x-mcp-header": "Region"}}},
+}
+
+
+async def echo(_: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+    """Answer with what arrived."""
+    if arrived.method == "tools/list":
+        return document(answer(arrived, {"tools": [DEPLOY], "resultType": "complete"}))
+    got = {"params": arrived.message.get("params"), "name": arrived.headers.get("Mcp-Name")}
+    return document(answer(arrived, {"content": [], "got": got}))
+
+
+@pytest.fixture
+async def crm() -> AsyncIterator[Upstream]:
+    async with serving(echo) as upstream:
+        yield upstream
+
+
+@pytest.fixture
+async def wiki() -> AsyncIterator[Upstream]:
+    async with serving(echo) as upstream:
+        yield upstream
+
+
+@pytest.fixture(autouse=True)
+async def proxy(gateway: RunningGateway, crm: Upstream, wiki: Upstream) -> None:
+    await gateway.apply(merged(gateway, {"crm": crm.url, "wiki": wiki.url}))
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "sent", "name"),
+    [
+        ("tools/call", {"name": "wiki_search", "arguments": {"q": "wiki_x"}}, {"name": "search"}, "search"),
+        ("tools/call", {"name": "wiki_é"}, {"name": "é"}, "=?base64?w6k=?="),
+        ("prompts/get", {"name": "wiki_greet"}, {"name": "greet"}, "greet"),
+        ("resources/read", {"uri": "file://wiki/a/b"}, {"uri": "file://a/b"}, "file://a/b"),
+        ("resources/read", {"uri": "urn:wiki/x"}, {"uri": "urn:x"}, "urn:x"),
+        (
+            "completion/complete",
+            {"ref": {"type": "ref/prompt", "name": "wiki_greet"}, "argument": {"name": "who", "value": "wiki_"}},
+            {"ref": {"type": "ref/prompt", "name": "greet"}},
+            None,
+        ),
+        (
+            "completion/complete",
+            {"ref": {"type": "ref/resource", "uri": "file://wiki/{p}"}, "argument": {"name": "p", "value": ""}},
+            {"ref": {"type": "ref/resource", "uri": "file://{p}"}},
+            None,
+        ),
+    ],
+)
+async def test_the_owner_gets_a_request_with_its_own_name(
+    caller: McpCaller,
+    crm: Upstream,
+    wiki: Upstream,
+    method: str,
+    params: dict[str, object],
+    sent: dict[str, object],
+    name: str | None,
+) -> None:
+    message = modern(method, params)
+    headers = {"Mcp-Name": "=?base64?d2lraV/DqQ==?="} if params.get("name") == "wiki_é" else None
+
+    got = (await caller.post(message, headers)).result["got"]
+
+    assert {key: value for key, value in got["params"].items() if key != "_meta"} == {**params, **sent}
+    assert got["name"] == name
+    assert (len(wiki.arrived), len(crm.arrived)) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("tools/call", {"name": "search"}),
+        ("tools/call", {"name": "wiki_"}),
+        ("tools/call", {"name": "wik"}),
+        ("prompts/get", {"name": "greet"}),
+        ("resources/read", {"uri": "file:///a"}),
+        ("resources/read", {"uri": "file://other/a"}),
+        ("completion/complete", {"ref": {"type": "ref/prompt", "name": "x"}, "argument": {"name": "a", "value": ""}}),
+    ],
+)
+async def test_a_name_in_no_servers_space_is_unknown_and_reaches_none(
+    caller: McpCaller, crm: Upstream, wiki: Upstream, method: str, params: dict[str, object]
+) -> None:
+    error = (await caller.post(modern(method, params))).error
+
+    assert error["code"] == -32602
+    assert error["message"].startswith("Unknown ")
+    assert crm.arrived == wiki.arrived == []
+
+
+async def test_a_server_without_a_prefix_owns_what_no_other_does(
+    gateway: RunningGateway, caller: McpCaller, crm: Upstream, wiki: Upstream
+) -> None:
+    await gateway.apply(merged(gateway, {"crm": crm.url, "wiki": wiki.url}, prefixes={"crm": ""}))
+
+    for name, uri in (("deploy", "ui://a"), ("wiki_deploy", "ui://wiki/a")):
+        await caller.post(modern("tools/call", {"name": name}))
+        await caller.post(modern("resources/read", {"uri": uri}))
+    assert [each.message["params"].get("name", each.message["params"].get("uri")) for each in crm.arrived] == [
+        "deploy",
+        "ui://a",
+    ]
+    assert [each.message["params"].get("name", each.message["params"].get("uri")) for each in wiki.arrived] == [
+        "deploy",
+        "ui://a",
+    ]
+
+
+async def test_a_policy_judges_the_exposed_name(
+    gateway: RunningGateway, caller: McpCaller, crm: Upstream, wiki: Upstream
+) -> None:
+    only_wiki = policy("only-wiki", {"name": "wiki", "effect": "Allow", "tools": {"names": ["wiki_*"]}})
+    await gateway.apply(merged(gateway, {"crm": crm.url, "wiki": wiki.url}, [only_wiki]))
+
+    assert "got" in (await caller.post(modern("tools/call", {"name": "wiki_search"}))).result
+    assert (await caller.post(modern("tools/call", {"name": "crm_search"}))).error["code"] == -32602
+    assert (len(wiki.arrived), len(crm.arrived)) == (1, 0)
+
+
+async def test_an_edit_of_a_prefix_is_in_force_at_once_and_keeps_the_connections(
+    gateway: RunningGateway, caller: McpCaller, crm: Upstream, wiki: Upstream
+) -> None:
+    servers = gateway.app.store.snapshot.proxies["default/mock"].servers  # type: ignore[union-attr]
+    await gateway.apply(merged(gateway, {"crm": crm.url, "wiki": wiki.url}, prefixes={"wiki": "docs."}))
+
+    assert gateway.app.store.snapshot.proxies["default/mock"].servers == servers  # type: ignore[union-attr]
+    assert "got" in (await caller.post(modern("tools/call", {"name": "docs.search"}))).result
+    assert (await caller.post(modern("tools/call", {"name": "wiki_search"}))).error["code"] == -32602
+
+
+async def test_a_block_of_one_server_refuses_its_names_only(
+    gateway: RunningGateway, caller: McpCaller, crm: Upstream, wiki: Upstream
+) -> None:
+    blocked = BlockedConfig(upstreams=["localhost"])
+    gateway.settings = gateway.settings.model_copy(update={"blocked": blocked})
+    await gateway.apply(merged(gateway, {"crm": crm.url, "wiki": wiki.url.replace("127.0.0.1", "localhost")}))
+
+    error = (await caller.post(modern("tools/call", {"name": "wiki_search"}))).error
+    assert (error["code"], error["data"]["reason"]) == (-31003, "UpstreamBlocked")
+    assert "got" in (await caller.post(modern("tools/call", {"name": "crm_search"}))).result
+    assert wiki.arrived == []
+
+
+async def test_a_block_of_all_servers_refuses_the_proxy(
+    gateway: RunningGateway, caller: McpCaller, crm: Upstream, wiki: Upstream
+) -> None:
+    blocked = BlockedConfig(upstreams=["127.0.0.1"])
+    gateway.settings = gateway.settings.model_copy(update={"blocked": blocked})
+    await gateway.apply(merged(gateway, {"crm": crm.url, "wiki": wiki.url}))
+
+    for name in ("wiki_search", "search"):
+        assert (await caller.post(modern("tools/call", {"name": name}))).error["code"] == -31003
+    assert crm.arrived == wiki.arrived == []
