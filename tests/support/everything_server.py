@@ -1,9 +1,10 @@
 """An MCP server with every fixture of the official conformance suite, on the official Python SDK.
 
-    python everything_server.py --port 3001 [--page-size 5]
+    python everything_server.py --port 3001 [--page-size 5] [--era legacy|modern]
 
-It listens on 127.0.0.1 and serves `/mcp` in every revision. Lists come whole, as the suite needs them, unless there
-is a page size; then an empty page with a cursor comes in between, which clients must not take for the end.
+It listens on 127.0.0.1 and serves `/mcp` in every revision, or in those of one era. Lists come whole, as the suite
+needs them, unless there is a page size; then an empty page with a cursor comes in between, which clients must not take
+for the end.
 """
 
 import argparse
@@ -45,6 +46,9 @@ from mcp.types import (
     Tool,
 )
 from mcp.types.version import MODERN_PROTOCOL_VERSIONS
+
+from ostiary_operator.demo.mock_server.one_era import pinned
+from ostiary_operator.demo.served_eras import ServedEras
 
 _NAME = "everything-python"
 _FIXTURES = {
@@ -202,13 +206,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--page-size", type=int)
+    parser.add_argument("--era", choices=[each.value for each in ServedEras], default=ServedEras.BOTH.value)
     arguments = parser.parse_args()
     # Logging, roots and sampling are deprecated in 2026-07-28; a gateway must carry them all the same.
     warnings.simplefilter("ignore", MCPDeprecationWarning)
     app = build(arguments.page_size).streamable_http_app(event_store=Events(), retry_interval=_RETRY_MILLISECONDS)
     # h11: httptools leaves the white space after a header's value, which RFC 9110 §5.5 says is no part of it.
     uvicorn.run(
-        app,
+        pinned(app, ServedEras(arguments.era)),
         host="127.0.0.1",
         port=arguments.port,
         http="h11",

@@ -21,6 +21,9 @@ from pydantic import BaseModel
 from starlette.types import ASGIApp
 from waiting import for_ever
 
+from ostiary_operator.demo.mock_server.one_era import pinned
+from ostiary_operator.demo.served_eras import ServedEras
+
 
 class Name(BaseModel):
     """What the user is asked for."""
@@ -162,10 +165,11 @@ async def asking_server(
     json_response: bool = False,
     path: str = "/mcp",
     allowed_hosts: list[str] | None = None,
+    eras: ServedEras = ServedEras.BOTH,
 ) -> AsyncIterator[str]:
     """Serve it on a free port of loopback; yields the URL of ``/mcp``, whatever ``path`` it really has.
 
-    ``allowed_hosts`` are those that it takes in Host, in place of loopback's own.
+    ``allowed_hosts`` are those that it takes in Host, in place of loopback's own. ``eras`` are what it speaks.
     """
     security = TransportSecuritySettings(allowed_hosts=allowed_hosts) if allowed_hosts is not None else None
     app = build(gates or Gates()).streamable_http_app(
@@ -175,7 +179,7 @@ async def asking_server(
         streamable_http_path=path,
         transport_security=security,
     )
-    async with serving_app(app) as url:
+    async with serving_app(pinned(app, eras)) as url:
         yield url
 
 

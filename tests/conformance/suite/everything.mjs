@@ -1,9 +1,10 @@
 // An MCP server with every fixture of the official conformance suite, on the official TypeScript SDK.
 //
-//   node everything.mjs --port 3002 [--page-size 5]
+//   node everything.mjs --port 3002 [--page-size 5] [--era legacy|modern]
 //
 // It listens on 127.0.0.1 and serves /mcp: 2026-07-28 from a server made for each request, the revisions before it in
-// sessions. Lists come whole unless there is a page size; then an empty page with a cursor comes in between.
+// sessions; with --era only one of the two. Lists come whole unless there is a page size; then an empty page with a
+// cursor comes in between.
 
 import { randomBytes, randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
@@ -34,7 +35,9 @@ import * as fixtures from './fixtures.mjs';
 const INVALID_PARAMS = -32602;
 const STEP_MS = 50;
 const RETRY_MS = 100;
-const { values: options } = parseArgs({ options: { port: { type: 'string' }, 'page-size': { type: 'string' } } });
+const { values: options } = parseArgs({
+  options: { port: { type: 'string' }, 'page-size': { type: 'string' }, era: { type: 'string', default: 'both' } },
+});
 const pageSize = options['page-size'] ? Number(options['page-size']) : undefined;
 
 const stateCodec = createRequestStateCodec({ key: randomBytes(32) });
@@ -356,7 +359,8 @@ const validateOrigin = localhostOriginValidation();
 async function serve(request, response) {
   if (!validateHost(request, response) || !validateOrigin(request, response)) return;
   const message = request.method === 'POST' ? await body(request) : undefined;
-  const legacy = await isLegacyRequest(await toWebRequest(request, message), message);
+  const { era } = options;
+  const legacy = era === 'both' ? await isLegacyRequest(await toWebRequest(request, message), message) : era === 'legacy';
   await (legacy ? serveLegacy(request, response, message) : serveModern(request, response, message));
 }
 

@@ -30,18 +30,32 @@ def pinned(app: ASGIApp, eras: ServedEras) -> ASGIApp:
     return wrappers[eras](app) if eras in wrappers else app
 
 
-class _LegacyOnly:
-    """Refuses revisions without sessions, before anything else looks at the request."""
+class _OneEra:
+    """Refuses requests of the other era, before anything else looks at them."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        version = request.headers.get(_VERSION_HEADER)
-        is_served = version is None or version in HANDSHAKE_PROTOCOL_VERSIONS
-        respond = self._app if is_served or not _is_mcp(request) else await self._refusal(request)
+        respond: ASGIApp = self._app
+        if scope["type"] == "http" and scope["path"].endswith("/mcp"):
+            request = Request(scope, receive)
+            if not self._serves(request.headers.get(_VERSION_HEADER)):
+                respond = await self._refusal(request)
         await respond(scope, receive, send)
+
+    def _serves(self, version: str | None) -> bool:
+        raise NotImplementedError
+
+    async def _refusal(self, request: Request) -> Response:
+        raise NotImplementedError
+
+
+class _LegacyOnly(_OneEra):
+    """Refuses revisions without sessions."""
+
+    def _serves(self, version: str | None) -> bool:
+        return version is None or version in HANDSHAKE_PROTOCOL_VERSIONS
 
     async def _refusal(self, request: Request) -> Response:
         version, known = request.headers[_VERSION_HEADER][:64], ", ".join(HANDSHAKE_PROTOCOL_VERSIONS)
@@ -49,29 +63,18 @@ class _LegacyOnly:
         return await _error(request, INVALID_REQUEST, message)
 
 
-class _ModernOnly:
+class _ModernOnly(_OneEra):
     """Refuses handshakes, streams by GET and the end of sessions."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        is_served = request.headers.get(_VERSION_HEADER) in MODERN_PROTOCOL_VERSIONS
-        respond = self._app if is_served or not _is_mcp(request) else await self._refusal(request)
-        await respond(scope, receive, send)
+    def _serves(self, version: str | None) -> bool:
+        return version in MODERN_PROTOCOL_VERSIONS
 
     async def _refusal(self, request: Request) -> Response:
         if request.method != "POST":
             return Response(status_code=405, headers={"Allow": "POST"})
         message = "Unsupported protocol version: the request did not name a protocol version without sessions"
-        return await _error(
-            request, UNSUPPORTED_PROTOCOL_VERSION, message, {"supported": list(MODERN_PROTOCOL_VERSIONS)}
-        )
-
-
-def _is_mcp(request: Request) -> bool:
-    return request.scope["type"] == "http" and request.url.path.endswith("/mcp")
+        data = {"supported": list(MODERN_PROTOCOL_VERSIONS)}
+        return await _error(request, UNSUPPORTED_PROTOCOL_VERSION, message, data)
 
 
 async def _error(request: Request, code: int, message: str, data: dict[str, Any] | None = None) -> Response:
