@@ -3,6 +3,7 @@
 OstiaryError (core)
 ├── Refusal               the request ends here, with an answer to its sender   (see pipeline/jsonrpc.py)
 ├── UpstreamFault         the upstream failed; the forward stage turns it into a Refusal
+├── InputAsked            a server asks for input before it responds; the bridge between eras goes on
 ├── CallerGone            the caller disconnected, or sends what cannot be read: no answer is possible
 ├── StartupError          the process cannot start; the message says what to change
 ├── ConfigUnavailable     a source cannot be read now; the last good config stays in force
@@ -63,6 +64,17 @@ class UpstreamFault(OstiaryError):
         self.kind = kind
         self.message = message
         self.retry_after_ms = retry_after_ms
+
+
+class InputAsked(OstiaryError):
+    """A modern server needs input of a legacy client before it responds.
+
+    ``result`` is its result of the type ``input_required``.
+    """
+
+    def __init__(self, result: dict[str, Any]) -> None:
+        super().__init__("the server asks for input")
+        self.result = result
 
 
 class CallerGone(OstiaryError):

@@ -112,6 +112,11 @@ def value_of(block: bytes, field: bytes) -> bytes | None:
     return value
 
 
+def line_ends(block: bytes) -> int:
+    """Return the number of line ends in a block; CRLF counts twice."""
+    return block.count(b"\n") + block.count(b"\r")
+
+
 def is_message(block: bytes) -> bool:
     """Return whether a block's type is that of MCP's events, which is the default."""
     return (value_of(block, b"event") or b"") in _MESSAGE

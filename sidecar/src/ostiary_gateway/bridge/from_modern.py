@@ -11,8 +11,9 @@ from ostiary_core import strict_json
 from ostiary_core.errors import StrictJSONError
 from ostiary_core.mcp import codes
 from ostiary_core.upstream_faults import INVALID
+from ostiary_gateway.bridge.client_input import ASKING_METHODS
 from ostiary_gateway.bridge.handshake import META_SERVER_INFO
-from ostiary_gateway.errors import UpstreamFault
+from ostiary_gateway.errors import InputAsked, UpstreamFault
 
 #: The members of a result that only the modern era has.
 _MODERN_MEMBERS: Final = ("resultType", "ttlMs", "cacheScope")
@@ -50,9 +51,11 @@ class FromModern:
 
         Raises:
             UpstreamFault: its result is of a type that the bridge does not know, or cannot be written.
+            InputAsked: the server asks for input.
         """
         error = message.get("error")
         if not isinstance(error, dict):
+            self._check_input(message)
             message["result"] = legacy_result(message.get("result"))
         elif error.get("code") == codes.MISSING_CLIENT_CAPABILITY and self._method == _CALL:
             del message["error"]
@@ -63,6 +66,10 @@ class FromModern:
                 return text
             message["error"] = changed
         return written(message)
+
+    def _check_input(self, message: Mapping[str, Any]) -> None:
+        if self._method in ASKING_METHODS and result_type(message) == INPUT_REQUIRED:
+            raise InputAsked(message["result"])
 
     def streamed(self, text: bytes, message: dict[str, Any]) -> bytes | None:
         """Return a notification; None for what no legacy client understands, and for requests.

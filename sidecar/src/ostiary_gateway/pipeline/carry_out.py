@@ -18,7 +18,7 @@ async def carry_out(plan: Plan, exchange: Exchange, span: ServerSpan, services: 
     if type(plan) is One:
         leg = plan.leg
         if leg.bridge is not None:
-            return await leg.bridge.carry_out(exchange, leg, span)
+            return await leg.bridge.carry_out(exchange, leg, span, services)
         return await send_and_shape(exchange, leg, span, services.shaper, services.request_ids)
     if type(plan) is Fan:
         return await plan.answer(exchange, span, services)

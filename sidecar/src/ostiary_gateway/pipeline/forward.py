@@ -115,6 +115,9 @@ def _mirror(caller: Request, leg: Leg, message: Message, headers: dict[str, str]
         headers["Mcp-Method"] = message.method.name
     if message.name:
         headers["Mcp-Name"] = encoded(message.name)
+    if leg.parameters is not None:
+        headers.update(leg.parameters)
+        return
     parameters = {name: value for name, value in caller.headers.items() if name.startswith(mirrored_parameters.PREFIX)}
     if not parameters:
         return

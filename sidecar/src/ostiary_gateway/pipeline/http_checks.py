@@ -14,7 +14,8 @@ from typing import Final
 from ostiary_core.mcp import codes
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.pipeline.exchange import Exchange
-from ostiary_gateway.seal import Sealer
+from ostiary_gateway.pipeline.merged_sessions.session_vector import open_vector
+from ostiary_gateway.seal import SESSION_VECTOR, Sealer
 from ostiary_gateway.server.host_name import host_name
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response
@@ -129,7 +130,8 @@ def open_session(exchange: Exchange, sealer: Sealer) -> UpstreamSession | None:
         return None
     max_age = exchange.snapshot.settings.bounds.session_max_age / 1000
     bound = {"proxy_uid": exchange.proxy.uid, "principal": exchange.principal.id}
-    session = open_session_id(sealer, sealed, **bound, max_age=max_age)
+    is_vector = sealed.startswith(SESSION_VECTOR.prefix)
+    session = (open_vector if is_vector else open_session_id)(sealer, sealed, **bound, max_age=max_age)
     if session is None:
         SESSIONS.note_refused(exchange.proxy.identity, INVALID)
         raise session_not_found()

@@ -19,6 +19,7 @@ from ostiary_gateway.pipeline import jsonrpc, server_revisions
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
 from ostiary_gateway.pipeline.large_messages import is_light
+from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.refusal_responses import error_message
 from ostiary_gateway.pipeline.response_head import refuses_in_text, retry_after_ms
 from ostiary_gateway.server.response import Response
@@ -29,7 +30,9 @@ from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 _WORDS_BYTES: Final = 2048
 
 
-def rejection(exchange: Exchange, response: UpstreamResponse, text: bytes) -> tuple[Response, ResponseSummary] | None:
+def rejection(
+    exchange: Exchange, leg: Leg, response: UpstreamResponse, text: bytes
+) -> tuple[Response, ResponseSummary] | None:
     """Return the response where a server refuses its request, and its summary.
 
     It is None for any other response. The HTTP status of ``response`` must be an error.
@@ -40,10 +43,13 @@ def rejection(exchange: Exchange, response: UpstreamResponse, text: bytes) -> tu
     if message is None:
         return None
     server_revisions.learn(exchange, message)
+    message = {**message, "id": exchange.request_id}
     try:
-        body = strict_json.dumps({**message, "id": exchange.request_id})
+        body = strict_json.dumps(message)
     except StrictJSONError:
         return None
+    if leg.translation is not None:
+        body = leg.translation.response(body, message)
     return Response(response.status, body, headers(response)), jsonrpc.outcome(message)
 
 

@@ -23,6 +23,7 @@ from ostiary_gateway.pipeline.cache_scope import kept_private, may_be_shared
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
 from ostiary_gateway.pipeline.large_messages import LIGHT_BYTES, Steps, limit_of, process_large
+from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.list_cache import LISTS, ListResponse
 from ostiary_gateway.pipeline.list_filter import Reading, reading_for, shaping
 from ostiary_gateway.pipeline.list_observation import observe
@@ -82,13 +83,14 @@ async def _read_some(response: UpstreamResponse, until: float, seconds: float) -
 
 
 async def relay_document(
-    exchange: Exchange, response: UpstreamResponse, *, seal: SealSession
+    exchange: Exchange, leg: Leg, response: UpstreamResponse, *, seal: SealSession
 ) -> tuple[Response, ResponseSummary]:
     """Return the response to a request for a JSON document, and its summary.
 
     Raises:
         UpstreamFault: the document is not the response to the request.
         LimitError: it is larger than a limit of a policy allows.
+        InputAsked: the server of a bridged leg asks for input.
     """
     use = exchange.limit_use
     most = exchange.snapshot.settings.bounds.message_bytes
@@ -96,11 +98,12 @@ async def relay_document(
     text = response.at_hand(min(limit, _NOT_HELD))
     if text is None:
         text = await read_whole(exchange, response, limit=limit)
-    if response.status >= 400 and (rejected := http_error_responses.rejection(exchange, response, text)) is not None:
+    rejected = http_error_responses.rejection(exchange, leg, response, text) if response.status >= 400 else None
+    if rejected is not None:
         return rejected
     method = exchange.message.method if exchange.message is not None else None
     if method is not None and method.authorization is _LIST:
-        known = await _list(exchange, response, method, text)
+        known = await _list(exchange, leg, response, method, text)
         return Response(response.status, known.body, _headers(response)), known.outcome
     if len(text) <= LIGHT_BYTES:
         message = _read(exchange, response, text)
@@ -108,8 +111,8 @@ async def relay_document(
         reading = await process_large(_checked(exchange, response, text, method), text=text, proxy=exchange.proxy.uid)
         message = reading.message
     # Comparing by identity suffices for the same object, such as small integers.
-    if message["id"] is not exchange.request_id and jsonrpc.needs_own_id(message, exchange.request_id):
-        text = with_own_id(exchange, text, message)
+    if message["id"] is not exchange.request_id or leg.translation is not None:
+        text = _for_caller(exchange, leg, text, message)
     if exchange.captured is not None or exchange.debug is not None or exchange.audited is not None:
         report_response(exchange, message)
     if use is not None or exchange.repetition is not None:
@@ -124,6 +127,13 @@ async def relay_document(
         text = with_list_changed(exchange, text, message, in_session=bool(session))
         headers = _headers(response, session)
     return Response(response.status, text, headers), jsonrpc.outcome(message)
+
+
+def _for_caller(exchange: Exchange, leg: Leg, text: bytes, message: dict[str, Any]) -> bytes:
+    """Return a response with the caller's own id, in the form that the caller gets."""
+    if jsonrpc.needs_own_id(message, exchange.request_id):
+        text = with_own_id(exchange, text, message)
+    return text if leg.translation is None else leg.translation.response(text, message)
 
 
 def report_response(exchange: Exchange, message: dict[str, Any]) -> None:
@@ -141,12 +151,14 @@ def report_list(exchange: Exchange, shown: bytes, dropped: int) -> None:
         exchange.audited.listed(shown, dropped)
 
 
-async def _list(exchange: Exchange, response: UpstreamResponse, method: Method, text: bytes) -> ListResponse:
+async def _list(exchange: Exchange, leg: Leg, response: UpstreamResponse, method: Method, text: bytes) -> ListResponse:
     """Return a list as the caller may see it."""
-    visibility = exchange.visibility
-    known = LISTS.recall(method, text, visibility, exchange.request_id, sent_id=exchange.sent_id)
+    known = None
+    if leg.translation is None:  # what is translated differs with the caller's era
+        known = LISTS.recall(method, text, exchange.visibility, exchange.request_id, sent_id=exchange.sent_id)
     if known is None:
-        known = await process_large(_judged(exchange, response, method, text), text=text, proxy=exchange.proxy.uid)
+        judging = _judged(exchange, leg, response, method, text)
+        known = await process_large(judging, text=text, proxy=exchange.proxy.uid)
     use = exchange.limit_use
     if use is not None:
         check_response_size(exchange, len(text))
@@ -158,14 +170,18 @@ async def _list(exchange: Exchange, response: UpstreamResponse, method: Method, 
     return known
 
 
-def _judged(exchange: Exchange, response: UpstreamResponse, method: Method, text: bytes) -> Steps[ListResponse]:
+def _judged(
+    exchange: Exchange, leg: Leg, response: UpstreamResponse, method: Method, text: bytes
+) -> Steps[ListResponse]:
     """Filter a list that was not seen before."""
     visibility = exchange.visibility
     reading = yield from _checked(exchange, response, text, method)
     server_revisions.learn(exchange, reading.message)
     if jsonrpc.needs_own_id(reading.message, exchange.request_id):
         text = with_own_id(exchange, text, reading.message)
-    teaches = observe(exchange.selected, method, text, reading.message)
+    teaches = observe(leg.server, method, text, reading.message)
+    if leg.translation is not None:
+        text = leg.translation.response(text, reading.message)
     OFFERED.learn(exchange.proxy, exchange.message, method, reading.message)
     yield
     shaped = yield from shaping(method, text, reading, visibility)
@@ -174,7 +190,7 @@ def _judged(exchange: Exchange, response: UpstreamResponse, method: Method, text
     body = yield from kept_private(exchange, shaped.body, reading.message)
     known = ListResponse(body, jsonrpc.outcome(reading.message, dropped=len(shaped.dropped)))
     yield
-    if not teaches:
+    if not teaches and leg.translation is None:
         LISTS.keep(method, text, known, visibility, exchange.request_id)
     return known
 

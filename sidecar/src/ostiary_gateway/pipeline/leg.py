@@ -4,6 +4,7 @@ A request to a proxy with one server has one leg, which holds the caller's own m
 one endpoint, each leg holds the message as its server gets it, and says how its responses become the caller's.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -13,6 +14,8 @@ from ostiary_gateway.upstream.server import UpstreamServer
 
 if TYPE_CHECKING:
     from ostiary_gateway.pipeline.exchange import Exchange
+    from ostiary_gateway.pipeline.services import PipelineServices
+    from ostiary_gateway.pipeline.sse_transport import DownstreamWriter
     from ostiary_gateway.server.response import Response
     from ostiary_gateway.telemetry import ServerSpan
 
@@ -39,7 +42,9 @@ class Translation(Protocol):
 class Bridge(Protocol):
     """Carries a leg to a server of another protocol era than the caller's."""
 
-    async def carry_out(self, exchange: "Exchange", leg: "Leg", span: "ServerSpan") -> "Response | None":
+    async def carry_out(
+        self, exchange: "Exchange", leg: "Leg", span: "ServerSpan", services: "PipelineServices"
+    ) -> "Response | None":
         """Return the response to the caller; None where it was sent as a stream.
 
         Raises:
@@ -54,7 +59,9 @@ class Leg:
 
     ``message`` has the names, URIs and id that this server knows; None for GET and DELETE. ``session`` is the session
     at this server; None without one. ``translation`` is None where bytes pass as they came, and ``bridge`` where caller
-    and server are of the same era.
+    and server are of the same era. ``parameters`` are the mirrored parameters (``Mcp-Param-*``) that the gateway writes
+    itself; None where those of the caller are forwarded. ``downstream`` is the stream to the caller that the leg's
+    events go to, once there is one.
     """
 
     server: UpstreamServer
@@ -62,3 +69,5 @@ class Leg:
     session: UpstreamSession | None
     translation: Translation | None = None
     bridge: Bridge | None = None
+    parameters: Mapping[str, str] | None = None
+    downstream: "DownstreamWriter | None" = None

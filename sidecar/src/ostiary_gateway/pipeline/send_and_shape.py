@@ -2,7 +2,7 @@
 
 import asyncio
 
-from ostiary_gateway.errors import CallerGone, Refusal, UpstreamFault
+from ostiary_gateway.errors import CallerGone, InputAsked, Refusal, UpstreamFault
 from ostiary_gateway.pipeline import record
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.forward import cancel_duplicates, forward
@@ -25,6 +25,7 @@ async def send_and_shape(
     Raises:
         Refusal: the server failed before a response began.
         CallerGone: the caller disconnected.
+        InputAsked: the server of a bridged leg asks for input.
     """
     request = exchange.request
     if exchange.ends_with_caller:
@@ -34,6 +35,10 @@ async def send_and_shape(
             return await _send(exchange, leg, span, client, shaper)
         except UpstreamFault as found:
             raise _failed(leg, client, found) from found
+        except InputAsked:
+            leg.server.health.succeeded()
+            client.settle()
+            raise
         except LimitError:  # of the response: its server did all that was asked
             leg.server.health.succeeded()
             client.settle()

@@ -66,7 +66,7 @@ class ResponseShaper:
             if is_stream:
                 await self._relay_events(exchange, leg, response, span, client)
                 return None
-            document, outcome = await relay_document(exchange, response, seal=lambda s: self._seal(exchange, s))
+            document, outcome = await relay_document(exchange, leg, response, seal=lambda s: self._seal(exchange, s))
             record.answered(span, client, outcome)
             if outcome.reason:
                 _record_result(exchange, leg, outcome)

@@ -25,7 +25,6 @@ from ostiary_gateway.pipeline.json_response import (
 )
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
 from ostiary_gateway.pipeline.large_messages import (
-    LIGHT_ANSWER_BYTES,
     LIGHT_BYTES,
     UNJUDGED,
     Steps,
@@ -56,8 +55,6 @@ from ostiary_gateway.telemetry.dropped_items import DROPPED
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 
-#: An event of more lines is filtered in slices, as a large one is.
-_FEW_LINES: Final = 256
 _LIST: Final = AuthorizationKind.LIST
 _LIFECYCLE: Final = AuthorizationKind.ALWAYS
 
@@ -123,10 +120,14 @@ class SseFilter:
             # An event of another type, a ping: clients ignore it. What a careless client might parse is not passed on.
             return sse.KEEP_ALIVE if b"{" in data else block
         filtered = yield from self._filtering_message(event, data, message)
-        if filtered is None:
-            return b""
+        return b"" if filtered is None else self._event(block, data, message, filtered)
+
+    def _event(self, block: bytes, data: bytes, message: dict[str, Any], filtered: bytes) -> bytes:
+        """Return a block with a message as the client may see it."""
         if self._exchange.debug is not None and ("method" in message or not self._exchange.awaits_response):
             debug_recording.sent(self._exchange, self._exchange.debug, filtered)
+        if self._leg.bridge is not None:
+            return sse.event(filtered)  # without its id: a bridged stream cannot be resumed
         return block if filtered is data else sse.with_data(block, filtered)
 
     def _filtering_known(self, block: bytes, data: bytes, known: ListResponse) -> Steps[bytes]:
@@ -150,7 +151,7 @@ class SseFilter:
 
     def _check_lines(self, block: bytes) -> None:
         most = self._weight // json_weight.UNIT
-        if _line_ends(block) > most:
+        if sse.line_ends(block) > most:
             raise UpstreamFault(faults.TOO_LARGE, f"an event has more than {most} lines (bounds.messageValues)")
 
     def _without_endpoint(self) -> bytes:
@@ -166,7 +167,7 @@ class SseFilter:
     def _cached(self, data: bytes) -> ListResponse | None:
         """Return the filtered response if the list is cached and this is the first response."""
         request = self._exchange.message
-        if self.outcome is not None or request is None:
+        if self.outcome is not None or request is None or self._leg.translation is not None:
             return None
         exchange = self._exchange
         return LISTS.recall(request.method, data, self._visibility, exchange.request_id, sent_id=exchange.sent_id)
@@ -177,13 +178,19 @@ class SseFilter:
         The newest revision has no resuming.
         """
         message = self._exchange.message
-        if event.id and message is not None and message.era is LEGACY:
+        if event.id and message is not None and message.era is LEGACY and self._leg.bridge is None:
             self.resumable = self.resumable or b"\0" not in event.id  # clients ignore an id with NUL
 
     def _filtering_message(self, event: sse.Event, data: bytes, message: dict[str, Any]) -> Steps[bytes | None]:
         # Clients see no response in an event of another type; it is filtered all the same, for careless ones.
         if self._exchange.awaits_response and jsonrpc.is_response(message) and event.is_message:
             return (yield from self._filtering_response(data, message))
+        translation = self._leg.translation
+        translated = data if translation is None else translation.streamed(data, message)
+        return None if translated is None else (yield from self._filtering_streamed(translated, message))
+
+    def _filtering_streamed(self, data: bytes, message: dict[str, Any]) -> Steps[bytes | None]:
+        """Filter a message that is not the response to the request."""
         if self._stream is not None and message.get("method") == ACKNOWLEDGED:
             data = self._stream.notices.acknowledged(data, message, self._exchange.governed_lists)
         try:
@@ -217,6 +224,10 @@ class SseFilter:
             return None
         if self.outcome is not None:
             return None
+        if self._leg.translation is not None:
+            if request is not None and request.method is not None:
+                observe(self._leg.server, request.method, data, message)
+            data = self._leg.translation.response(data, message)
         if (refused := self._refused_at_limit(message, len(data))) is not None:
             return refused
         if jsonrpc.needs_own_id(message, self._exchange.request_id):
@@ -260,7 +271,7 @@ class SseFilter:
         if must_filter(method, visibility):
             reading = yield from reading_for(method, data, visibility, limit=self._weight)
         server_revisions.learn(self._exchange, message)
-        teaches = observe(self._leg.server, method, data, message)
+        teaches = self._leg.translation is not None or observe(self._leg.server, method, data, message)
         OFFERED.learn(self._exchange.proxy, self._exchange.message, method, message)
         if len(data) > LIGHT_BYTES:
             yield
@@ -284,12 +295,3 @@ class SseFilter:
         if use is None or use.find_exhausted is None:
             return text
         return (yield from showing_quotas(text, use.find_exhausted, use.taken_at))
-
-
-def is_light(block: bytes) -> bool:
-    """Return whether an event is small enough, in bytes and lines, to be filtered at once."""
-    return len(block) <= LIGHT_ANSWER_BYTES and _line_ends(block) <= _FEW_LINES
-
-
-def _line_ends(block: bytes) -> int:
-    return block.count(b"\n") + block.count(b"\r")

@@ -13,7 +13,7 @@ from typing import Final
 
 from ostiary_core import strict_json
 from ostiary_gateway import sse
-from ostiary_gateway.errors import UpstreamFault
+from ostiary_gateway.errors import InputAsked, UpstreamFault
 from ostiary_gateway.limits.checks import reserve_response_bytes
 from ostiary_gateway.media_types import EVENT_STREAM_HEADERS
 from ostiary_gateway.pipeline.exchange import Exchange
@@ -23,8 +23,8 @@ from ostiary_gateway.pipeline.large_messages import LARGE_MESSAGES, LIGHT_BYTES,
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.open_streams import OpenStream, listen_ended
 from ostiary_gateway.pipeline.refusal_responses import error_message
-from ostiary_gateway.pipeline.sse_filter import SseFilter, is_light
-from ostiary_gateway.pipeline.sse_transport import DownstreamWriter, UpstreamEvents
+from ostiary_gateway.pipeline.sse_filter import SseFilter
+from ostiary_gateway.pipeline.sse_transport import DownstreamWriter, UpstreamEvents, is_light
 from ostiary_gateway.threads import uncancel
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
@@ -65,7 +65,10 @@ class EventRelay:
         self._ending = ending
         self._limit = exchange.snapshot.settings.bounds.message_bytes
         self._arriving = UpstreamEvents(limit=self._limit)
-        self._downstream = DownstreamWriter(exchange.request, EVENT_STREAM_HEADERS, stalled=response.hold_back)
+        self._downstream = leg.downstream or DownstreamWriter(exchange.request, EVENT_STREAM_HEADERS)
+        self._downstream.stalled = response.hold_back
+        if leg.bridge is not None:
+            leg.downstream = self._downstream
         self._filter = SseFilter(
             exchange, leg, response, stream=stream, seal=seal, add_headers=self._downstream.add_headers
         )
@@ -88,6 +91,7 @@ class EventRelay:
 
         Raises:
             UpstreamFault: the upstream failed before anything was sent to the client.
+            InputAsked: the server of a bridged leg asks for input. The stream to the client stays open.
         """
         try:
             await self._relay()
@@ -167,7 +171,7 @@ class EventRelay:
         self._send_notices()
         return False
 
-    def _filtered(self, blocks: Iterator[bytes]) -> tuple[list[bytes], UpstreamFault | None]:
+    def _filtered(self, blocks: Iterator[bytes]) -> tuple[list[bytes], UpstreamFault | InputAsked | None]:
         """Filter events up to the first that fails or is large.
 
         What came before it is still to be sent.
@@ -179,7 +183,7 @@ class EventRelay:
                     self._large = block
                     break
                 filtered.append(at_once(self._filter.filtering(block)))
-        except UpstreamFault as fault:
+        except (UpstreamFault, InputAsked) as fault:
             return filtered, fault
         return filtered, None
 

@@ -8,15 +8,23 @@ from contextlib import suppress
 from time import monotonic
 from typing import Final
 
-from ostiary_gateway import sse_splitter
+from ostiary_gateway import sse, sse_splitter
 from ostiary_gateway.errors import CallerGone, UpstreamFault
 from ostiary_gateway.limits.limiter import SENT_AT_ONCE
+from ostiary_gateway.pipeline.large_messages import LIGHT_ANSWER_BYTES
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import ResponseStream
 from ostiary_gateway.upstream import faults
 
 #: How long a response is read on after its client has disconnected, in seconds: some servers never end.
 ORPHAN_SECONDS: Final = 300.0
+#: An event of more lines is filtered in slices, as a large one is.
+_FEW_LINES: Final = 256
+
+
+def is_light(block: bytes) -> bool:
+    """Return whether an event is small enough, in bytes and lines, to be filtered at once."""
+    return len(block) <= LIGHT_ANSWER_BYTES and sse.line_ends(block) <= _FEW_LINES
 
 
 class UpstreamEvents:
@@ -55,15 +63,18 @@ class UpstreamEvents:
 class DownstreamWriter:
     """Writes one stream.
 
-    ``stalled`` is called before waiting for a client that is slower than the upstream.
+    ``stalled`` is called before waiting for a client that is slower than the upstream, which changes where several
+    responses go into one stream.
 
     ``gone`` once the client has disconnected; ``untaken`` is how many bytes of large pieces it has not taken yet.
     """
 
-    def __init__(self, request: Request, headers: Mapping[str, str], *, stalled: Callable[[], None]) -> None:
+    def __init__(
+        self, request: Request, headers: Mapping[str, str], *, stalled: Callable[[], None] = lambda: None
+    ) -> None:
         self.gone = False
         self.untaken = 0
-        self._stalled = stalled
+        self.stalled = stalled
         self._stream = ResponseStream(request, headers)
         self._given_up_at = 0.0
 
@@ -115,7 +126,7 @@ class DownstreamWriter:
         if not self.gone:
             try:
                 if self._stream.send():
-                    self._stalled()
+                    self.stalled()
                     await self._stream.taken()
             except CallerGone:
                 self.gone = True

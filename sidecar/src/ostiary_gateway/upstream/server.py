@@ -26,6 +26,7 @@ from ostiary_gateway.upstream.http1.dialer import Dialer
 from ostiary_gateway.upstream.http1.pool import Pool
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 from ostiary_gateway.upstream.known_names import KnownNames
+from ostiary_gateway.upstream.server_eras import ServerEras
 from ostiary_gateway.upstream.tls_contexts import client_context
 
 #: Statuses with which a redirected URL reports that it no longer exists, or moved again.
@@ -63,6 +64,8 @@ class UpstreamServer:
         self.proxy = proxy
         self.is_blocked = False
         self.health = Health(f"server {document.name} of MCPProxy {proxy} ({url.with_query(None)})")
+        #: Which of the protocol's eras it speaks.
+        self.eras = ServerEras(document.protocol_version)
         #: The names that it has listed, to any caller.
         self.known = KnownNames()
         self._via = _via([mark])

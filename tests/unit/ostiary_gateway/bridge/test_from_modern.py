@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ostiary_gateway.bridge.from_modern import FromModern, legacy_error, result_type
-from ostiary_gateway.errors import UpstreamFault
+from ostiary_gateway.errors import InputAsked, UpstreamFault
 
 SERVER_INFO: Final = "io.modelcontextprotocol/serverInfo"
 SUBSCRIPTION: Final = "io.modelcontextprotocol/subscriptionId"
@@ -59,7 +59,7 @@ def test_a_result_loses_what_only_the_modern_era_has() -> None:
 def test_a_result_is_complete_or_a_fault_of_the_server(result: dict[str, Any]) -> None:
     try:
         found = translated(response(result))["result"]
-    except UpstreamFault:
+    except (UpstreamFault, InputAsked):
         assert result.get("resultType", "complete") != "complete"
         return
     assert found.keys().isdisjoint({"resultType", "ttlMs", "cacheScope"})
@@ -125,3 +125,18 @@ def test_no_streamed_message_breaks_the_bridge(method: Any, params: Any) -> None
     found = streamed({"jsonrpc": "2.0", "method": method, "params": params})
 
     assert found is None or found["method"] == method
+
+
+@pytest.mark.parametrize("method", ["tools/call", "prompts/get", "resources/read"])
+def test_a_server_that_asks_for_input_has_not_responded_yet(method: str) -> None:
+    asked = {"resultType": "input_required", "requestState": "s"}
+
+    with pytest.raises(InputAsked) as caught:
+        translated(response(asked), method)
+
+    assert caught.value.result == asked
+
+
+def test_only_some_methods_may_ask_for_input() -> None:
+    with pytest.raises(UpstreamFault):
+        translated(response({"resultType": "input_required", "requestState": "s"}), "tools/list")
