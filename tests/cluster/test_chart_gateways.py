@@ -10,7 +10,7 @@ from charts import CHART, NAMESPACE, Object, container, of_kind, one, render, va
 from fenced_blocks import fenced_blocks
 
 from ostiary_operator.api.load import parse_proxy, parse_settings
-from ostiary_operator.api.proxy import Timeouts
+from ostiary_operator.api.servers import Timeouts
 from ostiary_operator.compile import gateways
 
 

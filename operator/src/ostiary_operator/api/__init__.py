@@ -6,6 +6,7 @@ limits, tool_costs, loop_detection    how much callers may use, what calls cost,
 name_selections             which names a rule or a limit is for
 rule_conditions             which callers and calls a rule matches: subjects, expressions, constraints on arguments
 policy_tests                the tests in an MCPPolicy
+servers, server_selection   the servers of an MCPProxy, and how several of them are used
 credentials                 the credential that a server of an MCPProxy gets
 settings, grants            what the platform team writes: the settings of a gateway
 status                      what the operator reports: the statuses of both kinds

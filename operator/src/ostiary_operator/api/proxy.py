@@ -1,20 +1,22 @@
-"""MCPProxy: the endpoint that gateways publish, and the MCP server behind it."""
+"""MCPProxy: the endpoint that gateways publish, and the MCP servers behind it."""
 
-from typing import Annotated, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Self
 
-from pydantic import Field, StrictInt, StrictStr, StringConstraints, model_validator
+from pydantic import Field, StrictStr, StringConstraints, model_validator
 
+from ostiary_core.contract.server_selection import MOST_SERVERS
+from ostiary_core.exposed_names import overlapping_prefixes
 from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.constraints import Atomic, Rule, Unique
-from ostiary_operator.api.credentials import UpstreamCredential
 from ostiary_operator.api.debug_capture import DebugCapture
 from ostiary_operator.api.durations import Duration, between
-from ostiary_operator.api.headers import Header
 from ostiary_operator.api.names import DnsLabel, Hostname, NameGlobs
 from ostiary_operator.api.patterns import check_together
-from ostiary_operator.api.quantities import INTEGRAL
-from ostiary_operator.api.references import CaCertificateReferences
-from ostiary_operator.api.urls import Authority, EndpointPath, ProxyPath, UpstreamUrl
+from ostiary_operator.api.rule_conditions import count_characters
+from ostiary_operator.api.server_selection import Instructions, RoutingRules, ServerFailure, ServerSelection
+from ostiary_operator.api.servers import Server
+from ostiary_operator.api.urls import ProxyPath
 
 
 class GatewayReference(ApiModel):
@@ -28,97 +30,8 @@ class GatewayReference(ApiModel):
     possible value is the namespace of this MCPProxy. Example: `team-a`."""
 
 
-class ServiceReference(ApiModel):
-    """Names a port of a Service in the namespace of the MCPProxy."""
-
-    name: DnsLabel
-    """Name of the Service. Example: `crm-mcp`."""
-
-    port: Annotated[StrictInt, Field(ge=1, le=65535), INTEGRAL]
-    """Port of the Service, as a number. Example: `8080`."""
-
-    path: EndpointPath = "/mcp"
-    """Path of the MCP endpoint on the server. Example: `/mcp`."""
-
-
-class Timeouts(ApiModel):
-    """How long the gateway waits for a server."""
-
-    connect: Annotated[Duration, between("10ms", "1m")] = Duration.parse("5s")
-    """How long connecting may take, TLS included; 10ms to 1m. Example: `2s`."""
-
-    request: Annotated[Duration, between("100ms", "1h")] = Duration.parse("2m")
-    """How long the server may take from the end of the request to the headers of its response, and again for the body
-    of a response that is not a stream; 100ms to 1h. Example: `30s`."""
-
-    idle: Annotated[Duration, between("100ms", "24h")] = Duration.parse("5m")
-    """How long a stream may be silent; 100ms to 24h. Example: `10m`."""
-
-
-class Tls(ApiModel):
-    """How to verify a server; the names follow Gateway API's BackendTLSPolicy."""
-
-    ca_certificate_refs: CaCertificateReferences | None = None
-    """CA bundles that the server's certificate is verified with. Absent means the CA bundle of the gateway's system.
-    Example: `[{kind: ConfigMap, name: internal-ca}]`."""
-
-    hostname: Hostname | None = None
-    """Server name to send (SNI) and to expect in the certificate. Absent means the host that is connected to.
-    Example: `crm.internal.example.com`."""
-
-
-class Server(ApiModel):
-    """One MCP server behind the MCPProxy."""
-
-    name: DnsLabel
-    """Name of the server, unique within the MCPProxy. It appears in traces and metrics. Example: `crm`."""
-
-    url: UpstreamUrl | None = None
-    """Complete URL of the server's MCP endpoint: http or https, without user information or fragment, and without a
-    query that looks like a credential. Exactly one of `url` and `service` must be set.
-    Example: `https://mcp.example.com/mcp`."""
-
-    service: ServiceReference | None = None
-    """A Service in the same namespace. Exactly one of `url` and `service` must be set.
-    Example: `{name: crm-mcp, port: 8080}`."""
-
-    host: Authority | None = None
-    """Value of the header Host, for servers that accept only hosts from a list. Absent means host and port of the URL.
-    It changes neither where the gateway connects nor what TLS verifies (`tls.hostname`). Example: `localhost:8000`."""
-
-    headers: Annotated[tuple[Header, ...], Field(max_length=16), Unique(("name",))] = ()
-    """Headers to add to every request to this server, never a credential.
-    Example: `[{name: X-Tenant, value: sales}]`."""
-
-    credential: UpstreamCredential | None = None
-    """The gateway's own credential for this server, from a Secret. Absent means that it sends none.
-    Example: `{bearer: {secretRef: {name: crm-token, key: token}}}`."""
-
-    timeouts: Timeouts = Timeouts()
-    """How long the gateway waits for this server. Example: `{request: 30s}`."""
-
-    tls: Tls | None = None
-    """How to verify the server. It needs https: a `url` must start with `https://`, and the gateway connects to a
-    `service` by https when this is set, even to `{}`. Example: `{hostname: crm.internal.example.com}`."""
-
-    constraints = (
-        Rule(
-            "has(self.url) != has(self.service)",
-            lambda server: (server.url is None) != (server.service is None),
-            "needs exactly one of url and service",
-            "set url for a server anywhere, or service for one in the same namespace",
-        ),
-        Rule(
-            "!has(self.tls) || !has(self.url) || self.url.startsWith('https://')",
-            lambda server: server.tls is None or server.url is None or server.url.startswith("https://"),
-            "has tls although its url is not https",
-            "write https:// in the url, or remove tls",
-        ),
-    )
-
-
 class NameSelection(ApiModel):
-    """Chooses from the names that a server offers."""
+    """Chooses from the names that servers offer."""
 
     include: NameGlobs | None = None
     """Names that exist at this MCPProxy; absent means all of them. Exact, with `*` for any run of characters.
@@ -145,7 +58,9 @@ class NameSelection(ApiModel):
 
 
 class Catalogue(ApiModel):
-    """Which tools, resources and prompts of the server exist at this MCPProxy."""
+    """Which tools, resources and prompts of the servers exist at this MCPProxy, and how
+    long gateways keep their lists.
+    """
 
     tools: NameSelection | None = None
     """Which tools exist, by name. Example: `{include: ["read_*"]}`."""
@@ -156,14 +71,27 @@ class Catalogue(ApiModel):
     prompts: NameSelection | None = None
     """Which prompts exist, by name. Example: `{include: ["summarise"]}`."""
 
+    cache_ttl: Annotated[Duration, between("0s", "1h")] | None = Field(default=None, alias="cacheTTL")
+    """How long a list of a server may be used again where the server itself does not say (`ttlMs`); 0s to 1h, where 0s
+    keeps none of these lists. What a caller sees of it is decided anew for each request. Absent means 1m with
+    `serverSelection: Merge`; otherwise no list is kept. Example: `5m`."""
+
+    stale_if_error: Annotated[Duration, between("0s", "24h")] | None = None
+    """How long after that a list may be shown in place of one that cannot be fetched; 0s to 24h. Then the server's
+    names disappear from the lists. Absent means 10m where lists are kept. Example: `1h`."""
+
     constraints = (
         Rule(
-            "has(self.tools) || has(self.resources) || has(self.prompts)",
-            lambda it: any(part is not None for part in (it.tools, it.resources, it.prompts)),
-            "names no primitive",
-            "set tools, resources or prompts, or remove catalogue",
+            "has(self.tools) || has(self.resources) || has(self.prompts) || has(self.cacheTTL) "
+            "|| has(self.staleIfError)",
+            lambda it: bool(it.model_fields_set),
+            "says nothing",
+            "set tools, resources, prompts, cacheTTL or staleIfError, or remove catalogue",
         ),
     )
+
+
+_IS_MERGE: Final = "(has(self.serverSelection) && self.serverSelection == 'Merge')"
 
 
 class ProxySpec(ApiModel):
@@ -184,14 +112,105 @@ class ProxySpec(ApiModel):
     """Path of this MCPProxy; its endpoint is this path followed by `/mcp`. Absent means `/<namespace>/<name>`. It must
     not end in a slash or in `/mcp`, nor be under `/.well-known` or `/-`. Example: `/crm`."""
 
-    servers: Annotated[tuple[Server, ...], Field(min_length=1, max_length=1), Unique(("name",))]
-    """The MCP server behind this MCPProxy; exactly one for now.
-    Example: `[{name: crm, url: "https://mcp.example.com/mcp"}]`."""
+    servers: Annotated[tuple[Server, ...], Field(min_length=1, max_length=MOST_SERVERS), Unique(("name",))]
+    """The MCP servers behind this MCPProxy: one, or with `serverSelection` up to 16. Their order is that of merged
+    lists. Example: `[{name: crm, url: "https://mcp.example.com/mcp"}]`."""
+
+    server_selection: ServerSelection | None = None
+    """How several servers are used. Merge: clients see one catalogue of all of them, in which each name begins with the
+    prefix of its server. Route: each request goes to one of them, which `routing` chooses, and names stay as they are.
+    Required with several servers, not permitted with one. Example: `Merge`."""
+
+    on_server_failure: ServerFailure | None = None
+    """What lists hold with `serverSelection: Merge` while a server does not respond. Partial: the names of the others,
+    and a note that some are missing. Refuse: an error instead of any list. Absent means Partial. Example: `Refuse`."""
+
+    instructions: Instructions | None = None
+    """The instructions for models that clients get with `serverSelection: Merge`. Absent means `{mode: Merge}`.
+    Example: `{mode: None}`."""
+
+    routing: RoutingRules | None = None
+    """Which server a request goes to with `serverSelection: Route`, where it is required: the first rule that matches
+    decides. A request that no rule matches is refused (NoRoute). At most 32 rules.
+    Example: `[{name: eu, when: 'claims.region == "eu"', servers: [eu]}, {name: others, servers: [us]}]`."""
 
     catalogue: Catalogue | None = None
-    """Which tools, resources and prompts of the server exist at this MCPProxy, before any policy applies. No caller can
-    see or use what it omits. Example: `{tools: {exclude: ["delete_*"]}}`."""
+    """Which tools, resources and prompts of the servers exist at this MCPProxy, before any policy applies, and how long
+    gateways keep lists. No caller can see or use what it omits. Where servers are merged, `include` selects names with
+    their prefix, and `exclude` names with or without it. Example: `{tools: {exclude: ["delete_*"]}}`."""
 
     debug_capture: DebugCapture | None = None
     """Keeps the latest exchanges until a time, redacted, for `ostiary logs`. Absent means that none are kept. Who may
     read the Secret of a gateway may read them. Example: `{until: "2026-11-29T18:00:00Z"}`."""
+
+    constraints = (
+        Rule(
+            "has(self.serverSelection) || self.servers.size() < 2",
+            lambda it: it.server_selection is not None or len(it.servers) < 2,
+            "is required with several servers",
+            "set Merge for one catalogue of all, or Route for one server for each request",
+            field_path=".serverSelection",
+        ),
+        Rule(
+            "!has(self.serverSelection) || self.servers.size() > 1",
+            lambda it: it.server_selection is None or len(it.servers) > 1,
+            "needs several servers",
+            "remove it, or add servers",
+            field_path=".serverSelection",
+        ),
+        Rule(
+            f"{_IS_MERGE} ? self.servers.all(s, has(s.prefix)) : !self.servers.exists(s, has(s.prefix))",
+            lambda it: all((server.prefix is not None) == it.is_merged for server in it.servers),
+            "need a prefix each with serverSelection: Merge, and none otherwise",
+            "set prefix for each server, such as crm_, or remove it from all",
+            field_path=".servers",
+        ),
+        Rule(
+            "self.servers.all(a, self.servers.all(b, a.name == b.name || !has(a.prefix) || !has(b.prefix) "
+            "|| (a.prefix == '' ? b.prefix != '' : !b.prefix.startsWith(a.prefix))))",
+            lambda it: overlapping_prefixes([each.prefix for each in it.servers if each.prefix is not None]) is None,
+            "have prefixes of which one is the beginning of another, so that a name could be of either server",
+            "choose prefixes that differ from the beginning, such as crm_ and erp_; one may be empty",
+            field_path=".servers",
+        ),
+        Rule(
+            f"{_IS_MERGE} || !has(self.onServerFailure)",
+            lambda it: it.is_merged or it.on_server_failure is None,
+            "needs serverSelection: Merge",
+            "remove it, or merge the servers",
+            field_path=".onServerFailure",
+        ),
+        Rule(
+            f"{_IS_MERGE} || !has(self.instructions)",
+            lambda it: it.is_merged or it.instructions is None,
+            "needs serverSelection: Merge",
+            "remove it, or merge the servers",
+            field_path=".instructions",
+        ),
+        Rule(
+            "has(self.routing) == (has(self.serverSelection) && self.serverSelection == 'Route')",
+            lambda it: (it.routing is not None) == (it.server_selection is ServerSelection.ROUTE),
+            "is required with serverSelection: Route, and not permitted otherwise",
+            "write a rule for each kind of request, or remove it",
+            field_path=".routing",
+        ),
+        Rule(
+            "!has(self.routing) || self.routing.all(r, r.servers.all(n, self.servers.exists(s, s.name == n)))",
+            lambda it: {name for rule in it.routing or () for name in rule.servers} <= {s.name for s in it.servers},
+            "names a server that is not in spec.servers",
+            "correct the name, or add the server",
+            field_path=".routing",
+        ),
+    )
+
+    @property
+    def is_merged(self) -> bool:
+        """Whether clients see one catalogue of several servers."""
+        return self.server_selection is ServerSelection.MERGE
+
+    @model_validator(mode="before")
+    @classmethod
+    def _count_characters(cls, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            count_characters(data.get("routing"), field="routing")
+        return data

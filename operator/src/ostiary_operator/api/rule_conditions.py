@@ -152,8 +152,10 @@ class ArgumentRule(ApiModel):
         return self
 
 
-def count_characters(rules: object) -> None:
+def count_characters(rules: object, *, field: str = "rules") -> None:
     """Check the total length of the expressions in raw rules, before any of them is compiled.
+
+    ``field`` is where they are.
 
     Raises:
         PydanticCustomError: they are too long together.
@@ -162,4 +164,4 @@ def count_characters(rules: object) -> None:
     total = sum(len(text) for text in texts if isinstance(text, str))
     if total > MAX_ALL_CHARACTERS:
         message = f"holds expressions of more than {MAX_ALL_CHARACTERS} characters in all"
-        raise problem(message, "write fewer or shorter ones", below=("rules",))
+        raise problem(message, "write fewer or shorter ones", below=(field,))

@@ -22,9 +22,10 @@ from ostiary_operator.api.credentials import (
     TokenExchange,
     UpstreamCredential,
 )
-from ostiary_operator.api.proxy import ProxySpec, Server
+from ostiary_operator.api.proxy import ProxySpec
 from ostiary_operator.api.reasons import ResolvedRefsReason
 from ostiary_operator.api.references import SecretReference
+from ostiary_operator.api.servers import Server
 from ostiary_operator.compile.model import CredentialSecret, Missing, ReferenceKey, ResourceRejection
 from ostiary_operator.compile.routes import server_url
 

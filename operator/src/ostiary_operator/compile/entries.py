@@ -18,7 +18,7 @@ from ostiary_core.contract.upstream_credentials import UpstreamCredentialConfig
 from ostiary_operator.api.debug_capture import DebugCapture, milliseconds_of
 from ostiary_operator.api.proxy import Catalogue as ApiCatalogue
 from ostiary_operator.api.proxy import NameSelection, ProxySpec
-from ostiary_operator.api.proxy import Server as ApiServer
+from ostiary_operator.api.servers import Server as ApiServer
 from ostiary_operator.compile import grants
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.encoded_document import EncodedDocument, encode_document

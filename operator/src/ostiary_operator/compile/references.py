@@ -6,9 +6,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ostiary_core.contract.upstream_credentials import UpstreamCredentialConfig
-from ostiary_operator.api.proxy import ProxySpec, Server
+from ostiary_operator.api.proxy import ProxySpec
 from ostiary_operator.api.reasons import ResolvedRefsReason
 from ostiary_operator.api.references import CaCertificateReferences
+from ostiary_operator.api.servers import Server
 from ostiary_operator.compile import audit_webhooks, credentials, limit_store, policy_references
 from ostiary_operator.compile.authentication_methods import ReferencedObjects
 from ostiary_operator.compile.backends import Services, find, is_missing, service_of

@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 
 from ostiary_core.contract.documents import EntryDocument
 from ostiary_core.contract.documents import ServerConfig as ServerDocument
-from ostiary_operator.api.proxy import ProxySpec, Server
+from ostiary_operator.api.proxy import ProxySpec
 from ostiary_operator.api.reasons import AcceptedReason
+from ostiary_operator.api.servers import Server
 from ostiary_operator.compile.gateway_settings import Site
 from ostiary_operator.compile.model import ObjectKey, ResourceRejection
 

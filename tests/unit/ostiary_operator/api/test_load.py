@@ -7,8 +7,8 @@ from ostiary_operator.api import load
 from ostiary_operator.api.durations import Duration
 from ostiary_operator.api.load import InvalidResource, InvalidSettings, parse_policy, parse_proxy, parse_settings
 from ostiary_operator.api.problems import InvalidDocument, Problem
-from ostiary_operator.api.proxy import Timeouts
 from ostiary_operator.api.references import CertificateSource
+from ostiary_operator.api.servers import Timeouts
 
 SERVER = {"name": "crm", "url": "https://mcp.example.com/mcp"}
 
@@ -149,7 +149,9 @@ def test_a_field_in_other_case_gets_a_hint() -> None:
 
 def test_a_field_of_another_name_gets_the_list() -> None:
     (problem,) = refusal(proxy({"servers": [SERVER | {"weights": {}}]}))
-    assert problem.remedy == "known here: name, url, service, host, headers, credential, timeouts, tls"
+    assert problem.remedy == (
+        "known here: name, url, service, prefix, protocolVersion, host, headers, credential, timeouts, tls"
+    )
 
 
 def test_a_choice_gets_the_list_of_choices() -> None:
