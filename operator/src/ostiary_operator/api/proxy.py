@@ -73,7 +73,7 @@ class Catalogue(ApiModel):
 
     cache_ttl: Annotated[Duration, between("0s", "1h")] | None = Field(default=None, alias="cacheTTL")
     """How long a list of a server may be used again where the server itself does not say (`ttlMs`); 0s to 1h, where 0s
-    keeps none of these lists. What a caller sees of it is decided anew for each request. Absent means 1m with
+    keeps none of these lists. What a caller sees of it is decided for each request. Absent means 1m with
     `serverSelection: Merge`; otherwise no list is kept. Example: `5m`."""
 
     stale_if_error: Annotated[Duration, between("0s", "24h")] | None = None
@@ -161,15 +161,15 @@ class ProxySpec(ApiModel):
         Rule(
             f"{_IS_MERGE} ? self.servers.all(s, has(s.prefix)) : !self.servers.exists(s, has(s.prefix))",
             lambda it: all((server.prefix is not None) == it.is_merged for server in it.servers),
-            "need a prefix each with serverSelection: Merge, and none otherwise",
-            "set prefix for each server, such as crm_, or remove it from all",
+            "needs a prefix for each server with serverSelection: Merge, and none otherwise",
+            "set prefix, such as crm_, for each server, or remove it from all",
             field_path=".servers",
         ),
         Rule(
             "self.servers.all(a, self.servers.all(b, a.name == b.name || !has(a.prefix) || !has(b.prefix) "
             "|| (a.prefix == '' ? b.prefix != '' : !b.prefix.startsWith(a.prefix))))",
             lambda it: overlapping_prefixes([each.prefix for each in it.servers if each.prefix is not None]) is None,
-            "have prefixes of which one is the beginning of another, so that a name could be of either server",
+            "has two prefixes of which one begins the other, so that a name could be of either server",
             "choose prefixes that differ from the beginning, such as crm_ and erp_; one may be empty",
             field_path=".servers",
         ),

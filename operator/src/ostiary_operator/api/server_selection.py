@@ -55,7 +55,7 @@ class Instructions(ApiModel):
     )
 
 
-class RoutingRule(ApiModel):
+class RoutedRequests(ApiModel):
     """Requests that go to some of the servers."""
 
     name: DnsLabel
@@ -91,7 +91,7 @@ class RoutingRule(ApiModel):
 
 
 RoutingRules = Annotated[
-    tuple[RoutingRule, ...],
+    tuple[RoutedRequests, ...],
     Field(min_length=1, max_length=MOST_ROUTING_RULES),
     Atomic(),
     Rule(

@@ -17,7 +17,7 @@ authentication      how a policy authenticates callers: its keys, ``token_issuer
 policy_test_runner  the tests in policies
 proxies             which version of each proxy is in force where, by ``grants``, ``routes``, ``references``,
                     the ``backends`` that its servers lead to, and the ``credentials`` that they get
-entries             the documents of the proxies; ``quota`` bounds them per namespace
+entries             the documents of the proxies, with ``server_selection``; ``quota`` bounds them per namespace
 statuses            the status of each proxy, and ``policy_statuses``, with ``advisories`` that are no part of Ready,
                     such as ``token_audiences``, and ``messages``
 compiler            the whole compilation; ``cache`` keeps results between two, ``encoded_document`` their JSON

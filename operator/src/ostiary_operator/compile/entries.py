@@ -28,6 +28,13 @@ from ostiary_operator.compile.policies import Governance
 from ostiary_operator.compile.proxies import Admission
 from ostiary_operator.compile.resource_parser import ParsedProxy
 from ostiary_operator.compile.routes import claim_of_spec, server_url
+from ostiary_operator.compile.server_selection import (
+    failure_config,
+    instructions_config,
+    list_cache_config,
+    routing_configs,
+    selection_config,
+)
 
 EncodedEntry: TypeAlias = EncodedDocument[EntryDocument]
 _UNGOVERNED = Governance()
@@ -110,6 +117,11 @@ def _write(subject: ParsedProxy, spec: ProxySpec, shape: _Shape) -> EncodedEntry
             path=claim.path,
             hostnames=list(claim.hostnames),
             servers=servers,
+            server_selection=selection_config(spec),
+            on_server_failure=failure_config(spec),
+            instructions=instructions_config(spec),
+            routing=routing_configs(spec),
+            list_cache=list_cache_config(spec),
             catalogue=_catalogue(spec.catalogue) if spec.catalogue is not None else None,
             policies=list(shape.policies),
             without_policy=shape.default,
@@ -167,10 +179,14 @@ def _server(
         host=server.host,
         headers=[HeaderConfig(name=header.name, value=header.value) for header in server.headers] or None,
         credential=credential,
+        prefix=server.prefix,
+        protocol_version=server.protocol_version.value if server.protocol_version is not None else None,
     )
 
 
-def _catalogue(catalogue: ApiCatalogue) -> CatalogueConfig:
+def _catalogue(catalogue: ApiCatalogue) -> CatalogueConfig | None:
+    if catalogue.tools is None and catalogue.resources is None and catalogue.prompts is None:
+        return None
     return CatalogueConfig(
         tools=_selection(catalogue.tools),
         resources=_selection(catalogue.resources),
