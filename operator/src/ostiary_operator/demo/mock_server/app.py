@@ -1,4 +1,4 @@
-"""Builds the mock, ticket and weather servers, and the ASGI application of all three."""
+"""Builds the mock, ticket, weather and trip servers, and the ASGI application of all four."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -22,7 +22,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from ostiary_core.version import __version__
-from ostiary_operator.demo.mock_server import prompts, sample_resources, tickets, tools, weather
+from ostiary_operator.demo.mock_server import prompts, sample_resources, tickets, tools, trips, weather
 from ostiary_operator.demo.mock_server.middleware import Activity, RequestsInFlight, ServerMark
 from ostiary_operator.demo.mock_server.one_era import pinned
 from ostiary_operator.demo.mock_server.sample_store import Store
@@ -44,7 +44,7 @@ class MockServerParts:
     """The parts of a mock server that the caller must run and close."""
 
     app: ASGIApp
-    """Serves `/mcp`, `/tickets/mcp` and `/weather/mcp` while `running()` is entered, and `/healthz`."""
+    """Serves `/mcp`, `/tickets/mcp`, `/weather/mcp` and `/trips/mcp` while `running()` is entered, and `/healthz`."""
 
     sessions: tuple[StreamableHTTPSessionManager, ...]
     """Those of all servers."""
@@ -65,7 +65,7 @@ class MockServerParts:
 
 
 def build(*, allowed_hosts: tuple[str, ...] = (), eras: ServedEras = ServedEras.BOTH) -> MockServerParts:
-    """Return a new mock server with the sample data, with ticket and weather servers.
+    """Return a new mock server with the sample data, with ticket, weather and trip servers.
 
     Args:
         eras: which revisions it serves. Its results bear the name that belongs to them.
@@ -88,13 +88,12 @@ def build(*, allowed_hosts: tuple[str, ...] = (), eras: ServedEras = ServedEras.
     tools.register(server, store=store, updates=Updates(bus=bus, sessions=sessions), sessions=sessions)
     sample_resources.register(server, store=store, activity=activity)
     prompts.register(server, store)
-    ticket_server = tickets.build(calls, mark)
-    weather_server = weather.build(calls, mark)
-    servers = {PATH: server, tickets.PATH: ticket_server, weather.PATH: weather_server}
+    others = {each.PATH: each.build(calls, mark) for each in (tickets, weather, trips)}
+    servers = {PATH: server, **others}
     app = pinned(_application(servers, allowed_hosts), eras)
     listeners = ListenHandler(bus)
     _add_handlers(server, sessions=sessions, listeners=listeners, completer=prompts.Completer(store))
-    for each in (ticket_server, weather_server):
+    for each in others.values():
         _add_listen_handler(each, listeners)
     managers = tuple(each.session_manager for each in servers.values())
     return MockServerParts(app=app, sessions=managers, listeners=listeners, calls=calls)
