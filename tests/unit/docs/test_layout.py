@@ -50,7 +50,6 @@ SHORT = {
     "sidecar/src/ostiary_core/policy/name_access.py": "used by both planes",
     "sidecar/src/ostiary_gateway/pipeline/merged/merged_plan.py": "one stage of the pipeline",
     "sidecar/src/ostiary_gateway/pipeline/select_stage.py": "one stage of the pipeline",
-    "sidecar/src/ostiary_gateway/pipeline/carry_out.py": "one stage of the pipeline",
     "sidecar/src/ostiary_gateway/pipeline/list_observation.py": "one rule, for lists of each way",
     "sidecar/src/ostiary_gateway/catalogue/cursors.py": "boundary: what callers keep and send back",
     "sidecar/src/ostiary_gateway/catalogue/drops.py": "the reasons that metrics and statuses name",

@@ -187,6 +187,7 @@ _CAUSES: Final = {
     DecisionReason.NAME_TOO_LONG: "the name is too long for the rules",
     DecisionReason.NO_POLICY: "no policy governs the MCPProxy, and the gateway's withoutPolicy is Deny",
     DecisionReason.POLICY_INVALID: "a policy of the MCPProxy is invalid and was never accepted",
+    DecisionReason.NO_ROUTE: "no routing rule leads to a server",
 }
 
 

@@ -25,6 +25,7 @@ class DecisionReason(enum.StrEnum):
     NAME_TOO_LONG = "NameTooLong"
     NO_POLICY = "NoPolicy"
     POLICY_INVALID = "PolicyInvalid"
+    NO_ROUTE = "NoRoute"
 
 
 class Decision(NamedTuple):

@@ -9,15 +9,17 @@ from pydantic import ValidationError
 from ostiary_core.contract.debug_capture import DebugCaptureConfig
 from ostiary_core.contract.documents import EntryDocument, PolicyDocument, SettingsDocument
 from ostiary_core.contract.read_errors import unreadable
+from ostiary_core.contract.server_selection import ListCacheConfig
 from ostiary_core.errors import ContractError
 from ostiary_core.limits.limit_evaluator import LimitEvaluator
 from ostiary_core.limits.loop_detection import LoopRules
 from ostiary_core.policy.access import AccessEvaluator
 from ostiary_core.policy.compiled_policy import CompiledPolicy
 from ostiary_core.policy.principal import Principal
+from ostiary_core.policy.routing import Routing
 from ostiary_core.policy.unmatched_names import exact_names
 from ostiary_core.policy.visibility import Visibility
-from ostiary_gateway.config.server_selection import MergeRuntime, NamesOfServers, merge_of
+from ostiary_gateway.config.server_selection import MergeRuntime, NamesOfServers, merge_of, routing_of
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.telemetry import semantic_conventions
@@ -86,6 +88,10 @@ class ProxyRuntime:
     """None where no policy watches for calls that repeat others."""
     merge: MergeRuntime | None = None
     """How its servers are merged into one catalogue; None where they are not."""
+    routing: Routing | None = None
+    """The rules that choose among its servers; None where none do."""
+    list_cache: ListCacheConfig | None = None
+    """How long lists of its servers are kept; None where they are not."""
     names: NamesOfServers | None = None
     """The names that its servers have listed, as its callers know them; None where it has one server."""
 
@@ -149,6 +155,8 @@ def build_runtime(
         },
         policies=policies,
         merge=merge,
+        routing=routing_of(entry),
+        list_cache=entry.list_cache,
         names=NamesOfServers(servers, merge.catalogue if merge is not None else None) if len(servers) > 1 else None,
         authenticator=authenticators(entry, policies),
         debug_capture=entry.debug_capture,

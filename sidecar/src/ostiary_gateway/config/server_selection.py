@@ -8,6 +8,7 @@ from ostiary_core.contract.documents import EntryDocument
 from ostiary_core.contract.server_selection import InstructionsConfig
 from ostiary_core.errors import ContractError
 from ostiary_core.mcp.methods import Primitive
+from ostiary_core.policy.routing import Routing
 from ostiary_gateway.upstream.server import UpstreamServer
 
 
@@ -37,6 +38,17 @@ def merge_of(entry: EntryDocument) -> MergeRuntime | None:
     except ValueError as error:
         raise ContractError(f"entry {entry.identity}: {error}") from error
     return MergeRuntime(catalogue, refuses=entry.on_server_failure == "Refuse", instructions=entry.instructions)
+
+
+def routing_of(entry: EntryDocument) -> Routing | None:
+    """Return the rules by which an entry chooses among its servers; None where it has none.
+
+    Raises:
+        ExpressionError, ContractError: a rule is not valid.
+    """
+    if entry.server_selection != "Route":
+        return None
+    return Routing.build(entry.routing or (), [server.name for server in entry.servers])
 
 
 class NamesOfServers:

@@ -99,15 +99,14 @@ def judge(message: Message, visibility: Visibility, call: Call | None = None) ->
 
 def call_of(exchange: Exchange, message: Message) -> Call:
     """Return what conditions may read of a request: no credential is among it."""
-    request, authenticator = exchange.request, exchange.proxy.authenticator
-    hidden = HIDDEN_HEADERS.union(authenticator.headers) if authenticator is not None else HIDDEN_HEADERS
+    request = exchange.request
     arguments = message.params.get("arguments", {})
     if not isinstance(arguments, dict):
         raise bad_params('"params.arguments" must be an object', message.era)
     return Call(
         exchange.principal,
         arguments=arguments,
-        headers={name: value for name, value in request.headers.items() if name not in hidden},
+        headers=readable_headers(exchange),
         request={
             "method": message.method.name if message.method is not None else "",
             "name": message.name,
@@ -115,6 +114,13 @@ def call_of(exchange: Exchange, message: Message) -> Call:
             "path": request.path,
         },
     )
+
+
+def readable_headers(exchange: Exchange) -> dict[str, str]:
+    """Return the headers of a request that conditions may read: none with a credential."""
+    authenticator = exchange.proxy.authenticator
+    hidden = HIDDEN_HEADERS.union(authenticator.headers) if authenticator is not None else HIDDEN_HEADERS
+    return {name: value for name, value in exchange.request.headers.items() if name not in hidden}
 
 
 def _judge_list(_: Message, visibility: Visibility, _call: Call | None) -> Decision | None:

@@ -13,6 +13,7 @@ from ostiary_core.mcp.protocol_revisions import MODERN
 from ostiary_core.policy.decision import Decision
 from ostiary_core.policy.message_conditions import Call
 from ostiary_core.policy.principal import ANONYMOUS, Principal
+from ostiary_core.policy.routing import RouteDecision
 from ostiary_core.policy.visibility import Visibility
 from ostiary_core.secret_bytes import SecretBytes
 from ostiary_gateway.audit.audit_plan import AuditPlan
@@ -139,6 +140,8 @@ class Exchange:
     shadow_denial: Decision | None = None
     #: The server that gets the message, and what it gets; None before the selection, and where none does.
     leg: Leg | None = None
+    #: Where routing rules sent it; None where the proxy has none.
+    route: RouteDecision | None = None
     is_whoami: bool = False
     asked_names: Mapping[Primitive, list[str]] | None = None
     reservation: Reservation = field(default_factory=Reservation)

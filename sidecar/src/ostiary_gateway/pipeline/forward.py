@@ -5,6 +5,7 @@ defines. Headers are our own, and the body is our own serialisation of the messa
 """
 
 import re
+import sys
 from typing import Any, Final
 
 from ostiary_core import strict_json
@@ -155,6 +156,8 @@ async def forward(exchange: Exchange, leg: Leg, span: ClientSpan) -> UpstreamRes
         transmission=exchange.limit_use,
     )
     try:
+        if leg.instead is not None and message is not None:
+            _free(exchange, message)
         await judge_head(exchange, leg, response)
     except BaseException:
         response.close()
@@ -163,18 +166,24 @@ async def forward(exchange: Exchange, leg: Leg, span: ClientSpan) -> UpstreamRes
 
 
 def _body(exchange: Exchange, leg: Leg, span: ClientSpan) -> bytes | None:
-    """Serialise the message, and free its parsed tree."""
+    """Serialise the message, and free its parsed tree unless another server may get it."""
     message = leg.message
     if message is None:
         return None
     body = upstream_body(message, span)
-    if len(body) > _SMALL:
+    if leg.instead is None:
+        _free(exchange, message, size=len(body))
+    return body
+
+
+def _free(exchange: Exchange, message: Message, *, size: int = sys.maxsize) -> None:
+    """Free the parsed tree of a message that need not be sent again."""
+    if size > _SMALL:
         message.drop_body()
         if exchange.message is not None and exchange.message is not message:
             exchange.message.drop_body()
     if exchange.reservation.tree_bytes:
         release_tree_bytes(exchange.reservation)
-    return body
 
 
 async def cancel_duplicates(exchange: Exchange, leg: Leg, span: ClientSpan) -> None:

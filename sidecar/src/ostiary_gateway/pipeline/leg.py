@@ -61,7 +61,7 @@ class Leg:
     at this server; None without one. ``translation`` is None where bytes pass as they came, and ``bridge`` where caller
     and server are of the same era. ``parameters`` are the mirrored parameters (``Mcp-Param-*``) that the gateway writes
     itself; None where those of the caller are forwarded. ``downstream`` is the stream to the caller that the leg's
-    events go to, once there is one.
+    events go to, once there is one. ``instead`` is the leg that takes its place if its server cannot be connected to.
     """
 
     server: UpstreamServer
@@ -71,3 +71,4 @@ class Leg:
     bridge: Bridge | None = None
     parameters: Mapping[str, str] | None = None
     downstream: "DownstreamWriter | None" = None
+    instead: "Leg | None" = None

@@ -281,6 +281,8 @@ def counted(span: ServerSpan, exchange: Exchange | None, observe: ObserveRequest
             debug_recording.finished(span, exchange, exchange.debug)
         if exchange.repetition is not None:
             _repeated(span, exchange.repetition)
+        if exchange.route is not None:
+            span.set(semantic_conventions.OSTIARY_ROUTE_RULE, exchange.route.rule or None)
     if observe is not None:
         upstream = span.upstream
         observe(

@@ -8,6 +8,7 @@ from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.merged.merged_plan import merged_plan
 from ostiary_gateway.pipeline.plans import Local, One, Plan
+from ostiary_gateway.pipeline.routing.route_selection import select_by_route
 from ostiary_gateway.server.response import Response
 
 
@@ -24,6 +25,8 @@ def select(exchange: Exchange) -> Plan:
             return Local(_accepted)
     if exchange.proxy.merge is not None:
         return merged_plan(exchange, exchange.proxy.merge)
+    if exchange.proxy.routing is not None:
+        return select_by_route(exchange, exchange.proxy.routing)
     leg = exchange.leg = Leg(exchange.proxy.server, exchange.message, exchange.session)
     return One(leg)
 

@@ -1,0 +1,1 @@
+"""Which of its servers a proxy with routing rules sends a request to."""

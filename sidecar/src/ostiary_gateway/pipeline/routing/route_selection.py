@@ -1,0 +1,92 @@
+"""Select the server of a request by the routing rules of its proxy.
+
+A request that no rule matches, or whose rule cannot be evaluated, reaches no server: lists are empty, and everything
+else is refused. It never falls through to another rule, whose server may be the wrong place for it.
+"""
+
+from typing import Any, Final
+
+from ostiary_core import strict_json
+from ostiary_core.mcp import codes
+from ostiary_core.mcp.methods import AuthorizationKind, Method
+from ostiary_core.mcp.protocol_revisions import MODERN
+from ostiary_core.policy.decision import Decision, DecisionReason
+from ostiary_core.policy.message_conditions import Call
+from ostiary_core.policy.routing import RouteDecision, Routing
+from ostiary_gateway.errors import Refusal
+from ostiary_gateway.media_types import JSON_HEADERS
+from ostiary_gateway.pipeline.authorize import DeniedError, call_of, readable_headers
+from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.pipeline.leg import Leg
+from ostiary_gateway.pipeline.plans import Local, One, Plan
+from ostiary_gateway.pipeline.routing.server_preference import in_order
+from ostiary_gateway.server.response import Response
+
+_LIST: Final = AuthorizationKind.LIST
+_WORDS: Final = "No server of this MCP proxy is there for this request of this caller"
+
+
+def select_by_route(exchange: Exchange, routing: Routing) -> Plan:
+    """Return the plan of a request to a proxy with routing rules, and note its leg.
+
+    Raises:
+        DeniedError: -31001 ``NoRoute``, for everything but lists.
+    """
+    found = exchange.route = decide_route(exchange, routing)
+    if not found.servers:
+        return _without_route(exchange, found)
+    first, *others = in_order([exchange.proxy.servers[position] for position in found.servers])
+    leg = exchange.leg = Leg(first, exchange.message, exchange.session)
+    before = leg
+    for server in others:
+        before.instead = before = Leg(server, exchange.message, exchange.session)
+    return One(leg)
+
+
+def decide_route(exchange: Exchange, routing: Routing) -> RouteDecision:
+    """Return where the message of an exchange goes.
+
+    A request without a message has no arguments.
+    """
+    message = exchange.message
+    method = message.method.name if message is not None and message.method is not None else ""
+    return routing.decide(exchange.principal, method=method, call=lambda: _call(exchange))
+
+
+def _call(exchange: Exchange) -> Call:
+    if exchange.message is not None:
+        return call_of(exchange, exchange.message)
+    request = exchange.request
+    return Call(
+        exchange.principal,
+        arguments={},
+        headers=readable_headers(exchange),
+        request={"method": "", "name": "", "host": request.headers.get("host", ""), "path": request.path},
+    )
+
+
+def _without_route(exchange: Exchange, found: RouteDecision) -> Plan:
+    message = exchange.message
+    method = message.method if message is not None else None
+    if method is not None and method.authorization is _LIST:
+        return Local(_empty_list)
+    refusal = Refusal(200, DecisionReason.NO_ROUTE.value, _WORDS, code=codes.DENIED)
+    raise DeniedError(refusal, Decision(False, DecisionReason.NO_ROUTE, rule=found.rule))
+
+
+async def _empty_list(exchange: Exchange) -> Response:
+    """Answer a request for a list with one that is empty."""
+    message = exchange.message
+    assert message is not None and message.method is not None  # noqa: PT018, S101  the plan was made for a list
+    result = empty_list(message.method, is_modern=message.era is MODERN)
+    body = {"jsonrpc": "2.0", "id": exchange.request_id, "result": result}
+    return Response(200, strict_json.dumps(body), JSON_HEADERS)
+
+
+def empty_list(method: Method, *, is_modern: bool) -> dict[str, Any]:
+    """Return the result of a list without items.
+
+    It is of this caller, and may change at any time.
+    """
+    result: dict[str, Any] = {method.list_key: []}
+    return {"resultType": "complete", **result, "ttlMs": 0, "cacheScope": "private"} if is_modern else result
