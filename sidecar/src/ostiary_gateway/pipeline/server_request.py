@@ -107,6 +107,35 @@ async def ask(
         return answer
 
 
+async def end_session(
+    exchange: Exchange, server: UpstreamServer, *, session_id: str, revision: str, span: ServerSpan, seconds: float
+) -> None:
+    """End a session with a server (specification, Session Management). One that it has forgotten is not there either.
+
+    Raises:
+        UpstreamFault: no connection, or no answer in time: the server ends the session by itself at some time.
+    """
+    request = OwnRequest("DELETE", {}, revision, session_id)
+    with _client_span(span, server, request, None) as client:
+        try:
+            async with asyncio.timeout(seconds):
+                response = await server.request(
+                    "DELETE",
+                    own_lines(exchange, server, request, client),
+                    None,
+                    passed=exchange.passed,
+                    repeatable=True,
+                    caller=exchange.upstream_caller if server.credential.is_of_caller else None,
+                )
+        except TimeoutError as error:
+            fault = UpstreamFault(faults.TIMEOUT, f"the server did not answer DELETE within {seconds:g} s")
+            raise _failed(server, client, fault) from error
+        except UpstreamFault as found:
+            raise _failed(server, client, found) from found
+        response.close()
+        client.respond(http_status=response.status)
+
+
 def _client_span(span: ServerSpan, server: UpstreamServer, request: OwnRequest, identifier: str | None) -> ClientSpan:
     return span.client(
         server_name=server.name,
