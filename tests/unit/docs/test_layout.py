@@ -55,6 +55,8 @@ SHORT = {
     "sidecar/src/ostiary_gateway/catalogue/drops.py": "the reasons that metrics and statuses name",
     "sidecar/src/ostiary_gateway/catalogue/unavailable.py": "boundary: what callers read in _meta",
     "sidecar/src/ostiary_gateway/catalogue/joined_instructions.py": "one module each thing that servers declare",
+    "sidecar/src/ostiary_gateway/pipeline/carry_out.py": "one module a stage of the pipeline",
+    "sidecar/src/ostiary_gateway/pipeline/merged_sessions/visible_servers.py": "one question, which sessions ask",
     "sidecar/src/ostiary_gateway/metrics/debug_capture_state.py": "one module a group of metrics",
     "operator/src/ostiary_operator/api/audit_reasons.py": "one module the reasons of a condition that gateways observe",
     "operator/src/ostiary_operator/status/telemetry_ready.py": "one module a condition that gateways observe",

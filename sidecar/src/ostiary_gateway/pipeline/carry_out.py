@@ -3,6 +3,7 @@
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.leg import Leg
+from ostiary_gateway.pipeline.merged_sessions.session_legs import send_in_session
 from ostiary_gateway.pipeline.plans import Fan, Local, One, Plan
 from ostiary_gateway.pipeline.routing.server_preference import was_not_sent
 from ostiary_gateway.pipeline.send_and_shape import send_and_shape
@@ -24,6 +25,8 @@ async def carry_out(plan: Plan, exchange: Exchange, span: ServerSpan, services: 
             return await _send_to_first_reachable(leg, exchange, span, services)
         if leg.bridge is not None:
             return await leg.bridge.carry_out(exchange, leg, span, services)
+        if exchange.proxy.names is not None:  # of several servers
+            return await send_in_session(exchange, leg, span, services)
         return await send_and_shape(exchange, leg, span, services.shaper, services.request_ids)
     if type(plan) is Fan:
         return await plan.answer(exchange, span, services)
@@ -32,21 +35,15 @@ async def carry_out(plan: Plan, exchange: Exchange, span: ServerSpan, services: 
     raise NotImplementedError(type(plan).__name__)
 
 
-async def _send(leg: Leg, exchange: Exchange, span: ServerSpan, services: PipelineServices) -> Response | None:
-    if leg.bridge is not None:
-        return await leg.bridge.carry_out(exchange, leg, span, services)
-    return await send_and_shape(exchange, leg, span, services.shaper, services.request_ids)
-
-
 async def _send_to_first_reachable(
     leg: Leg, exchange: Exchange, span: ServerSpan, services: PipelineServices
 ) -> Response | None:
     """Send a leg, or the one that takes its place where its server cannot be connected to."""
     while leg.instead is not None:
         try:
-            return await _send(leg, exchange, span, services)
+            return await send_in_session(exchange, leg, span, services)
         except Refusal as refusal:
             if not was_not_sent(refusal):
                 raise
         leg = exchange.leg = leg.instead
-    return await _send(leg, exchange, span, services)
+    return await send_in_session(exchange, leg, span, services)

@@ -79,7 +79,7 @@ def upstream_lines(exchange: Exchange, leg: Leg, span: ClientSpan) -> bytes:
     """
     request, message, session = exchange.request, leg.message, leg.session
     headers: dict[str, str] = {}
-    if session is not None:
+    if session is not None and session.upstream_id:
         headers["Mcp-Session-Id"] = session.upstream_id
     if message is None:
         if "last-event-id" in request.headers:
@@ -170,7 +170,11 @@ def _body(exchange: Exchange, leg: Leg, span: ClientSpan) -> bytes | None:
     message = leg.message
     if message is None:
         return None
+    if leg.sent is not None:
+        return leg.sent
     body = upstream_body(message, span)
+    if leg.is_kept:
+        leg.sent = body
     if leg.instead is None:
         _free(exchange, message, size=len(body))
     return body

@@ -42,6 +42,7 @@ _ONCE: Final = (
     "Authorization",
     "traceparent",
 )
+_NOT_FOUND: Final = "SessionNotFound"
 #: The headers for whose faults the specification has a code (2026-07-28, Server Validation).
 _MIRRORED: Final = frozenset({"MCP-Protocol-Version", "Mcp-Method", "Mcp-Name"})
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
@@ -144,7 +145,12 @@ def session_not_found() -> Refusal:
 
     It is always the same.
     """
-    return Refusal(404, "SessionNotFound", "Session not found; initialize again", code=-32001, silent=True)
+    return Refusal(404, _NOT_FOUND, "Session not found; initialize again", code=-32001, silent=True)
+
+
+def is_session_not_found(refusal: Refusal) -> bool:
+    """Return whether a refusal is :func:`session_not_found`."""
+    return refusal.status == 404 and refusal.reason == _NOT_FOUND
 
 
 def is_preflight(request: Request) -> bool:

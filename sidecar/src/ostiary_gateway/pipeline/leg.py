@@ -62,6 +62,7 @@ class Leg:
     and server are of the same era. ``parameters`` are the mirrored parameters (``Mcp-Param-*``) that the gateway writes
     itself; None where those of the caller are forwarded. ``downstream`` is the stream to the caller that the leg's
     events go to, once there is one. ``instead`` is the leg that takes its place if its server cannot be connected to.
+    ``is_kept`` where its body may have to be sent again, which is ``sent`` then.
     """
 
     server: UpstreamServer
@@ -72,3 +73,5 @@ class Leg:
     parameters: Mapping[str, str] | None = None
     downstream: "DownstreamWriter | None" = None
     instead: "Leg | None" = None
+    is_kept: bool = False
+    sent: bytes | None = None

@@ -110,7 +110,9 @@ async def ask(
 async def end_session(
     exchange: Exchange, server: UpstreamServer, *, session_id: str, revision: str, span: ServerSpan, seconds: float
 ) -> None:
-    """End a session with a server (specification, Session Management). One that it has forgotten is not there either.
+    """End a session with a server (specification, Session Management).
+
+    One that it has forgotten is not there either.
 
     Raises:
         UpstreamFault: no connection, or no answer in time: the server ends the session by itself at some time.

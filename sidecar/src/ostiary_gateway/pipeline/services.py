@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ostiary_gateway.config.snapshot import Snapshot
+from ostiary_gateway.pipeline.merged_sessions.server_sessions import ServerSessions
+from ostiary_gateway.pipeline.merged_sessions.session_notes import SessionNotes
 from ostiary_gateway.pipeline.open_streams import OpenStreams
 from ostiary_gateway.pipeline.request_ids import RequestIds
 from ostiary_gateway.pipeline.shape import ResponseShaper
@@ -16,7 +18,7 @@ class PipelineServices:
     """The state of a gateway that the stages after the selection use.
 
     ``snapshot`` returns the config in force, None while the gateway drains; ``is_cut_off`` says whether a request was
-    cancelled because the drain period is over.
+    cancelled because the drain period is over. ``sessions`` are those of callers with several servers.
     """
 
     sealer: Sealer
@@ -25,6 +27,7 @@ class PipelineServices:
     streams: OpenStreams
     snapshot: Callable[[], Snapshot | None]
     is_cut_off: Callable[[Request], bool]
+    sessions: ServerSessions
 
 
 def services_of(
@@ -36,4 +39,4 @@ def services_of(
 ) -> PipelineServices:
     """Return the services of one gateway."""
     shaper = ResponseShaper(sealer=sealer, streams=streams, snapshot=snapshot, is_cut_off=is_cut_off)
-    return PipelineServices(sealer, shaper, request_ids, streams, snapshot, is_cut_off)
+    return PipelineServices(sealer, shaper, request_ids, streams, snapshot, is_cut_off, ServerSessions(SessionNotes()))

@@ -9,10 +9,20 @@ from ostiary_gateway.errors import Refusal
 from ostiary_gateway.pipeline.blocks import check_server_blocked
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.merged.owner_leg import owner_leg
+from ostiary_gateway.pipeline.merged_sessions.handshake_of_all import initialize
+from ostiary_gateway.pipeline.merged_sessions.told_servers import delete_sessions, notify, ping, set_log_level
 from ostiary_gateway.pipeline.plans import Fan, FanOut, One, Plan
 
 #: What several servers answer together, by method; GET and DELETE are methods of HTTP.
-_FANS: Final[Mapping[str, FanOut]] = {}
+_FANS: Final[Mapping[str, FanOut]] = {
+    "initialize": initialize,
+    "ping": ping,
+    "logging/setLevel": set_log_level,
+    "notifications/initialized": notify,
+    "notifications/cancelled": notify,
+    "notifications/roots/list_changed": notify,
+    "DELETE": delete_sessions,
+}
 
 
 def merged_plan(exchange: Exchange, merge: MergeRuntime) -> Plan:

@@ -46,9 +46,7 @@ def accepted() -> Response:
     return Response(202)
 
 
-def _response(
-    exchange: Exchange, span: ServerSpan, payload: dict[str, Any], headers: Mapping[str, str]
-) -> Response:
+def _response(exchange: Exchange, span: ServerSpan, payload: dict[str, Any], headers: Mapping[str, str]) -> Response:
     message = {"jsonrpc": "2.0", "id": exchange.request_id, **payload}
     report_response(exchange, message)
     outcome = jsonrpc.outcome(message)

@@ -6,8 +6,8 @@ opened for it.
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
 
 from ostiary_core.mcp import codes
 from ostiary_core.mcp.protocol_revisions import LEGACY_REVISIONS
@@ -44,7 +44,6 @@ async def notify(exchange: Exchange, span: ServerSpan, services: PipelineService
         name = message.method.name
         await _tell(
             exchange,
-            services,
             [
                 (server, in_session(session, name, each))
                 for server, session in open_sessions(exchange, services)
@@ -69,7 +68,7 @@ async def set_log_level(exchange: Exchange, span: ServerSpan, services: Pipeline
         (server, in_session(session, "logging/setLevel", {"level": level}))
         for server, session in open_sessions(exchange, services)
     ]
-    await _tell(exchange, services, told, span)
+    await _tell(exchange, told, span)
     if isinstance(exchange.session, SessionVector):
         await services.sessions.notes.note_log_level(key_of(exchange, exchange.session), level)
     return result_of_ours(exchange, span, {})
@@ -98,10 +97,10 @@ async def delete_sessions(exchange: Exchange, span: ServerSpan, services: Pipeli
     return Response(200)
 
 
-def open_sessions(
-    exchange: Exchange, services: PipelineServices
-) -> Iterator[tuple[UpstreamServer, UpstreamSession]]:
-    """Yield the servers with which the client has a session of the handshake revisions, as far as is known here.
+def open_sessions(exchange: Exchange, services: PipelineServices) -> Iterator[tuple[UpstreamServer, UpstreamSession]]:
+    """Yield the servers with which the client has a session of a handshake revision.
+
+    Those are yielded that are known here.
 
     Servers of the newest revision have none, and are told in each request.
 
@@ -116,11 +115,13 @@ def open_sessions(
 
 async def _tell(
     exchange: Exchange,
-    services: PipelineServices,
     told: list[tuple[UpstreamServer, OwnRequest]],
     span: ServerSpan,
 ) -> None:
-    """Send requests or notifications at the same time; what fails is in its span and in the server's health."""
+    """Send requests or notifications at the same time.
+
+    What fails is in its span and in the server's health.
+    """
 
     async def tell(server: UpstreamServer, request: OwnRequest) -> None:
         await ask(exchange, server, request, span=span, seconds=SECONDS)

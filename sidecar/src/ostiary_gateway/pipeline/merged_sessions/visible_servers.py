@@ -4,13 +4,15 @@ With the others no session is opened for the caller, and what they say of themse
 tools that the caller must not know of.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from ostiary_core.mcp.methods import Primitive, Verb
 from ostiary_gateway.pipeline.exchange import Exchange
-from ostiary_gateway.upstream.server import UpstreamServer
 
 
 def visible_servers(exchange: Exchange) -> tuple[int, ...]:
-    """Return the places, in the order of the spec, of the servers of which a caller may see something."""
+    """Return the servers of which a caller may see something, by their places in the spec."""
     places = range(len(exchange.proxy.servers))
     if exchange.proxy.merge is None:
         return tuple(places)
@@ -22,22 +24,23 @@ def visible_servers(exchange: Exchange) -> tuple[int, ...]:
     )
 
 
-def sees_whole(exchange: Exchange, place: int) -> bool:
-    """Return whether no rule hides anything of a server from the caller, as far as the server has listed it.
+def sees_whole(exchange: Exchange, place: int, offered: Mapping[str, Any]) -> bool:
+    """Return whether no rule hides anything of a server from the caller.
 
-    Of a server that has not listed anything yet this is true only where no rule hides anything at all.
+    What it has listed decides.
+
+    ``offered`` are the server's capabilities. What it offers and has not listed yet counts as hidden, unless no rule
+    hides anything of that kind.
     """
-    visibility = exchange.visibility
     return all(
-        visibility.shows_all(primitive) or _shows_listed(exchange, place, primitive) for primitive in Primitive
+        exchange.visibility.shows_all(primitive) or _shows_listed(exchange, place, primitive)
+        for primitive in Primitive
+        if primitive.value in offered
     )
 
 
 def _shows_listed(exchange: Exchange, place: int, primitive: Primitive) -> bool:
-    server: UpstreamServer = exchange.proxy.servers[place]
     merge, visibility = exchange.proxy.merge, exchange.visibility
-    names = list(server.known.of(primitive))
-    if not names:
-        return False
+    names = list(exchange.proxy.servers[place].known.of(primitive))
     exposed = [name if merge is None else merge.catalogue.exposed(primitive, place, name) for name in names]
-    return all(name is None or visibility.shows(primitive, name) for name in exposed)
+    return bool(names) and all(name is None or visibility.shows(primitive, name) for name in exposed)

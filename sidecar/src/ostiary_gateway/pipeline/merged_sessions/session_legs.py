@@ -1,0 +1,79 @@
+"""Send a leg to one of several servers, in the caller's session with that server."""
+
+from typing import Final
+
+from ostiary_gateway.errors import Refusal, UpstreamFault
+from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.pipeline.http_checks import is_session_not_found
+from ostiary_gateway.pipeline.leg import Leg
+from ostiary_gateway.pipeline.merged_sessions.session_vector import SessionVector
+from ostiary_gateway.pipeline.merged_sessions.subscriptions import SUBSCRIBE, UNSUBSCRIBE, subscribe
+from ostiary_gateway.pipeline.send_and_shape import send_and_shape
+from ostiary_gateway.pipeline.services import PipelineServices
+from ostiary_gateway.server.response import Response
+from ostiary_gateway.telemetry import ServerSpan
+from ostiary_gateway.upstream import faults
+
+_SUBSCRIPTIONS: Final = frozenset({SUBSCRIBE, UNSUBSCRIBE})
+
+
+async def send_in_session(
+    exchange: Exchange, leg: Leg, span: ServerSpan, services: PipelineServices
+) -> Response | None:
+    """Send a leg in the caller's session with its server, and return the shaped response.
+
+    The session is opened where there is none yet. A server that has forgotten it, and so has carried out nothing, is
+    initialized again, and gets the leg once more.
+
+    Raises:
+        Refusal: the server failed before a response began.
+        CallerGone: the caller disconnected.
+    """
+    if not isinstance(exchange.session, SessionVector):
+        leg.session = None
+        return await send_and_shape(exchange, leg, span, services.shaper, services.request_ids)
+    method = leg.message.method if leg.message is not None else None
+    if method is not None and method.name in _SUBSCRIPTIONS:
+        return await subscribe(exchange, leg, span, services)
+    await _enter(exchange, leg, span, services)
+    leg.is_kept = leg.session is not None and bool(leg.session.upstream_id)
+    try:
+        return await send_and_shape(exchange, leg, span, services.shaper, services.request_ids)
+    except Refusal as refusal:
+        if not leg.is_kept or not is_session_not_found(refusal):
+            raise
+    await _enter_again(exchange, leg, span, services)
+    try:
+        return await send_and_shape(exchange, leg, span, services.shaper, services.request_ids)
+    except Refusal as refusal:
+        if not is_session_not_found(refusal):
+            raise
+    # The client's session is good: to tell it otherwise would make it initialize all servers again.
+    words = "it forgets sessions as soon as it has opened them"
+    raise faults.refusal(UpstreamFault(faults.UNAVAILABLE, words))
+
+
+async def _enter(exchange: Exchange, leg: Leg, span: ServerSpan, services: PipelineServices) -> None:
+    """Give a leg its session, and the revision of that."""
+    try:
+        leg.session = await services.sessions.obtain(exchange, leg.server, span=span)
+    except UpstreamFault as fault:
+        raise faults.refusal(fault) from fault
+    _take_revision(leg)
+
+
+async def _enter_again(exchange: Exchange, leg: Leg, span: ServerSpan, services: PipelineServices) -> None:
+    """Give a leg a new session in place of one that its server has forgotten."""
+    forgotten, leg.is_kept = leg.session, False
+    if forgotten is None:
+        return
+    try:
+        leg.session = await services.sessions.renewed(exchange, leg.server, forgotten, span=span)
+    except UpstreamFault as fault:
+        raise faults.refusal(fault) from fault
+    _take_revision(leg)
+
+
+def _take_revision(leg: Leg) -> None:
+    if leg.session is not None and leg.message is not None:
+        leg.message.revision = leg.session.revision

@@ -1,0 +1,348 @@
+"""Sessions of one client with several servers: one id, opened at once, late, and again."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import pytest
+from aiohttp import web
+from gateways import RunningGateway, policy
+from mcp_caller import LEGACY, McpCaller, legacy, mcp_caller
+from merged_proxies import merged
+from upstreams import Arrived, Upstream, answer, document, serving
+
+CALL = legacy("tools/call", {"name": "crm_search", "arguments": {}}, id=7)
+LEVEL = legacy("logging/setLevel", {"level": "warning"})
+
+
+class Scene:
+    """A server of the handshake revisions, whose sessions the test can let it forget."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.opened = 0
+        self.forgotten: set[str] = set()
+        self.capabilities: Mapping[str, Any] = {"tools": {}, "logging": {}, "resources": {"subscribe": True}}
+        self.revision = LEGACY
+        self.down = False
+        self.session = "{name}-session-{number}"
+        self.instructions: str | None = None
+
+    async def script(self, request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        if arrived.method == "initialize" and not self.down:
+            return self._opened(arrived)
+        if (status := self._status(request, arrived)) is not None:
+            return web.Response(status=status)
+        if arrived.method == "tools/call":
+            return document(answer(arrived, {"content": [], "by": self.name}))
+        return document(answer(arrived, {}))
+
+    def _opened(self, arrived: Arrived) -> web.StreamResponse:
+        self.opened += 1
+        session = self.session.format(name=self.name, number=self.opened)
+        result = {
+            "protocolVersion": self.revision,
+            "capabilities": self.capabilities,
+            "serverInfo": {"name": self.name, "version": "1"},
+            **({"instructions": self.instructions} if self.instructions else {}),
+        }
+        return document(answer(arrived, result), headers={"Mcp-Session-Id": session} if session else None)
+
+    def _status(self, request: web.BaseRequest, arrived: Arrived) -> int | None:
+        """The HTTP status where that is the whole answer."""
+        if self.down:
+            return 503
+        if arrived.headers.get("Mcp-Session-Id", "") in self.forgotten:
+            return 404
+        if request.method != "POST":
+            return {"DELETE": 200, "GET": 405}[request.method]
+        return None if "id" in arrived.message else 202
+
+    def forget(self) -> None:
+        """Forget every session that was opened."""
+        self.forgotten = {self.session.format(name=self.name, number=each) for each in range(1, self.opened + 1)}
+
+
+@pytest.fixture
+def crm_scene() -> Scene:
+    return Scene("crm")
+
+
+@pytest.fixture
+def wiki_scene() -> Scene:
+    return Scene("wiki")
+
+
+@pytest.fixture
+async def crm(crm_scene: Scene) -> AsyncIterator[Upstream]:
+    async with serving(crm_scene.script) as upstream:
+        yield upstream
+
+
+@pytest.fixture
+async def wiki(wiki_scene: Scene) -> AsyncIterator[Upstream]:
+    async with serving(wiki_scene.script) as upstream:
+        yield upstream
+
+
+@pytest.fixture(autouse=True)
+async def proxy(gateway: RunningGateway, crm: Upstream, wiki: Upstream) -> None:
+    await gateway.apply(merged(gateway, {"crm": crm.url, "wiki": wiki.url}))
+
+
+async def test_one_id_leads_to_the_session_with_each_server(caller: McpCaller, crm: Upstream, wiki: Upstream) -> None:
+    reply = await caller.initialize()
+
+    assert reply.result["protocolVersion"] == LEGACY
+    assert reply.result["serverInfo"]["name"] == "ostiary"
+    assert reply.result["capabilities"]["tools"] == {"listChanged": True}
+    assert caller.session is not None
+    assert caller.session.startswith("2.")
+    assert "crm-session" not in caller.session
+    assert (await caller.post(CALL)).result["by"] == "crm"
+    assert (await caller.post(legacy("tools/call", {"name": "wiki_search"}))).result["by"] == "wiki"
+    for upstream, session in ((crm, "crm-session-1"), (wiki, "wiki-session-1")):
+        handshake, *later = upstream.arrived
+        assert "Mcp-Session-Id" not in handshake.headers
+        assert {each.headers["Mcp-Session-Id"] for each in later} == {session}
+        assert {each.headers["MCP-Protocol-Version"] for each in later} == {LEGACY}
+        assert [each.method for each in later] == ["notifications/initialized", "tools/call"]
+
+
+async def test_a_server_that_forgot_its_session_is_initialized_again_and_gets_the_call_once_more(
+    caller: McpCaller, crm: Upstream, crm_scene: Scene
+) -> None:
+    await caller.initialize()
+    crm_scene.forget()
+    arguments = {"text": "x" * 2000}
+
+    reply = await caller.post(legacy("tools/call", {"name": "crm_search", "arguments": arguments}, id=7))
+
+    assert reply.messages[-1]["id"] == 7
+    assert reply.result["by"] == "crm"
+    assert [each.method for each in crm.arrived[2:]] == [
+        "tools/call",
+        "initialize",
+        "notifications/initialized",
+        "tools/call",
+    ]
+    first, again = (each for each in crm.arrived if each.method == "tools/call")
+    assert first.body == again.body
+    assert again.message["params"]["arguments"] == arguments
+    assert crm.arrived[-1].headers["Mcp-Session-Id"] == "crm-session-2"
+    assert (await caller.post(CALL)).result["by"] == "crm"
+    assert crm.count("initialize") == 2
+
+
+async def test_a_server_that_is_initialized_again_gets_what_the_client_declared_and_told_its_predecessor(
+    caller: McpCaller, crm: Upstream, crm_scene: Scene
+) -> None:
+    capabilities = {"elicitation": {}, "roots": {"listChanged": True}}
+    params = {"protocolVersion": LEGACY, "capabilities": capabilities, "clientInfo": {"name": "agent", "version": "9"}}
+    caller.session = (await caller.post(legacy("initialize", params))).headers["Mcp-Session-Id"]
+    assert (await caller.post(LEVEL)).result == {}
+    for uri in ("file://crm/a", "file://crm/b"):
+        assert (await caller.post(legacy("resources/subscribe", {"uri": uri}))).result == {}
+    assert (await caller.post(legacy("resources/unsubscribe", {"uri": "file://crm/a"}))).result == {}
+    crm_scene.forget()
+    before = len(crm.arrived)
+
+    assert (await caller.post(CALL)).result["by"] == "crm"
+
+    handshake, done, *replayed, call = crm.arrived[before + 1 :]
+    assert {name: handshake.message["params"][name] for name in params} == params
+    assert done.method == "notifications/initialized"
+    assert {each.method: _own(each) for each in replayed} == {
+        "logging/setLevel": {"level": "warning"},
+        "resources/subscribe": {"uri": "file://b"},
+    }
+    assert {each.headers["Mcp-Session-Id"] for each in (done, *replayed, call)} == {"crm-session-2"}
+
+
+def _own(arrived: Arrived) -> dict[str, Any]:
+    return {name: each for name, each in arrived.message.get("params", {}).items() if name != "_meta"}
+
+
+async def test_a_server_that_was_late_is_initialized_when_it_is_needed(
+    caller: McpCaller, crm: Upstream, crm_scene: Scene
+) -> None:
+    crm_scene.down = True
+    reply = await caller.initialize()
+    assert set(reply.result["capabilities"]) >= {"tools", "resources", "prompts"}
+    assert (await caller.post(CALL)).error["code"] == -31003
+    crm_scene.down = False
+
+    assert (await caller.post(CALL)).result["by"] == "crm"
+    assert (await caller.post(CALL)).result["by"] == "crm"
+    assert crm_scene.opened == 1
+
+
+async def test_all_servers_down_is_no_failure_of_initialize(
+    caller: McpCaller, crm_scene: Scene, wiki_scene: Scene
+) -> None:
+    crm_scene.down = wiki_scene.down = True
+
+    reply = await caller.initialize()
+
+    assert reply.result["serverInfo"]["name"] == "ostiary"
+    assert (await caller.post(legacy("ping"))).result == {}
+
+
+async def test_a_server_that_forgets_at_once_ends_in_an_error_and_not_in_a_loop(
+    caller: McpCaller, crm: Upstream, crm_scene: Scene
+) -> None:
+    await caller.initialize()
+    crm_scene.forgotten = {f"crm-session-{number}" for number in range(1, 9)}
+
+    error = (await caller.post(CALL)).error
+
+    assert error["code"] == -31003
+    assert crm.count("tools/call") == 2
+
+
+async def test_requests_at_the_same_time_share_one_handshake(
+    caller: McpCaller, crm: Upstream, crm_scene: Scene
+) -> None:
+    await caller.initialize()
+    crm_scene.forget()
+    calls = [caller.post(legacy("tools/call", {"name": "crm_search"}, id=number)) for number in range(20)]
+
+    assert {reply.result["by"] for reply in await asyncio.gather(*calls)} == {"crm"}
+    assert crm_scene.opened == 2
+
+
+async def test_what_a_client_tells_all_reaches_each_server_in_its_session(
+    caller: McpCaller, crm: Upstream, wiki: Upstream
+) -> None:
+    await caller.initialize()
+    assert (await caller.post(LEVEL)).result == {}
+    for method, params in (
+        ("notifications/roots/list_changed", {}),
+        ("notifications/cancelled", {"requestId": 3, "reason": "bored"}),
+    ):
+        assert (await caller.post(legacy(method, params, id=None))).status == 202
+
+    for upstream, session in ((crm, "crm-session-1"), (wiki, "wiki-session-1")):
+        told = {each.method: _own(each) for each in upstream.arrived[1:]}
+        assert told == {
+            "notifications/initialized": {},
+            "logging/setLevel": {"level": "warning"},
+            "notifications/roots/list_changed": {},
+            "notifications/cancelled": {"requestId": 3, "reason": "bored"},
+        }
+        assert {each.headers["Mcp-Session-Id"] for each in upstream.arrived[1:]} == {session}
+
+
+async def test_a_level_that_the_specification_does_not_have_is_refused(caller: McpCaller, crm: Upstream) -> None:
+    await caller.initialize()
+
+    assert (await caller.post(legacy("logging/setLevel", {"level": "loud"}))).error["code"] == -32602
+    assert crm.count("logging/setLevel") == 0
+
+
+async def test_a_session_that_its_client_ended_is_ended_with_each_server_and_good_for_nothing(
+    caller: McpCaller, crm: Upstream, wiki: Upstream, crm_scene: Scene
+) -> None:
+    await caller.initialize()
+
+    assert (await caller.request("DELETE")).status == 200
+
+    assert (crm.count("DELETE"), wiki.count("DELETE")) == (1, 1)
+    assert (await caller.post(CALL)).status == 404
+    crm_scene.forget()
+    assert (await caller.post(CALL)).status == 404
+    assert crm_scene.opened == 1
+
+
+async def test_servers_that_keep_no_session_are_called_without_one(
+    caller: McpCaller, crm: Upstream, crm_scene: Scene
+) -> None:
+    crm_scene.session = ""
+    await caller.initialize()
+
+    assert (await caller.post(CALL)).result["by"] == "crm"
+    assert "Mcp-Session-Id" not in crm.arrived[-1].headers
+
+
+async def test_each_server_is_spoken_to_in_the_revision_that_it_negotiated(
+    caller: McpCaller, crm: Upstream, wiki: Upstream, crm_scene: Scene
+) -> None:
+    crm_scene.revision = "2025-03-26"
+    reply = await caller.initialize()
+
+    assert reply.result["protocolVersion"] == LEGACY
+    assert (await caller.post(CALL)).result["by"] == "crm"
+    assert crm.arrived[-1].headers["MCP-Protocol-Version"] == "2025-03-26"
+
+
+async def test_absurd_session_ids_take_no_room_from_other_servers(
+    caller: McpCaller, crm: Upstream, wiki: Upstream, crm_scene: Scene
+) -> None:
+    crm_scene.session = "x" * 4090 + "-{number}"
+    await caller.initialize()
+
+    assert caller.session is not None
+    assert len(caller.session) < 1000
+    assert (await caller.post(CALL)).result["by"] == "crm"
+    assert crm.arrived[-1].headers["Mcp-Session-Id"] == "x" * 4090 + "-1"
+    assert (await caller.post(legacy("tools/call", {"name": "wiki_search"}))).result["by"] == "wiki"
+
+
+@pytest.mark.parametrize("session", ["x" * 4097, "é"])
+async def test_an_id_that_no_client_could_send_makes_its_server_late_and_no_other(
+    caller: McpCaller, crm_scene: Scene, session: str
+) -> None:
+    crm_scene.session = session
+
+    await caller.initialize()
+
+    assert (await caller.post(CALL)).error["code"] == -31005
+    assert (await caller.post(legacy("tools/call", {"name": "wiki_search"}))).result["by"] == "wiki"
+
+
+async def test_no_session_is_opened_with_a_server_of_which_the_caller_may_see_nothing(
+    gateway: RunningGateway, caller: McpCaller, crm: Upstream, wiki: Upstream
+) -> None:
+    rules = policy("wiki", {"name": "wiki", "effect": "Allow", "tools": {"names": ["wiki_*"]}})
+    await gateway.apply(merged(gateway, {"crm": crm.url, "wiki": wiki.url}, [rules]))
+
+    await caller.initialize()
+
+    assert (crm.count("initialize"), wiki.count("initialize")) == (0, 1)
+
+
+async def test_instructions_of_a_server_pass_only_to_callers_that_see_all_of_it(
+    gateway: RunningGateway, caller: McpCaller, crm: Upstream, wiki: Upstream, crm_scene: Scene, wiki_scene: Scene
+) -> None:
+    crm_scene.instructions, wiki_scene.instructions = "Use search.", "Use delete_page."
+    told = (await caller.initialize()).result["instructions"]
+    assert "Use search." in told
+    assert "Use delete_page." in told
+
+    rules = policy(
+        "wiki",
+        {"name": "all", "effect": "Allow"},
+        {"name": "wiki", "effect": "Deny", "tools": {"names": ["wiki_delete_page"]}},
+    )
+    await gateway.apply(merged(gateway, {"crm": crm.url, "wiki": wiki.url}, [rules]))
+    assert "delete_page" not in (await caller.initialize()).result.get("instructions", "")
+
+
+async def test_a_session_of_one_proxy_or_caller_opens_at_no_other(
+    gateway: RunningGateway, caller: McpCaller, crm: Upstream, wiki: Upstream
+) -> None:
+    servers = {"crm": crm.url, "wiki": wiki.url}
+    await gateway.apply(merged(gateway, servers), merged(gateway, servers, name="other"))
+    await caller.initialize()
+    async with mcp_caller(gateway.url("other")) as other:
+        other.session = caller.session
+        assert (await other.post(CALL)).status == 404
+
+
+async def test_a_client_that_declares_absurdly_much_is_refused_with_the_limit(caller: McpCaller) -> None:
+    params = {"protocolVersion": LEGACY, "capabilities": {"sampling": {"x": "x" * 2000}}, "clientInfo": {}}
+
+    error = (await caller.post(legacy("initialize", params))).error
+
+    assert error["code"] == -32602
+    assert "1024 bytes" in error["message"]
