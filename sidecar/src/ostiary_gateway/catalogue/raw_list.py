@@ -23,24 +23,26 @@ _DIGEST_BYTES: Final = 16
 class RawList:
     """The items of a list, as a JSON array in ``text``, and how many they are.
 
-    ``unwritable`` counts items that no JSON of ours can hold, such as one with an integer of a hundred digits.
-    ``is_cut`` where the server had more than is read.
+    ``digest`` is that of the text, by which a later page is recognised as one of the same list. ``unwritable`` counts
+    items that no JSON of ours can hold, such as one with an integer of a hundred digits. ``is_cut`` where the server
+    had more than is read.
     """
 
-    text: bytes = b"[]"
-    count: int = 0
+    text: bytes
+    digest: bytes
+    count: int
     unwritable: int = 0
     is_cut: bool = False
+
+    @classmethod
+    def of(cls, text: bytes, count: int, *, unwritable: int = 0, is_cut: bool = False) -> "RawList":
+        """Return the list in a JSON array of this many items."""
+        return cls(text, hashlib.sha256(text).digest()[:_DIGEST_BYTES], count, unwritable, is_cut)
 
     @property
     def size(self) -> int:
         """The bytes that it takes."""
         return len(self.text)
-
-    @property
-    def digest(self) -> bytes:
-        """A digest of its items, by which a later page is recognised as one of the same list."""
-        return hashlib.sha256(self.text).digest()[:_DIGEST_BYTES]
 
     def items(self) -> list[dict[str, Any]]:
         """Return the items, parsed."""
@@ -118,4 +120,9 @@ class RawPages:
 
     def list(self) -> RawList:
         """Return what came."""
-        return RawList(b"[" + b",".join(self._pieces) + b"]", self._count, self._unwritable, self._is_cut)
+        text = b"[" + b",".join(self._pieces) + b"]"
+        return RawList.of(text, self._count, unwritable=self._unwritable, is_cut=self._is_cut)
+
+
+#: The list of a server that has none of this kind.
+NOTHING: Final = RawList.of(b"[]", 0)

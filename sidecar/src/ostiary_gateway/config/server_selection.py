@@ -9,6 +9,7 @@ from ostiary_core.contract.server_selection import InstructionsConfig
 from ostiary_core.errors import ContractError
 from ostiary_core.mcp.methods import Primitive
 from ostiary_core.policy.routing import Routing
+from ostiary_gateway.catalogue.exposed_content import ExposedContent
 from ostiary_gateway.upstream.server import UpstreamServer
 
 
@@ -21,6 +22,8 @@ class MergeRuntime:
     """
 
     catalogue: CatalogueNames
+    content: tuple[ExposedContent, ...]
+    """What turns the content of each server into that of the catalogue, in the order of the spec."""
     refuses: bool = False
     instructions: InstructionsConfig | None = None
 
@@ -37,7 +40,10 @@ def merge_of(entry: EntryDocument) -> MergeRuntime | None:
         catalogue = CatalogueNames([(server.name, server.prefix or "") for server in entry.servers])
     except ValueError as error:
         raise ContractError(f"entry {entry.identity}: {error}") from error
-    return MergeRuntime(catalogue, refuses=entry.on_server_failure == "Refuse", instructions=entry.instructions)
+    content = tuple(ExposedContent(catalogue, place) for place in range(len(entry.servers)))
+    return MergeRuntime(
+        catalogue, content, refuses=entry.on_server_failure == "Refuse", instructions=entry.instructions
+    )
 
 
 def routing_of(entry: EntryDocument) -> Routing | None:

@@ -15,7 +15,7 @@ NAMES = CatalogueNames([("crm", "crm_"), ("web", ""), ("shop", "shop_")])
 
 
 def raw(*items: dict[str, Any], **more: Any) -> RawList:
-    return RawList(json.dumps(items).encode(), len(items), **more)
+    return RawList.of(json.dumps(items).encode(), len(items), **more)
 
 
 def merged(method: str, *lists: RawList | None) -> MergedList:

@@ -36,11 +36,14 @@ def owner_leg(exchange: Exchange, message: Message, merge: MergeRuntime) -> Leg 
         params = {**message.params, "ref": reference}
     else:
         return None
-    return leg_to(exchange, message, owned, params)
+    return leg_to(exchange, message, merge, owned, params)
 
 
-def leg_to(exchange: Exchange, message: Message, owned: Owned, params: dict[str, Any]) -> Leg:
-    """Return the leg that sends a message with other params to the owner of what it names."""
+def leg_to(exchange: Exchange, message: Message, merge: MergeRuntime, owned: Owned, params: dict[str, Any]) -> Leg:
+    """Return the leg that sends a message with other params to the owner of what it names.
+
+    URIs in what the server answers are those of the catalogue.
+    """
     sent = Message(
         {**message.body, "params": params},
         message.era,
@@ -49,7 +52,8 @@ def leg_to(exchange: Exchange, message: Message, owned: Owned, params: dict[str,
         message.id,
         owned.name if message.name else "",
     )
-    return Leg(exchange.proxy.servers[owned.server], sent, exchange.session)
+    translation = merge.content[owned.server]
+    return Leg(exchange.proxy.servers[owned.server], sent, exchange.session, translation)
 
 
 def _owner(merge: MergeRuntime, primitive: Primitive, name: str) -> Owned:
