@@ -59,7 +59,7 @@ async def test_every_way_to_end_has_exactly_one_record(tmp_path: Path, monkeypat
             await caller.post(call("hang", id="timeout"))
         await leave(gateway, upstream.arrived)
         with monkeypatch.context() as patch:
-            patch.setattr(pipeline, "send_and_shape", broken)
+            patch.setattr(pipeline, "carry_out", broken)
             async with mcp_caller(gateway.url()) as caller:
                 assert (await caller.post(call("plain", id="bug"))).status == 500
         await eventually(lambda: "gone" in ends(path))

@@ -14,7 +14,7 @@ from upstreams import Arrived, answer, document, events, serving, with_handshake
 from waiting import for_ever
 
 from ostiary_core.contract.documents import TimeoutsConfig
-from ostiary_gateway.pipeline import sse_response, sse_transport
+from ostiary_gateway.pipeline import leg_events, sse_transport
 
 ALLOW = {"name": "all", "effect": "Allow"}
 GET_ONLY = {"name": "get", "effect": "Allow", "tools": {"names": ["get_*"]}, "resources": {"names": ["doc://*"]}}
@@ -245,7 +245,7 @@ async def test_a_notice_about_a_hidden_resource_is_dropped_on_a_get_stream(gatew
 async def test_a_silent_stream_is_kept_alive_with_comments_between_its_events(
     gateway: RunningGateway, era: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sse_response, "KEEP_ALIVE_SECONDS", 0.02)
+    monkeypatch.setattr(leg_events, "KEEP_ALIVE_SECONDS", 0.02)
     gate, half = asyncio.Event(), asyncio.Event()
 
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
@@ -275,7 +275,7 @@ async def test_a_silent_stream_is_kept_alive_with_comments_between_its_events(
 async def test_a_call_that_is_silent_for_longer_than_its_idle_time_ends_with_a_timeout(
     gateway: RunningGateway, patience: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sse_response, "KEEP_ALIVE_SECONDS", 0.2)
+    monkeypatch.setattr(leg_events, "KEEP_ALIVE_SECONDS", 0.2)
 
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         async with events(request) as stream:
@@ -299,7 +299,7 @@ async def test_a_call_that_is_silent_for_longer_than_its_idle_time_ends_with_a_t
 async def test_a_get_stream_may_be_silent_for_longer_than_that(
     gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sse_response, "KEEP_ALIVE_SECONDS", 0.05)
+    monkeypatch.setattr(leg_events, "KEEP_ALIVE_SECONDS", 0.05)
 
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         async with events(request) as stream:
@@ -319,7 +319,7 @@ async def test_a_get_stream_may_be_silent_for_longer_than_that(
 async def test_after_the_response_a_server_that_keeps_sending_is_disconnected(
     gateway: RunningGateway, era: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sse_response, "AFTERMATH_SECONDS", 0.1)
+    monkeypatch.setattr(leg_events, "AFTERMATH_SECONDS", 0.1)
 
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         async with events(request) as stream:

@@ -70,7 +70,7 @@ def relayed(chunks: list[bytes], *, as_get: bool) -> bytes:
     splitter = BlockSplitter(limit=1 << 20)
     sent = b""
     for chunk in chunks:
-        shaped, fault = relay._filtered(splitter.feed(chunk))
+        shaped, fault = relay._events._filtered(splitter.feed(chunk))
         sent += b"".join(shaped)
         if fault is not None:
             break
@@ -251,7 +251,7 @@ def relaying(stub: Chunks) -> "asyncio.Task[None]":
 
 
 async def test_a_chunk_of_many_tiny_events_lets_other_requests_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ostiary_gateway.pipeline.sse_response.BLOCKS_AT_ONCE", 100)
+    monkeypatch.setattr("ostiary_gateway.pipeline.leg_events.BLOCKS_AT_ONCE", 100)
     stub, turns = Chunks(1), 0
     task = relaying(stub)
     while not task.done():

@@ -1,0 +1,197 @@
+"""The reading half of a relayed stream: the events of one server for one caller.
+
+Only the event that is arriving is buffered. The events go to a :class:`~.caller_stream.CallerStream`, which may be fed
+by several servers.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from itertools import islice
+from time import monotonic
+from typing import Final
+
+from ostiary_gateway import sse
+from ostiary_gateway.errors import InputAsked, UpstreamFault
+from ostiary_gateway.limits.checks import reserve_response_bytes
+from ostiary_gateway.pipeline.caller_stream import CallerStream
+from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.pipeline.json_response import SealSession
+from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
+from ostiary_gateway.pipeline.large_messages import LARGE_MESSAGES, LIGHT_BYTES, at_once, in_slices
+from ostiary_gateway.pipeline.leg import Leg
+from ostiary_gateway.pipeline.sse_filter import SseFilter
+from ostiary_gateway.pipeline.sse_transport import UpstreamEvents, is_light
+from ostiary_gateway.upstream import faults
+from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
+
+#: After this many seconds of silence a comment is sent into a stream.
+KEEP_ALIVE_SECONDS: Final = 15.0
+#: A server should end its stream after the response, and has this many seconds to do so.
+AFTERMATH_SECONDS: Final = 1.0
+#: The most events of one chunk that are filtered before other requests are served.
+BLOCKS_AT_ONCE: Final = 256
+
+
+class LegEvents:
+    """Reads the events of one leg's response into a stream to the caller.
+
+    Afterwards ``outcome`` is how the request was answered by this server, None if it was not.
+    """
+
+    def __init__(
+        self, exchange: Exchange, leg: Leg, response: UpstreamResponse, *, to: CallerStream, seal: SealSession
+    ) -> None:
+        self._exchange = exchange
+        self._server = leg.server
+        self._upstream = response
+        self._to = to
+        to.readers.append(self)
+        self._arriving = UpstreamEvents(limit=exchange.snapshot.settings.bounds.message_bytes)
+        self._filter = SseFilter(exchange, leg, response, stream=to.stream, seal=seal, add_headers=to.add_headers)
+        self._answered_at = 0.0
+        #: A large event that waits for its turn, before what follows it.
+        self._large: bytes | None = None
+        self._reserved = 0
+
+    @property
+    def outcome(self) -> ResponseSummary | None:
+        """How the request was answered, None if it was not."""
+        return self._filter.outcome
+
+    @property
+    def is_resumable(self) -> bool:
+        """Whether the client can resume this server's part of the stream."""
+        return self._filter.resumable
+
+    @property
+    def is_between_events(self) -> bool:
+        """Whether no part of an event has arrived."""
+        return self._arriving.splitter.between_blocks
+
+    def check_end(self) -> None:
+        """Check that a stream that has ended may end so, where a response is due.
+
+        Raises:
+            UpstreamFault: it ended without the response, and cannot be resumed.
+        """
+        if self._filter.foreign_responses:
+            raise UpstreamFault(faults.INVALID, "the stream held answers to other requests only")
+        if not self._filter.resumable:
+            raise UpstreamFault(faults.RESET, "the stream ended without the answer")
+
+    async def run(self) -> None:
+        """Read until the server ends its response, or we end the stream.
+
+        Raises:
+            UpstreamFault: the server failed.
+            InputAsked: the server of a bridged leg asks for input. The stream to the caller stays open.
+        """
+        # An end that has arrived already is empty: then response and end are sent in one piece.
+        while chunk := await self._next_chunk() if (ready := self._upstream.ready()) is None else ready:
+            await self._pass_all(self._arriving.feed(chunk))
+            if self._filter.outcome is not None and self._aftermath_is_over():
+                break
+        if self._arriving.is_document and not self._arriving.splitter.between_blocks:
+            await self._pass_all(iter((sse.event(self._arriving.splitter.rest()),)))
+
+    async def _pass_all(self, blocks: Iterator[bytes]) -> None:
+        """Filter and send the events that a chunk has completed."""
+        while await self._to.is_authenticated() and self._pass_on(blocks) and not self._to.is_ended:
+            # A chunk of many tiny events takes long, while other requests wait. More chunks come meanwhile, so there
+            # must be a flush: without it a slow client would never slow the upstream.
+            await self._to.flush()
+            if self._large is None:
+                await asyncio.sleep(0)
+            else:
+                await self._pass_on_large(self._large)
+
+    async def _pass_on_large(self, block: bytes) -> None:
+        """Filter a large event in slices, in its turn."""
+        self._large = None
+        async with LARGE_MESSAGES.turn(self._exchange.proxy.uid):
+            # The policy may have changed while it waited.
+            if not await self._to.is_authenticated() or not self._to.settle():
+                return
+            filtered = await in_slices(self._filter.filtering(block))
+        self._send_on(filtered)
+
+    def _pass_on(self, blocks: Iterator[bytes]) -> bool:
+        """Filter and send a number of events; return whether there may be more."""
+        if not self._to.settle():
+            return False
+        filtered, fault = self._filtered(islice(blocks, BLOCKS_AT_ONCE))
+        self._send_on(b"".join(filtered))
+        if fault is not None:
+            raise fault
+        if len(filtered) == BLOCKS_AT_ONCE or self._large is not None:
+            return True
+        self._reserve()
+        self._to.send_notices()
+        return False
+
+    def _filtered(self, blocks: Iterator[bytes]) -> tuple[list[bytes], UpstreamFault | InputAsked | None]:
+        """Filter events up to the first that fails or is large.
+
+        What came before it is still to be sent.
+        """
+        filtered: list[bytes] = []
+        try:
+            for block in blocks:
+                if len(block) > LIGHT_BYTES and not is_light(block):
+                    self._large = block
+                    break
+                filtered.append(at_once(self._filter.filtering(block)))
+        except (UpstreamFault, InputAsked) as fault:
+            return filtered, fault
+        return filtered, None
+
+    def _send_on(self, filtered: bytes) -> None:
+        if self._filter.outcome is not None:
+            self._to.is_answered = True
+        self._to.send_on(filtered)
+
+    def _reserve(self) -> None:
+        """Count what is buffered: an incomplete event, and what waits to be sent."""
+        size = self._arriving.splitter.pending
+        if size != self._reserved:
+            reserve_response_bytes(self._exchange.reservation, size - self._reserved)
+            self._reserved = size
+        self._to.reserve()
+
+    async def _next_chunk(self) -> bytes:
+        """Wait for the next chunk; empty at the end. Send comments while the upstream is silent."""
+        since = self._answered_at or monotonic()
+        while True:
+            await self._to.flush()
+            if self._to.is_given_up:
+                raise UpstreamFault(faults.TIMEOUT, "the server did not end although its caller has gone")
+            left = self._seconds_left(since=monotonic() - since)
+            try:
+                return await self._upstream.read_some(min(left, KEEP_ALIVE_SECONDS))
+            except TimeoutError as error:
+                if left > KEEP_ALIVE_SECONDS:
+                    self._keep_alive()
+                elif self._filter.outcome is not None:
+                    return b""
+                else:
+                    raise faults.idle_timeout() from error
+            except UpstreamFault:
+                if self._filter.outcome is not None or self._to.is_ended:
+                    return b""
+                raise
+
+    def _seconds_left(self, *, since: float) -> float:
+        """Return how many seconds the upstream may still be silent."""
+        if self._filter.outcome is not None:
+            return max(0.0, AFTERMATH_SECONDS - since)
+        return float("inf") if self._to.stream is not None else max(0.0, self._server.idle_seconds - since)
+
+    def _aftermath_is_over(self) -> bool:
+        """Return whether a server that continues after its response has used up its time."""
+        now = monotonic()
+        self._answered_at = self._answered_at or now
+        return now - self._answered_at >= AFTERMATH_SECONDS
+
+    def _keep_alive(self) -> None:
+        if self.is_between_events:
+            self._to.keep_alive()
