@@ -242,7 +242,7 @@ class UnblockedReason(Reason):
     PENDING = ("Pending", "The operator has not seen it yet.", WAIT)
     BLOCKED = (
         "Blocked",
-        "The settings of a gateway block it or its server, so every request to it is refused there.",
+        "The settings of a gateway block it or a server of it, so every request to what is blocked is refused there.",
         "Ask the platform team; remove the line from `blocked` in the gateway's settings once the reason is gone.",
     )
 

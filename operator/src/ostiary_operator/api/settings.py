@@ -12,7 +12,7 @@ from pydantic import Field, StrictInt
 from ostiary_operator.api.audit import GatewayAudit
 from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.blocks import Blocked
-from ostiary_operator.api.constraints import Unique
+from ostiary_operator.api.constraints import Rule, Unique
 from ostiary_operator.api.durations import Duration, between
 from ostiary_operator.api.grants import Cidr, Grant
 from ostiary_operator.api.limit_store import LimitStore
@@ -32,6 +32,14 @@ class WithoutPolicy(enum.StrEnum):
 
     ALLOW = "Allow"
     DENY = "Deny"
+
+
+class SessionNotePlace(enum.StrEnum):
+    """Where gateways note what they learn of a session after its id was given."""
+
+    LOCAL = "Local"
+    SHARED = "Shared"
+    NONE = "None"
 
 
 Count = Annotated[StrictInt, Field(ge=1, le=1_000_000), INTEGRAL]
@@ -216,6 +224,12 @@ class GatewaySettings(ApiModel):
     """Store in which all replicas count the limits of policies together. Absent means that each replica counts by
     itself. Example: `{redis: {addresses: ["redis.data.svc:6379"]}}`."""
 
+    session_notes: SessionNotePlace = SessionNotePlace.LOCAL
+    """Where the gateway notes what it learns of a client's session after its id was given, for MCPProxies with several
+    servers: sessions of servers that were late or began again, log levels and subscriptions. Local: in the memory of
+    each replica, so another replica begins again. Shared: in `limitStore`, for all replicas. None: not at all; clients
+    are then offered nothing that needs it. Example: `Shared`."""
+
     blocked: Blocked | None = None
     """What the gateway refuses at once, whatever policies and MCPProxies say: the means for an emergency. Valid items
     apply also where another line of the settings is wrong; until the settings are valid again, nothing that was blocked
@@ -224,3 +238,13 @@ class GatewaySettings(ApiModel):
     audit: GatewayAudit | None = None
     """What the gateway records of requests, and where. Absent: what policies demand, on standard output.
     Example: `{floor: {level: Metadata}}`."""
+
+    constraints = (
+        Rule(
+            "!has(self.sessionNotes) || self.sessionNotes != 'Shared' || has(self.limitStore)",
+            lambda it: it.session_notes is not SessionNotePlace.SHARED or it.limit_store is not None,
+            "needs limitStore",
+            "set limitStore, or write Local",
+            field_path=".sessionNotes",
+        ),
+    )

@@ -4,7 +4,7 @@ They are Governed and Unblocked of a proxy, Effective and TestsPassed of a polic
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from ostiary_operator.api.conditions import ConditionStatus, ConditionType
 from ostiary_operator.api.reasons import EffectiveReason, GovernedReason, Reason, TestsPassedReason, UnblockedReason
@@ -41,15 +41,27 @@ def governed(
     return condition(ConditionType.GOVERNED, status, reason, f"{subject.title}: {access}")
 
 
-def blocked(subject: ParsedProxy, found: Mapping[str, str]) -> tuple[ConditionDraft, ...]:
-    """Return that gateways block a proxy; nothing where none does.
+class Blocks(NamedTuple):
+    """What the settings of a gateway block of a proxy.
+
+    ``is_whole`` is set where nothing of it is left.
+    """
+
+    what: str
+    is_whole: bool = True
+
+
+def blocked(subject: ParsedProxy, found: Mapping[str, Blocks]) -> tuple[ConditionDraft, ...]:
+    """Return that gateways block a proxy or a server of it; nothing where none does.
 
     ``found`` contains by gateway what it blocks.
     """
     if not found:
         return ()
-    what = " and ".join(f"the settings of gateway {gateway} block {item}" for gateway, item in sorted(found.items()))
-    message = f"{subject.title}: {what}, so every request to it is refused there (blocked)"
+    what = " and ".join(f"the settings of gateway {each} block {item.what}" for each, item in sorted(found.items()))
+    is_whole = all(item.is_whole for item in found.values())
+    refused = "every request to it" if is_whole else "every request to what is blocked"
+    message = f"{subject.title}: {what}, so {refused} is refused there (blocked)"
     return (condition(ConditionType.UNBLOCKED, ConditionStatus.FALSE, UnblockedReason.BLOCKED, message),)
 
 

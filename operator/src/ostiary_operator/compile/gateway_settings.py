@@ -25,7 +25,7 @@ from ostiary_operator.api.proxy import GatewayReference
 from ostiary_operator.api.reasons import AcceptedReason
 from ostiary_operator.api.settings import Bounds as ApiBounds
 from ostiary_operator.api.settings import EgressProxy as ApiEgressProxy
-from ostiary_operator.api.settings import GatewaySettings, PerPrincipal, PerProxy, PerSource
+from ostiary_operator.api.settings import GatewaySettings, PerPrincipal, PerProxy, PerSource, SessionNotePlace
 from ostiary_operator.compile import blocks
 from ostiary_operator.compile.audit import gateway_audit_config
 from ostiary_operator.compile.cache import Cache
@@ -183,6 +183,7 @@ def settings_document(settings: GatewaySettings, api_servers: tuple[str, ...] = 
         refused_addresses=list(api_servers) or None,
         blocked=blocks.blocked_config(settings.blocked),
         audit=gateway_audit_config(settings.audit),
+        session_notes=settings.session_notes.value if settings.session_notes is not SessionNotePlace.LOCAL else None,
         source=canonical(settings.document()).decode(),
     )
 

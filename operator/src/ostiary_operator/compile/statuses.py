@@ -63,16 +63,21 @@ def proxy_status(admission: Admission, governance: Governance, settled: Sequence
     )
 
 
-def _blocked(subject: ParsedProxy, settled: Sequence[CompiledGateway]) -> Iterator[tuple[str, str]]:
+def _blocked(subject: ParsedProxy, settled: Sequence[CompiledGateway]) -> Iterator[tuple[str, advisories.Blocks]]:
     """Yield the gateways that block a proxy, each with what it blocks."""
     for it in settled:
         if it.block_list is None or subject.key not in it.config.entries:
             continue
-        server = it.config.entries[subject.key].document.servers[0]
+        entry = it.config.entries[subject.key].document
+        servers = [server for server in entry.servers if it.block_list.has_server(_places(server))]
         if it.block_list.has_proxy(subject.identity):
-            yield it.site.identity, "it"
-        elif it.block_list.has_server(_places(server)):
-            yield it.site.identity, f"its server {urlsplit(server.url).hostname}"
+            yield it.site.identity, advisories.Blocks("it")
+        elif servers:
+            names = listing(str(urlsplit(server.url).hostname) for server in servers)
+            yield (
+                it.site.identity,
+                advisories.Blocks(f"its server {names}", is_whole=len(servers) == len(entry.servers)),
+            )
 
 
 def _places(server: ServerConfig) -> tuple[tuple[str, int], ...]:

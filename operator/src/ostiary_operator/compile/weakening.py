@@ -30,6 +30,7 @@ REASONS: Final = frozenset(
         "PolicyAttached",
         "PolicyDeleted",
         "PolicyDetached",
+        "RoutingChanged",
         "SettingLoosened",
         "SubjectsChanged",
         "SwitchedToShadow",

@@ -8,13 +8,13 @@ because other rules deny the same, or because a regular expression was written i
 import json
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit, urlunsplit
 
 from ostiary_core.contract.bundle import GatewayConfig
-from ostiary_core.contract.documents import EntryDocument, PolicyDocument, ServerConfig
+from ostiary_core.contract.documents import EntryDocument, PolicyDocument
 from ostiary_operator.compile.audit import gateway_audit_lowered
 from ostiary_operator.compile.authentication_weakenings import replaced
 from ostiary_operator.compile.policy_weakenings import of_policy, restricts
+from ostiary_operator.compile.server_weakenings import of_servers
 from ostiary_operator.compile.weakening import Weakening, listed, weakening
 
 #: Lists of settings that permit more with each item.
@@ -89,42 +89,13 @@ def _blocked(config: GatewayConfig, name: str) -> frozenset[str]:
 
 
 def _of_entry(old: EntryDocument, new: EntryDocument) -> Iterator[Weakening]:
-    before, after = old.servers[0], new.servers[0]
-    for field, was, now in (
-        ("url", _url(before), _url(after)),
-        ("url (query)", *_queries(before, after)),
-        ("host", before.host or "", after.host or ""),
-        ("tls.hostname", _tls_hostname(before), _tls_hostname(after)),
-        ("headers", _headers(before), _headers(after)),
-    ):
-        if was != now:
-            yield weakening(new, "UpstreamChanged", f"spec.servers[0].{field}", was or "none", now or "none")
+    yield from of_servers(old, new)
     for primitive in ("tools", "resources", "prompts"):
         was_shown, is_shown = (_exposed(entry, primitive) for entry in (old, new))
         if was_shown != is_shown and not _narrows(was_shown, is_shown):
             yield weakening(
                 new, "CatalogueWidened", f"spec.catalogue.{primitive}", *map(_catalogue, (was_shown, is_shown))
             )
-
-
-def _url(server: ServerConfig) -> str:
-    """Return a server's URL without its query."""
-    return urlunsplit(urlsplit(server.url)._replace(query="", fragment=""))
-
-
-def _queries(before: ServerConfig, after: ServerConfig) -> tuple[str, str]:
-    """Return whether two URLs differ in the query alone, which may hold a secret."""
-    differ = _url(before) == _url(after) and before.url != after.url
-    return ("as before", "changed") if differ else ("", "")
-
-
-def _headers(server: ServerConfig) -> str:
-    """Return the headers that are added to each request: a server may choose a tenant by one."""
-    return listed([f"{header.name}: {header.value}" for header in server.headers or ()])
-
-
-def _tls_hostname(server: ServerConfig) -> str:
-    return (server.tls.hostname if server.tls is not None else None) or ""
 
 
 _Exposed = tuple[frozenset[str] | None, frozenset[str]]

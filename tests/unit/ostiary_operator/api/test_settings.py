@@ -5,7 +5,7 @@ import pytest
 from ostiary_operator.api.durations import Duration
 from ostiary_operator.api.grants import Grant
 from ostiary_operator.api.load import InvalidSettings, parse_settings
-from ostiary_operator.api.settings import GatewaySettings, Tenancy, WithoutPolicy
+from ostiary_operator.api.settings import GatewaySettings, SessionNotePlace, Tenancy, WithoutPolicy
 
 EVERYTHING = """
 externalURL: https://mcp.example.com
@@ -108,6 +108,14 @@ def test_all_settings_can_be_set_and_written_back() -> None:
 )
 def test_a_setting_that_cannot_be_is_named(text: str, field: str) -> None:
     assert problems(text) == [field]
+
+
+def test_notes_of_sessions_can_be_shared_only_where_there_is_a_store() -> None:
+    store = "limitStore: {redis: {addresses: ['redis.data.svc:6379']}}"
+
+    assert problems("sessionNotes: Shared") == ["sessionNotes"]
+    assert parse_settings(f"sessionNotes: Shared\n{store}").session_notes is SessionNotePlace.SHARED
+    assert parse_settings(store).session_notes is SessionNotePlace.LOCAL
 
 
 def test_an_error_names_the_document_and_the_remedy() -> None:
