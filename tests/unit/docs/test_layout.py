@@ -62,7 +62,6 @@ SHORT = {
     "operator/src/ostiary_operator/status/telemetry_ready.py": "one module a condition that gateways observe",
     "operator/src/ostiary_operator/status/limit_store_ready.py": "one module a condition that gateways observe",
     "sidecar/src/ostiary_gateway/metrics/event_loop_lag.py": "one module a group of metrics",
-    "sidecar/src/ostiary_gateway/pipeline/continuations/continuation_errors.py": "what callers are told, in one place",
     "sidecar/src/ostiary_gateway/metrics/export_health.py": "one module each thing that the operator is told",
     "sidecar/src/ostiary_gateway/telemetry/console_exporter.py": "boundary: standard output",
     "sidecar/src/ostiary_gateway/policy_limits/counter_script.py": "boundary: a script in another language",

@@ -3,7 +3,9 @@
 No request is sent for this, and nothing is awaited.
 """
 
+from ostiary_core.mcp.protocol_revisions import LEGACY, MODERN
 from ostiary_gateway.pipeline import whoami
+from ostiary_gateway.pipeline.bridged.legacy_server import LEGACY_SERVER
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.merged.merged_plan import merged_plan
@@ -28,6 +30,8 @@ def select(exchange: Exchange) -> Plan:
     if exchange.proxy.routing is not None:
         return select_by_route(exchange, exchange.proxy.routing)
     leg = exchange.leg = Leg(exchange.proxy.server, exchange.message, exchange.session)
+    if leg.server.eras.only is LEGACY and exchange.message is not None and exchange.message.era is MODERN:
+        leg.bridge = LEGACY_SERVER
     return One(leg)
 
 

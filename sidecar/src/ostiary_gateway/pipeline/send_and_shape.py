@@ -1,6 +1,8 @@
 """The last stages of the pipeline: send a request to its server, and shape the response."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
 from ostiary_gateway.errors import CallerGone, InputAsked, Refusal, UpstreamFault
 from ostiary_gateway.pipeline import record
@@ -13,14 +15,23 @@ from ostiary_gateway.pipeline.shape import ResponseShaper
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.telemetry import ClientSpan, ServerSpan
 from ostiary_gateway.upstream import faults
+from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
+
+#: Opens a response that a bridge makes, in place of the server's own.
+Opened: TypeAlias = Callable[[ClientSpan], Awaitable[UpstreamResponse]]
 
 
 async def send_and_shape(
-    exchange: Exchange, leg: Leg, span: ServerSpan, shaper: ResponseShaper, request_ids: RequestIds
+    exchange: Exchange,
+    leg: Leg,
+    span: ServerSpan,
+    shaper: ResponseShaper,
+    request_ids: RequestIds,
+    opened: Opened | None = None,
 ) -> Response | None:
     """Send a leg to its server, and return the shaped response.
 
-    None where it was sent as a stream.
+    None where it was sent as a stream. ``opened`` sends it where the message itself is not forwarded.
 
     Raises:
         Refusal: the server failed before a response began.
@@ -32,7 +43,7 @@ async def send_and_shape(
         request.bind_to_caller()
     with record.begin_client_span(span, exchange, leg) as client:
         try:
-            return await _send(exchange, leg, span, client, shaper)
+            return await _send(exchange, leg, span, client, shaper, opened)
         except UpstreamFault as found:
             raise _failed(leg, client, found) from found
         except InputAsked:
@@ -53,11 +64,16 @@ async def send_and_shape(
 
 
 async def _send(
-    exchange: Exchange, leg: Leg, span: ServerSpan, client: ClientSpan, shaper: ResponseShaper
+    exchange: Exchange,
+    leg: Leg,
+    span: ServerSpan,
+    client: ClientSpan,
+    shaper: ResponseShaper,
+    opened: Opened | None,
 ) -> Response | None:
     if exchange.cancels_too:
         await cancel_duplicates(exchange, leg, client)
-    response = await forward(exchange, leg, client)
+    response = await forward(exchange, leg, client) if opened is None else await opened(client)
     try:
         return await shaper.shape(exchange, leg, response, span, client)
     finally:

@@ -2,8 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from ostiary_gateway.config.snapshot import Snapshot
+from ostiary_gateway.pipeline.bridged.legacy_sessions import LegacySessions
+from ostiary_gateway.pipeline.continuations.continuations import Continuations
+from ostiary_gateway.pipeline.continuations.replica_hops import ReplicaHops
+from ostiary_gateway.pipeline.continuations.request_states import RequestStates
 from ostiary_gateway.pipeline.merged_sessions.server_sessions import ServerSessions
 from ostiary_gateway.pipeline.merged_sessions.session_notes import SessionNotes
 from ostiary_gateway.pipeline.open_streams import OpenStreams
@@ -11,6 +16,9 @@ from ostiary_gateway.pipeline.request_ids import RequestIds
 from ostiary_gateway.pipeline.shape import ResponseShaper
 from ostiary_gateway.seal import Sealer
 from ostiary_gateway.server.request import Request
+
+#: The bytes of a message between replicas before there is a config.
+_SMALLEST_HOP: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +36,9 @@ class PipelineServices:
     snapshot: Callable[[], Snapshot | None]
     is_cut_off: Callable[[Request], bool]
     sessions: ServerSessions
+    continuations: Continuations
+    states: RequestStates
+    legacy_sessions: LegacySessions
 
 
 def services_of(
@@ -39,4 +50,26 @@ def services_of(
 ) -> PipelineServices:
     """Return the services of one gateway."""
     shaper = ResponseShaper(sealer=sealer, streams=streams, snapshot=snapshot, is_cut_off=is_cut_off)
-    return PipelineServices(sealer, shaper, request_ids, streams, snapshot, is_cut_off, ServerSessions(SessionNotes()))
+    return PipelineServices(
+        sealer,
+        shaper,
+        request_ids,
+        streams,
+        snapshot,
+        is_cut_off,
+        ServerSessions(SessionNotes()),
+        Continuations(sealer, hops=ReplicaHops(sealer, limit=lambda: hop_limit(snapshot()))),
+        RequestStates(sealer),
+        LegacySessions(),
+    )
+
+
+def hop_limit(snapshot: Snapshot | None) -> int:
+    """Return the most bytes of a message between replicas.
+
+    Nothing may be larger that comes from a caller or server.
+    """
+    if snapshot is None:
+        return _SMALLEST_HOP
+    bounds = snapshot.settings.bounds
+    return max(bounds.message_bytes, bounds.request_bytes)

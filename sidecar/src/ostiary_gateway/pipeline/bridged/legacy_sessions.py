@@ -1,0 +1,280 @@
+"""Sessions with legacy servers that the gateway opens for modern callers, which have none.
+
+They are kept between calls by caller, server, credential and capabilities: never shared by two principals, and a caller
+that declares other capabilities gets another one. An anonymous caller cannot be told from another, so each of its calls
+has a session of its own. A session that is unused for a while is ended.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Coroutine, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from ostiary_core import strict_json
+from ostiary_core.mcp.protocol_revisions import LEGACY_REVISIONS
+from ostiary_gateway.bridge.legacy_changes import server_name
+from ostiary_gateway.bridge.to_legacy import initialize_params, legacy_client_capabilities
+from ostiary_gateway.errors import Refusal, UpstreamFault
+from ostiary_gateway.pipeline.bridged.server_link import ServerLink
+from ostiary_gateway.pipeline.continuations.callers import credential_mark
+from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.pipeline.server_answer import fault_of
+from ostiary_gateway.pipeline.server_request import GATEWAY_INFO, OwnRequest, ask
+from ostiary_gateway.telemetry import ServerSpan
+from ostiary_gateway.upstream import faults
+from ostiary_gateway.upstream.server import UpstreamServer
+
+_log = logging.getLogger(__name__)
+
+#: Seconds after which an unused session is ended, and between two searches for such.
+IDLE_SECONDS: Final = 300.0
+_SWEEP_SECONDS: Final = 60.0
+#: The most sessions that are kept: of one caller at one server, and of all.
+MOST_PER_CALLER: Final = 8
+MOST_SESSIONS: Final = 4096
+#: Seconds to end a session, and to end all when the gateway stops.
+_END_SECONDS: Final = 5.0
+_INITIALIZE: Final = "initialize"
+_INITIALIZED: Final = "notifications/initialized"
+
+
+@dataclass(slots=True, eq=False)
+class LegacySession:
+    """One session, as its server opened it.
+
+    ``session_id`` is None at a server that keeps none. ``handshake`` is the server's answer to initialize, and ``link``
+    the caller's that used it last. ``level`` is its log level. ``is_single`` if it ends with its one call.
+    """
+
+    link: ServerLink
+    session_id: str | None
+    revision: str
+    handshake: Mapping[str, Any]
+    is_single: bool
+    level: str = ""
+    users: int = 0
+    idle_since: float = field(default_factory=monotonic)
+
+    @property
+    def info(self) -> Mapping[str, Any]:
+        """How the server names itself."""
+        return server_name(self.handshake)
+
+    @property
+    def capabilities(self) -> Mapping[str, Any]:
+        """What the server declares."""
+        found = self.handshake.get("capabilities")
+        return found if isinstance(found, dict) else {}
+
+
+class _Caller:
+    """The sessions of one caller at one server, by what it declares.
+
+    The least recently used first.
+    """
+
+    def __init__(self) -> None:
+        self.sessions: OrderedDict[bytes, LegacySession] = OrderedDict()
+        self.opening: dict[bytes, asyncio.Lock] = {}
+
+
+class LegacySessions:
+    """The sessions of one gateway process. Must be used within one event loop."""
+
+    def __init__(self) -> None:
+        self._servers: WeakKeyDictionary[UpstreamServer, dict[str, _Caller]] = WeakKeyDictionary()
+        self._kept = 0
+        self._background: set[asyncio.Task[None]] = set()
+        self._sweeping: asyncio.TimerHandle | None = None
+
+    @property
+    def kept(self) -> int:
+        """The number of sessions that are kept for further calls."""
+        return self._kept
+
+    async def acquire(self, exchange: Exchange, server: UpstreamServer, span: ServerSpan) -> LegacySession:
+        """Return a session for a call; :meth:`release` must be called for it.
+
+        Raises:
+            UpstreamFault: the server opens none.
+            Refusal: its caller's credential cannot be sent.
+        """
+        meta = exchange.message.params.get("_meta") if exchange.message is not None else None
+        meta = meta if isinstance(meta, dict) else {}
+        session = await self._kept_session(exchange, server, span, meta)
+        session.users += 1
+        return session
+
+    async def acquire_single(self, exchange: Exchange, server: UpstreamServer, span: ServerSpan) -> LegacySession:
+        """Return a session that no other call uses, such as for a stream of changes.
+
+        Raises:
+            UpstreamFault, Refusal: as for :meth:`acquire`.
+        """
+        meta = exchange.message.params.get("_meta") if exchange.message is not None else None
+        session = await _open(exchange, server, span, meta if isinstance(meta, dict) else {}, is_single=True)
+        session.users += 1
+        return session
+
+    async def _kept_session(
+        self, exchange: Exchange, server: UpstreamServer, span: ServerSpan, meta: Mapping[str, Any]
+    ) -> LegacySession:
+        name = _caller_name(exchange)
+        if name is None:
+            return await _open(exchange, server, span, meta, is_single=True)
+        caller = self._servers.setdefault(server, {}).setdefault(name, _Caller())
+        declared = strict_json.dumps(legacy_client_capabilities(meta))
+        found = caller.sessions.get(declared)
+        if found is None:
+            return await self._open_once(exchange, server, span, meta, caller, declared)
+        return self._used(found, caller, declared, exchange)
+
+    async def _open_once(
+        self,
+        exchange: Exchange,
+        server: UpstreamServer,
+        span: ServerSpan,
+        meta: Mapping[str, Any],
+        caller: _Caller,
+        declared: bytes,
+    ) -> LegacySession:
+        """Open a session, unless another call of the caller is just doing so."""
+        lock = caller.opening.setdefault(declared, asyncio.Lock())
+        try:
+            async with lock:
+                found = caller.sessions.get(declared)
+                if found is not None:
+                    return self._used(found, caller, declared, exchange)
+                is_single = not self._has_room(caller)
+                session = await _open(exchange, server, span, meta, is_single=is_single)
+                if not is_single:
+                    self._keep(session, caller, declared)
+                return session
+        finally:
+            if not lock.locked():
+                caller.opening.pop(declared, None)
+
+    def _used(self, session: LegacySession, caller: _Caller, declared: bytes, exchange: Exchange) -> LegacySession:
+        caller.sessions.move_to_end(declared)
+        session.link = ServerLink.of(exchange, session.link.server)
+        return session
+
+    def _has_room(self, caller: _Caller) -> bool:
+        """Make room for one more session of a caller; return whether there is."""
+        if self._kept >= MOST_SESSIONS:
+            self._sweep_idle(seconds=0.0)
+        if len(caller.sessions) >= MOST_PER_CALLER:
+            oldest = next((key for key, each in caller.sessions.items() if not each.users), None)
+            if oldest is not None:
+                self._end(self._dropped(caller, oldest))
+        return self._kept < MOST_SESSIONS and len(caller.sessions) < MOST_PER_CALLER
+
+    def _keep(self, session: LegacySession, caller: _Caller, declared: bytes) -> None:
+        caller.sessions[declared] = session
+        self._kept += 1
+        if self._sweeping is None:
+            self._sweeping = asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep)
+
+    def _dropped(self, caller: _Caller, declared: bytes) -> LegacySession:
+        self._kept -= 1
+        return caller.sessions.pop(declared)
+
+    def release(self, session: LegacySession) -> None:
+        """Note that a call needs its session no more."""
+        session.users -= 1
+        session.idle_since = monotonic()
+        if session.is_single and not session.users:
+            self._end(session)
+
+    def lose(self, session: LegacySession) -> None:
+        """Forget a session that its server has forgotten. It must still be released."""
+        for caller in self._servers.get(session.link.server, {}).values():
+            for key in [key for key, each in caller.sessions.items() if each is session]:
+                self._dropped(caller, key)
+        session.session_id = None  # nothing is left to end
+
+    def _sweep(self) -> None:
+        self._sweeping = None
+        self._sweep_idle(seconds=IDLE_SECONDS)
+        if self._kept:
+            self._sweeping = asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep)
+
+    def _sweep_idle(self, *, seconds: float) -> None:
+        """End sessions that have been unused for so long."""
+        before = monotonic() - seconds
+        for callers in self._servers.values():
+            for name, caller in list(callers.items()):
+                for key in [k for k, each in caller.sessions.items() if not each.users and each.idle_since <= before]:
+                    self._end(self._dropped(caller, key))
+                if not caller.sessions and not caller.opening:
+                    del callers[name]
+
+    def _end(self, session: LegacySession) -> None:
+        """Tell the server that a session is over, without waiting for it."""
+        if session.session_id is not None:
+            self.run(session.link.end_session(session.session_id, revision=session.revision))
+
+    def run(self, work: Coroutine[Any, Any, object]) -> None:
+        """Do some last work for a call that is over, such as cancelling it.
+
+        Its failure matters to no one.
+        """
+        task = asyncio.get_running_loop().create_task(_within(work))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def close(self) -> None:
+        """End all sessions, as far as their servers answer soon."""
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            self._sweeping = None
+        for callers in self._servers.values():
+            for caller in callers.values():
+                for key in tuple(caller.sessions):
+                    self._end(self._dropped(caller, key))
+            callers.clear()
+        await asyncio.gather(*self._background, return_exceptions=True)
+
+
+async def _within(work: Coroutine[Any, Any, object]) -> None:
+    with suppress(UpstreamFault, Refusal, TimeoutError):
+        async with asyncio.timeout(_END_SECONDS):
+            await work
+
+
+def _caller_name(exchange: Exchange) -> str | None:
+    """Return what sessions of a caller are kept by.
+
+    None for one that cannot be told from others.
+    """
+    mark = credential_mark(exchange)
+    return exchange.principal.id + mark if exchange.principal.authenticated or mark else None
+
+
+async def _open(
+    exchange: Exchange, server: UpstreamServer, span: ServerSpan, meta: Mapping[str, Any], *, is_single: bool
+) -> LegacySession:
+    """Open a session with what a caller declares.
+
+    Raises:
+        UpstreamFault: the server opens none.
+    """
+    params = initialize_params(meta, gateway=GATEWAY_INFO)
+    seconds = server.request_seconds
+    answer = await ask(exchange, server, OwnRequest(_INITIALIZE, params, ""), span=span, seconds=seconds)
+    result = answer.result
+    if result is None:
+        fault = fault_of(server, answer)
+        raise fault if fault is not None else UpstreamFault(faults.INVALID, "the server opens no session")
+    revision = result.get("protocolVersion")
+    if not isinstance(revision, str) or revision not in LEGACY_REVISIONS:
+        raise UpstreamFault(faults.INVALID, "the server negotiated a revision that has no handshake")
+    session = LegacySession(ServerLink.of(exchange, server), answer.session_id, revision, result, is_single)
+    initialized = OwnRequest(_INITIALIZED, {}, revision, answer.session_id)
+    await ask(exchange, server, initialized, span=span, seconds=seconds)
+    return session
