@@ -190,6 +190,7 @@ def left(gateway: RunningGateway) -> dict[str, Any]:
     line, pools = gateway.app.pipeline, gateway.app.pools
     counters = [line.limiter.total, *line.limiter.sources.by_key.values(), *line.limiter.proxies.by_key.values()]
     servers = [*pools._servers.values(), *pools._retiring]
+    routes = [endpoint.route.pool for server in servers for endpoint in server.endpoints]
     found = {
         "tallies": sum(t.requests + t.streams + t.bytes + t.connections + t.uploads for t in counters),
         "sources": len(line.limiter.sources.by_key),
@@ -197,9 +198,9 @@ def left(gateway: RunningGateway) -> dict[str, Any]:
         "streams": len(line.streams._streams),
         "connections": len(gateway.app._data.connections),
         "in use": sum(server._in_use for server in servers),
-        "dialing": sum(server._route.pool._dialing + len(server._route.pool._waiters) for server in servers),
-        "busy": sum(len(server._route.pool._all) - len(server._route.pool._idle) for server in servers),
-        "deadlines": sum(len(server._route.pool._deadlines._waiting) for server in servers),
+        "dialing": sum(pool._dialing + len(pool._waiters) for pool in routes),
+        "busy": sum(len(pool._all) - len(pool._idle) for pool in routes),
+        "deadlines": sum(len(pool._deadlines._waiting) for pool in routes),
         "answering": sum("_answer" in repr(task.get_coro()) for task in asyncio.all_tasks()),
     }
     return {name: count for name, count in found.items() if count > 0}

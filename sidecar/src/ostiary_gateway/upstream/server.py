@@ -1,4 +1,4 @@
-"""One upstream server: its URL, its route, its timeouts.
+"""One upstream server: what it is, how it does, and the endpoints where it is reached.
 
 A redirect is followed to another path of the same server, once, and nowhere else. Cookies are never kept, and bodies
 never decompressed: the gateway judges exactly what the server sent.
@@ -14,23 +14,21 @@ from ostiary_core.contract.documents import ServerConfig
 from ostiary_core.policy.block_list import places_of
 from ostiary_core.secret_bytes import SecretBytes
 from ostiary_gateway.errors import UpstreamFault
-from ostiary_gateway.upstream import faults, redirects, via
+from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.allowed_addresses import OwnEndpoints, networks
 from ostiary_gateway.upstream.caller import UpstreamCaller
 from ostiary_gateway.upstream.credentials import Credential, CredentialMakers
 from ostiary_gateway.upstream.egress import Egress
-from ostiary_gateway.upstream.egress_route import Place, Route
+from ostiary_gateway.upstream.egress_route import Place
+from ostiary_gateway.upstream.endpoint import UpstreamEndpoint, via_lines
 from ostiary_gateway.upstream.health import Health
 from ostiary_gateway.upstream.http1 import request_head as http1
 from ostiary_gateway.upstream.http1.dialer import Dialer
-from ostiary_gateway.upstream.http1.pool import Pool
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 from ostiary_gateway.upstream.known_names import KnownNames
 from ostiary_gateway.upstream.server_eras import ServerEras
 from ostiary_gateway.upstream.tls_contexts import client_context
 
-#: Statuses with which a redirected URL reports that it no longer exists, or moved again.
-_GONE: Final = frozenset({301, 302, 303, 307, 308, 404, 405, 410})
 _NO_EGRESS: Final = Egress()
 
 
@@ -56,7 +54,6 @@ class UpstreamServer:
         self._url = url = _checked(URL(document.url))
         #: Its URL as it is configured.
         self.url = document.url
-        self._host = document.host
         headers = {header.name: header.value for header in document.headers or ()}
         #: The value of Host.
         self.host = document.host or http1.authority(url)
@@ -68,7 +65,6 @@ class UpstreamServer:
         self.eras = ServerEras(document.protocol_version)
         #: The names that it has listed, to any caller.
         self.known = KnownNames()
-        self._via = _via([mark])
         self.name = document.name
         self.address = url.host or ""
         self.port = url.port or 0
@@ -79,17 +75,16 @@ class UpstreamServer:
         self._connect_seconds = document.timeouts.connect / 1000
         self.credential = Credential(document, credentials or CredentialMakers(proxy))
         self._of_request = self.credential.of_request
-        lines = SecretBytes(http1.lines(headers) + self._via + self.credential.line)
-        self._place = Place(url, document.host, lines)
+        lines = SecretBytes(http1.lines(headers) + via_lines([mark]) + self.credential.line)
         authorities = document.tls.ca if document.tls is not None else None
         self._tls = client_context(authorities) if url.scheme == "https" else None
         self._tls_name = document.tls.hostname if document.tls is not None else None
         self._granted = networks(document.addresses)
-        self._connections = connections
-        self._route = Route(self._place, self._dialer(own, egress), connections=connections)
-        #: Pools of earlier routes, on which requests may be in flight.
-        self._former: list[Pool] = []
-        self._refused_by_former = 0
+        place = Place(url, document.host, lines)
+        #: Where it is reached.
+        self.endpoints = (
+            UpstreamEndpoint(place, self._dialer, own=own, egress=egress, connections=connections, mark=mark),
+        )
         self._in_use = 0
         self._unused = asyncio.Event()
 
@@ -117,11 +112,12 @@ class UpstreamServer:
             UpstreamFault: no credential, no connection, no head in time, or a head that is not HTTP.
         """
         self._in_use += 1
-        route = self._route
+        endpoint = self.endpoints[0]
+        route = endpoint.route
         try:
             if self._of_request is not None:
                 lines += await self._of_request.line(caller)
-            head = self._passing(route.heads[method], passed) if passed else route.heads[method]
+            head = endpoint.passing(route.heads[method], passed) if passed else route.heads[method]
             message = http1.message(head, lines, body)
             body = None  # it is part of ``message``, and would be in memory twice until the response arrives
             response = await route.pool.exchange(
@@ -130,38 +126,13 @@ class UpstreamServer:
             if response.status >= 300:
                 if response.status == 401 and self._of_request is not None:
                     self._of_request.refused(caller)
-                response = await self._follow_redirect(route, response, method, message[len(head) :], passed)
+                response = await endpoint.follow_redirect(
+                    route, response, method, message[len(head) :], passed, seconds=self.request_seconds
+                )
         except BaseException:
             self._release()
             raise
         response.released = self._release
-        return response
-
-    def _passing(self, head: bytes, passed: Sequence[str]) -> bytes:
-        return head.replace(self._via, _via([*passed, self.mark]))
-
-    async def _follow_redirect(
-        self, route: Route, response: UpstreamResponse, method: str, rest: bytes, passed: Sequence[str]
-    ) -> UpstreamResponse:
-        """Follow a redirect to another path of this server, once.
-
-        Return any other response unchanged.
-
-        ``rest`` is what follows the head's constant beginning.
-        """
-        status = response.status
-        if route.is_moved and status in _GONE:
-            route.move_back()  # the URL of the earlier redirect no longer exists
-        if status not in redirects.FOLLOWED:
-            return response
-        moved = redirects.target(response.header("location"), self._url, host=self._host)
-        if moved is None:
-            return response
-        response.close()
-        heads = route.heads_at(moved)
-        response = await route.pool.exchange(self._passing(heads[method], passed) + rest, seconds=self.request_seconds)
-        if response.status < 300 and redirects.is_lasting(status, before=self._url, after=moved):
-            route.heads = heads
         return response
 
     def set_route(self, *, own: OwnEndpoints, egress: Egress) -> None:
@@ -169,37 +140,20 @@ class UpstreamServer:
 
         Requests in flight end on the old one, and its connections.
         """
-        dialer = self._dialer(own, egress)
-        if dialer == self._route.dialer:
-            return
-        old, self._route = self._route.pool, Route(self._place, dialer, connections=self._connections)
-        old.keep_none()
-        if self.is_blocked:
-            self._route.pool.close()
-        self._former.append(old)
-        self._forget_former()
+        for endpoint in self.endpoints:
+            endpoint.set_route(own=own, egress=egress)
 
     def set_blocked(self, is_blocked: bool) -> None:
         """Refuse every request from now on and end those in flight; or serve again."""
         if is_blocked == self.is_blocked:
             return
         self.is_blocked = is_blocked
-        if not is_blocked:
-            self._refused_by_former += self._route.pool.refused
-            self._route = Route(self._place, self._route.dialer, connections=self._connections)
-            return
-        for pool in (self._route.pool, *self._former):
-            pool.close()
+        for endpoint in self.endpoints:
+            endpoint.set_blocked(is_blocked)
 
     def as_seen(self, fault: UpstreamFault) -> UpstreamFault:
         """Return the fault as callers see it: a blocked server fails because it is blocked."""
         return faults.blocked() if self.is_blocked else fault
-
-    def _forget_former(self) -> None:
-        for pool in [each for each in self._former if each.is_unused]:
-            self._refused_by_former += pool.refused
-            self._former.remove(pool)
-            pool.close()
 
     def _dialer(self, own: OwnEndpoints, egress: Egress) -> Dialer:
         return Dialer(
@@ -226,29 +180,25 @@ class UpstreamServer:
 
     def set_connection_limit(self, connections: int) -> None:
         """Keep at most ``connections`` connections from now on."""
-        self._connections = connections
-        self._route.pool.bound(connections)
+        for endpoint in self.endpoints:
+            endpoint.set_connection_limit(connections)
 
     @property
     def refused(self) -> int:
         """The number of requests that found no free connection in time."""
-        return self._refused_by_former + sum(pool.refused for pool in (self._route.pool, *self._former))
+        return sum(endpoint.refused for endpoint in self.endpoints)
 
     @property
     def open_connections(self) -> int:
         """The number of its connections, in use or idle."""
-        return sum(pool.open_connections for pool in (self._route.pool, *self._former))
+        return sum(endpoint.open_connections for endpoint in self.endpoints)
 
     def close(self) -> None:
         """Close every connection; requests in flight fail."""
         if self._of_request is not None:
             self._of_request.close()
-        for pool in (self._route.pool, *self._former):
-            pool.close()
-
-
-def _via(marks: list[str]) -> bytes:
-    return http1.trusted_lines({"Via": via.header(marks)})
+        for endpoint in self.endpoints:
+            endpoint.close()
 
 
 def _checked(url: URL) -> URL:

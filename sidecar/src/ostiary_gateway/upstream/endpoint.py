@@ -1,0 +1,137 @@
+"""One place where a server is reached: its route there, and the connections on it.
+
+A redirect is followed to another path of the same server, once, and nowhere else.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from ostiary_gateway.upstream import redirects, via
+from ostiary_gateway.upstream.allowed_addresses import OwnEndpoints
+from ostiary_gateway.upstream.egress import Egress
+from ostiary_gateway.upstream.egress_route import Place, Route
+from ostiary_gateway.upstream.http1 import request_head as http1
+from ostiary_gateway.upstream.http1.dialer import Dialer
+from ostiary_gateway.upstream.http1.pool import Pool
+from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
+
+#: Statuses with which a redirected URL reports that it no longer exists, or moved again.
+_GONE: Final = frozenset({301, 302, 303, 307, 308, 404, 405, 410})
+
+#: Returns the dialer of an endpoint, for the addresses that are refused now and the egress proxy.
+MakeDialer = Callable[[OwnEndpoints, Egress], Dialer]
+
+
+class UpstreamEndpoint:
+    """An endpoint of a server, with its connections: at most ``connections`` at a time.
+
+    ``place`` is its URL with the lines of every request, among them ``Via`` with ``mark``.
+    """
+
+    def __init__(
+        self, place: Place, dialer: MakeDialer, *, own: OwnEndpoints, egress: Egress, connections: int, mark: str
+    ) -> None:
+        self.mark = mark
+        self._place = place
+        self._dialer = dialer
+        self._via = via_lines([mark])
+        self._connections = connections
+        #: The route in use.
+        self.route = Route(place, dialer(own, egress), connections=connections)
+        #: Pools of earlier routes, on which requests may be in flight.
+        self._former: list[Pool] = []
+        self._refused_by_former = 0
+        self._is_blocked = False
+
+    def passing(self, head: bytes, passed: Sequence[str]) -> bytes:
+        """Return the beginning of a request that has passed other proxies, with their marks."""
+        return head.replace(self._via, via_lines([*passed, self.mark]))
+
+    async def follow_redirect(
+        self,
+        route: Route,
+        response: UpstreamResponse,
+        method: str,
+        rest: bytes,
+        passed: Sequence[str],
+        *,
+        seconds: float,
+    ) -> UpstreamResponse:
+        """Follow a redirect to another path of this server, once.
+
+        Return any other response unchanged.
+
+        ``rest`` is what follows the head's constant beginning.
+
+        Raises:
+            UpstreamFault: no response to the second request.
+        """
+        status, url = response.status, self._place.url
+        if route.is_moved and status in _GONE:
+            route.move_back()  # the URL of the earlier redirect no longer exists
+        if status not in redirects.FOLLOWED:
+            return response
+        moved = redirects.target(response.header("location"), url, host=self._place.host)
+        if moved is None:
+            return response
+        response.close()
+        heads = route.heads_at(moved)
+        response = await route.pool.exchange(self.passing(heads[method], passed) + rest, seconds=seconds)
+        if response.status < 300 and redirects.is_lasting(status, before=url, after=moved):
+            route.heads = heads
+        return response
+
+    def set_route(self, *, own: OwnEndpoints, egress: Egress) -> None:
+        """Use another route from now on, if it differs.
+
+        Requests in flight end on the old one, and its connections.
+        """
+        dialer = self._dialer(own, egress)
+        if dialer == self.route.dialer:
+            return
+        old, self.route = self.route.pool, Route(self._place, dialer, connections=self._connections)
+        old.keep_none()
+        if self._is_blocked:
+            self.route.pool.close()
+        self._former.append(old)
+        self._forget_former()
+
+    def set_blocked(self, is_blocked: bool) -> None:
+        """Close every connection and refuse every request from now on; or serve again."""
+        self._is_blocked = is_blocked
+        if is_blocked:
+            self.close()
+            return
+        self._refused_by_former += self.route.pool.refused
+        self.route = Route(self._place, self.route.dialer, connections=self._connections)
+
+    def set_connection_limit(self, connections: int) -> None:
+        """Keep at most ``connections`` connections from now on."""
+        self._connections = connections
+        self.route.pool.bound(connections)
+
+    def _forget_former(self) -> None:
+        for pool in [each for each in self._former if each.is_unused]:
+            self._refused_by_former += pool.refused
+            self._former.remove(pool)
+            pool.close()
+
+    @property
+    def refused(self) -> int:
+        """The number of requests that found no free connection in time."""
+        return self._refused_by_former + sum(pool.refused for pool in (self.route.pool, *self._former))
+
+    @property
+    def open_connections(self) -> int:
+        """The number of its connections, in use or idle."""
+        return sum(pool.open_connections for pool in (self.route.pool, *self._former))
+
+    def close(self) -> None:
+        """Close every connection; requests in flight fail."""
+        for pool in (self.route.pool, *self._former):
+            pool.close()
+
+
+def via_lines(marks: list[str]) -> bytes:
+    """Return the header ``Via`` with these marks."""
+    return http1.trusted_lines({"Via": via.header(marks)})
