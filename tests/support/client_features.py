@@ -31,8 +31,11 @@ class Agent(ABC):
     """An open session of one client. It answers sampling, elicitation and roots by the constants above.
 
     Attributes:
-        heard: the method and the parameters of each notification that came.
+        notifications: the method and the parameters of each notification that came.
+        asks: the revision by which the server asks back, which behind a bridge is not that of the client.
     """
+
+    asks = ""
 
     def __init__(self) -> None:
         self.notifications: list[tuple[str, dict[str, Any]]] = []
@@ -146,23 +149,23 @@ async def _cancels(agent: Agent, _revision: str) -> None:
     await _until(lambda: int(after[0]) == int(before) + 1, count)
 
 
-async def _samples(agent: Agent, revision: str) -> None:
-    if revision == MODERN:
+async def _samples(agent: Agent, _revision: str) -> None:
+    if agent.asks == MODERN:
         result = await agent.call("test_input_required_result_sampling")
         return _expect(result, f"You said: {MODEL_SAYS} ({MODEL_SAYS})")
     return _expect(await agent.call("test_sampling", {"prompt": "Who are you?"}), f"LLM response: {MODEL_SAYS}")
 
 
-async def _elicits(agent: Agent, revision: str) -> None:
-    if revision == MODERN:
+async def _elicits(agent: Agent, _revision: str) -> None:
+    if agent.asks == MODERN:
         result = await agent.call("test_input_required_result_elicitation")
         return _expect(result, f"Hello, {USER_SAYS}! ({USER_SAYS})")
     result = await agent.call("test_elicitation", {"message": "Who are you?"})
     return _expect(result.startswith("User response: action=accept") and USER_SAYS in result, True)
 
 
-async def _roots(agent: Agent, revision: str) -> None:
-    if revision == MODERN:
+async def _roots(agent: Agent, _revision: str) -> None:
+    if agent.asks == MODERN:
         return _expect(await agent.call("test_input_required_result_list_roots"), f"You said: {ROOT} ({ROOT})")
     return _expect(await agent.call("test_list_roots"), f"Roots: {ROOT}")
 
@@ -228,12 +231,16 @@ _ALWAYS: dict[str, Feature] = {
     "logging": _logs,
 }
 _OF = {LEGACY: {"resumption": _resumes}, MODERN: {"mrtr": _multi_round_trip, "listen": _listens}}
+_ACROSS = {LEGACY: {"mrtr": _multi_round_trip}, MODERN: {"listen": _listens}}
+"""By the revision of the client, where the server has another."""
 
 
-async def _run(opened: AbstractAsyncContextManager[Agent], revision: str) -> dict[str, Any]:
+async def _run(opened: AbstractAsyncContextManager[Agent], revision: str, asks: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
+    more = _OF[revision] if asks == revision else _ACROSS[revision]
     async with opened as agent:
-        for name, feature in {**_ALWAYS, **_OF[revision]}.items():
+        agent.asks = asks
+        for name, feature in {**_ALWAYS, **more}.items():
             try:
                 async with asyncio.timeout(2 * _SECONDS):
                     detail = await feature(agent, revision)
@@ -252,6 +259,8 @@ def main(opened: Callable[[str, str], AbstractAsyncContextManager[Agent]]) -> No
     parser = argparse.ArgumentParser()
     parser.add_argument("--url", required=True)
     parser.add_argument("--revision", choices=(LEGACY, MODERN), required=True)
+    parser.add_argument("--server-revision", choices=(LEGACY, MODERN))
     arguments = parser.parse_args()
-    found = asyncio.run(_run(opened(arguments.url, arguments.revision), arguments.revision))
+    asks = arguments.server_revision or arguments.revision
+    found = asyncio.run(_run(opened(arguments.url, arguments.revision), arguments.revision, asks))
     print(json.dumps(found))

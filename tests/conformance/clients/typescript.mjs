@@ -1,7 +1,8 @@
 // The official TypeScript SDKs as clients of the compatibility table. It does what features.py does for Python's.
 //
-//   node typescript.mjs --sdk v1|v2 --revision 2025-11-25|2026-07-28 --url URL
+//   node typescript.mjs --sdk v1|v2 --revision 2025-11-25|2026-07-28 --url URL [--server-revision …]
 //
+// The server asks back as its revision says, which behind a bridge is not that of the client.
 // Prints one JSON object: the feature's name and either {"ok": true} or {"error": why}.
 
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -136,21 +137,21 @@ const FEATURES = {
       async () => (after = Number(await agent.call('test_count_cancelled'))),
     );
   },
-  sampling: async (agent, revision) => {
-    if (revision === MODERN) {
+  sampling: async (agent, _, asks) => {
+    if (asks === MODERN) {
       return expect(await agent.call('test_input_required_result_sampling'), `You said: ${MODEL_SAYS} (${MODEL_SAYS})`);
     }
     return expect(await agent.call('test_sampling', { prompt: 'Who are you?' }), `LLM response: ${MODEL_SAYS}`);
   },
-  elicitation: async (agent, revision) => {
-    if (revision === MODERN) {
+  elicitation: async (agent, _, asks) => {
+    if (asks === MODERN) {
       return expect(await agent.call('test_input_required_result_elicitation'), `Hello, ${USER_SAYS}! (${USER_SAYS})`);
     }
     const said = await agent.call('test_elicitation', { message: 'Who are you?' });
     return expect(said.startsWith('User response: action=accept') && said.includes(USER_SAYS), true);
   },
-  roots: async (agent, revision) => {
-    if (revision === MODERN) {
+  roots: async (agent, _, asks) => {
+    if (asks === MODERN) {
       return expect(await agent.call('test_input_required_result_list_roots'), `You said: ${ROOT} (${ROOT})`);
     }
     return expect(await agent.call('test_list_roots'), `Roots: ${ROOT}`);
@@ -183,15 +184,22 @@ const MODERN_ONLY = {
   },
 };
 
+const string = { type: 'string' };
 const { values: options } = parseArgs({
-  options: { sdk: { type: 'string' }, revision: { type: 'string' }, url: { type: 'string' } },
+  options: { sdk: string, revision: string, url: string, 'server-revision': string },
 });
 const { sdk, revision, url } = options;
+const asks = options['server-revision'] ?? revision;
+/** Of a revision alone; where the server has another, without what is not carried across. */
+function only() {
+  if (asks === revision) return revision === MODERN ? MODERN_ONLY : LEGACY_ONLY;
+  return revision === MODERN ? { listen: MODERN_ONLY.listen } : { mrtr: MODERN_ONLY.mrtr };
+}
 const agent = await (sdk === 'v1' ? openV1 : openV2)(url, revision);
 const found = {};
-for (const [name, feature] of Object.entries({ ...FEATURES, ...(revision === MODERN ? MODERN_ONLY : LEGACY_ONLY) })) {
+for (const [name, feature] of Object.entries({ ...FEATURES, ...only() })) {
   try {
-    found[name] = { ok: true, ...(await feature(agent, revision)) };
+    found[name] = { ok: true, ...(await feature(agent, revision, asks)) };
   } catch (error) {
     found[name] = { error: `${error.constructor?.name}: ${error.message}`, trace: error.stack };
   }

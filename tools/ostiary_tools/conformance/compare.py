@@ -49,7 +49,7 @@ class ExpectedRefusal:
     reason: str
 
 
-#: The expected refusals, each with the reason that the table shows. There are none at present.
+#: The expected refusals, each with the reason that the page shows. Legs through a bridge have names of their own.
 REFUSED_ON_PURPOSE: Final[tuple[ExpectedRefusal, ...]] = ()
 
 

@@ -18,10 +18,11 @@ from ostiary_tools.common.errors import ToolError
 from ostiary_tools.common.progress import say
 from ostiary_tools.conformance import report, suite
 from ostiary_tools.conformance.compare import Difference, differences, refusal, stale
-from ostiary_tools.conformance.suite import LEGS, Run, SuiteRun
-from ostiary_tools.conformance.testbed import SERVERS, WAYS, ConformanceEnvironment, running
+from ostiary_tools.conformance.suite import BRIDGED, LEGS, Run, SuiteRun
+from ostiary_tools.conformance.testbed import ERAS, SERVERS, WAYS, ConformanceEnvironment, of_era, running
 
 DOCS: Final = Path(__file__).parents[3] / "docs" / "conformance.md"
+_ALL: Final = LEGS
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -87,8 +88,15 @@ def _once(world: ConformanceEnvironment, server: str, leg: SuiteRun, output: Pat
         return suite.run(leg, url, output / f"{server}-{leg.revision}-{name}", on=world.node)
 
     direct = run("direct", world.direct[server])
-    through = {way: run(way, world.through(server, way)) for way in WAYS}
+    through = {way: run(way, url) for way, url in _ways(world, server, leg).items()}
     return Result(server, leg, direct, through, {way: differences(direct, found) for way, found in through.items()})
+
+
+def _ways(world: ConformanceEnvironment, server: str, leg: SuiteRun) -> dict[str, str]:
+    """Return the endpoint of each way through the gateway."""
+    if leg in BRIDGED:
+        return {"bridged": world.through(of_era(server, leg.other_era), "governed")}
+    return {way: world.through(server, way) for way in WAYS}
 
 
 def measure_all(servers: Sequence[str], legs: Sequence[SuiteRun], directory: Path) -> list[Result]:
@@ -100,7 +108,8 @@ def measure_all(servers: Sequence[str], legs: Sequence[SuiteRun], directory: Pat
     def one_server(server: str) -> list[Result]:
         return list(_reported(measure(world, server, leg, directory / "results") for leg in legs))
 
-    with running(directory, servers) as world, ThreadPoolExecutor(len(servers)) as pool:
+    pinned = [of_era(server, era) for server in servers for era in ERAS]
+    with running(directory, [*servers, *pinned]) as world, ThreadPoolExecutor(len(servers)) as pool:
         return [result for results in pool.map(one_server, servers) for result in results]
 
 
@@ -125,11 +134,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the suite; return 0 if no check is unexpectedly worse through the gateway."""
     parser = argparse.ArgumentParser(prog="python -m ostiary_tools.conformance.main", description=__doc__)
     parser.add_argument("--server", choices=SERVERS, action="append", help="only this server (may be repeated)")
-    parser.add_argument("--leg", choices=[each.name for each in LEGS], action="append", help="only this leg")
+    parser.add_argument("--leg", choices=[each.name for each in _ALL], action="append", help="only this leg")
     parser.add_argument("--output", type=Path, help="keep logs and checks.json in this empty directory")
     parser.add_argument("--write-docs", action="store_true", help=f"write {DOCS.name}")
     arguments = parser.parse_args(argv)
-    legs = [each for each in LEGS if each.name in (arguments.leg or [leg.name for leg in LEGS])]
+    legs = [each for each in _ALL if each.name in (arguments.leg or [leg.name for leg in _ALL])]
     try:
         with _directory(arguments.output) as directory:
             results = measure_all(arguments.server or SERVERS, legs, directory)
@@ -140,10 +149,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _conclude(results: Sequence[Result], *, write_docs: bool) -> int:
-    table = report.table(results)
-    print(table)
+    tables = report.tables(results)
+    print(*tables, sep="\n\n")
     if write_docs:
-        DOCS.write_text(report.page(table))
+        DOCS.write_text(report.page(*tables))
     wrong = [line for result in results for line in (*result.lost, *result.stale)]
     print(
         "\n".join(wrong) if wrong else "No check is worse through the gateway, except those that it refuses on purpose."

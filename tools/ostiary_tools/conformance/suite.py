@@ -43,6 +43,11 @@ class SuiteRun:
     package: str
     revision: str | None
 
+    @property
+    def other_era(self) -> str:
+        """The era that the clients of this leg do not speak."""
+        return "legacy" if self.revision == "2026-07-28" else "modern"
+
     def arguments(self, url: str, output: Path) -> list[str]:
         """Return the arguments of `node`."""
         script = HOME / "node_modules" / self.package / "dist" / "index.js"
@@ -55,6 +60,10 @@ LEGS: Final = (
     SuiteRun("0.1.16", "conformance-latest", None),
     *(SuiteRun(f"0.2.0-alpha.12, {each}", "conformance-next", each) for each in REVISIONS),
 )
+
+
+BRIDGED: Final = tuple(dataclasses.replace(each, name=f"{each.name}, bridged") for each in LEGS)
+"""The same legs, for servers of the other era behind a bridge."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, order=True)

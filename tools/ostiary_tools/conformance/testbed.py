@@ -2,7 +2,8 @@
 
 Every server has two proxies: one without a policy, and one under a policy that admits anonymous callers besides those
 with a key, and allows them everything by name and by a condition on the message. So every message passes the code that
-authenticates, filters and authorizes.
+authenticates, filters and authorizes. A server of every revision has a third, in which it is one of three servers that
+are merged, the one without a prefix. Servers of one era stand behind a bridge for clients of the other.
 """
 
 import contextlib
@@ -22,6 +23,7 @@ from ostiary_tools.conformance import suite
 
 SERVERS: Final = ("python", "typescript")
 WAYS: Final = ("ungoverned", "governed")
+ERAS: Final = ("legacy", "modern")
 _EVERY_ANONYMOUS_CALL: Final = 'consumer == "" && request.method != "" && size(args) >= 0'
 _SUPPORT: Final = Path(__file__).parents[3] / "tests" / "support"
 
@@ -31,7 +33,7 @@ class ConformanceEnvironment:
     """Running servers and their gateway.
 
     Attributes:
-        direct: the endpoint of each server.
+        direct: the endpoint of each server, by its name.
         port: the gateway's data port.
         node: the Node that runs the suite.
         log: the gateway's log.
@@ -55,7 +57,7 @@ def running(
 
     Args:
         directory: for logs and config.
-        servers: which of SERVERS.
+        servers: which of SERVERS, or of those with `of_era`.
         page_size: the length of list pages; None returns whole lists, as the suite requires.
 
     Raises:
@@ -64,7 +66,8 @@ def running(
     node = suite.install()
     ports = {server: reserve_port() for server in servers}
     direct = {server: f"http://{LOOPBACK}:{port}/mcp" for server, port in ports.items()}
-    _compile(directory / "config", direct)
+    mock = reserve_port()
+    _compile(directory / "config", direct, mock=f"http://{LOOPBACK}:{mock}")
     data, admin = reserve_port(), reserve_port()
     log = directory / "gateway.log"
     with contextlib.ExitStack() as stack:
@@ -73,18 +76,27 @@ def running(
             command = [*_server(server, node), "--port", str(port)]
             command += [] if page_size is None else ["--page-size", str(page_size)]
             processes.append(_start(stack, server, command, directory / f"{server}.log"))
+        command = [sys.executable, "-m", "ostiary_operator.demo.mock_server", "--port", str(mock)]
+        processes.append(_start(stack, "the mock server", command, directory / "mock.log"))
         arguments = local_gateway.arguments(directory / "config", port=data, admin_port=admin)
         gateway = [Path(sys.executable).with_name("ostiary"), *arguments]
         processes.append(_start(stack, "the gateway", gateway, log))
-        for port in (*ports.values(), data):
+        for port in (*ports.values(), mock, data):
             wait_until(functools.partial(_listens, port), what=f"port {port}", processes=processes)
         yield ConformanceEnvironment(direct, data, node, log)
 
 
+def of_era(server: str, era: str) -> str:
+    """Return the name of a server that speaks one era only: one of SERVERS, one of ERAS."""
+    return f"{server}-{era}"
+
+
 def _server(server: str, node: Path) -> list[str | Path]:
-    if server == "python":
-        return [sys.executable, _SUPPORT / "everything_server.py"]
-    return [node, suite.HOME / "everything.mjs"]
+    sdk, _, era = server.partition("-")
+    eras = ["--era", era] if era else []
+    if sdk == "python":
+        return [sys.executable, _SUPPORT / "everything_server.py", *eras]
+    return [node, suite.HOME / "everything.mjs", *eras]
 
 
 def _start(stack: contextlib.ExitStack, name: str, command: Sequence[str | Path], log: Path) -> Process:
@@ -98,9 +110,10 @@ def _listens(port: int) -> bool:
         return probe.connect_ex((LOOPBACK, port)) == 0
 
 
-def _compile(directory: Path, direct: dict[str, str]) -> None:
+def _compile(directory: Path, direct: dict[str, str], *, mock: str) -> None:
     """Compile proxies and the policy into the directory that the gateway loads."""
-    proxies = [_proxy(f"{way}-{server}", url) for server, url in direct.items() for way in WAYS]
+    proxies = [_proxy(f"{way}-{server}", url) for server, url in direct.items() for way in ("ungoverned", "governed")]
+    proxies += [_merged(f"merged-{server}", url, mock) for server, url in direct.items() if server in SERVERS]
     policy = _policy([f"governed-{server}" for server in direct])
     config = local_gateway.compiled([*proxies, policy])
     ConfigDirectory(directory, gateway=local_gateway.GATEWAY).write(config)
@@ -113,6 +126,16 @@ def _object(kind: str, name: str, spec: dict[str, Any]) -> dict[str, Any]:
 
 def _proxy(name: str, url: str) -> dict[str, Any]:
     return _object("MCPProxy", name, {"path": f"/{name}", "servers": [{"name": "everything", "url": url}]})
+
+
+def _merged(name: str, url: str, mock: str) -> dict[str, Any]:
+    """Return a proxy that merges a server without a prefix with two others."""
+    servers = [
+        {"name": "everything", "prefix": "", "url": url},
+        {"name": "mock", "prefix": "mock_", "url": f"{mock}/mcp"},
+        {"name": "tickets", "prefix": "tickets_", "url": f"{mock}/tickets/mcp"},
+    ]
+    return _object("MCPProxy", name, {"path": f"/{name}", "serverSelection": "Merge", "servers": servers})
 
 
 def _policy(proxies: Sequence[str]) -> dict[str, Any]:
