@@ -66,7 +66,8 @@ class AccessRule(ApiModel):
     """Name of the rule, unique within the policy. It appears in traces and audit records. Example: `read-only`."""
 
     effect: Effect
-    """Whether what the rule matches is allowed or denied. Deny wins over Allow. Example: `Allow`."""
+    """Whether what the rule matches is allowed or denied. Deny wins over Allow. Where an MCPProxy merges servers, an
+    Allow matches names with the prefix of the server, and a Deny names with it and without it. Example: `Allow`."""
 
     tools: ToolSelection | None = None
     """Tools that the rule applies to; `{}` is all of them. A rule without tools, resources and prompts applies to all
@@ -173,8 +174,9 @@ class PolicySpec(ApiModel):
     Example: `{repeats: 10, window: 1m, action: Deny}`."""
 
     tests: PolicyTests = ()
-    """Calls, and whether this policy allows them; other policies do not change the result. A version that fails a test
-    is not accepted, and the last accepted one stays in force. `ostiary test` runs the tests on files.
+    """Calls, and whether this policy allows them; other policies do not change the result. Names are those that clients
+    see, where servers are merged with the prefix. A version that fails a test is not accepted, and the last accepted
+    one stays in force. `ostiary test` runs the tests on files.
     Example: `[{as: {groups: [support]}, call: {tool: delete_ticket}, expect: Deny}]`."""
 
     @model_validator(mode="before")

@@ -110,7 +110,9 @@ def _rule(
     keys = select_keys(subject.key, subject.spec.authentication, last.objects.api_keys)
     references = _resolved(subject, subject.spec, last.objects, cache)
     unresolved = references.rejection or keys.defect
-    version = compile_version(subject, subject.spec, VersionInputs(tier, keys.secrets or (), references), cache)
+    catalogues = proxies.catalogues(targets, subject.key.namespace) if subject.spec.tests else (None,)
+    inputs = VersionInputs(tier, keys.secrets or (), references, catalogues)
+    version = compile_version(subject, subject.spec, inputs, cache)
     rejection = rejection or defect_of(subject, version)
     tests = version.tests if isinstance(version, PolicyVersion) else ()
     is_complete = keys.secrets is not None and references.rejection is None

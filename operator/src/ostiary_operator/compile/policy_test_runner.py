@@ -1,13 +1,16 @@
 """Evaluates the tests in policies, for the operator, `ostiary validate` and `ostiary test`.
 
 A test is judged by its policy alone, as if that were the only one of an MCPProxy: its result depends on no other policy
-and on no catalogue. A policy in Shadow mode is judged as if it were enforced. Messages name a test by its position and
-name only, since claims and arguments may be confidential.
+and on no catalogue. Where an MCPProxy of the policy's namespace merges servers, it is judged with their prefixes, since
+there a Deny applies to either name: it must pass at each MCPProxy that could have its name. A policy in Shadow mode is
+judged as if it were enforced. Messages name a test by its position and name only, since claims and arguments may be
+confidential.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from ostiary_core.catalogue_names import CatalogueNames
 from ostiary_core.contract.authentication import HIDDEN_HEADERS, AuthenticationConfig
 from ostiary_core.contract.documents import PolicyDocument
 from ostiary_core.mcp.methods import METHODS, AuthorizationKind, Primitive, Verb
@@ -73,8 +76,14 @@ class PolicyTestResult(NamedTuple):
         return f"expected {expected}, but the decision is {self.outcome}: {self.cause}"
 
 
-def run_tests(document: PolicyDocument, tests: Iterable[PolicyTest]) -> tuple[PolicyTestResult, ...]:
+def run_tests(
+    document: PolicyDocument,
+    tests: Iterable[PolicyTest],
+    catalogues: Sequence[CatalogueNames | None] = (None,),
+) -> tuple[PolicyTestResult, ...]:
     """Judge the tests of a policy by that policy alone.
+
+    ``catalogues`` are the names of the proxies at which it is judged, None for those with one server.
 
     Raises:
         PatternError: a pattern of one of its rules is invalid.
@@ -82,11 +91,11 @@ def run_tests(document: PolicyDocument, tests: Iterable[PolicyTest]) -> tuple[Po
     """
     enforced = document.model_copy(update={"mode": None})
     access = AccessEvaluator([CompiledPolicy.build(enforced)])
-    visibility = Visibility.build(None, access, default="Allow", invalid=False)
-    return tuple(_run(position, test, enforced, visibility) for position, test in enumerate(tests))
+    views = [Visibility.build(None, access, default="Allow", invalid=False, names=names) for names in catalogues]
+    return tuple(_run(position, test, enforced, views) for position, test in enumerate(tests))
 
 
-def _run(position: int, test: PolicyTest, document: PolicyDocument, visibility: Visibility) -> PolicyTestResult:
+def _run(position: int, test: PolicyTest, document: PolicyDocument, views: Sequence[Visibility]) -> PolicyTestResult:
     if test.as_ is None and _refuses_anonymous(document):
         decision = Decision(False, DecisionReason.NOT_ALLOWED, document.identity, generation=document.generation)
         return PolicyTestResult(position, test, decision, is_authenticated=False)
@@ -94,7 +103,12 @@ def _run(position: int, test: PolicyTest, document: PolicyDocument, visibility: 
     primitive, verb, name = test.call.primitive, test.effective_verb, test.call.target
     methods = [document.authentication] if document.authentication is not None else []
     call = message(principal, primitive, verb, name, _described(test), hidden=hidden_headers(methods))
-    return PolicyTestResult(position, test, visibility.for_principal(principal).decide(primitive, verb, name, call))
+    owning = [view for view in views if view.names is None or view.names.owner_of(primitive, name) is not None]
+    results = [
+        PolicyTestResult(position, test, view.for_principal(principal).decide(primitive, verb, name, call))
+        for view in owning or views
+    ]
+    return next((result for result in results if not result.passed), results[0])
 
 
 def _described(test: PolicyTest) -> "DescribedMessage":
@@ -182,7 +196,7 @@ _CAUSES: Final = {
     DecisionReason.ARGUMENT_NOT_ALLOWED: "rule {rule} does not allow these arguments: {requirements}",
     DecisionReason.CONDITION_NOT_MET: "the condition of rule {rule} is not met",
     DecisionReason.EXPRESSION_ERROR: "an expression of rule {rule} failed",
-    DecisionReason.NOT_IN_CATALOGUE: "the catalogue does not contain it",
+    DecisionReason.NOT_IN_CATALOGUE: "the catalogue does not contain it, or no server has its prefix",
     DecisionReason.AMBIGUOUS_URI: "servers may read the URI in several ways",
     DecisionReason.NAME_TOO_LONG: "the name is too long for the rules",
     DecisionReason.NO_POLICY: "no policy governs the MCPProxy, and the gateway's withoutPolicy is Deny",

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from ostiary_core.catalogue_names import CatalogueNames
 from ostiary_core.contract.access import SubjectConfig
 from ostiary_core.contract.documents import PolicyDocument, Tier
 from ostiary_core.errors import ContractError, ExpressionError, PatternError
@@ -26,12 +27,14 @@ class PolicyVersion(NamedTuple):
 class VersionInputs(NamedTuple):
     """What a version is compiled from besides the policy itself.
 
-    Where ``references`` has a rejection, the version must not come into force.
+    Where ``references`` has a rejection, the version must not come into force. ``catalogues`` are those of its targets
+    that its tests are judged at (:meth:`TargetIndex.catalogues`).
     """
 
     tier: Tier
     keys: tuple[ApiKeySecret, ...]
     references: ResolvedReferences
+    catalogues: tuple[CatalogueNames | None, ...] = (None,)
 
 
 def defect_of(subject: ParsedPolicy, version: PolicyVersion | ResourceRejection) -> ResourceRejection | None:
@@ -85,7 +88,7 @@ def _compile(subject: ParsedPolicy, content: PolicyContent, inputs: VersionInput
         source=source_of(content),
     )
     try:
-        tests = run_tests(document, content.tests)
+        tests = run_tests(document, content.tests, inputs.catalogues)
     except ExpressionError as error:
         return ResourceRejection(AcceptedReason.INVALID, f"{subject.title}: {error}")
     except ContractError as error:

@@ -3,18 +3,23 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import ValidationError
 
 from ostiary_core.canonical import canonical
+from ostiary_core.catalogue_names import CatalogueNames
 from ostiary_core.contract.documents import Tier
 from ostiary_operator.api import labels
 from ostiary_operator.api.policy import PolicySpec, TargetSelector
+from ostiary_operator.api.proxy import ProxySpec
 from ostiary_operator.api.selectors import LabelSelector
 from ostiary_operator.compile.messages import nearest
 from ostiary_operator.compile.model import ObjectKey
 from ostiary_operator.compile.resource_parser import ParsedProxy, PolicyContent
+
+#: Different sets of prefixes with which the tests of one policy are judged.
+_MOST_CATALOGUES: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +144,18 @@ class TargetIndex:
         missing = tuple(key.name for key in named if key not in self._by_key)
         return Targets(tuple(sorted(found)), missing, self._nearest(missing[0], namespace) if missing else "")
 
+    def catalogues(self, targets: Targets, namespace: str) -> tuple[CatalogueNames | None, ...]:
+        """Return the different ways in which targets of a namespace name what they expose.
+
+        It is None for the names of one server, or where there are no targets.
+        """
+        found: dict[CatalogueNames | None, None] = {}
+        for key in targets.found:
+            proxy = self._by_key[key]
+            if key.namespace == namespace and proxy.spec is not None:
+                found[_names_of(proxy.spec)] = None
+        return tuple(found)[:_MOST_CATALOGUES] or (None,)
+
     def _nearest(self, name: str, namespace: str) -> str:
         return nearest(name, [proxy.key.name for proxy in self._by_namespace.get(namespace, ())])
 
@@ -160,6 +177,11 @@ class TargetIndex:
             return True
         namespace = proxy.key.namespace
         return selector.selects({labels.NAMESPACE_NAME: namespace} | dict(self._namespaces.get(namespace, {})))
+
+
+def _names_of(spec: ProxySpec) -> CatalogueNames | None:
+    servers = [(server.name, server.prefix or "") for server in spec.servers]
+    return CatalogueNames(servers) if spec.is_merged else None
 
 
 def tier_of(namespace: str, operator_namespace: str) -> Literal["platform", "owner"]:

@@ -1,8 +1,10 @@
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from ostiary_core.catalogue_names import CatalogueNames
 from ostiary_core.contract.documents import PolicyDocument
 from ostiary_operator.api.load import InvalidResource, parse_policy
 from ostiary_operator.api.policy_tests import PolicyTest
@@ -27,6 +29,37 @@ def cases(*tests: dict[str, Any]) -> tuple[PolicyTest, ...]:
 def result(policy: PolicyDocument, **test: Any) -> PolicyTestResult:
     [found] = run_tests(policy, cases(test))
     return found
+
+
+DELETE = {"name": "no-delete", "effect": "Deny", "tools": {"names": ["delete_user"]}}
+MERGED = CatalogueNames([("crm", "crm_"), ("erp", "erp_")])
+OTHER = CatalogueNames([("crm", "c."), ("rest", "")])
+
+
+def at(names: Sequence[CatalogueNames | None], **test: Any) -> PolicyTestResult:
+    [found] = run_tests(document(DELETE), cases(test), names)
+    return found
+
+
+def test_where_servers_are_merged_a_test_names_what_is_exposed_and_a_deny_either_name() -> None:
+    call = {"tool": "crm_delete_user"}
+
+    assert at([MERGED], call=call, expect="Deny", rule="no-delete").passed
+    assert at([None], call=call, expect="Allow").passed
+    assert at([MERGED], call={"tool": "crm_read"}, expect="Allow").passed
+
+
+def test_a_test_must_pass_at_each_proxy_that_could_have_its_name() -> None:
+    assert at([MERGED, OTHER], call={"tool": "c.delete_user"}, expect="Deny").passed
+    assert not at([MERGED, None], call={"tool": "crm_delete_user"}, expect="Deny").passed
+    assert not at([None, MERGED], call={"tool": "crm_delete_user"}, expect="Allow").passed
+
+
+def test_a_name_with_the_prefix_of_no_server_is_denied_and_said_so() -> None:
+    found = at([MERGED], call={"tool": "delete_user"}, expect="Allow")
+    assert found.failure == (
+        "expected Allow, but the decision is Deny: the catalogue does not contain it, or no server has its prefix"
+    )
 
 
 def with_header(name: str, *, value: str = "v") -> dict[str, Any]:
