@@ -10,6 +10,7 @@ from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.config.store import ConfigStore
 from ostiary_gateway.identity.authenticator import Outcomes
 from ostiary_gateway.limits.limiter import Limiter
+from ostiary_gateway.metrics.catalogue_state import CatalogueState
 from ostiary_gateway.metrics.event_loop_lag import EventLoopLag
 from ostiary_gateway.metrics.export_health import ExportHealth
 from ostiary_gateway.metrics.exposition import Exposition
@@ -24,6 +25,7 @@ from ostiary_gateway.telemetry import Telemetry
 from ostiary_gateway.telemetry.blocked_requests import BLOCKED_REQUESTS
 from ostiary_gateway.telemetry.denials import ACCESS_DENIALS, SHADOW_DENIALS
 from ostiary_gateway.telemetry.dropped_items import DROPPED
+from ostiary_gateway.telemetry.empty_lists import EMPTY_LISTS
 from ostiary_gateway.telemetry.session_counts import SESSIONS
 from ostiary_gateway.upstream.pools import ServerPools
 
@@ -51,6 +53,7 @@ class GatewayMetrics:
         self.register(ProcessState(store, limiter, telemetry))
         self.register(JudgedRequests(limiter, pools, authentications))
         self.register(UpstreamState(store))
+        self.register(CatalogueState(store))
         self.lag = EventLoopLag()
         for histogram in (*self._requests.histograms, self.lag.histogram):
             self.register(histogram)
@@ -90,6 +93,7 @@ class GatewayMetrics:
         gone = changed - snapshot.proxies.keys()
         self._requests.on_swap(snapshot, changed)
         DROPPED.forget(gone)
+        EMPTY_LISTS.forget(gone)
         ACCESS_DENIALS.forget(gone)
         SHADOW_DENIALS.forget(gone)
         SESSIONS.forget(gone)

@@ -159,7 +159,12 @@ async def process_large(steps: Steps[Result], *, text: bytes, proxy: str) -> Res
     A list of tools often has a hundred kilobytes, and computing its weight would cost half as much as the parse, so its
     length decides.
     """
-    if len(text) <= LIGHT_ANSWER_BYTES:
+    return await process_sized(steps, size=len(text), proxy=proxy)
+
+
+async def process_sized(steps: Steps[Result], *, size: int, proxy: str) -> Result:
+    """Process what takes as long as a response of ``size`` bytes would."""
+    if size <= LIGHT_ANSWER_BYTES:
         return at_once(steps)
     async with LARGE_MESSAGES.turn(proxy):
         return await in_slices(steps)

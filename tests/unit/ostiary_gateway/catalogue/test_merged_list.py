@@ -8,7 +8,7 @@ import pytest
 from ostiary_core.catalogue_names import CatalogueNames
 from ostiary_core.mcp.methods import METHODS
 from ostiary_gateway.catalogue.drops import Drop, DropReason
-from ostiary_gateway.catalogue.merged_list import PAGE_ITEMS, MergedList, merge
+from ostiary_gateway.catalogue.merged_list import PAGE_ITEMS, MergedList, digest_of, merging
 from ostiary_gateway.catalogue.raw_list import RawList
 
 NAMES = CatalogueNames([("crm", "crm_"), ("web", ""), ("shop", "shop_")])
@@ -19,7 +19,13 @@ def raw(*items: dict[str, Any], **more: Any) -> RawList:
 
 
 def merged(method: str, *lists: RawList | None) -> MergedList:
-    return merge(NAMES, METHODS[method], [*lists, *[None] * (3 - len(lists))])
+    steps = merging(NAMES, METHODS[method], [*lists, *[None] * (3 - len(lists))])
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            made: MergedList = stop.value
+            return made
 
 
 def names(found: MergedList, key: str = "name") -> list[str]:
@@ -108,6 +114,6 @@ def test_pages_have_a_thousand_items() -> None:
 
 def test_the_digest_tells_lists_apart_and_by_their_server() -> None:
     a = raw({"name": "a"})
-    digests = [merged("tools/list", *lists).digest for lists in ([a], [None, a], [a, a], [raw()], [])]
+    digests = [digest_of(lists) for lists in ([a.digest], [None, a.digest], [a.digest] * 2, [raw().digest], [None] * 2)]
     assert len(set(digests)) == len(digests)
-    assert merged("tools/list", a).digest == merged("tools/list", raw({"name": "a"})).digest
+    assert digest_of([a.digest]) == digest_of([raw({"name": "a"}).digest])

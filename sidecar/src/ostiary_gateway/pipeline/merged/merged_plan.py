@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from ostiary_core.mcp import codes
+from ostiary_core.mcp.methods import LISTS
 from ostiary_gateway.config.server_selection import MergeRuntime
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.pipeline.blocks import check_server_blocked
 from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.pipeline.merged.merged_lists import list_all
 from ostiary_gateway.pipeline.merged.owner_leg import owner_leg
 from ostiary_gateway.pipeline.merged_sessions.handshake_of_all import initialize
 from ostiary_gateway.pipeline.merged_sessions.told_servers import delete_sessions, notify, ping, set_log_level
@@ -22,6 +24,7 @@ _FANS: Final[Mapping[str, FanOut]] = {
     "notifications/cancelled": notify,
     "notifications/roots/list_changed": notify,
     "DELETE": delete_sessions,
+    **dict.fromkeys((row.name for row in LISTS.values()), list_all),
 }
 
 

@@ -1,0 +1,145 @@
+"""The lists of the servers of one proxy: from the cache, or asked for at the same time.
+
+A server that fails keeps its place, with its last list for as long as that may be shown (``staleIfError``), and with
+none after that. It never ends the lists of the others.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, Final
+
+from ostiary_core.mcp import codes
+from ostiary_core.mcp.methods import Method
+from ostiary_gateway.catalogue.raw_list import NOTHING, RawList, RawPages
+from ostiary_gateway.errors import UpstreamFault
+from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.pipeline.list_observation import observe
+from ostiary_gateway.pipeline.lists.caller_context import list_request
+from ostiary_gateway.pipeline.lists.fetched_list import CacheHints, FetchedList, hints_of
+from ostiary_gateway.pipeline.lists.raw_list_cache import RAW_LISTS
+from ostiary_gateway.pipeline.merged.page_requests import ListAsker
+from ostiary_gateway.pipeline.server_answer import ServerAnswer, fault_of
+from ostiary_gateway.pipeline.services import PipelineServices
+from ostiary_gateway.telemetry import ServerSpan
+from ostiary_gateway.upstream import faults
+
+#: Seconds that a fan-out may take in all.
+SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServerList:
+    """What there is of one server's list.
+
+    ``raw`` is None where there is nothing to show, and ``reason`` is the kind of fault, empty for a server that is
+    well: both are set where an earlier list is shown. ``ttl_ms`` is how long callers may keep it.
+    """
+
+    raw: RawList | None
+    reason: str = ""
+    ttl_ms: int = 0
+    is_private: bool = False
+    retry_after_ms: int | None = None
+
+
+async def lists_of(
+    exchange: Exchange, method: Method, places: tuple[int, ...], span: ServerSpan, services: PipelineServices
+) -> dict[int, ServerList]:
+    """Return the lists of the servers at these places of the spec, asked at the same time.
+
+    Raises:
+        Refusal: the caller has ended its session.
+    """
+    askers = {place: ListAsker(exchange, exchange.proxy.servers[place], span, services) for place in places}
+    found = {place: kept for place, asker in askers.items() if (kept := _kept(asker, method)) is not None}
+    missing = [place for place in places if place not in found]
+    if missing:
+        # All of them end before this does: a task that goes on would use what the exchange has released.
+        asked = await asyncio.gather(*(_asked(askers[place], method) for place in missing), return_exceptions=True)
+        for place, each in zip(missing, asked, strict=True):
+            if isinstance(each, BaseException):
+                raise each
+            found[place] = each
+    return {place: found[place] for place in places}
+
+
+def _kept(asker: ListAsker, method: Method) -> ServerList | None:
+    """Return a list that is in the cache, and not too old."""
+    exchange, server = asker.exchange, asker.server
+    if exchange.proxy.list_cache is None or server.is_blocked:
+        return None
+    request = list_request(exchange, server, method=method.name, revision=asker.revision)
+    copy = RAW_LISTS.find(server, request)
+    if copy is None:
+        return None
+    return ServerList(copy.value, ttl_ms=copy.remaining_ms(monotonic()), is_private=copy.is_private)
+
+
+async def _asked(asker: ListAsker, method: Method) -> ServerList:
+    """Return the list of a server that is asked now, or what there is in its place."""
+    try:
+        return await _fetched(asker, method)
+    except UpstreamFault as fault:
+        return ServerList(None, fault.kind, retry_after_ms=fault.retry_after_ms)
+
+
+async def _fetched(asker: ListAsker, method: Method) -> ServerList:
+    exchange, server = asker.exchange, asker.server
+    if server.is_blocked:
+        raise faults.blocked()
+
+    async def fetch() -> FetchedList[RawList]:
+        return await drained(asker, method)
+
+    config = exchange.proxy.list_cache
+    if config is None:
+        fetched = await fetch()
+        return ServerList(fetched.value, is_private=fetched.hints.is_private)
+    request = list_request(exchange, server, method=method.name, revision=asker.revision)
+    copy = await RAW_LISTS.get(server, request, config, fetch)
+    reason = _last_fault(asker) if copy.is_stale else ""
+    return ServerList(copy.value, reason, copy.remaining_ms(monotonic()), copy.is_private)
+
+
+def _last_fault(asker: ListAsker) -> str:
+    fault = asker.server.health.fault
+    return fault.kind if fault is not None else faults.UNAVAILABLE
+
+
+async def drained(asker: ListAsker, method: Method) -> FetchedList[RawList]:
+    """Ask a server for all pages of a list.
+
+    Raises:
+        UpstreamFault: it does not answer all of them in time.
+    """
+    pages = RawPages(method, most_bytes=asker.exchange.snapshot.settings.bounds.message_bytes)
+    until = monotonic() + SECONDS
+    hints: CacheHints | None = None
+    params: dict[str, Any] = {}
+    while True:
+        answer = await asker.page(method.name, params, seconds=max(0.0, until - monotonic()))
+        if hints is None and answer.error_code == codes.METHOD_NOT_FOUND:
+            return FetchedList(NOTHING)  # it offers nothing of this kind
+        result = _result(asker, answer)
+        observe(asker.server, method, answer.text, answer.message)
+        found = hints_of(result, asker.revision)
+        hints = found if hints is None else hints & found
+        cursor = _added(pages, result, size=len(answer.text))
+        if cursor is None:
+            return FetchedList(pages.list(), hints)
+        params = {"cursor": cursor}
+
+
+def _result(asker: ListAsker, answer: ServerAnswer) -> dict[str, Any]:
+    fault = fault_of(asker.server, answer)
+    if fault is not None:
+        raise fault
+    return answer.result or {}
+
+
+def _added(pages: RawPages, result: dict[str, Any], *, size: int) -> str | None:
+    try:
+        return pages.add(result, size=size)
+    except ValueError as error:
+        raise UpstreamFault(faults.INVALID, str(error)) from None
