@@ -56,7 +56,7 @@ class SigningIssuer:
 
 def resources(upstream: Upstream, issuer: SigningIssuer) -> Iterator[dict[str, Any]]:
     """Yield a Secret, and for each name in :func:`policies` a proxy for each message, with its policy."""
-    yield _key_secret()
+    yield key_secret()
     for kind in ("call-json", "list-200", "list-200-new"):
         yield proxy(kind, upstream.url(kind))
     for name, (kinds, spec) in policies(issuer).items():
@@ -100,7 +100,8 @@ def _policies(name: str, proxies: Sequence[str], spec: Mapping[str, Any]) -> Ite
         yield {**document, "spec": {**targets, **spec, **part}}
 
 
-def _key_secret() -> dict[str, Any]:
+def key_secret() -> dict[str, Any]:
+    """Return the Secret with :data:`API_KEY`."""
     metadata = {"name": "agent", "namespace": "bench", "uid": "agent", "labels": {"ostiary.dev/usage": "api-key"}}
     data = {"key": base64.b64encode(API_KEY.encode()).decode()}
     return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data}
