@@ -2,14 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
-from gateways import RunningGateway, policy
+from gateways import RunningGateway, policy, running_gateway
+from limit_replicas import store_config, until
 from mcp_caller import LEGACY, McpCaller, legacy, mcp_caller
 from merged_proxies import merged
+from redis_servers import redis_server
 from upstreams import Arrived, Upstream, answer, document, serving
+
+from ostiary_core.limit_store_states import StoreState
 
 CALL = legacy("tools/call", {"name": "crm_search", "arguments": {}}, id=7)
 LEVEL = legacy("logging/setLevel", {"level": "warning"})
@@ -346,3 +351,52 @@ async def test_a_client_that_declares_absurdly_much_is_refused_with_the_limit(ca
 
     assert error["code"] == -32602
     assert "1024 bytes" in error["message"]
+
+
+async def test_a_gateway_that_keeps_no_notes_advertises_nothing_that_needs_them(
+    gateway: RunningGateway, caller: McpCaller, crm: Upstream, wiki: Upstream, crm_scene: Scene
+) -> None:
+    gateway.settings = gateway.settings.model_copy(update={"session_notes": "None"})
+    await gateway.apply(merged(gateway, {"crm": crm.url, "wiki": wiki.url}))
+
+    capabilities = (await caller.initialize()).result["capabilities"]
+
+    assert "logging" not in capabilities
+    assert "subscribe" not in capabilities["resources"]
+    refused = await caller.post(legacy("resources/subscribe", {"uri": "file://crm/a"}))
+    assert refused.error["code"] == -32601
+    assert (await caller.post(CALL)).result["by"] == "crm"
+    crm_scene.forget()
+    assert (await caller.post(CALL)).status == 404
+    assert crm_scene.opened == 1
+
+
+async def test_replicas_share_what_they_learn_of_a_session(
+    tmp_path: Path, crm: Upstream, wiki: Upstream, crm_scene: Scene
+) -> None:
+    with redis_server(tmp_path) as store:
+        shared = {"session_notes": "Shared", "limit_store": store_config(store.address)}
+        async with running_gateway() as one, running_gateway() as two:
+            two.session_key = one.session_key
+            for each in (one, two):
+                each.settings = each.settings.model_copy(update=shared)
+                await each.apply(merged(each, {"crm": crm.url, "wiki": wiki.url}))
+            await until(lambda: {each.app.limit_store.state for each in (one, two)} == {StoreState.READY})
+            async with mcp_caller(one.url()) as first, mcp_caller(two.url()) as second:
+                await first.initialize()
+                second.session = first.session
+                await first.post(LEVEL)
+                await first.post(legacy("resources/subscribe", {"uri": "file://crm/a"}))
+                crm_scene.forget()
+                before = len(crm.arrived)
+
+                assert (await second.post(CALL)).result["by"] == "crm"
+
+                methods = [each.method for each in crm.arrived[before:]]
+                assert sorted(methods[3:5]) == ["logging/setLevel", "resources/subscribe"]
+                assert (await first.post(CALL)).result["by"] == "crm"
+                assert crm_scene.opened == 2
+                await second.request("DELETE")
+                assert (await second.post(CALL)).status == 404
+                crm_scene.forget()
+                assert (await first.post(CALL)).status == 404

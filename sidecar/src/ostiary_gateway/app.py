@@ -30,6 +30,7 @@ from ostiary_gateway.metrics.policy_limits import LimitMetrics
 from ostiary_gateway.options import GatewayOptions
 from ostiary_gateway.pipeline.blocked_in_flight import BlockedInFlight
 from ostiary_gateway.pipeline.debug_recording import capture_streams
+from ostiary_gateway.pipeline.merged_sessions.notes_setting import NotesSetting
 from ostiary_gateway.pipeline.pipeline import RequestPipeline
 from ostiary_gateway.policy_limits.limit_store_switch import LimitStoreSwitch
 from ostiary_gateway.policy_limits.usage_report import UsageReport
@@ -80,9 +81,10 @@ class GatewayApp:
             gateway=options.gateway or None, servers=self.pools.take, authenticators=self.authenticators.take
         )
         self.store.on_load = config_load_recorder(telemetry)
+        self._sealer = Sealer(lambda: self.store.keyring.sessions)
         self.pipeline = RequestPipeline(
             snapshot=lambda: self.store.snapshot,
-            sealer=Sealer(lambda: self.store.keyring.sessions),
+            sealer=self._sealer,
             telemetry=telemetry,
             loopback=options.host in _LOOPBACK,
             metadata=self._find_public,
@@ -94,6 +96,7 @@ class GatewayApp:
             replica=replica_name(options.replica),
             credential=self._credential,
         )
+        self._notes = NotesSetting(self.pipeline.sessions.notes, self._sealer, lambda: self.limit_store.link)
         self._data = Listener(self.pipeline.serve, gate=self.pipeline.limiter)
         self._certificate: Certificate | None = None
         self.metrics = GatewayMetrics(
@@ -126,6 +129,7 @@ class GatewayApp:
             lambda *_: capture_streams(self.pipeline.streams, self.pipeline.captures),
             self.pipeline.limits.on_swap,
             self.limit_store.on_swap,
+            self._notes.on_swap,
             BlockedInFlight(self._data.in_flight).on_swap,
             self.pools.on_swap,
             self.authenticators.on_swap,

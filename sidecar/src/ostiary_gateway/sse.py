@@ -142,6 +142,14 @@ def with_data(block: bytes, data: bytes) -> bytes:
     return b"\n".join([*kept, b"data: " + data, b"", b""])
 
 
+def with_id(block: bytes, identifier: bytes | None) -> bytes:
+    """Return a block with another id and its other fields; None leaves it without one."""
+    kept = [line for line in _lines(block) if line and line.partition(b":")[0] != b"id"]
+    if identifier is not None:
+        kept.insert(0, b"id: " + identifier)
+    return b"\n".join([*kept, b"", b""]) if kept else b""
+
+
 def event(data: bytes) -> bytes:
     """Return an event of our own."""
     return b"event: message\ndata: " + data + b"\n\n"

@@ -82,8 +82,9 @@ def upstream_lines(exchange: Exchange, leg: Leg, span: ClientSpan) -> bytes:
     if session is not None and session.upstream_id:
         headers["Mcp-Session-Id"] = session.upstream_id
     if message is None:
-        if "last-event-id" in request.headers:
-            headers["Last-Event-ID"] = _passable(request.headers["last-event-id"])
+        last = request.headers.get("last-event-id") if leg.last_event_id is None else leg.last_event_id
+        if last is not None:
+            headers["Last-Event-ID"] = _passable(last)
         revision = session.revision if session is not None else request.headers.get("mcp-protocol-version", "")
     else:
         revision = message.revision

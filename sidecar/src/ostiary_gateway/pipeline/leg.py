@@ -4,7 +4,7 @@ A request to a proxy with one server has one leg, which holds the caller's own m
 one endpoint, each leg holds the message as its server gets it, and says how its responses become the caller's.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -62,7 +62,9 @@ class Leg:
     and server are of the same era. ``parameters`` are the mirrored parameters (``Mcp-Param-*``) that the gateway writes
     itself; None where those of the caller are forwarded. ``downstream`` is the stream to the caller that the leg's
     events go to, once there is one. ``instead`` is the leg that takes its place if its server cannot be connected to.
-    ``is_kept`` where its body may have to be sent again, which is ``sent`` then.
+    ``is_kept`` where its body may have to be sent again, which is ``sent`` then. ``last_event_id`` is the event
+    after which its server resumes a stream, where the caller knows it by another id:
+    ``event_ids`` returns that, or None for an event from which the caller cannot resume.
     """
 
     server: UpstreamServer
@@ -75,3 +77,5 @@ class Leg:
     instead: "Leg | None" = None
     is_kept: bool = False
     sent: bytes | None = None
+    last_event_id: str | None = None
+    event_ids: Callable[[bytes], bytes | None] | None = None

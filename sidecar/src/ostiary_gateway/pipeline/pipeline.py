@@ -81,6 +81,7 @@ class RequestPipeline:
         self._services = services_of(
             sealer, self.request_ids, self.streams, lambda: None if self.draining else snapshot(), self._is_cut_off
         )
+        self.sessions = self._services.sessions
 
     def serve(self, request: Request) -> Coroutine[Any, Any, Response | None]:
         """Answer a load balancer's probe, or handle an MCP request."""

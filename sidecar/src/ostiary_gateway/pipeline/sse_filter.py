@@ -105,6 +105,8 @@ class SseFilter:
         event = sse.read(block)
         block, data = event.block, event.data
         self._note_resumability(event)
+        if event.id is not None and self._leg.event_ids is not None:
+            block = sse.with_id(block, self._leg.event_ids(event.id))
         if data is None:
             return block
         if not event.is_message and sse.is_endpoint(block):

@@ -15,6 +15,7 @@ from ostiary_gateway.policy_limits.store import CounterStore
 
 if TYPE_CHECKING:
     from ostiary_gateway.policy_limits.shared_counters import SharedCounters
+    from ostiary_gateway.policy_limits.store_link import StoreLink
 
 
 class HasCounters(Protocol):
@@ -56,6 +57,11 @@ class LimitStoreSwitch:
     def state(self) -> StoreState | None:
         """What is known of the store; None where the settings name none."""
         return self.shared.link.state if self.shared is not None and self.shared.link.config is not None else None
+
+    @property
+    def link(self) -> "StoreLink | None":
+        """The connection to the store; None where the settings name none."""
+        return self.shared.link if self.shared is not None and self.shared.link.config is not None else None
 
     def report(self) -> dict[str, Any]:
         """Return the part of this replica's report that is about the store."""

@@ -1,11 +1,14 @@
 """Send a leg to one of several servers, in the caller's session with that server."""
 
+from functools import partial
 from typing import Final
 
 from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.http_checks import is_session_not_found
 from ostiary_gateway.pipeline.leg import Leg
+from ostiary_gateway.pipeline.merged_sessions.leg_translation import translation_for
+from ostiary_gateway.pipeline.merged_sessions.server_message_ids import exposed_event_id
 from ostiary_gateway.pipeline.merged_sessions.session_vector import SessionVector
 from ostiary_gateway.pipeline.merged_sessions.subscriptions import SUBSCRIBE, UNSUBSCRIBE, subscribe
 from ostiary_gateway.pipeline.send_and_shape import send_and_shape
@@ -29,6 +32,8 @@ async def send_in_session(
         Refusal: the server failed before a response began.
         CallerGone: the caller disconnected.
     """
+    leg.translation = translation_for(exchange, leg, services.sealer)
+    leg.event_ids = partial(exposed_event_id, leg.server.name)
     if not isinstance(exchange.session, SessionVector):
         leg.session = None
         return await send_and_shape(exchange, leg, span, services.shaper, services.request_ids)

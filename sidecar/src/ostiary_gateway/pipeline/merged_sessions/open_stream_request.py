@@ -1,0 +1,36 @@
+"""GET at an endpoint of several servers.
+
+Resume the stream of one request, or open the stream of changes.
+"""
+
+from ostiary_gateway.pipeline.blocks import check_server_blocked
+from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.pipeline.leg import Leg
+from ostiary_gateway.pipeline.merged_sessions.server_message_ids import own_event_id
+from ostiary_gateway.pipeline.merged_sessions.session_legs import send_in_session
+from ostiary_gateway.pipeline.response_head import no_stream
+from ostiary_gateway.pipeline.services import PipelineServices
+from ostiary_gateway.server.response import Response
+from ostiary_gateway.telemetry import ServerSpan
+
+_LAST: str = "last-event-id"
+
+
+async def open_stream(exchange: Exchange, span: ServerSpan, services: PipelineServices) -> Response | None:
+    """Resume a stream at the server that the id of its last event names.
+
+    Else open the stream of changes.
+
+    Raises:
+        Refusal: 405, there is no such stream.
+    """
+    last = exchange.request.headers.get(_LAST)
+    if last is None:
+        raise no_stream()
+    found = own_event_id(last)
+    server = next((each for each in exchange.proxy.servers if found is not None and each.name == found[0]), None)
+    if found is None or server is None:
+        raise no_stream()
+    check_server_blocked(exchange, server)
+    leg = exchange.leg = Leg(server, None, None, last_event_id=found[1])
+    return await send_in_session(exchange, leg, span, services)
