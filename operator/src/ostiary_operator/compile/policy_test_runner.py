@@ -167,8 +167,13 @@ def message(
     Its ``hidden`` headers are not in it.
     """
     method = _METHODS.get((primitive, verb))
-    if method is None:
-        return None
+    return message_of(principal, method, name, described, hidden=hidden) if method is not None else None
+
+
+def message_of(
+    principal: Principal, method: str, name: str, described: DescribedMessage, *, hidden: frozenset[str]
+) -> Call:
+    """Return a message of any method as conditions read it, without its ``hidden`` headers."""
     places = {key: value for key, value in (("host", described.host), ("path", described.path)) if value is not None}
     return Call(
         principal,

@@ -7,6 +7,7 @@ those that rules write out, or those of a list. A name with a `*` stands for the
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from ostiary_core.catalogue_names import CatalogueNames
 from ostiary_core.contract.documents import PolicyDocument
 from ostiary_core.mcp.methods import Primitive
 from ostiary_core.policy.name_access import NameAccess, name_access
@@ -17,6 +18,8 @@ from ostiary_operator.local.governed_proxy import GovernedProxy
 
 #: What replaces a `*`, so that the name is unlikely to be one that a rule writes out.
 _FILLING: Final = "q7_x"
+#: Any URI that no rule writes out.
+_ANY_URI: Final = "x://*"
 _MOST_NAMES: Final = 500
 _SHOWN: Final = 80
 
@@ -57,7 +60,7 @@ def matrix(proxy: GovernedProxy, names: Mapping[Primitive, Sequence[str]] | None
     """Return the matrix of a proxy. ``names`` replace those that its rules write out."""
     callers = tuple(_callers(proxy))
     views = [proxy.visibility.for_principal(caller.principal) for caller in callers]
-    listed = names if names is not None else names_in_rules(proxy.policies)
+    listed = names if names is not None else _exposed(names_in_rules(proxy.policies), proxy)
     rows = [
         MatrixRow(primitive, name, tuple(_access(view, primitive, name) for view in views))
         for primitive in Primitive
@@ -108,8 +111,26 @@ def names_in_rules(policies: Iterable[PolicyDocument]) -> dict[Primitive, list[s
     return {primitive: sorted(names) for primitive, names in found.items()}
 
 
+def _exposed(found: Mapping[Primitive, Sequence[str]], proxy: GovernedProxy) -> Mapping[Primitive, Sequence[str]]:
+    """Return names as a proxy exposes them.
+
+    Where it merges servers, a name that no server owns is one of each.
+    """
+    names = CatalogueNames.of_entry(proxy.entry)
+    if names is None:
+        return found
+    return {primitive: sorted(_of_each(names, primitive, known)) for primitive, known in found.items()}
+
+
+def _of_each(names: CatalogueNames, primitive: Primitive, known: Iterable[str]) -> set[str]:
+    own = {_ANY_URI if primitive is Primitive.RESOURCES and name == "*" else name for name in known}
+    owned = {name for name in own if name not in {"*", _ANY_URI} and names.owner_of(primitive, name) is not None}
+    exposed = (names.exposed(primitive, server, name) for name in own - owned for server in range(len(names.servers)))
+    return owned.union(name for name in exposed if name is not None)
+
+
 def _access(view: Visibility, primitive: Primitive, name: str) -> NameAccess:
-    tried = name.replace("*", _FILLING) if primitive is not Primitive.RESOURCES or name != "*" else f"x://{_FILLING}"
+    tried = (_ANY_URI if primitive is Primitive.RESOURCES and name == "*" else name).replace("*", _FILLING)
     return name_access(view, primitive, tried)
 
 

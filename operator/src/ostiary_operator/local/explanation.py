@@ -9,9 +9,16 @@ from ostiary_core.mcp.methods import Primitive, Verb
 from ostiary_core.policy.decision import Decision
 from ostiary_core.policy.decision_trace import TIERS, DecisionTrace, RuleOutcome, RuleTrace, trace
 from ostiary_core.policy.principal import PASSTHROUGH, Principal
-from ostiary_operator.compile.policy_test_runner import DescribedMessage, describe, hidden_headers, message
+from ostiary_operator.compile.policy_test_runner import (
+    DescribedMessage,
+    describe,
+    hidden_headers,
+    message,
+    message_of,
+)
 from ostiary_operator.local.console import printable
 from ostiary_operator.local.described_caller import DescribedCaller
+from ostiary_operator.local.destination import Destination, destination_of, list_method
 from ostiary_operator.local.governed_proxy import GovernedProxy
 from ostiary_operator.local.limit_explanation import CountingLimit, counting_limits
 
@@ -38,6 +45,8 @@ class Explanation(NamedTuple):
     call: ExplainedCall
     trace: DecisionTrace
     limits: tuple[CountingLimit, ...] = ()
+    destination: Destination | None = None
+    """Where the call goes, None where the proxy has one server."""
 
     @property
     def principal(self) -> Principal:
@@ -51,15 +60,29 @@ class Explanation(NamedTuple):
 
     @property
     def allowed(self) -> bool:
-        """Whether the call passes authentication and the rules."""
-        return self.is_authenticated and self.trace.decision.allowed
+        """Whether the call passes authentication and the rules, and some server gets it."""
+        return self.is_authenticated and self.trace.decision.allowed and not self.is_lost
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether no routing rule leads to a server for it."""
+        return self.destination is not None and not self.destination.servers
 
     @property
     def cause(self) -> str:
         """What decided, as a clause."""
         if not self.is_authenticated:
             return f"authentication refuses the caller (401): {self.caller.refusal}"
+        if self.destination is not None and self.is_lost and self.trace.decision.allowed:
+            return self.destination.cause
         return cause_of(self.trace.decision)
+
+    @property
+    def reason(self) -> str:
+        """What decided, as one word."""
+        if not self.is_authenticated:
+            return "Unauthenticated"
+        return "NoRoute" if self.is_lost and self.trace.decision.allowed else self.trace.decision.reason
 
     def as_object(self) -> dict[str, Any]:
         """The explanation as a JSON object. Claims and arguments are not in it."""
@@ -76,13 +99,14 @@ class Explanation(NamedTuple):
                 "scopes": sorted(principal.scopes),
             },
             "decision": "Allow" if self.allowed else "Deny",
-            "reason": decision.reason if self.is_authenticated else "Unauthenticated",
+            "reason": self.reason,
             "policy": decision.policy or None,
             "rule": decision.rule or None,
             "cause": self.cause,
             "shadow": cause_of(self.trace.shadow) if self.trace.shadow is not None else None,
             "rules": [_rule_object(self, rule) for rule in self.rules],
             "limits": [limit.as_object() for limit in self.limits],
+            **({"destination": self.destination.as_object()} if self.destination is not None else {}),
         }
 
     @property
@@ -100,10 +124,14 @@ def explain(proxy: GovernedProxy, caller: DescribedCaller, call: ExplainedCall) 
     """Explain the decision on a call."""
     hidden = hidden_headers(proxy.authentication.values())
     described = _completed(call.message, proxy)
-    sent = message(caller.principal, call.primitive, call.verb, call.name, described, hidden=hidden)
-    found = trace(proxy.visibility, caller.principal, call.primitive, call.verb, call.name, sent)
-    limits = counting_limits(proxy, caller.principal, call.primitive, call.verb, call.name, sent)
-    return Explanation(proxy, caller, call, found, limits)
+    principal, (primitive, verb, name, _) = caller.principal, call
+    sent = message(principal, primitive, verb, name, described, hidden=hidden)
+    asked = sent if sent is not None else message_of(principal, list_method(primitive), "", described, hidden=hidden)
+    destination = destination_of(proxy.entry, primitive, name, asked)
+    found = trace(proxy.visibility, principal, primitive, verb, name, sent)
+    server = next(iter(destination.servers if destination is not None else ()), proxy.entry.servers[0])
+    limits = counting_limits(proxy, server, principal, primitive, verb, name, sent)
+    return Explanation(proxy, caller, call, found, limits, destination)
 
 
 def _completed(described: DescribedMessage, proxy: GovernedProxy) -> DescribedMessage:
@@ -140,6 +168,8 @@ def lines(explanation: Explanation) -> Iterator[str]:
     yield f"caller   {_caller(explanation)}"
     yield f"call     {call.verb} {call.primitive.removesuffix('s')} {printable(call.name, limit=_SHOWN)}"
     yield f"admitted {_admission(explanation)}"
+    if explanation.destination is not None:
+        yield from explanation.destination.lines()
     shadow = explanation.trace.shadow
     if shadow is not None:
         yield f"shadow   would deny: {cause_of(shadow)}"
@@ -192,7 +222,9 @@ def _readings(explanation: Explanation) -> Iterator[str]:
     if deciding is None:
         return
     if deciding.name != explanation.call.name:
-        yield f"reading  servers may read the URI as {printable(deciding.name, limit=_SHOWN)}"
+        is_own = deciding.denies_only and explanation.proxy.entry.server_selection == "Merge"
+        kind = "the server knows it as" if is_own else "servers may read the URI as"
+        yield f"reading  {kind} {printable(deciding.name, limit=_SHOWN)}"
     if explanation.proxy.entry.catalogue is not None:
         yield f"in list  {'yes' if deciding.in_catalogue else 'no'}: spec.catalogue of the MCPProxy"
 

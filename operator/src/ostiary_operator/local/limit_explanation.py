@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from ostiary_core.contract.documents import ServerConfig
 from ostiary_core.limits.charge import CountedRequest
 from ostiary_core.limits.limit_evaluator import LimitEvaluator, MatchedLimits
 from ostiary_core.limits.loop_detection import LoopRules
@@ -47,13 +48,18 @@ class CountingLimit(NamedTuple):
 
 
 def counting_limits(
-    proxy: GovernedProxy, principal: Principal, primitive: Primitive, verb: Verb, name: str, call: Call | None
+    proxy: GovernedProxy,
+    server: ServerConfig,
+    principal: Principal,
+    primitive: Primitive,
+    verb: Verb,
+    name: str,
+    call: Call | None,
 ) -> tuple[CountingLimit, ...]:
-    """Return the limits that count a call, in the order in which they answer."""
+    """Return the limits that count a call to a server, in the order in which they answer."""
     policies = [CompiledPolicy.build(policy) for policy in proxy.policies]
     loops = _watching(proxy, policies, principal, name) if (primitive, verb) == (Primitive.TOOLS, Verb.CALL) else ()
-    server = proxy.entry.servers[0].authority
-    evaluator = LimitEvaluator.build(policies, proxy=proxy.entry.identity, server=server)
+    evaluator = LimitEvaluator.build(policies, proxy=proxy.entry.identity, server=server.authority)
     if evaluator is None:
         return tuple(loops)
     asked = "" if verb is Verb.LIST else name
