@@ -49,6 +49,7 @@ SHORT = {
     "sidecar/src/ostiary_core/policy/cel_engine.py": "boundary: the CEL engine, which is imported late",
     "sidecar/src/ostiary_core/policy/name_access.py": "used by both planes",
     "sidecar/src/ostiary_gateway/pipeline/select_stage.py": "one stage of the pipeline",
+    "sidecar/src/ostiary_gateway/pipeline/leg_of_server.py": "one rule, for one server and for a chosen one",
     "sidecar/src/ostiary_gateway/catalogue/cursors.py": "boundary: what callers keep and send back",
     "sidecar/src/ostiary_gateway/catalogue/unavailable.py": "boundary: what callers read in _meta",
     "sidecar/src/ostiary_gateway/catalogue/joined_instructions.py": "one module each thing that servers declare",

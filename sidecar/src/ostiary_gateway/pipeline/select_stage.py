@@ -3,11 +3,10 @@
 No request is sent for this, and nothing is awaited.
 """
 
-from ostiary_core.mcp.protocol_revisions import LEGACY, MODERN
 from ostiary_gateway.pipeline import whoami
-from ostiary_gateway.pipeline.bridged.legacy_server import LEGACY_SERVER
 from ostiary_gateway.pipeline.exchange import Exchange
-from ostiary_gateway.pipeline.leg import Leg
+from ostiary_gateway.pipeline.leg_of_server import leg_of
+from ostiary_gateway.pipeline.lists.cached_list import with_cache
 from ostiary_gateway.pipeline.merged.merged_plan import merged_plan
 from ostiary_gateway.pipeline.plans import Local, One, Plan
 from ostiary_gateway.pipeline.routing.route_selection import select_by_route
@@ -28,11 +27,11 @@ def select(exchange: Exchange) -> Plan:
     if exchange.proxy.merge is not None:
         return merged_plan(exchange, exchange.proxy.merge)
     if exchange.proxy.routing is not None:
-        return select_by_route(exchange, exchange.proxy.routing)
-    leg = exchange.leg = Leg(exchange.proxy.server, exchange.message, exchange.session)
-    if leg.server.eras.only is LEGACY and exchange.message is not None and exchange.message.era is MODERN:
-        leg.bridge = LEGACY_SERVER
-    return One(leg)
+        plan = select_by_route(exchange, exchange.proxy.routing)
+    else:
+        leg = exchange.leg = leg_of(exchange, exchange.proxy.server)
+        plan = One(leg)
+    return plan if exchange.proxy.list_cache is None else with_cache(exchange, plan)
 
 
 async def _accepted(_: Exchange) -> Response:

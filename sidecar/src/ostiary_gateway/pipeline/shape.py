@@ -13,6 +13,7 @@ from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.json_response import relay_document
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
 from ostiary_gateway.pipeline.leg import Leg
+from ostiary_gateway.pipeline.lists.list_invalidation import note_outcome
 from ostiary_gateway.pipeline.open_streams import OpenStream, OpenStreams
 from ostiary_gateway.pipeline.response_head import no_stream
 from ostiary_gateway.pipeline.sse_response import EventRelay
@@ -68,6 +69,8 @@ class ResponseShaper:
                 return None
             document, outcome = await relay_document(exchange, leg, response, seal=lambda s: self._seal(exchange, s))
             record.answered(span, client, outcome)
+            if exchange.proxy.list_cache is not None:
+                note_outcome(leg, outcome, document.body)
             if outcome.reason:
                 _record_result(exchange, leg, outcome)
             else:

@@ -24,13 +24,7 @@ from ostiary_gateway.pipeline.json_response import (
     with_own_id,
 )
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
-from ostiary_gateway.pipeline.large_messages import (
-    LIGHT_BYTES,
-    UNJUDGED,
-    Steps,
-    check_weight,
-    limit_of,
-)
+from ostiary_gateway.pipeline.large_messages import LIGHT_BYTES, UNJUDGED, Steps, check_weight, limit_of
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.limit_refusal import LimitError
 from ostiary_gateway.pipeline.list_cache import LISTS, ListResponse
@@ -44,6 +38,7 @@ from ostiary_gateway.pipeline.list_filter import (
     shows_everything,
 )
 from ostiary_gateway.pipeline.list_observation import observe
+from ostiary_gateway.pipeline.lists.list_invalidation import note_message
 from ostiary_gateway.pipeline.loop_stage import with_warning
 from ostiary_gateway.pipeline.open_streams import OpenStream
 from ostiary_gateway.pipeline.quota_discovery import showing_quotas
@@ -184,6 +179,8 @@ class SseFilter:
             self.resumable = self.resumable or b"\0" not in event.id  # clients ignore an id with NUL
 
     def _filtering_message(self, event: sse.Event, data: bytes, message: dict[str, Any]) -> Steps[bytes | None]:
+        if self._exchange.proxy.list_cache is not None:
+            note_message(self._leg, message)
         # Clients see no response in an event of another type; it is filtered all the same, for careless ones.
         if self._exchange.awaits_response and jsonrpc.is_response(message) and event.is_message:
             return (yield from self._filtering_response(data, message))

@@ -97,6 +97,8 @@ OSTIARY_LOOP_ACTION: Final = "ostiary.loop.action"
 OSTIARY_LOOP_REPEATS: Final = "ostiary.loop.repeats"
 #: The routing rule that chose the server, or that could not be evaluated.
 OSTIARY_ROUTE_RULE: Final = "ostiary.route.rule"
+#: Whether a list came from the cache: ``hit``, ``miss``, or ``stale`` where its server failed.
+OSTIARY_LIST_CACHE: Final = "ostiary.list.cache"
 #: The number of list items that were dropped because they cannot be judged.
 OSTIARY_LIST_DROPPED_ITEMS: Final = "ostiary.list.dropped_items"
 OSTIARY_AUTHENTICATION_METHOD: Final = "ostiary.authentication.method"

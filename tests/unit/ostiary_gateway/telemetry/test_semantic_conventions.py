@@ -74,6 +74,7 @@ PINNED = {
     "OSTIARY_LIMIT_NAME": "ostiary.limit.name",
     "OSTIARY_LIMIT_REASON": "ostiary.limit.reason",
     "OSTIARY_ROUTE_RULE": "ostiary.route.rule",
+    "OSTIARY_LIST_CACHE": "ostiary.list.cache",
     "OSTIARY_LIST_DROPPED_ITEMS": "ostiary.list.dropped_items",
     "OSTIARY_LOOP_ACTION": "ostiary.loop.action",
     "OSTIARY_LOOP_POLICY": "ostiary.loop.policy",

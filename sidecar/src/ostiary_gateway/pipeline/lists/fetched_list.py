@@ -59,12 +59,13 @@ class FetchedList(Generic[Value]):
     hints: CacheHints = CacheHints()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class ListCopy(Generic[Value]):
     """A list as it is kept.
 
     Times are those of a monotonic clock, in seconds: after ``fresh_until`` it is asked for again, and until
-    ``shown_until`` it may be shown in place of one that cannot be fetched: then ``is_stale`` is set.
+    ``shown_until`` it may be shown in place of one that cannot be fetched: then ``is_stale`` is set. Where the list
+    changes before, it becomes old in place, so that all know it that have it.
     """
 
     value: Value
@@ -84,6 +85,12 @@ class ListCopy(Generic[Value]):
         ttl = fetched.hints.ttl_ms if fetched.hints.ttl_ms is not None else config.ttl
         fresh_until = now + (min(ttl, LONGEST_TTL_MS) / 1000 if is_current else 0.0)
         return cls(fetched.value, fresh_until, fresh_until + config.stale_if_error / 1000, fetched.hints.is_private)
+
+    def expire(self, now: float) -> None:
+        """Ask for it again from now on."""
+        if now < self.fresh_until:
+            self.shown_until += now - self.fresh_until
+            self.fresh_until = now
 
     def remaining_ms(self, now: float) -> int:
         """Return how long callers may keep it, in milliseconds."""

@@ -107,8 +107,7 @@ class RawListCache:
         fetched = await fetch()
         is_current = lists.changes(request.method) == changes
         copy = ListCopy.of(fetched, config, now=self._clock(), is_current=is_current)
-        self.kept.keep(lists, request, copy)
-        return copy
+        return self.kept.keep_list(lists, request, copy)
 
     def _noted(self, lists: ServerLists, key: RawListRequest, fault: UpstreamFault) -> UpstreamFault | None:
         """Return a fault that all have that wait for the same list.

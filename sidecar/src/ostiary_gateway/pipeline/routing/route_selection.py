@@ -17,7 +17,7 @@ from ostiary_gateway.errors import Refusal
 from ostiary_gateway.media_types import JSON_HEADERS
 from ostiary_gateway.pipeline.authorize import DeniedError, call_of, readable_headers
 from ostiary_gateway.pipeline.exchange import Exchange
-from ostiary_gateway.pipeline.leg import Leg
+from ostiary_gateway.pipeline.leg_of_server import leg_of
 from ostiary_gateway.pipeline.plans import Local, One, Plan
 from ostiary_gateway.pipeline.routing.server_preference import in_order
 from ostiary_gateway.server.response import Response
@@ -36,10 +36,9 @@ def select_by_route(exchange: Exchange, routing: Routing) -> Plan:
     if not found.servers:
         return _without_route(exchange, found)
     first, *others = in_order([exchange.proxy.servers[position] for position in found.servers])
-    leg = exchange.leg = Leg(first, exchange.message, exchange.session)
-    before = leg
+    leg = before = exchange.leg = leg_of(exchange, first)
     for server in others:
-        before.instead = before = Leg(server, exchange.message, exchange.session)
+        before.instead = before = leg_of(exchange, server)
     return One(leg)
 
 
