@@ -13,6 +13,7 @@ from ostiary_core.contract.limits import LimitConfig
 from ostiary_core.limits.charge import VALUE_LENGTH, CountedRequest, values_of
 from ostiary_core.limits.cost_weight import LARGEST
 from ostiary_core.limits.limit_evaluator import LimitEvaluator
+from ostiary_core.limits.limited_servers import LimitedServers
 from ostiary_core.mcp.methods import Primitive, Verb
 from ostiary_core.policy.compiled_policy import CompiledPolicy
 from ostiary_core.policy.message_conditions import Call
@@ -28,7 +29,7 @@ def evaluator(**members: Any) -> LimitEvaluator:
     given_ = {"name": "l", "window": 60_000, "onStoreFailure": "Local", "whenExhausted": "Show", **members}
     config = LimitConfig.model_validate(given_, strict=False)
     document = PolicyDocument(namespace="ns", name="p", uid="u", generation=1, tier="owner", limits=[config])
-    found = LimitEvaluator.build([CompiledPolicy.build(document)], proxy="ns/crm", server="crm:80")
+    found = LimitEvaluator.build([CompiledPolicy.build(document)], proxy="ns/crm", servers=LimitedServers(("crm:80",)))
     assert found is not None
     return found
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from ostiary_core.contract.documents import ServerConfig
 from ostiary_core.limits.charge import CountedRequest
 from ostiary_core.limits.limit_evaluator import LimitEvaluator, MatchedLimits
+from ostiary_core.limits.limited_servers import LimitedServers
 from ostiary_core.limits.loop_detection import LoopRules
 from ostiary_core.mcp.methods import Primitive, Verb
 from ostiary_core.policy.compiled_policy import CompiledPolicy
@@ -59,11 +60,11 @@ def counting_limits(
     """Return the limits that count a call to a server, in the order in which they answer."""
     policies = [CompiledPolicy.build(policy) for policy in proxy.policies]
     loops = _watching(proxy, policies, principal, name) if (primitive, verb) == (Primitive.TOOLS, Verb.CALL) else ()
-    evaluator = LimitEvaluator.build(policies, proxy=proxy.entry.identity, server=server.authority)
+    evaluator = LimitEvaluator.build(policies, proxy=proxy.entry.identity, servers=LimitedServers.of_entry(proxy.entry))
     if evaluator is None:
         return tuple(loops)
     asked = "" if verb is Verb.LIST else name
-    request = CountedRequest(principal, primitive, verb, asked, True, _GATEWAY, call)
+    request = CountedRequest(principal, primitive, verb, asked, True, _GATEWAY, call, (server.authority,))
     return (*_found(proxy, evaluator.matched(request)), *loops)
 
 
@@ -71,7 +72,7 @@ def _watching(
     proxy: GovernedProxy, policies: Sequence[CompiledPolicy], principal: Principal, tool: str
 ) -> Iterator[CountingLimit]:
     """Yield the loop detection that watches a call."""
-    rules = LoopRules.build(policies, proxy=proxy.entry.identity)
+    rules = LoopRules.build(policies, proxy=proxy.entry.identity, servers=LimitedServers.of_entry(proxy.entry))
     for rule in rules.matching(principal, tool) if rules is not None else ():
         within = Duration(round(rule.window * 1000))
         allows = f"{rule.action} from equal call {rule.repeats} within {within} on"

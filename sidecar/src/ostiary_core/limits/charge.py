@@ -5,7 +5,7 @@ after a ``/``. Values come from callers: they are escaped, and hashed where they
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any, Final, NamedTuple
 
@@ -32,7 +32,8 @@ class CountedRequest(NamedTuple):
     ``name`` is the name or URI that it is about, empty for a list. ``primitive`` and ``verb`` are None for a request
     that is about none, such as one about a task. ``is_offered`` says that the server is known to offer the name: other
     names share a counter where a limit counts names apart. ``gateway`` is ``namespace/name``. ``call`` is read by
-    expressions only, and may be None where no limit has any.
+    expressions only, and may be None where no limit has any. ``servers`` are the hosts and ports of the servers that
+    it reaches, None where the name says which.
     """
 
     principal: Principal
@@ -42,6 +43,7 @@ class CountedRequest(NamedTuple):
     is_offered: bool = False
     gateway: str = ""
     call: Call | None = None
+    servers: tuple[str, ...] | None = None
 
 
 class Charge(NamedTuple):
@@ -65,15 +67,19 @@ def values_of(key: str) -> tuple[str, ...]:
     return tuple(each.replace("%2F", "/").replace("%7E", "~").replace("%25", "%") for each in key.split("/")[2:])
 
 
-def keys_of(limit: CompiledLimit, request: CountedRequest, *, proxy: str, server: str) -> tuple[str, ...]:
+def keys_of(limit: CompiledLimit, request: CountedRequest, *, proxy: str, servers: Sequence[str]) -> tuple[str, ...]:
     """Return the keys of the counters that a request takes from.
 
-    There are several where groups are counted apart. ``proxy`` is ``namespace/name``, ``server`` the host and port of
-    the upstream server.
+    There are several where groups are counted apart, or a list is of several servers. ``proxy`` is ``namespace/name``,
+    ``servers`` are the hosts and ports of the upstream servers that the request reaches.
     """
-    places = {Dimension.PROXY: proxy, Dimension.SERVER: server, Dimension.GATEWAY: request.gateway}
+    places = {
+        Dimension.PROXY: (proxy,),
+        Dimension.SERVER: tuple(dict.fromkeys(servers)),
+        Dimension.GATEWAY: (request.gateway,),
+    }
     values = [
-        [_escaped(places[dimension])] if dimension in places else _values(limit, dimension, request)
+        list(map(_escaped, places[dimension])) if dimension in places else _values(limit, dimension, request)
         for dimension in limit.per
     ]
     return tuple("/".join((limit.uid, limit.name, *each)) for each in product(*values))

@@ -8,6 +8,7 @@ from weakref import ref
 from ostiary_core.limits.charge import Charge, CountedRequest, keys_of
 from ostiary_core.limits.compiled_limit import CompiledLimit, Dimension
 from ostiary_core.limits.cost_weight import CostWeight, units_after, units_before
+from ostiary_core.limits.limited_servers import LimitedServers
 from ostiary_core.limits.request_matcher import readings_of
 from ostiary_core.mcp.methods import Primitive, Verb
 from ostiary_core.policy.compiled_policy import CompiledPolicy
@@ -74,7 +75,7 @@ class _CallerLimits(NamedTuple):
 
     principal: ref[Principal]
     limits: tuple[CompiledLimit, ...]
-    found: Memo[tuple[Primitive | None, Verb | None, str, bool], MatchedLimits]
+    found: Memo[tuple[Primitive | None, Verb | None, str, bool, tuple[str, ...] | None], MatchedLimits]
     #: Most names have equal results, which are kept once.
     results: dict[MatchedLimits, MatchedLimits]
 
@@ -84,15 +85,17 @@ class LimitEvaluator:
     """Finds the limits of one proxy that count a request.
 
     Built once for a config entry and never changed; what it remembers is its only state. ``proxy`` is
-    ``namespace/name``, ``server`` the host and port of the upstream server.
+    ``namespace/name``, ``servers`` are its upstream servers.
     """
 
     policies: Sequence[CompiledPolicy]
     proxy: str
-    server: str
+    servers: LimitedServers
     limits: tuple[CompiledLimit, ...] = field(init=False)
     #: Whether a limit counts names apart, so that :attr:`CountedRequest.is_offered` matters.
     counts_names: bool = field(init=False)
+    #: Whether a limit counts servers apart, so that :attr:`CountedRequest.servers` matters.
+    counts_servers: bool = field(init=False)
     #: Whether a limit has an expression that reads the message, so that :attr:`CountedRequest.call` matters.
     needs_call: bool = field(init=False)
     #: The names of tools that limits on cost write out; None where no limit counts cost.
@@ -106,6 +109,7 @@ class LimitEvaluator:
         self.policies = sorted((each for each in self.policies if each.limits), key=lambda policy: policy.identity)
         self.limits = _by_name(limit for policy in self.policies for limit in policy.limits)
         self.counts_names = any(Dimension.TOOL in limit.per for limit in self.limits)
+        self.counts_servers = any(Dimension.SERVER in limit.per for limit in self.limits)
         weights = [weight for limit in self.limits for weight in limit.weights]
         self.needs_call = any(each.arguments is not None or each.result is not None for each in weights)
         self.cost_names = _cost_names([limit for limit in self.limits if limit.counts_cost])
@@ -113,10 +117,12 @@ class LimitEvaluator:
         self._size = sum(limit.size for limit in self.limits)
 
     @classmethod
-    def build(cls, policies: Iterable[CompiledPolicy], *, proxy: str, server: str) -> "LimitEvaluator | None":
+    def build(
+        cls, policies: Iterable[CompiledPolicy], *, proxy: str, servers: LimitedServers
+    ) -> "LimitEvaluator | None":
         """Return the evaluator of a proxy; None where no policy of it has limits."""
         found = [policy for policy in policies if policy.limits]
-        return cls(found, proxy, server) if found else None
+        return cls(found, proxy, servers) if found else None
 
     def remembered(
         self, principal: Principal, primitive: Primitive | None, verb: Verb | None, name: str
@@ -128,7 +134,7 @@ class LimitEvaluator:
         caller = self._callers.get(id(principal))
         if caller is None or caller.principal() is not principal:
             return None
-        found = caller.found.get((primitive, verb, name, False))
+        found = caller.found.get((primitive, verb, name, False, None))
         return None if found is None or found.weighed else found
 
     def matched(self, request: CountedRequest) -> MatchedLimits:
@@ -139,7 +145,7 @@ class LimitEvaluator:
         caller = self._callers.get(id(request.principal))
         if caller is None or caller.principal() is not request.principal:
             caller = self._remember(request.principal)
-        key = (request.primitive, request.verb, request.name, request.is_offered)
+        key = (request.primitive, request.verb, request.name, request.is_offered, request.servers)
         found = caller.found.get(key)
         if found is None:
             if len(caller.results) >= _RESULTS:
@@ -173,6 +179,7 @@ class LimitEvaluator:
 
     def _match(self, limits: Sequence[CompiledLimit], request: CountedRequest) -> MatchedLimits:
         primitive, verb, names = request.primitive, request.verb, self._readings(request)
+        servers = request.servers or self.servers.reached(primitive, request.name)
         charges: list[Charge] = []
         weighed: list[WeighedCharge] = []
         matching = [limit for limit in limits if limit.matches(primitive, verb, names)]
@@ -180,7 +187,8 @@ class LimitEvaluator:
             weights = tuple(weight for weight in limit.weights if weight.matches(primitive, verb, names))
             reads_result = any(weight.result is not None for weight in weights)
             units = units_before(weights, None, policy="", limit="") if limit.counts_cost and not _reads(weights) else 1
-            found = [Charge(limit, key, units) for key in keys_of(limit, request, proxy=self.proxy, server=self.server)]
+            keys = keys_of(limit, request, proxy=self.proxy, servers=servers)
+            found = [Charge(limit, key, units) for key in keys]
             charges += found
             if _reads(weights):
                 weighed += [WeighedCharge(charge, weights, reads_result) for charge in found]
@@ -190,7 +198,8 @@ class LimitEvaluator:
 
     def _readings(self, request: CountedRequest) -> tuple[str, ...] | None:
         """Return all spellings of a name; None where comparing them would take too long."""
-        names = readings_of(request.primitive, request.name)
+        spellings = self.servers.spellings(request.primitive, request.name)
+        names = tuple(reading for each in spellings for reading in readings_of(request.primitive, each))
         return names if sum(map(length_of, names)) <= name_limit(self._size) else None
 
 

@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 from ostiary_core.canonical import canonical
 from ostiary_core.contract.documents import PolicyDocument
 from ostiary_core.contract.limits import LoopActionName
+from ostiary_core.limits.limited_servers import LimitedServers
 from ostiary_core.limits.request_matcher import RequestMatcher
 from ostiary_core.mcp.methods import Primitive, Verb
 from ostiary_core.policy.expressions import ExpressionResult
@@ -77,16 +78,17 @@ class HasLoopRule(Protocol):
 class LoopRules:
     """The loop rules of one proxy, by caller."""
 
-    def __init__(self, rules: Iterable[LoopRule], proxy: str) -> None:
+    def __init__(self, rules: Iterable[LoopRule], proxy: str, servers: LimitedServers) -> None:
         self.proxy = proxy
+        self._servers = servers
         self._rules = tuple(sorted(rules, key=lambda rule: rule.policy))
         self._of: WeakKeyDictionary[Principal, tuple[LoopRule, ...]] = WeakKeyDictionary()
 
     @classmethod
-    def build(cls, policies: Iterable[HasLoopRule], *, proxy: str) -> "LoopRules | None":
+    def build(cls, policies: Iterable[HasLoopRule], *, proxy: str, servers: LimitedServers) -> "LoopRules | None":
         """Return the rules of a proxy, by its uid; None where no policy of it watches calls."""
         found = [policy.loop_rule for policy in policies if policy.loop_rule is not None]
-        return cls(found, proxy) if found else None
+        return cls(found, proxy, servers) if found else None
 
     def matching(self, principal: Principal, tool: str) -> list[LoopRule]:
         """Return the rules that watch a caller's calls of a tool."""
@@ -94,7 +96,8 @@ class LoopRules:
         if found is None:
             known = PrincipalConditions(principal)
             found = self._of[principal] = tuple(rule for rule in self._rules if _governs(rule, known))
-        return [rule for rule in found if rule.matcher.matches(Primitive.TOOLS, Verb.CALL, (tool,))]
+        names = self._servers.spellings(Primitive.TOOLS, tool)
+        return [rule for rule in found if rule.matcher.matches(Primitive.TOOLS, Verb.CALL, names)]
 
 
 def _governs(rule: LoopRule, known: PrincipalConditions) -> bool:

@@ -12,6 +12,7 @@ from ostiary_core.contract.read_errors import unreadable
 from ostiary_core.contract.server_selection import ListCacheConfig
 from ostiary_core.errors import ContractError
 from ostiary_core.limits.limit_evaluator import LimitEvaluator
+from ostiary_core.limits.limited_servers import LimitedServers
 from ostiary_core.limits.loop_detection import LoopRules
 from ostiary_core.policy.access import AccessEvaluator
 from ostiary_core.policy.compiled_policy import CompiledPolicy
@@ -137,6 +138,7 @@ def build_runtime(
     entry = parse_entry(text)
     policies = {key: policy(key) for key in entry.policies}
     servers, merge = take(entry), merge_of(entry)
+    limited = LimitedServers.of_entry(entry)
     access = AccessEvaluator(sorted(policies.values(), key=lambda p: (p.tier, p.identity)))
     return ProxyRuntime(
         identity=entry.identity,
@@ -161,8 +163,8 @@ def build_runtime(
         authenticator=authenticators(entry, policies),
         debug_capture=entry.debug_capture,
         spelled_names=frozenset(exact.name for exact in exact_names(policies.values())),
-        loops=LoopRules.build(policies.values(), proxy=entry.uid),
-        limits=LimitEvaluator.build(policies.values(), proxy=entry.identity, server=entry.servers[0].authority),
+        loops=LoopRules.build(policies.values(), proxy=entry.uid, servers=limited),
+        limits=LimitEvaluator.build(policies.values(), proxy=entry.identity, servers=limited),
     )
 
 

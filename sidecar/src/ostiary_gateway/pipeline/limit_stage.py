@@ -24,6 +24,7 @@ from ostiary_gateway.pipeline.listen_filter import listen_filter
 from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.pipeline.open_streams import OpenStreams
 from ostiary_gateway.pipeline.quota_notices import QuotaNotices
+from ostiary_gateway.pipeline.routing.route_decision import decide_route
 from ostiary_gateway.policy_limits.flood_guard import MOST_REFUSALS, FloodGuard
 from ostiary_gateway.policy_limits.limit_words import retry_after_ms
 from ostiary_gateway.policy_limits.store import CounterStore, Exhaustion, Taken, Unit
@@ -224,18 +225,33 @@ def _matched(exchange: Exchange, limits: LimitEvaluator) -> MatchedLimits:
         return _NOTHING
     kind = method.authorization
     if kind is _NAME or kind is _LIST:
-        if not limits.counts_names:  # then nothing else of the request matters, unless an expression reads it
+        servers = _routed(exchange, limits) if exchange.proxy.routing is not None else None
+        # Then nothing else of the request matters, unless an expression reads it.
+        if not limits.counts_names and servers is None:
             found = limits.remembered(exchange.principal, method.primitive, method.verb, message.name)
             if found is not None:
                 return found
         call = call_of(exchange, message) if limits.needs_call else None
-        return limits.matched(_counted(exchange, limits, method.primitive, method.verb, message.name, call))
+        request = _counted(exchange, limits, method.primitive, method.verb, message.name, call)
+        return limits.matched(request if servers is None else request._replace(servers=servers))
     if kind is AuthorizationKind.COMPLETION:
         primitive, name = completion_reference(message)
         return limits.matched(_counted(exchange, limits, primitive, USE[primitive], name))
     if kind is AuthorizationKind.LISTEN:
         return _listen_limits(exchange, message, limits)
     return limits.matched(_counted(exchange, limits, None, None, "")) if kind in _TASKS else _NOTHING
+
+
+def _routed(exchange: Exchange, limits: LimitEvaluator) -> tuple[str, ...] | None:
+    """Return the server that a routing rule chooses for a request.
+
+    None where its name says which. It is asked only where servers are counted apart, before the request is sent.
+    """
+    routing = exchange.proxy.routing
+    if routing is None or not limits.counts_servers:
+        return None
+    route = exchange.route = decide_route(exchange, routing)
+    return tuple(limits.servers.authorities[place] for place in route.servers[:1]) or None
 
 
 def _counted(

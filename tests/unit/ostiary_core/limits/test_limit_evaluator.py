@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from ostiary_core.catalogue_names import CatalogueNames
 from ostiary_core.contract.access import SubjectConfig
 from ostiary_core.contract.documents import PolicyDocument
 from ostiary_core.contract.limits import LimitConfig
@@ -11,6 +12,7 @@ from ostiary_core.errors import ContractError, ExpressionError
 from ostiary_core.limits.charge import MOST_GROUPS, NO_CLAIM, NO_GROUP, OTHER_NAME, CountedRequest, values_of
 from ostiary_core.limits.cost_weight import LARGEST, WEIGHT_FAILURES
 from ostiary_core.limits.limit_evaluator import LimitEvaluator
+from ostiary_core.limits.limited_servers import LimitedServers
 from ostiary_core.mcp.methods import Primitive, Verb
 from ostiary_core.policy.compiled_policy import CompiledPolicy
 from ostiary_core.policy.message_conditions import Call
@@ -33,7 +35,11 @@ def policy(*limits: LimitConfig, name: str = "p", **more: Any) -> PolicyDocument
 
 
 def evaluator(*policies: PolicyDocument) -> LimitEvaluator:
-    found = LimitEvaluator.build(map(CompiledPolicy.build, policies), proxy="ns/crm", server="crm.example:443")
+    return evaluator_of(LimitedServers(("crm.example:443",)), *policies)
+
+
+def evaluator_of(servers: LimitedServers, *policies: PolicyDocument) -> LimitEvaluator:
+    found = LimitEvaluator.build(map(CompiledPolicy.build, policies), proxy="ns/crm", servers=servers)
     assert found is not None
     return found
 
@@ -54,7 +60,7 @@ def keys(found: LimitEvaluator, asked: CountedRequest) -> list[str]:
 
 def test_a_proxy_without_limits_has_no_evaluator() -> None:
     bare = CompiledPolicy.build(PolicyDocument(namespace="ns", name="p", uid="u", generation=1, tier="owner"))
-    assert LimitEvaluator.build([bare], proxy="ns/crm", server="") is None
+    assert LimitEvaluator.build([bare], proxy="ns/crm", servers=LimitedServers(("",))) is None
 
 
 def test_a_limit_without_a_selection_counts_everything_that_names_or_lists_something() -> None:
@@ -92,6 +98,34 @@ def test_counters_are_apart_by_the_dimensions_of_a_limit() -> None:
     assert values_of(key) == (
         "token:alice", "token:alice", "7", "get_weather", "crm.example:443", "ns/crm", "ostiary/gateway"
     )  # fmt: skip
+
+
+MERGED = LimitedServers(("crm:80", "wiki:80"), CatalogueNames([("crm", "crm_"), ("wiki", "wiki_")]))
+
+
+def test_a_request_counts_at_the_server_that_owns_its_name_and_a_list_at_each() -> None:
+    limits = evaluator_of(MERGED, policy(limit(per=["Server"])))
+    read = request("file://wiki/a", primitive=Primitive.RESOURCES, verb=Verb.READ)
+    asked = [request("crm_search"), request("wiki_search"), read, request("", verb=Verb.LIST)]
+    assert [[values_of(each) for each in keys(limits, one)] for one in asked] == [
+        [("crm:80",)], [("wiki:80",)], [("wiki:80",)], [("crm:80",), ("wiki:80",)]
+    ]  # fmt: skip
+
+
+def test_a_prefix_takes_no_name_out_of_its_limit() -> None:
+    limits = evaluator_of(
+        MERGED, policy(limit(tools={"names": ["delete_*"]}, resources={"names": ["file:///secret/key"]}))
+    )
+    secret = request("file://crm//docs/../secret/key", primitive=Primitive.RESOURCES, verb=Verb.READ)
+    asked = [request("crm_delete_user"), request("wiki_delete_page"), request("crm_get"), secret]
+    assert [bool(keys(limits, each)) for each in asked] == [True, True, False, True]
+    assert keys(evaluator_of(MERGED, policy(limit(tools={"names": ["crm_*"]}))), request("crm_get")) != []
+
+
+def test_a_request_counts_at_the_server_that_its_route_names() -> None:
+    limits = evaluator_of(LimitedServers(("eu:80", "us:80")), policy(limit(per=["Server"])))
+    found = [keys(limits, request(servers=(server,))) for server in ("eu:80", "us:80")]
+    assert [values_of(*each) for each in found] == [("eu:80",), ("us:80",)]
 
 
 def test_a_consumer_is_counted_by_its_name_and_any_other_caller_by_its_id() -> None:

@@ -6,14 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ostiary_core.catalogue_names import CatalogueNames
 from ostiary_core.contract.access import SubjectConfig
 from ostiary_core.contract.documents import PolicyDocument
 from ostiary_core.contract.limits import LoopDetectionConfig
+from ostiary_core.limits.limited_servers import LimitedServers
 from ostiary_core.limits.loop_detection import CallHistory, LoopRule, LoopRules, digest_of, key_of
 from ostiary_core.policy.compiled_policy import CompiledPolicy
 from ostiary_core.policy.principal import ANONYMOUS, Principal
 
 NOW = 1_790_000_000.0
+ONE = LimitedServers(("",))
 
 
 def rule(**members: Any) -> LoopRule:
@@ -78,15 +81,22 @@ def test_no_part_of_a_call_passes_for_another_part() -> None:
 def test_a_rule_watches_its_tools_and_subjects_only() -> None:
     (watching,) = rules([SubjectConfig(groups=["a"])], tools={"names": ["get_*"]})
     member = Principal(id="m", method="jwt", groups=frozenset({"a"}))
-    of_proxy = LoopRules([watching], "uid")
+    of_proxy = LoopRules([watching], "uid", ONE)
     assert of_proxy.matching(member, "get_x") == [watching]
     assert of_proxy.matching(member, "put_x") == []
     assert of_proxy.matching(ANONYMOUS, "get_x") == []
 
 
+def test_a_rule_watches_a_tool_by_the_name_that_its_server_knows() -> None:
+    merged = LimitedServers(("a:80", "b:80"), CatalogueNames([("a", "a_"), ("b", "b_")]))
+    (watching,) = rules(tools={"names": ["get_*"]})
+    of_proxy = LoopRules([watching], "uid", merged)
+    assert [bool(of_proxy.matching(ANONYMOUS, tool)) for tool in ("a_get_x", "a_put_x")] == [True, False]
+
+
 def test_subjects_that_cannot_be_judged_are_watched() -> None:
     (watching,) = rules([SubjectConfig(when="claims.missing.member == 1")])
-    assert LoopRules([watching], "uid").matching(ANONYMOUS, "get_x") == [watching]
+    assert LoopRules([watching], "uid", ONE).matching(ANONYMOUS, "get_x") == [watching]
 
 
 @pytest.mark.parametrize("repeats", [2, 1000])

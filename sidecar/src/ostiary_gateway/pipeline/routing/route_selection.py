@@ -11,14 +11,14 @@ from ostiary_core.mcp import codes
 from ostiary_core.mcp.methods import AuthorizationKind, Method
 from ostiary_core.mcp.protocol_revisions import MODERN
 from ostiary_core.policy.decision import Decision, DecisionReason
-from ostiary_core.policy.message_conditions import Call
 from ostiary_core.policy.routing import RouteDecision, Routing
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.media_types import JSON_HEADERS
-from ostiary_gateway.pipeline.authorize import DeniedError, call_of, readable_headers
+from ostiary_gateway.pipeline.authorize import DeniedError
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.leg_of_server import leg_of
 from ostiary_gateway.pipeline.plans import Local, One, Plan
+from ostiary_gateway.pipeline.routing.route_decision import decide_route
 from ostiary_gateway.pipeline.routing.server_preference import in_order
 from ostiary_gateway.server.response import Response
 
@@ -32,7 +32,7 @@ def select_by_route(exchange: Exchange, routing: Routing) -> Plan:
     Raises:
         DeniedError: -31001 ``NoRoute``, for everything but lists.
     """
-    found = exchange.route = decide_route(exchange, routing)
+    found = exchange.route = exchange.route or decide_route(exchange, routing)
     if not found.servers:
         return _without_route(exchange, found)
     first, *others = in_order([exchange.proxy.servers[position] for position in found.servers])
@@ -40,28 +40,6 @@ def select_by_route(exchange: Exchange, routing: Routing) -> Plan:
     for server in others:
         before.instead = before = leg_of(exchange, server)
     return One(leg)
-
-
-def decide_route(exchange: Exchange, routing: Routing) -> RouteDecision:
-    """Return where the message of an exchange goes.
-
-    A request without a message has no arguments.
-    """
-    message = exchange.message
-    method = message.method.name if message is not None and message.method is not None else ""
-    return routing.decide(exchange.principal, method=method, call=lambda: _call(exchange))
-
-
-def _call(exchange: Exchange) -> Call:
-    if exchange.message is not None:
-        return call_of(exchange, exchange.message)
-    request = exchange.request
-    return Call(
-        exchange.principal,
-        arguments={},
-        headers=readable_headers(exchange),
-        request={"method": "", "name": "", "host": request.headers.get("host", ""), "path": request.path},
-    )
 
 
 def _without_route(exchange: Exchange, found: RouteDecision) -> Plan:
