@@ -113,6 +113,8 @@ def handshake(answered: str) -> Any:
             return document(
                 arrived_answer.body.replace(arrived.message["params"]["protocolVersion"].encode(), answered.encode())
             )
+        if "id" not in arrived.message:
+            return web.Response(status=202)
         return document(error(arrived, -32601, {}), status=404)
 
     return script
@@ -143,18 +145,22 @@ async def test_all_supported_revisions_are_listed_for_a_server_that_has_not_answ
     assert upstream.arrived == []
 
 
-async def test_a_server_that_knows_no_discover_is_listed_without_the_modern_revision(gateway: RunningGateway) -> None:
-    found, _ = await taught(gateway, handshake(LEGACY), modern("server/discover"), initialize(LEGACY))
+async def test_a_server_that_knows_no_discover_is_listed_with_the_revision_that_is_bridged(
+    gateway: RunningGateway,
+) -> None:
+    script = handshake(LEGACY)
+    found, _ = await taught(gateway, script, modern("server/discover"), initialize(LEGACY), modern_too=False)
 
-    assert found == ALL[1:]
+    assert found == ALL
 
 
 async def test_a_server_that_answers_with_an_older_revision_is_listed_without_newer_handshakes(
     gateway: RunningGateway,
 ) -> None:
-    found, _ = await taught(gateway, handshake("2025-03-26"), modern("server/discover"), initialize(LEGACY))
+    script = handshake("2025-03-26")
+    found, _ = await taught(gateway, script, modern("server/discover"), initialize(LEGACY), modern_too=False)
 
-    assert found == ["2025-03-26", "2024-11-05"]
+    assert found == [MODERN, "2025-03-26", "2024-11-05"]
 
 
 @pytest.mark.parametrize(
@@ -162,9 +168,9 @@ async def test_a_server_that_answers_with_an_older_revision_is_listed_without_ne
     [
         ([MODERN], ALL),
         ([MODERN, LEGACY], [MODERN, LEGACY]),
-        (["2025-06-18"], ["2025-06-18"]),
-        (["2099-01-01"], ALL[1:]),
-        (["2099-01-01", 1, None], ALL[1:]),
+        (["2025-06-18"], [MODERN, "2025-06-18"]),
+        (["2099-01-01"], ALL),
+        (["2099-01-01", 1, None], ALL),
         ("2025-06-18", ALL),
         (None, ALL),
     ],
@@ -209,7 +215,7 @@ async def test_the_revisions_of_a_replaced_server_are_learned_again(gateway: Run
     async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
         await gateway.apply(gateway.entry("mock", upstream.url))
         await caller.post(modern("server/discover"))
-        assert await listed_revisions(caller) == ALL[1:]
+        assert await listed_revisions(caller) == ALL
         speaks_modern = True
         # Nothing is refused for what was learned before.
         assert (await caller.post(modern("server/discover"))).status == 200

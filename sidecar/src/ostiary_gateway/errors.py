@@ -55,11 +55,21 @@ class UpstreamFault(OstiaryError):
     """The upstream failed.
 
     ``kind`` is one of the reasons of :mod:`ostiary_gateway.upstream.faults`. ``of_caller`` where other callers of the
-    server need not have it: it depends on a credential that is made for one caller.
+    server need not have it: it depends on a credential that is made for one caller. ``http_status`` is the HTTP status
+    that the upstream answered with instead of a message; 0 without one.
     """
 
-    def __init__(self, kind: str, message: str, *, retry_after_ms: int | None = None, of_caller: bool = False) -> None:
+    def __init__(
+        self,
+        kind: str,
+        message: str,
+        *,
+        retry_after_ms: int | None = None,
+        of_caller: bool = False,
+        http_status: int = 0,
+    ) -> None:
         super().__init__(message)
+        self.http_status = http_status
         self.of_caller = of_caller
         self.kind = kind
         self.message = message

@@ -39,10 +39,12 @@ class FromModern:
     ``method`` is that of the request, empty for a stream of changes.
     """
 
-    __slots__ = ("_method",)
+    __slots__ = ("_method", "headers_refused")
 
     def __init__(self, method: str) -> None:
         self._method = method
+        #: Whether the server refused a header that the gateway wrote: its list of tools may have changed.
+        self.headers_refused = False
 
     def response(self, text: bytes, message: dict[str, Any]) -> bytes:
         """Return the response to the request.
@@ -54,6 +56,8 @@ class FromModern:
             InputAsked: the server asks for input.
         """
         error = message.get("error")
+        if isinstance(error, dict) and error.get("code") == codes.HEADER_MISMATCH:
+            self.headers_refused = True
         if not isinstance(error, dict):
             self._check_input(message)
             message["result"] = legacy_result(message.get("result"))

@@ -1,6 +1,7 @@
 """Carry out the plan of a request: the stages after the selection."""
 
 from ostiary_gateway.errors import Refusal
+from ostiary_gateway.pipeline.bridged import era_fallback
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.merged_sessions.session_legs import send_in_session
@@ -20,19 +21,25 @@ async def carry_out(plan: Plan, exchange: Exchange, span: ServerSpan, services: 
         CallerGone: the caller disconnected.
     """
     if type(plan) is One:
-        leg = plan.leg
-        if leg.instead is not None:
-            return await _send_to_first_reachable(leg, exchange, span, services)
-        if leg.bridge is not None:
-            return await leg.bridge.carry_out(exchange, leg, span, services)
-        if exchange.proxy.names is not None:  # of several servers
-            return await send_in_session(exchange, leg, span, services)
-        return await send_and_shape(exchange, leg, span, services.shaper, services.request_ids)
+        return await _send(plan.leg, exchange, span, services)
     if type(plan) is Fan:
         return await plan.answer(exchange, span, services)
     if type(plan) is Local:
         return await plan.answer(exchange)
     raise NotImplementedError(type(plan).__name__)
+
+
+async def _send(leg: Leg, exchange: Exchange, span: ServerSpan, services: PipelineServices) -> Response | None:
+    """Send a leg to its server."""
+    if leg.instead is not None:
+        return await _send_to_first_reachable(leg, exchange, span, services)
+    if leg.bridge is not None:
+        return await leg.bridge.carry_out(exchange, leg, span, services)
+    if exchange.proxy.names is not None:  # of several servers
+        return await send_in_session(exchange, leg, span, services)
+    if not era_fallback.is_settled(exchange, leg):
+        return await era_fallback.send(exchange, leg, span, services)
+    return await send_and_shape(exchange, leg, span, services.shaper, services.request_ids)
 
 
 async def _send_to_first_reachable(

@@ -148,7 +148,7 @@ async def forward(exchange: Exchange, leg: Leg, span: ClientSpan) -> UpstreamRes
     # The body gets no name: that would keep it in memory until the response arrives.
     server = leg.server
     response = await server.request(
-        exchange.request.method,
+        "POST" if message is not None else exchange.request.method,  # a GET may be bridged to a POST
         lines,
         _body(exchange, leg, span),
         passed=exchange.passed,

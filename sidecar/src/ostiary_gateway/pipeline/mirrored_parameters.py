@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 
 from ostiary_core.mcp.methods import Method
 from ostiary_gateway.pipeline.message import Message
-from ostiary_gateway.pipeline.mirrored_headers import decoded, mismatch
+from ostiary_gateway.pipeline.mirrored_headers import decoded, encoded, mismatch
 from ostiary_gateway.upstream.server import UpstreamServer
 
 PREFIX: Final = "mcp-param-"
@@ -66,6 +66,14 @@ class MirroredParameters:
 
     def _forget(self, tool: str) -> None:
         self._held -= len(self._tools.pop(tool, ()))
+
+    def headers(self, tool: str, arguments: Any) -> dict[str, str]:
+        """Return the headers that mirror the arguments of a call (specification, Custom Headers).
+
+        An argument that is absent or null has none.
+        """
+        texts = {name: _text_of(_at(arguments, place)) for name, place in self._tools.get(tool, {}).items()}
+        return {f"{PREFIX}{name}": encoded(text) for name, text in texts.items() if text is not None}
 
     def check(self, tool: str, arguments: Any, headers: Mapping[str, str]) -> None:
         """Check the mirrored parameters of a call.
@@ -122,6 +130,15 @@ def check(server: UpstreamServer, message: Message, mirrored: Mapping[str, str])
         known.check(message.name, message.params.get("arguments"), headers)
 
 
+def headers(server: UpstreamServer, tool: str, arguments: Any) -> dict[str, str]:
+    """Return the headers that mirror the arguments of a call to ``server``.
+
+    There are none for a tool that it has not listed.
+    """
+    known = _KNOWN.get(server)
+    return known.headers(tool, arguments) if known is not None else {}
+
+
 def _parameter_paths(schema: Any, budget: Iterator[int]) -> Mapping[str, ParameterPath]:
     """Return the path of each parameter that a tool mirrors, without duplicates."""
     places: dict[str, ParameterPath] = {}
@@ -157,6 +174,15 @@ def _at(arguments: Any, place: ParameterPath) -> Any:
             return None
         arguments = arguments.get(name)
     return arguments
+
+
+def _text_of(value: Any) -> str | None:
+    """Return an argument as a header mirrors it; None where it mirrors none."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return value
+    return repr(value) if isinstance(value, int | float) else None
 
 
 def _agrees(text: str, value: Any) -> bool:

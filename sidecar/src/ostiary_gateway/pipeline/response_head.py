@@ -127,7 +127,7 @@ def http_fault(response: UpstreamResponse) -> UpstreamFault:
     words = f"the upstream answered HTTP {response.status}"
     if _is_overload(response.status):
         return UpstreamFault(faults.UNAVAILABLE, words, retry_after_ms=retry_after_ms(response))
-    return UpstreamFault(faults.INVALID, words)
+    return UpstreamFault(faults.INVALID, words, http_status=response.status)
 
 
 def retry_after_ms(response: UpstreamResponse) -> int | None:

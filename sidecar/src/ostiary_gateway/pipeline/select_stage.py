@@ -4,10 +4,12 @@ No request is sent for this, and nothing is awaited.
 """
 
 from ostiary_gateway.pipeline import whoami
+from ostiary_gateway.pipeline.bridged.bridge_choice import choose_bridge
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.leg_of_server import leg_of
 from ostiary_gateway.pipeline.lists.cached_list import with_cache
 from ostiary_gateway.pipeline.merged.merged_plan import merged_plan
+from ostiary_gateway.pipeline.merged_sessions.session_vector import SessionVector
 from ostiary_gateway.pipeline.plans import Local, One, Plan
 from ostiary_gateway.pipeline.routing.route_selection import select_by_route
 from ostiary_gateway.server.response import Response
@@ -30,6 +32,8 @@ def select(exchange: Exchange) -> Plan:
         plan = select_by_route(exchange, exchange.proxy.routing)
     else:
         leg = exchange.leg = leg_of(exchange, exchange.proxy.server)
+        if leg.server.eras.only is not None or isinstance(exchange.session, SessionVector):
+            choose_bridge(exchange, leg)
         plan = One(leg)
     return plan if exchange.proxy.list_cache is None else with_cache(exchange, plan)
 

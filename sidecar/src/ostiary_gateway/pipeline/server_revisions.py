@@ -48,7 +48,8 @@ def supported(server: UpstreamServer, era: Era) -> list[str]:
     the list.
     """
     known = _KNOWN.get(server, {})
-    offered = [revision for revision in _ALL if known.get(revision, True)]
+    # One without a handshake is supported in any case: the gateway bridges to a server that supports none.
+    offered = [revision for revision in _ALL if revision in MODERN_REVISIONS or known.get(revision, True)]
     if era is MODERN:
         offered = [revision for revision in MODERN_REVISIONS if known.get(revision)] or offered
     return sorted(offered or _ALL, reverse=True)

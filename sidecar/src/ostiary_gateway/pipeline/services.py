@@ -1,7 +1,8 @@
 """What the stages after the selection share: one of each for a gateway process."""
 
+import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from ostiary_gateway.config.snapshot import Snapshot
@@ -9,6 +10,7 @@ from ostiary_gateway.pipeline.bridged.legacy_sessions import LegacySessions
 from ostiary_gateway.pipeline.continuations.continuations import Continuations
 from ostiary_gateway.pipeline.continuations.replica_hops import ReplicaHops
 from ostiary_gateway.pipeline.continuations.request_states import RequestStates
+from ostiary_gateway.pipeline.exchange import Taken
 from ostiary_gateway.pipeline.merged_sessions.server_sessions import ServerSessions
 from ostiary_gateway.pipeline.merged_sessions.session_notes import SessionNotes
 from ostiary_gateway.pipeline.open_streams import OpenStreams
@@ -26,7 +28,9 @@ class PipelineServices:
     """The state of a gateway that the stages after the selection use.
 
     ``snapshot`` returns the config in force, None while the gateway drains; ``is_cut_off`` says whether a request was
-    cancelled because the drain period is over. ``sessions`` are those of callers with several servers.
+    cancelled because the drain period is over. ``sessions`` are those of callers with several servers,
+    ``continuations`` what waits for an answer. ``cancellable`` are the bridged requests in flight, which their callers
+    may cancel.
     """
 
     sealer: Sealer
@@ -39,6 +43,7 @@ class PipelineServices:
     continuations: Continuations
     states: RequestStates
     legacy_sessions: LegacySessions
+    cancellable: dict[Taken, asyncio.Timeout] = field(default_factory=dict)
 
 
 def services_of(

@@ -131,7 +131,7 @@ class ServerEras:
     server that is known to speak no other.
     """
 
-    __slots__ = ("_asked_at", "_clock", "_fixed", "_found", "_found_at", "_lock", "discovered", "only")
+    __slots__ = ("_asked_at", "_clock", "_fixed", "_found", "_found_at", "_lock", "only", "spoken")
 
     def __init__(self, revision: str | None = None, *, clock: Callable[[], float] = monotonic) -> None:
         self._fixed = revision is not None
@@ -141,8 +141,8 @@ class ServerEras:
         self._clock = clock
         self._lock = asyncio.Lock()
         self.only = self._found.only
-        #: The latest result of ``server/discover``, None before one.
-        self.discovered: Mapping[str, Any] | None = None
+        #: The eras in which it has answered a request with a result.
+        self.spoken: frozenset[Era] = frozenset()
 
     @property
     def current(self) -> Eras:
@@ -186,8 +186,10 @@ class ServerEras:
             found = Eras(legacy=self._found.legacy, modern=found.modern)
         self._set(found)
         self._found_at = self._clock()
-        result = answer.message.get("result")
-        self.discovered = result if isinstance(result, dict) else None
+
+    def note_spoken(self, era: Era) -> None:
+        """Note that the server has answered a request of an era with a result."""
+        self.spoken |= {era}
 
     def refused_handshake(self) -> None:
         """Note that a server with modern revisions refused ``initialize``: it has no legacy ones."""

@@ -1,0 +1,132 @@
+"""Send a request in its client's own era, and bridge it where the server refuses that era.
+
+A server that has answered in an era once is sent to without any of this. What a server refuses is relayed as it came,
+unless the server itself tells that it speaks the other era only.
+"""
+
+from typing import Any, Final
+
+from ostiary_core import strict_json
+from ostiary_core.errors import StrictJSONError
+from ostiary_core.mcp.methods import METHODS
+from ostiary_core.mcp.protocol_revisions import LEGACY, NEWEST_LEGACY_REVISION
+from ostiary_gateway.errors import Refusal, UpstreamFault
+from ostiary_gateway.pipeline.bridged.bridge_choice import choose_bridge
+from ostiary_gateway.pipeline.bridged.era_discovery import DISCOVER_SECONDS, find_eras
+from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.pipeline.leg import Leg
+from ostiary_gateway.pipeline.leg_of_server import leg_of
+from ostiary_gateway.pipeline.message import Message
+from ostiary_gateway.pipeline.send_and_shape import send_and_shape
+from ostiary_gateway.pipeline.server_request import GATEWAY_INFO, OwnRequest, ask
+from ostiary_gateway.pipeline.services import PipelineServices
+from ostiary_gateway.server.response import Response
+from ostiary_gateway.telemetry import ServerSpan
+from ostiary_gateway.upstream.server import UpstreamServer
+from ostiary_gateway.upstream.server_eras import refuses_era
+
+#: What clients ask first: a server that has changed refuses it, whatever it answered before.
+_OPENING: Final = frozenset({METHODS["initialize"], METHODS["server/discover"]})
+
+
+def is_settled(exchange: Exchange, leg: Leg) -> bool:
+    """Return whether a request can be sent in its own era without further thought."""
+    message = exchange.message
+    if message is None or message.id is None or message.method in _OPENING:
+        return message is None or message.id is None
+    return message.era in leg.server.eras.spoken
+
+
+async def send(exchange: Exchange, leg: Leg, span: ServerSpan, services: PipelineServices) -> Response | None:
+    """Send a request in its own era; bridge it if the server speaks only the other.
+
+    Raises:
+        Refusal: the server failed before a response began.
+        CallerGone: the caller disconnected.
+    """
+    message = leg.message
+    if message is None:
+        return await send_and_shape(exchange, leg, span, services.shaper, services.request_ids)
+    body = message.body  # the message lets go of it once it is sent
+    try:
+        response = await send_and_shape(exchange, leg, span, services.shaper, services.request_ids)
+    except Refusal as refusal:
+        fault = refusal.__cause__
+        status = fault.http_status if isinstance(fault, UpstreamFault) else 0
+        if not status or not refuses_era(_method(message), status, None):
+            raise
+        if not await _needs_bridge(exchange, leg, message, body, span):
+            raise
+    else:
+        if response is None or not refuses_era(_method(message), response.status, _error(response)):
+            _note_accepted(leg.server, message, response)
+            return response
+        if not await _needs_bridge(exchange, leg, message, body, span):
+            return response
+    bridge = exchange.leg.bridge if exchange.leg is not None else None
+    if exchange.leg is None or bridge is None:
+        raise RuntimeError("a request was to be bridged without a bridge")
+    return await bridge.carry_out(exchange, exchange.leg, span, services)
+
+
+def _note_accepted(server: UpstreamServer, message: Message, response: Response | None) -> None:
+    """Note that a server answers in the era of a message, if it does so with a result."""
+    if response is not None and (response.status != 200 or _error(response) is not None):
+        return
+    server.eras.note_spoken(message.era)
+    if _method(message) == "initialize":
+        server.eras.accepted_handshake()
+
+
+async def _needs_bridge(exchange: Exchange, leg: Leg, message: Message, body: dict[str, Any], span: ServerSpan) -> bool:
+    """Return whether a refused request is to be bridged.
+
+    Then the exchange has a leg with the bridge.
+    """
+    server = leg.server
+    eras = (await find_eras(exchange, server, span=span)).eras
+    if (
+        message.era is LEGACY
+        and eras.modern
+        and eras.legacy is None
+        and await _refuses_handshake(exchange, server, span)
+    ):
+        server.eras.refused_handshake()
+    only = server.eras.only
+    if only is None or only is message.era:
+        return False
+    message.body = body
+    bridged = leg_of(exchange, server)
+    choose_bridge(exchange, bridged)
+    if bridged.bridge is None:
+        return False
+    exchange.leg = bridged
+    return True
+
+
+async def _refuses_handshake(exchange: Exchange, server: UpstreamServer, span: ServerSpan) -> bool:
+    """Return whether a server refuses a handshake of the gateway's own.
+
+    A client's handshake proves nothing: it may be refused for what the client wrote, and all others would pay for it.
+    """
+    params = {"protocolVersion": NEWEST_LEGACY_REVISION, "capabilities": {}, "clientInfo": dict(GATEWAY_INFO)}
+    try:
+        answer = await ask(exchange, server, OwnRequest("initialize", params, ""), span=span, seconds=DISCOVER_SECONDS)
+    except UpstreamFault:
+        return False
+    return refuses_era("initialize", answer.status, answer.message or None)
+
+
+def _method(message: Message) -> str:
+    return message.method.name if message.method is not None else ""
+
+
+def _error(response: Response) -> dict[str, Any] | None:
+    """Return the message in a response if it is an error; None for any other."""
+    if b'"error"' not in response.body:
+        return None
+    try:
+        message = strict_json.loads(response.body)
+    except StrictJSONError:
+        return None
+    return message if isinstance(message, dict) and isinstance(message.get("error"), dict) else None

@@ -1,0 +1,129 @@
+"""Carry a legacy client's request to a modern server.
+
+What the modern era has no method for is answered here; everything else is one request to the server. What a modern
+request says of its client is in the sealed session (:mod:`.bridged_session`). A client without a session has declared
+nothing, so it cannot be asked for input.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+from ostiary_core import strict_json
+from ostiary_core.mcp import codes
+from ostiary_gateway.bridge.to_modern import Handling, handling
+from ostiary_gateway.errors import Refusal
+from ostiary_gateway.pipeline.bridged import bridged_session, bridged_stream
+from ostiary_gateway.pipeline.bridged.bridged_call import BridgedCall
+from ostiary_gateway.pipeline.bridged.bridged_session import answer_owner, client_of
+from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.pipeline.leg import Leg
+from ostiary_gateway.pipeline.services import PipelineServices
+from ostiary_gateway.server.response import Response
+from ostiary_gateway.telemetry import ServerSpan
+
+_Answer = Callable[[Exchange, Leg, ServerSpan, PipelineServices], Coroutine[Any, Any, Response]]
+
+#: What the gateway answers itself, by method.
+_LOCAL: Final[dict[str, _Answer]] = {
+    "initialize": bridged_session.initialize,
+    "ping": bridged_session.ping,
+    "logging/setLevel": bridged_session.set_log_level,
+    "resources/subscribe": bridged_session.subscribe,
+    "resources/unsubscribe": bridged_session.unsubscribe,
+}
+_CANCELLED: Final = "notifications/cancelled"
+
+
+class LegacyClientBridge:
+    """The bridge of all legacy clients to modern servers; it has no state of its own."""
+
+    async def carry_out(
+        self, exchange: Exchange, leg: Leg, span: ServerSpan, services: PipelineServices
+    ) -> Response | None:
+        """Return the response to the caller; None where it was sent as a stream.
+
+        Raises:
+            Refusal: the server failed before a response began, or the method is not bridged.
+            CallerGone: the caller disconnected.
+        """
+        message = leg.message
+        if message is None:
+            return await self._without_message(exchange, leg, span, services)
+        if message.method is None:
+            return await deliver(exchange, services)
+        name = message.method.name
+        match handling(name):
+            case Handling.LOCAL:
+                return await _LOCAL[name](exchange, leg, span, services)
+            case Handling.ACCEPTED:
+                if name == _CANCELLED:
+                    cancel(exchange, services)
+                return Response(202)
+            case Handling.REFUSED:
+                raise Refusal(200, "MethodNotFound", f"Method not found: {name}", code=codes.METHOD_NOT_FOUND)
+            case Handling.FORWARDED:
+                return await self.send(exchange, leg, span, services)
+
+    async def send(self, exchange: Exchange, leg: Leg, span: ServerSpan, services: PipelineServices) -> Response | None:
+        """Send a request to the server, and go on until it responds.
+
+        Raises:
+            Refusal: the server failed before a response began, or the caller has cancelled the request.
+            CallerGone: the caller disconnected.
+        """
+        call = BridgedCall(exchange, leg, span, services, await client_of(exchange, services))
+        taken = exchange.taken_id
+        if taken is None:
+            return await call.run()
+        scope = services.cancellable[taken] = asyncio.timeout(None)
+        try:
+            async with scope:
+                return await call.run()
+        except TimeoutError:
+            if not scope.expired():
+                raise
+            await call.cancelled()
+            return None
+        finally:
+            services.cancellable.pop(taken, None)
+
+    async def _without_message(
+        self, exchange: Exchange, leg: Leg, span: ServerSpan, services: PipelineServices
+    ) -> Response | None:
+        if exchange.request.method == "DELETE":
+            return await bridged_session.end(exchange, services)
+        return await bridged_stream.relay_changes(exchange, leg, span, services)
+
+
+LEGACY_CLIENT: Final = LegacyClientBridge()
+
+
+async def deliver(exchange: Exchange, services: PipelineServices) -> Response:
+    """Take a client's response to where its question was asked, perhaps in another replica.
+
+    Raises:
+        Refusal: nothing waits for it any more.
+    """
+    message = exchange.message
+    body = message.body if message is not None else {}
+    payload = strict_json.dumps({name: body[name] for name in ("result", "error") if name in body})
+    identifier = message.id if message is not None else None
+    is_ours = isinstance(identifier, str) and await services.continuations.deliver(
+        identifier, payload, owner=answer_owner(exchange)
+    )
+    if not is_ours:
+        words = "No request of this session with this id waits for a response"
+        raise Refusal(400, "UnknownResponse", words, code=codes.INVALID_REQUEST)
+    return Response(202)
+
+
+def cancel(exchange: Exchange, services: PipelineServices) -> None:
+    """Cancel the requests in flight here that a caller's notification names."""
+    message, session = exchange.message, exchange.session
+    if message is None or session is None:
+        return
+    for identifier in (message.params.get("requestId"), *exchange.cancels_too):
+        scope = services.cancellable.get((exchange.proxy.uid, session.upstream_id, str(identifier)))
+        if scope is not None and not scope.expired():
+            scope.reschedule(asyncio.get_running_loop().time())
