@@ -1,5 +1,6 @@
 """Repeated lists show each caller what the current policy allows, with its own request id."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -7,6 +8,8 @@ from aiohttp import web
 from gateways import RunningGateway, policy
 from mcp_caller import McpCaller, legacy, mcp_caller, modern
 from upstreams import Arrived, answer, document, events, serving
+
+from ostiary_gateway.telemetry.empty_lists import EMPTY_LISTS
 
 LISTS: dict[str, tuple[str, str]] = {
     "tools/list": ("tools", "name"),
@@ -100,3 +103,32 @@ async def test_a_server_that_alternates_is_shown_as_it_answers(gateway: RunningG
         seen = [await shown(caller, "tools/list", number) for number in range(6)]
 
     assert seen == [["b", "a"], ["a", "b"]] * 3
+
+
+@pytest.mark.parametrize("form", ["document", "stream"])
+async def test_a_list_that_policies_have_emptied_says_so_and_one_of_a_server_keeps_its_bytes(
+    gateway: RunningGateway, form: str
+) -> None:
+    listed: list[dict[str, str]] = [{"name": "get"}]
+
+    async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        reply = answer(arrived, {"tools": listed})
+        if form == "document":
+            return document(reply)
+        async with events(request) as stream:
+            await stream.send(reply)
+        return stream.response
+
+    before = Counter(EMPTY_LISTS.counts)
+    async with serving(script) as upstream, mcp_caller(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url, [policy("closed")]))
+        for _ in range(2):  # the second one is remembered
+            result = (await caller.post(modern("tools/list"))).result
+            assert result == {"tools": [], "_meta": {"dev.ostiary/empty": "FilteredToEmpty"}}
+        listed.clear()
+        assert (await caller.post(modern("tools/list"))).result == {"tools": []}
+
+    assert Counter(EMPTY_LISTS.counts) - before == {
+        ("default/mock", "FilteredToEmpty"): 2,
+        ("default/mock", "UpstreamEmpty"): 1,
+    }

@@ -20,6 +20,7 @@ from ostiary_gateway.pipeline import (
     server_revisions,
 )
 from ostiary_gateway.pipeline.cache_scope import kept_private, may_be_shared
+from ostiary_gateway.pipeline.empty_list_causes import cause_of_empty, explained, listed_items, note_empty
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
 from ostiary_gateway.pipeline.large_messages import LIGHT_BYTES, Steps, limit_of, process_large
@@ -143,12 +144,14 @@ def report_response(exchange: Exchange, message: dict[str, Any]) -> None:
         exchange.audited.answered(message)
 
 
-def report_list(exchange: Exchange, shown: bytes, dropped: int) -> None:
-    """Tell them a list as the caller sees it, and how many items could not be judged."""
+def report_list(exchange: Exchange, shown: bytes, outcome: ResponseSummary) -> None:
+    """Tell them a list as the caller sees it, and count one that is empty."""
+    if outcome.empty:
+        note_empty(exchange, outcome.empty)
     if exchange.debug is not None:
         debug_recording.answered_text(exchange, exchange.debug, shown)
     if exchange.audited is not None:
-        exchange.audited.listed(shown, dropped)
+        exchange.audited.listed(shown, outcome.dropped)
 
 
 async def _list(exchange: Exchange, leg: Leg, response: UpstreamResponse, method: Method, text: bytes) -> ListResponse:
@@ -166,7 +169,7 @@ async def _list(exchange: Exchange, leg: Leg, response: UpstreamResponse, method
         steps = showing_quotas(known.body, use.find_exhausted, use.taken_at)
         body = await process_large(steps, text=known.body, proxy=exchange.proxy.uid)
         known = ListResponse(body, known.outcome)
-    report_list(exchange, known.body, known.outcome.dropped)
+    report_list(exchange, known.body, known.outcome)
     return known
 
 
@@ -184,11 +187,14 @@ def _judged(
         text = leg.translation.response(text, reading.message)
     OFFERED.learn(exchange.proxy, exchange.message, method, reading.message)
     yield
+    listed = listed_items(method, reading.message)
     shaped = yield from shaping(method, text, reading, visibility)
     if shaped.dropped:
         DROPPED.note(exchange.proxy.identity, shaped.dropped)
-    body = yield from kept_private(exchange, shaped.body, reading.message)
-    known = ListResponse(body, jsonrpc.outcome(reading.message, dropped=len(shaped.dropped)))
+    empty = cause_of_empty(exchange, method, reading.message, listed=listed)
+    shown = explained(shaped.body, reading.message, empty)
+    body = yield from kept_private(exchange, shown, reading.message)
+    known = ListResponse(body, jsonrpc.outcome(reading.message, dropped=len(shaped.dropped), empty=empty))
     yield
     if not teaches and leg.translation is None:
         LISTS.keep(method, text, known, visibility, exchange.request_id)

@@ -24,7 +24,8 @@ class ResponseSummary:
     """How a response ended: a JSON-RPC error code, a tool error, or neither.
 
     ``dropped`` is the number of list items that were dropped because they cannot be judged; ``reason`` is
-    ``data.reason`` of an error, which gateways such as this one set.
+    ``data.reason`` of an error, which gateways such as this one set. ``empty`` says why a list is empty
+    (:mod:`.empty_list_causes`), and is empty for every other response.
     """
 
     code: int | None = None
@@ -32,6 +33,7 @@ class ResponseSummary:
     tool_error: bool = False
     dropped: int = 0
     reason: str = ""
+    empty: str = ""
 
 
 _GOOD: Final = ResponseSummary()
@@ -139,10 +141,10 @@ def id_of(message: dict[str, Any]) -> str | int | None:
     return cast("str | int", found)
 
 
-def outcome(message: dict[str, Any], *, dropped: int = 0) -> ResponseSummary:
+def outcome(message: dict[str, Any], *, dropped: int = 0, empty: str = "") -> ResponseSummary:
     """Return the summary of a response."""
-    if dropped:
-        return ResponseSummary(dropped=dropped)  # a list, which is not an error
+    if dropped or empty:
+        return ResponseSummary(dropped=dropped, empty=empty)  # a list, which is not an error
     error = message.get("error")
     if error is not None:
         code = error.get("code") if isinstance(error, dict) else None

@@ -15,6 +15,7 @@ from ostiary_gateway.config.observed_items import OFFERED
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.pipeline import debug_recording, jsonrpc, server_revisions
 from ostiary_gateway.pipeline.cache_scope import kept_private
+from ostiary_gateway.pipeline.empty_list_causes import cause_of_empty, explained, listed_items
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.json_response import (
     SealSession,
@@ -133,7 +134,7 @@ class SseFilter:
             return sse.with_data(block, refused)
         self.outcome = known.outcome
         body = yield from self._showing_quotas(known.body)
-        report_list(self._exchange, body, known.outcome.dropped)
+        report_list(self._exchange, body, known.outcome)
         return block if body is data else sse.with_data(block, body)
 
     def _reading(self, data: bytes) -> Steps[dict[str, Any]]:
@@ -274,18 +275,20 @@ class SseFilter:
         OFFERED.learn(self._exchange.proxy, self._exchange.message, method, message)
         if len(data) > LIGHT_BYTES:
             yield
+        read, listed = reading.message if reading is not None else message, listed_items(method, message)
         filtered = (yield from shaping(method, data, reading, visibility)) if reading is not None else Shaped(data)
         if filtered.dropped:
             DROPPED.note(self._exchange.proxy.identity, filtered.dropped)
-        body = yield from kept_private(self._exchange, filtered.body, message)
-        shown = ListResponse(body, jsonrpc.outcome(message, dropped=len(filtered.dropped)))
+        empty = cause_of_empty(self._exchange, method, read, listed=listed)
+        body = yield from kept_private(self._exchange, explained(filtered.body, read, empty), message)
+        shown = ListResponse(body, jsonrpc.outcome(message, dropped=len(filtered.dropped), empty=empty))
         if len(data) > LIGHT_BYTES:
             yield
         if not teaches:
             LISTS.keep(method, data, shown, visibility, self._exchange.request_id)
         self.outcome = shown.outcome
         body = yield from self._showing_quotas(shown.body)
-        report_list(self._exchange, body, shown.outcome.dropped)
+        report_list(self._exchange, body, shown.outcome)
         return body
 
     def _showing_quotas(self, text: bytes) -> Steps[bytes]:

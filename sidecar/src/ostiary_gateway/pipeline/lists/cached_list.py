@@ -83,7 +83,7 @@ class _KeptPage:
         if page is None:
             return None
         body = page.template.filled(strict_json.dumps(exchange.request_id), page.remaining_ms(monotonic()))
-        report_list(exchange, body, page.outcome.dropped)
+        report_list(exchange, body, page.outcome)
         return body, page.outcome
 
     def _key(self) -> RenderedPageKey:

@@ -29,6 +29,7 @@ from ostiary_gateway.errors import Refusal
 from ostiary_gateway.media_types import JSON_HEADERS
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.json_response import report_list
+from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
 from ostiary_gateway.pipeline.large_messages import Steps, process_large, process_sized
 from ostiary_gateway.pipeline.lenient_list_filter import TTL_LIMIT_MS
 from ostiary_gateway.pipeline.merged.server_lists import ServerList, lists_of
@@ -43,7 +44,6 @@ from ostiary_gateway.seal import CURSOR, Sealer
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.telemetry import ServerSpan
 from ostiary_gateway.telemetry.dropped_items import DROPPED
-from ostiary_gateway.telemetry.empty_lists import EMPTY_LISTS
 from ostiary_gateway.telemetry.server_listings import LISTINGS
 from ostiary_gateway.upstream import faults
 
@@ -192,7 +192,8 @@ async def _response(
     digest: bytes,
     sealer: Sealer,
 ) -> Response:
-    result = _result(exchange, message, method, lists, page)
+    cause = _cause(lists, page) if page.is_empty and page.is_whole else ""
+    result = _result(exchange, message, method, lists, cause)
     if page.following is not None:
         plain = ListCursor(method.name, page.following, digest).packed()
         result["nextCursor"] = sealer.seal(CURSOR, plain, proxy_uid=exchange.proxy.uid, principal=exchange.principal.id)
@@ -204,12 +205,12 @@ async def _response(
         if use.find_exhausted is not None:
             steps = showing_quotas(body, use.find_exhausted, use.taken_at)
             body = await process_large(steps, text=body, proxy=exchange.proxy.uid)
-    report_list(exchange, body, len(page.dropped))
+    report_list(exchange, body, ResponseSummary(dropped=len(page.dropped), empty=cause))
     return Response(200, body, JSON_HEADERS)
 
 
 def _result(
-    exchange: Exchange, message: Message, method: Method, lists: Mapping[int, ServerList], page: ShownPage
+    exchange: Exchange, message: Message, method: Method, lists: Mapping[int, ServerList], cause: str
 ) -> dict[str, Any]:
     """Return the members of the result besides the list."""
     result: dict[str, Any] = {}
@@ -220,9 +221,7 @@ def _result(
     result = with_unavailable(
         result, [Unavailable(prefixes[place][1], each.reason) for place, each in lists.items() if each.reason]
     )
-    if page.is_empty and page.is_whole:
-        cause = _cause(lists, page)
-        EMPTY_LISTS.note(exchange.proxy.identity, method.name, cause)
+    if cause:
         result = with_cause(result, cause)
     return result
 
