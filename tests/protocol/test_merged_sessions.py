@@ -1,18 +1,18 @@
 """Sessions of one client with several servers: one id, opened at once, late, and again."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 from gateways import RunningGateway, policy, running_gateway
 from limit_replicas import store_config, until
 from mcp_caller import LEGACY, McpCaller, legacy, mcp_caller
 from merged_proxies import merged
 from redis_servers import redis_server
-from upstreams import Arrived, Upstream, answer, document, serving
+from session_scenes import SessionScene
+from upstreams import Arrived, Upstream, serving
 
 from ostiary_core.limit_store_states import StoreState
 
@@ -20,72 +20,24 @@ CALL = legacy("tools/call", {"name": "crm_search", "arguments": {}}, id=7)
 LEVEL = legacy("logging/setLevel", {"level": "warning"})
 
 
-class Scene:
-    """A server of the handshake revisions, whose sessions the test can let it forget."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.opened = 0
-        self.forgotten: set[str] = set()
-        self.capabilities: Mapping[str, Any] = {"tools": {}, "logging": {}, "resources": {"subscribe": True}}
-        self.revision = LEGACY
-        self.down = False
-        self.session = "{name}-session-{number}"
-        self.instructions: str | None = None
-
-    async def script(self, request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
-        if arrived.method == "initialize" and not self.down:
-            return self._opened(arrived)
-        if (status := self._status(request, arrived)) is not None:
-            return web.Response(status=status)
-        if arrived.method == "tools/call":
-            return document(answer(arrived, {"content": [], "by": self.name}))
-        return document(answer(arrived, {}))
-
-    def _opened(self, arrived: Arrived) -> web.StreamResponse:
-        self.opened += 1
-        session = self.session.format(name=self.name, number=self.opened)
-        result = {
-            "protocolVersion": self.revision,
-            "capabilities": self.capabilities,
-            "serverInfo": {"name": self.name, "version": "1"},
-            **({"instructions": self.instructions} if self.instructions else {}),
-        }
-        return document(answer(arrived, result), headers={"Mcp-Session-Id": session} if session else None)
-
-    def _status(self, request: web.BaseRequest, arrived: Arrived) -> int | None:
-        """The HTTP status where that is the whole answer."""
-        if self.down:
-            return 503
-        if arrived.headers.get("Mcp-Session-Id", "") in self.forgotten:
-            return 404
-        if request.method != "POST":
-            return {"DELETE": 200, "GET": 405}[request.method]
-        return None if "id" in arrived.message else 202
-
-    def forget(self) -> None:
-        """Forget every session that was opened."""
-        self.forgotten = {self.session.format(name=self.name, number=each) for each in range(1, self.opened + 1)}
+@pytest.fixture
+def crm_scene() -> SessionScene:
+    return SessionScene("crm")
 
 
 @pytest.fixture
-def crm_scene() -> Scene:
-    return Scene("crm")
+def wiki_scene() -> SessionScene:
+    return SessionScene("wiki")
 
 
 @pytest.fixture
-def wiki_scene() -> Scene:
-    return Scene("wiki")
-
-
-@pytest.fixture
-async def crm(crm_scene: Scene) -> AsyncIterator[Upstream]:
+async def crm(crm_scene: SessionScene) -> AsyncIterator[Upstream]:
     async with serving(crm_scene.script) as upstream:
         yield upstream
 
 
 @pytest.fixture
-async def wiki(wiki_scene: Scene) -> AsyncIterator[Upstream]:
+async def wiki(wiki_scene: SessionScene) -> AsyncIterator[Upstream]:
     async with serving(wiki_scene.script) as upstream:
         yield upstream
 
@@ -115,7 +67,7 @@ async def test_one_id_leads_to_the_session_with_each_server(caller: McpCaller, c
 
 
 async def test_a_server_that_forgot_its_session_is_initialized_again_and_gets_the_call_once_more(
-    caller: McpCaller, crm: Upstream, crm_scene: Scene
+    caller: McpCaller, crm: Upstream, crm_scene: SessionScene
 ) -> None:
     await caller.initialize()
     crm_scene.forget()
@@ -140,7 +92,7 @@ async def test_a_server_that_forgot_its_session_is_initialized_again_and_gets_th
 
 
 async def test_a_server_that_is_initialized_again_gets_what_the_client_declared_and_told_its_predecessor(
-    caller: McpCaller, crm: Upstream, crm_scene: Scene
+    caller: McpCaller, crm: Upstream, crm_scene: SessionScene
 ) -> None:
     capabilities = {"elicitation": {}, "roots": {"listChanged": True}}
     params = {"protocolVersion": LEGACY, "capabilities": capabilities, "clientInfo": {"name": "agent", "version": "9"}}
@@ -169,7 +121,7 @@ def _own(arrived: Arrived) -> dict[str, Any]:
 
 
 async def test_a_server_that_was_late_is_initialized_when_it_is_needed(
-    caller: McpCaller, crm: Upstream, crm_scene: Scene
+    caller: McpCaller, crm: Upstream, crm_scene: SessionScene
 ) -> None:
     crm_scene.down = True
     reply = await caller.initialize()
@@ -183,7 +135,7 @@ async def test_a_server_that_was_late_is_initialized_when_it_is_needed(
 
 
 async def test_all_servers_down_is_no_failure_of_initialize(
-    caller: McpCaller, crm_scene: Scene, wiki_scene: Scene
+    caller: McpCaller, crm_scene: SessionScene, wiki_scene: SessionScene
 ) -> None:
     crm_scene.down = wiki_scene.down = True
 
@@ -194,7 +146,7 @@ async def test_all_servers_down_is_no_failure_of_initialize(
 
 
 async def test_a_server_that_forgets_at_once_ends_in_an_error_and_not_in_a_loop(
-    caller: McpCaller, crm: Upstream, crm_scene: Scene
+    caller: McpCaller, crm: Upstream, crm_scene: SessionScene
 ) -> None:
     await caller.initialize()
     crm_scene.forgotten = {f"crm-session-{number}" for number in range(1, 9)}
@@ -206,7 +158,7 @@ async def test_a_server_that_forgets_at_once_ends_in_an_error_and_not_in_a_loop(
 
 
 async def test_requests_at_the_same_time_share_one_handshake(
-    caller: McpCaller, crm: Upstream, crm_scene: Scene
+    caller: McpCaller, crm: Upstream, crm_scene: SessionScene
 ) -> None:
     await caller.initialize()
     crm_scene.forget()
@@ -246,7 +198,7 @@ async def test_a_level_that_the_specification_does_not_have_is_refused(caller: M
 
 
 async def test_a_session_that_its_client_ended_is_ended_with_each_server_and_good_for_nothing(
-    caller: McpCaller, crm: Upstream, wiki: Upstream, crm_scene: Scene
+    caller: McpCaller, crm: Upstream, wiki: Upstream, crm_scene: SessionScene
 ) -> None:
     await caller.initialize()
 
@@ -260,7 +212,7 @@ async def test_a_session_that_its_client_ended_is_ended_with_each_server_and_goo
 
 
 async def test_servers_that_keep_no_session_are_called_without_one(
-    caller: McpCaller, crm: Upstream, crm_scene: Scene
+    caller: McpCaller, crm: Upstream, crm_scene: SessionScene
 ) -> None:
     crm_scene.session = ""
     await caller.initialize()
@@ -270,7 +222,7 @@ async def test_servers_that_keep_no_session_are_called_without_one(
 
 
 async def test_each_server_is_spoken_to_in_the_revision_that_it_negotiated(
-    caller: McpCaller, crm: Upstream, wiki: Upstream, crm_scene: Scene
+    caller: McpCaller, crm: Upstream, wiki: Upstream, crm_scene: SessionScene
 ) -> None:
     crm_scene.revision = "2025-03-26"
     reply = await caller.initialize()
@@ -281,7 +233,7 @@ async def test_each_server_is_spoken_to_in_the_revision_that_it_negotiated(
 
 
 async def test_absurd_session_ids_take_no_room_from_other_servers(
-    caller: McpCaller, crm: Upstream, wiki: Upstream, crm_scene: Scene
+    caller: McpCaller, crm: Upstream, wiki: Upstream, crm_scene: SessionScene
 ) -> None:
     crm_scene.session = "x" * 4090 + "-{number}"
     await caller.initialize()
@@ -295,7 +247,7 @@ async def test_absurd_session_ids_take_no_room_from_other_servers(
 
 @pytest.mark.parametrize("session", ["x" * 4097, "é"])
 async def test_an_id_that_no_client_could_send_makes_its_server_late_and_no_other(
-    caller: McpCaller, crm_scene: Scene, session: str
+    caller: McpCaller, crm_scene: SessionScene, session: str
 ) -> None:
     crm_scene.session = session
 
@@ -317,7 +269,12 @@ async def test_no_session_is_opened_with_a_server_of_which_the_caller_may_see_no
 
 
 async def test_instructions_of_a_server_pass_only_to_callers_that_see_all_of_it(
-    gateway: RunningGateway, caller: McpCaller, crm: Upstream, wiki: Upstream, crm_scene: Scene, wiki_scene: Scene
+    gateway: RunningGateway,
+    caller: McpCaller,
+    crm: Upstream,
+    wiki: Upstream,
+    crm_scene: SessionScene,
+    wiki_scene: SessionScene,
 ) -> None:
     crm_scene.instructions, wiki_scene.instructions = "Use search.", "Use delete_page."
     told = (await caller.initialize()).result["instructions"]
@@ -354,7 +311,7 @@ async def test_a_client_that_declares_absurdly_much_is_refused_with_the_limit(ca
 
 
 async def test_a_gateway_that_keeps_no_notes_advertises_nothing_that_needs_them(
-    gateway: RunningGateway, caller: McpCaller, crm: Upstream, wiki: Upstream, crm_scene: Scene
+    gateway: RunningGateway, caller: McpCaller, crm: Upstream, wiki: Upstream, crm_scene: SessionScene
 ) -> None:
     gateway.settings = gateway.settings.model_copy(update={"session_notes": "None"})
     await gateway.apply(merged(gateway, {"crm": crm.url, "wiki": wiki.url}))
@@ -372,7 +329,7 @@ async def test_a_gateway_that_keeps_no_notes_advertises_nothing_that_needs_them(
 
 
 async def test_replicas_share_what_they_learn_of_a_session(
-    tmp_path: Path, crm: Upstream, wiki: Upstream, crm_scene: Scene
+    tmp_path: Path, crm: Upstream, wiki: Upstream, crm_scene: SessionScene
 ) -> None:
     with redis_server(tmp_path) as store:
         shared = {"session_notes": "Shared", "limit_store": store_config(store.address)}

@@ -15,6 +15,7 @@ from ostiary_gateway.pipeline.merged_sessions.own_answers import accepted
 from ostiary_gateway.pipeline.merged_sessions.server_message_ids import server_of_progress, server_of_response
 from ostiary_gateway.pipeline.merged_sessions.session_legs import send_in_session
 from ostiary_gateway.pipeline.merged_sessions.task_ids import change_in_response, task_of
+from ostiary_gateway.pipeline.merged_sessions.visible_servers import named_server
 from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.pipeline.services import PipelineServices
 from ostiary_gateway.seal import TASK
@@ -32,7 +33,7 @@ async def respond(exchange: Exchange, span: ServerSpan, services: PipelineServic
     if message is None:
         return accepted()
     body = dict(message.body)
-    server = _named(exchange, server_of_response(body))
+    server = named_server(exchange, server_of_response(body))
     if server is None or change_in_response(body, lambda sealed: _own_task(exchange, services, sealed, server)) is None:
         return accepted()
     sent = Message(body, message.era, message.revision, None, body["id"])
@@ -45,7 +46,7 @@ async def report_progress(exchange: Exchange, span: ServerSpan, services: Pipeli
     if message is None:
         return accepted()
     params = dict(message.params)
-    server = _named(exchange, server_of_progress(params))
+    server = named_server(exchange, server_of_progress(params))
     if server is None:
         return accepted()
     return await _send(exchange, server, _with_params(message, params), span, services)
@@ -60,7 +61,7 @@ async def ask_about_task(exchange: Exchange, span: ServerSpan, services: Pipelin
     message = exchange.message
     content = _opened(exchange, services, message.name) if message is not None else None
     name, own = task_of(content) if content is not None else ("", "")
-    server = _named(exchange, name)
+    server = named_server(exchange, name)
     if message is None or server is None:
         raise Refusal(200, "UnknownTask", "Unknown task", code=codes.INVALID_PARAMS, silent=True)
     sent = _with_params(message, {**message.params, "taskId": own})
@@ -79,10 +80,6 @@ async def _send(
 def _with_params(message: Message, params: dict[str, Any]) -> Message:
     body = {**message.body, "params": params}
     return Message(body, message.era, message.revision, message.method, message.id, message.name)
-
-
-def _named(exchange: Exchange, name: str | None) -> UpstreamServer | None:
-    return next((server for server in exchange.proxy.servers if server.name == name), None)
 
 
 def _opened(exchange: Exchange, services: PipelineServices, sealed: str) -> bytes | None:

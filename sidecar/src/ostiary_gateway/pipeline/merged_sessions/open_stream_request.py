@@ -8,6 +8,7 @@ from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.merged_sessions.server_message_ids import own_event_id
 from ostiary_gateway.pipeline.merged_sessions.session_legs import send_in_session
+from ostiary_gateway.pipeline.merged_sessions.visible_servers import named_server
 from ostiary_gateway.pipeline.response_head import no_stream
 from ostiary_gateway.pipeline.services import PipelineServices
 from ostiary_gateway.server.response import Response
@@ -28,7 +29,7 @@ async def open_stream(exchange: Exchange, span: ServerSpan, services: PipelineSe
     if last is None:
         raise no_stream()
     found = own_event_id(last)
-    server = next((each for each in exchange.proxy.servers if found is not None and each.name == found[0]), None)
+    server = named_server(exchange, found[0]) if found is not None else None
     if found is None or server is None:
         raise no_stream()
     check_server_blocked(exchange, server)

@@ -9,19 +9,33 @@ from typing import Any
 
 from ostiary_core.mcp.methods import Primitive, Verb
 from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.upstream.server import UpstreamServer
 
 
 def visible_servers(exchange: Exchange) -> tuple[int, ...]:
-    """Return the servers of which a caller may see something, by their places in the spec."""
+    """Return the servers of which a caller may see something, by their places in the spec.
+
+    Where rules route, those to which one of its requests could be sent.
+    """
     places = range(len(exchange.proxy.servers))
-    if exchange.proxy.merge is None:
-        return tuple(places)
+    if exchange.proxy.routing is not None:
+        return tuple(sorted(exchange.proxy.routing.reachable(exchange.principal)))
     visibility = exchange.visibility
     return tuple(
         place
         for place in places
         if any(visibility.may_use_some(primitive, Verb.LIST, server=place) for primitive in Primitive)
     )
+
+
+def named_server(exchange: Exchange, name: str | None) -> UpstreamServer | None:
+    """Return the server with this name, if the caller may see something of it.
+
+    Clients can invent names: none of them opens a session with a server that is not there for its caller.
+    """
+    servers = exchange.proxy.servers
+    place = next((place for place, server in enumerate(servers) if server.name == name), None)
+    return servers[place] if place is not None and place in visible_servers(exchange) else None
 
 
 def sees_whole(exchange: Exchange, place: int, offered: Mapping[str, Any]) -> bool:

@@ -17,6 +17,7 @@ from ostiary_gateway.media_types import JSON_HEADERS
 from ostiary_gateway.pipeline.authorize import DeniedError
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.leg_of_server import leg_of
+from ostiary_gateway.pipeline.merged_sessions.session_plan import session_plan
 from ostiary_gateway.pipeline.plans import Local, One, Plan
 from ostiary_gateway.pipeline.routing.route_decision import decide_route
 from ostiary_gateway.pipeline.routing.server_preference import in_order
@@ -32,6 +33,9 @@ def select_by_route(exchange: Exchange, routing: Routing) -> Plan:
     Raises:
         DeniedError: -31001 ``NoRoute``, for everything but lists.
     """
+    of_session = session_plan(exchange)
+    if of_session is not None:
+        return of_session
     found = exchange.route = exchange.route or decide_route(exchange, routing)
     if not found.servers:
         return _without_route(exchange, found)
