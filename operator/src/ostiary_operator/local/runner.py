@@ -269,7 +269,7 @@ class LocalRun:
         for proxy in upstreams.cluster_only(state.manifests):
             unreachable.add(proxy)
             words = (
-                f"MCPProxy {proxy}: its server is a Service, which only a cluster has: name it by url to try it here"
+                f"MCPProxy {proxy}: it leads to a Service, which only a cluster has: name servers by url to try it here"
             )
             self._console.event("warning", words, Style.WARN)
         return unreachable

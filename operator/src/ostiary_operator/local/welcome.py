@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from ostiary_core.contract.bundle import GatewayConfig
-from ostiary_core.contract.documents import EntryDocument
+from ostiary_core.contract.documents import EntryDocument, ServerConfig
 from ostiary_core.version import __version__
 from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND
 from ostiary_operator.local.console import Console, Style, printable
@@ -168,21 +168,37 @@ def endpoint_summaries(state: ProjectState, *, mock_ports: Collection[int]) -> l
 
 
 def _summary(entry: EntryDocument, config: GatewayConfig, url: str, mock_ports: Collection[int]) -> EndpointSummary:
-    server = entry.servers[0].url
     return EndpointSummary(
         name=entry.identity.removeprefix("default/"),
         url=url,
-        server=server,
+        server=_servers(entry),
         access=_access(entry, config),
-        sample=_sample(server, mock_ports),
+        sample=_sample(entry, mock_ports),
         credential=_credential(GovernedProxy.of(config, entry.identity)),
     )
 
 
-def _sample(server: str, mock_ports: Collection[int]) -> SampleCall | None:
-    parts = urlsplit(server)
+def _servers(entry: EntryDocument) -> str:
+    """Return the URL of the only server, or the names of several and how they are used."""
+    if entry.server_selection is None:
+        return entry.servers[0].url
+    names = ", ".join(f"{each.name} ({each.prefix}*)" if each.prefix else each.name for each in entry.servers)
+    return f"one catalogue of {names}" if entry.server_selection == "Merge" else f"one of {names}, by spec.routing"
+
+
+def _sample(entry: EntryDocument, mock_ports: Collection[int]) -> SampleCall | None:
+    """Return a call that works at a mock server of a proxy; where rules choose one, at each."""
+    found = [_sample_of(server, mock_ports) for server in entry.servers]
+    if entry.server_selection == "Merge":
+        return next((each for each in found if each is not None), None)
+    return found[0] if len(set(found)) == 1 else None
+
+
+def _sample_of(server: ServerConfig, mock_ports: Collection[int]) -> SampleCall | None:
+    parts = urlsplit(server.url)
     is_mock = parts.port in mock_ports and parts.hostname in ("localhost", "127.0.0.1", "::1")
-    return _SAMPLES.get(parts.path) if is_mock else None
+    sample = _SAMPLES.get(parts.path) if is_mock else None
+    return sample._replace(tool=f"{server.prefix or ''}{sample.tool}") if sample is not None else None
 
 
 def _credential(proxy: GovernedProxy) -> str:

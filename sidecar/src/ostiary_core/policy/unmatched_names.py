@@ -7,6 +7,7 @@ without ever being listed.
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
+from ostiary_core.catalogue_names import CatalogueNames
 from ostiary_core.closest_name import Nearest
 from ostiary_core.mcp.methods import Primitive
 from ostiary_core.policy.compiled_policy import CompiledPolicy
@@ -20,12 +21,16 @@ COMPARED: Final = 250
 
 
 class ExactName(NamedTuple):
-    """A name that a rule of a policy (``namespace/name``) writes out."""
+    """A name that a rule of a policy (``namespace/name``) writes out.
+
+    ``also`` are the other names that it stands for: where servers are merged, a Deny rule may name a server's own.
+    """
 
     policy: str
     rule: str
     primitive: Primitive
     name: str
+    also: tuple[str, ...] = ()
 
 
 class Slip(NamedTuple):
@@ -45,17 +50,29 @@ class Slip(NamedTuple):
         return f"rule {self.exact.rule}: no {kind} is called {self.exact.name}{meant}"
 
 
-def exact_names(policies: Iterable[CompiledPolicy]) -> tuple[ExactName, ...]:
-    """Return the names that rules write out, sorted, each once."""
-    return tuple(sorted(set(_exact_names(policies))))
+def exact_names(policies: Iterable[CompiledPolicy], names: CatalogueNames | None = None) -> tuple[ExactName, ...]:
+    """Return the names that rules write out, sorted, each once.
+
+    ``names`` are those of a proxy that merges servers, None at any other.
+    """
+    return tuple(sorted(set(_exact_names(policies, names))))
 
 
-def _exact_names(policies: Iterable[CompiledPolicy]) -> Iterator[ExactName]:
+def _exact_names(policies: Iterable[CompiledPolicy], names: CatalogueNames | None) -> Iterator[ExactName]:
     for policy in policies:
         for rule in (*policy.allow, *policy.deny):
+            exposing = names if rule in policy.deny else None
             for (primitive, _), matcher in rule.matchers.items():
                 for name in matcher.exact if primitive in LISTED else ():
-                    yield ExactName(policy.identity, rule.name, primitive, name)
+                    yield ExactName(policy.identity, rule.name, primitive, name, _exposed(exposing, primitive, name))
+
+
+def _exposed(names: CatalogueNames | None, primitive: Primitive, name: str) -> tuple[str, ...]:
+    """Return what a server's own name is called in public, at each server."""
+    if names is None:
+        return ()
+    found = (names.exposed(primitive, server, name) for server in range(len(names.servers)))
+    return tuple(each for each in found if each is not None)
 
 
 def find(names: Iterable[ExactName], offered: Mapping[Primitive, Collection[str]]) -> tuple[Slip, ...]:
@@ -63,7 +80,12 @@ def find(names: Iterable[ExactName], offered: Mapping[Primitive, Collection[str]
 
     Nothing is known of a primitive that is not in ``offered``.
     """
-    missing = [each for each in names if each.name not in offered.get(each.primitive, (each.name,))][:MOST_REPORTED]
+    missing = [each for each in names if not _is_offered(each, offered)][:MOST_REPORTED]
     kinds = {each.primitive for each in missing}
     meant = {kind: Nearest(offered[kind] if len(offered[kind]) <= COMPARED else ()) for kind in kinds}
     return tuple(Slip(each, meant[each.primitive].to(each.name)) for each in missing)
+
+
+def _is_offered(exact: ExactName, offered: Mapping[Primitive, Collection[str]]) -> bool:
+    known = offered.get(exact.primitive)
+    return known is None or exact.name in known or any(name in known for name in exact.also)

@@ -96,7 +96,7 @@ class OfferedNames:
     def _of(self, proxy: ProxyRuntime) -> _ProxyNames:
         found = self._proxies.get(proxy.visibility)
         if found is None:
-            found = _ProxyNames(exact_names(proxy.policies.values()))
+            found = _ProxyNames(exact_names(proxy.policies.values(), proxy.visibility.names))
             self._proxies[proxy.visibility] = found
         return found
 

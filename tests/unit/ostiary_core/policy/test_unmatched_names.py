@@ -1,5 +1,6 @@
 from typing import Any
 
+from ostiary_core.catalogue_names import CatalogueNames
 from ostiary_core.contract.access import AccessRuleConfig, AccessRulesConfig, SelectionConfig
 from ostiary_core.contract.documents import PolicyDocument
 from ostiary_core.mcp.methods import Primitive
@@ -9,9 +10,9 @@ from ostiary_core.policy.unmatched_names import MOST_REPORTED, exact_names, find
 TOOLS = ["delete_user", "get_users", "echo"]
 
 
-def policy(*names: str, primitive: str = "tools") -> CompiledPolicy:
+def policy(*names: str, primitive: str = "tools", effect: Any = "Deny") -> CompiledPolicy:
     selection: dict[str, Any] = {primitive: SelectionConfig(names=list(names))}
-    rule = AccessRuleConfig(name="no-delete", effect="Deny", **selection)
+    rule = AccessRuleConfig(name="no-delete", effect=effect, **selection)
     access = AccessRulesConfig(rules=[rule])
     return CompiledPolicy.build(
         PolicyDocument(namespace="a", name="p", uid="u", generation=1, tier="owner", access=access)
@@ -42,3 +43,23 @@ def test_nothing_is_reported_for_an_unknown_list() -> None:
 
 def test_at_most_a_few_of_many_names_are_reported() -> None:
     assert len(words(*(f"x{number}" for number in range(100)))) == MOST_REPORTED
+
+
+MERGED = CatalogueNames([("crm", "crm_"), ("rest", "")])
+
+
+def merged_words(effect: str, *names: str) -> list[str]:
+    found = exact_names([policy(*names, effect=effect)], MERGED)
+    return [slip.words for slip in find(found, {Primitive.TOOLS: ["crm_delete_user", "echo"]})]
+
+
+def test_where_servers_are_merged_a_deny_may_name_what_a_server_calls_it() -> None:
+    assert merged_words("Deny", "delete_user", "crm_delete_user", "echo") == []
+    (found,) = merged_words("Deny", "delete_usr")
+    assert found == "rule no-delete: no tool is called delete_usr; did you mean crm_delete_user?"
+
+
+def test_where_servers_are_merged_an_allow_must_name_what_is_exposed() -> None:
+    assert merged_words("Allow", "delete_user") == [
+        "rule no-delete: no tool is called delete_user; did you mean crm_delete_user?"
+    ]
