@@ -4,7 +4,9 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import pytest
+from gateway_replicas import gateway_replicas
 from gateways import RunningGateway
+from mcp.types import ElicitResult
 from mcp_clients import connect
 from servers_by_era import everything
 
@@ -28,3 +30,26 @@ async def test_an_official_client_discovers_lists_and_calls(gateway: RunningGate
         result = await client.call_tool("test_simple_text", {})
         assert not result.is_error
         assert result.content
+
+
+async def elicited(context: Any, params: Any) -> ElicitResult:
+    """Answer the server as a user would."""
+    return ElicitResult(action="accept", content={"username": "ada", "email": "ada@example.com"})
+
+
+async def test_a_question_in_mid_call_is_asked_and_the_call_goes_on(gateway: RunningGateway, old: str) -> None:
+    await gateway.apply(gateway.entry("old", old, server=LEGACY_ONLY))
+    async with connect(gateway.url("old"), era="modern", elicitation_callback=elicited) as client:
+        result = await client.call_tool("test_elicitation", {"message": "Who?"})
+    assert "ada@example.com" in str(result.content)
+    assert gateway.app.pipeline.services.continuations.parked == 0
+
+
+async def test_the_answer_may_arrive_at_any_replica(old: str) -> None:
+    async with gateway_replicas() as replicas:
+        await replicas.apply(replicas.entry("old", old, server=LEGACY_ONLY))
+        async with connect(replicas.url("old"), era="modern", elicitation_callback=elicited) as client:
+            for _ in range(4):
+                result = await client.call_tool("test_elicitation", {"message": "Who?"})
+                assert "ada@example.com" in str(result.content)
+        assert len(set(replicas.balancer.chosen)) == 3

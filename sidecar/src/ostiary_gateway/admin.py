@@ -1,8 +1,9 @@
 """The admin port: liveness, readiness, metrics, and the config that this replica runs.
 
 It is separate from the data port, so that a NetworkPolicy can distinguish them. ``/healthz``, ``/readyz`` and
-``/metrics`` are open; all else needs the bearer token from the gateway's Secret. ``/config`` shows digests, never
-content; ``/capture`` shows the exchanges of proxies with a debug capture, ``/limits`` what callers have used of limits.
+``/metrics`` are open, and ``/continuations`` takes what other replicas have sealed (added by the app); all else needs
+the bearer token from the gateway's Secret. ``/config`` shows digests, never content; ``/capture`` shows the exchanges
+of proxies with a debug capture, ``/limits`` what callers have used of limits.
 """
 
 import asyncio

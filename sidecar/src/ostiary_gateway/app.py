@@ -29,6 +29,7 @@ from ostiary_gateway.metrics.limit_store import LimitStoreMetrics
 from ostiary_gateway.metrics.policy_limits import LimitMetrics
 from ostiary_gateway.options import GatewayOptions
 from ostiary_gateway.pipeline.blocked_in_flight import BlockedInFlight
+from ostiary_gateway.pipeline.continuations.hop_frames import PATH as CONTINUATIONS
 from ostiary_gateway.pipeline.debug_recording import capture_streams
 from ostiary_gateway.pipeline.merged_sessions.notes_setting import NotesSetting
 from ostiary_gateway.pipeline.pipeline import RequestPipeline
@@ -181,7 +182,9 @@ class GatewayApp:
             limits=self._usage(replica_name(options.replica)).page,
             state=self._state,
         )
-        self._admin = web.AppRunner(admin.application(), access_log=None, shutdown_timeout=1.0)
+        application = admin.application()
+        application.add_routes([web.post(CONTINUATIONS, self.pipeline.services.hop_endpoint.serve)])
+        self._admin = web.AppRunner(application, access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
         try:
             await self._listen()
             self.metrics.start_export(self._environ)
@@ -195,6 +198,7 @@ class GatewayApp:
         options = self.options
         await self._admin.setup()
         self.admin_port = await listen(self._admin, options.admin_host, options.admin_port)
+        self.pipeline.services.continuations.address = options.advertised(self.admin_port)
         self.port = await self._data.start(
             options.host, options.port, tls=None if self._certificate is None else self._certificate.context
         )
@@ -243,6 +247,7 @@ class GatewayApp:
         await self._data.stop(_LAST_WORDS_SECONDS)
         await self.limit_store.close()
         self.pipeline.captures.close()
+        await self.pipeline.services.close()
         await self.auditor.close()
         await self._admin.cleanup()
         self.authenticators.close()

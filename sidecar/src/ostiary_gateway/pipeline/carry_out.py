@@ -1,7 +1,12 @@
 """Carry out the plan of a request: the stages after the selection."""
 
+from ostiary_core.mcp.protocol_revisions import MODERN
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.pipeline.bridged import era_fallback
+from ostiary_gateway.pipeline.bridged.parked_call import ParkedCallBridge
+from ostiary_gateway.pipeline.continuations.continuation_errors import continuation_lost
+from ostiary_gateway.pipeline.continuations.request_states import StateKind
+from ostiary_gateway.pipeline.continuations.server_states import leg_of, may_ask, opened_state, with_own_state
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.merged_sessions.session_legs import send_in_session
@@ -21,7 +26,10 @@ async def carry_out(plan: Plan, exchange: Exchange, span: ServerSpan, services: 
         CallerGone: the caller disconnected.
     """
     if type(plan) is One:
-        return await _send(plan.leg, exchange, span, services)
+        leg = plan.leg
+        if exchange.message is not None and exchange.message.era is MODERN and may_ask(exchange):
+            leg = exchange.leg = _in_its_round(exchange, leg, services)
+        return await _send(leg, exchange, span, services)
     if type(plan) is Fan:
         return await plan.answer(exchange, span, services)
     if type(plan) is Local:
@@ -40,6 +48,28 @@ async def _send(leg: Leg, exchange: Exchange, span: ServerSpan, services: Pipeli
     if not era_fallback.is_settled(exchange, leg):
         return await era_fallback.send(exchange, leg, span, services)
     return await send_and_shape(exchange, leg, span, services.shaper, services.request_ids)
+
+
+def _in_its_round(exchange: Exchange, leg: Leg, services: PipelineServices) -> Leg:
+    """Return the leg of a call that may be asked for input, or brings what it was asked for.
+
+    Raises:
+        Refusal: its state is not one of this caller's for this request, or its server is of another era by now.
+    """
+    state = opened_state(exchange, services.states)
+    if state is not None:
+        leg = leg_of(state, leg)
+        if state.kind is StateKind.PARKED:
+            leg.bridge = ParkedCallBridge(state)
+        elif leg.bridge is not None:
+            raise continuation_lost()
+        else:
+            with_own_state(leg, state)
+    each: Leg | None = leg
+    while each is not None:
+        each.states = services.states if each.bridge is None else None
+        each = each.instead
+    return leg
 
 
 async def _send_to_first_reachable(

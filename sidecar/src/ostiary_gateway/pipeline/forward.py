@@ -16,6 +16,7 @@ from ostiary_core.policy.principal import PASSTHROUGH
 from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.limits.checks import release_tree_bytes
 from ostiary_gateway.pipeline import mirrored_parameters
+from ostiary_gateway.pipeline.continuations.server_states import digest_of
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.message import Message
@@ -184,6 +185,9 @@ def _body(exchange: Exchange, leg: Leg, span: ClientSpan) -> bytes | None:
 def _free(exchange: Exchange, message: Message, *, size: int = sys.maxsize) -> None:
     """Free the parsed tree of a message that need not be sent again."""
     if size > _SMALL:
+        leg = exchange.leg
+        if leg is not None and leg.states is not None and not leg.digest:
+            leg.digest = digest_of(exchange)  # a state that the server may send is bound to the params
         message.drop_body()
         if exchange.message is not None and exchange.message is not message:
             exchange.message.drop_body()

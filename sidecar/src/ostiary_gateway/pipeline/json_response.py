@@ -20,6 +20,7 @@ from ostiary_gateway.pipeline import (
     server_revisions,
 )
 from ostiary_gateway.pipeline.cache_scope import kept_private, may_be_shared
+from ostiary_gateway.pipeline.continuations.server_states import with_sealed_state
 from ostiary_gateway.pipeline.empty_list_causes import cause_of_empty, explained, listed_items, note_empty
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
@@ -112,7 +113,7 @@ async def relay_document(
         reading = await process_large(_checked(exchange, response, text, method), text=text, proxy=exchange.proxy.uid)
         message = reading.message
     # Comparing by identity suffices for the same object, such as small integers.
-    if message["id"] is not exchange.request_id or leg.translation is not None:
+    if message["id"] is not exchange.request_id or leg.translation is not None or leg.states is not None:
         text = _for_caller(exchange, leg, text, message)
     if exchange.captured is not None or exchange.debug is not None or exchange.audited is not None:
         report_response(exchange, message)
@@ -132,9 +133,16 @@ async def relay_document(
 
 def _for_caller(exchange: Exchange, leg: Leg, text: bytes, message: dict[str, Any]) -> bytes:
     """Return a response with the caller's own id, in the form that the caller gets."""
+    if leg.translation is not None:
+        text = leg.translation.response(text, message)
+    return with_own_id_and_state(exchange, leg, text, message)
+
+
+def with_own_id_and_state(exchange: Exchange, leg: Leg, text: bytes, message: dict[str, Any]) -> bytes:
+    """Return a response with the caller's own id, and with a state as the caller gets it."""
     if jsonrpc.needs_own_id(message, exchange.request_id):
         text = with_own_id(exchange, text, message)
-    return text if leg.translation is None else leg.translation.response(text, message)
+    return text if leg.states is None else with_sealed_state(exchange, leg, text, message)
 
 
 def report_response(exchange: Exchange, message: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from ostiary_gateway.session_ids import UpstreamSession
 from ostiary_gateway.upstream.server import UpstreamServer
 
 if TYPE_CHECKING:
+    from ostiary_gateway.pipeline.continuations.request_states import RequestStates
     from ostiary_gateway.pipeline.exchange import Exchange
     from ostiary_gateway.pipeline.services import PipelineServices
     from ostiary_gateway.pipeline.sse_transport import DownstreamWriter
@@ -75,6 +76,8 @@ class Leg:
     parameters: Mapping[str, str] | None = None
     downstream: "DownstreamWriter | None" = None
     instead: "Leg | None" = None
+    states: "RequestStates | None" = None
+    digest: bytes = b""
     is_kept: bool = False
     sent: bytes | None = None
     last_event_id: str | None = None

@@ -78,10 +78,10 @@ class RequestPipeline:
         self._telemetry = telemetry
         self._loopback = loopback
         self._metadata = metadata
-        self._services = services_of(
+        self.services = services_of(
             sealer, self.request_ids, self.streams, lambda: None if self.draining else snapshot(), self._is_cut_off
         )
-        self.sessions = self._services.sessions
+        self.sessions = self.services.sessions
 
     def serve(self, request: Request) -> Coroutine[Any, Any, Response | None]:
         """Answer a load balancer's probe, or handle an MCP request."""
@@ -122,7 +122,7 @@ class RequestPipeline:
                     await self.loops.check(exchange, exchange.proxy.loops)
                 self.request_ids.take(exchange)
                 plan = self._select_and_record(exchange, span)
-                response = await carry_out(plan, exchange, span, self._services)
+                response = await carry_out(plan, exchange, span, self.services)
                 return record.responded(span, request, response)
             except Refusal as refusal:
                 return record.responded(span, request, await self._refuse(refusal, request, exchange, span))

@@ -8,6 +8,7 @@ from typing import Final
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.pipeline.bridged.legacy_sessions import LegacySessions
 from ostiary_gateway.pipeline.continuations.continuations import Continuations
+from ostiary_gateway.pipeline.continuations.hop_endpoint import HopEndpoint
 from ostiary_gateway.pipeline.continuations.replica_hops import ReplicaHops
 from ostiary_gateway.pipeline.continuations.request_states import RequestStates
 from ostiary_gateway.pipeline.exchange import Taken
@@ -43,7 +44,15 @@ class PipelineServices:
     continuations: Continuations
     states: RequestStates
     legacy_sessions: LegacySessions
+    hops: ReplicaHops
+    hop_endpoint: HopEndpoint
     cancellable: dict[Taken, asyncio.Timeout] = field(default_factory=dict)
+
+    async def close(self) -> None:
+        """End what waits, and the sessions that the gateway has opened."""
+        self.continuations.close()
+        await self.legacy_sessions.close()
+        await self.hops.close()
 
 
 def services_of(
@@ -54,6 +63,12 @@ def services_of(
     is_cut_off: Callable[[Request], bool],
 ) -> PipelineServices:
     """Return the services of one gateway."""
+
+    def limit() -> int:
+        return hop_limit(snapshot())
+
+    hops = ReplicaHops(sealer, limit=limit)
+    continuations = Continuations(sealer, hops=hops)
     shaper = ResponseShaper(sealer=sealer, streams=streams, snapshot=snapshot, is_cut_off=is_cut_off)
     return PipelineServices(
         sealer,
@@ -63,9 +78,11 @@ def services_of(
         snapshot,
         is_cut_off,
         ServerSessions(SessionNotes()),
-        Continuations(sealer, hops=ReplicaHops(sealer, limit=lambda: hop_limit(snapshot()))),
+        continuations,
         RequestStates(sealer),
         LegacySessions(),
+        hops,
+        HopEndpoint(sealer, continuations, limit=limit),
     )
 
 

@@ -22,7 +22,7 @@ from ostiary_gateway.pipeline.json_response import (
     report_list,
     report_response,
     session_header,
-    with_own_id,
+    with_own_id_and_state,
 )
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
 from ostiary_gateway.pipeline.large_messages import LIGHT_BYTES, UNJUDGED, Steps, check_weight, limit_of
@@ -230,8 +230,7 @@ class SseFilter:
             data = self._leg.translation.response(data, message)
         if (refused := self._refused_at_limit(message, len(data))) is not None:
             return refused
-        if jsonrpc.needs_own_id(message, self._exchange.request_id):
-            data = with_own_id(self._exchange, data, message)
+        data = with_own_id_and_state(self._exchange, self._leg, data, message)
         if self._exchange.repetition is not None:
             data = with_warning(self._exchange, data, message)
         method = request.method if request is not None else None

@@ -59,6 +59,7 @@ class LegacyServerBridge:
             Refusal: the server failed before a response began, or what was asked for is not bridged.
             CallerGone: the caller disconnected.
         """
+        leg.states = None  # only modern servers have states of their own
         method = _method(leg)
         handling = legacy_handling(method)
         if handling is LegacyHandling.ACCEPTED:
