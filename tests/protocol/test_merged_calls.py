@@ -1,11 +1,15 @@
 """Calls at a proxy that merges servers: the name says which server gets it, under its own name."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
+import aiohttp
 import pytest
 from aiohttp import web
+from audited_gateway import audited, records
 from gateways import RunningGateway, policy
-from mcp_caller import McpCaller, modern
+from mcp_caller import McpCaller, mcp_caller, modern
+from mcp_clients import eventually
 from merged_proxies import merged
 from upstreams import Arrived, Upstream, answer, document, serving
 
@@ -168,3 +172,50 @@ async def test_a_block_of_all_servers_refuses_the_proxy(
     for name in ("wiki_search", "search"):
         assert (await caller.post(modern("tools/call", {"name": name}))).error["code"] == -31003
     assert crm.arrived == wiki.arrived == []
+
+
+async def test_an_audit_record_names_the_server_that_got_the_call(
+    tmp_path: Path, crm: Upstream, wiki: Upstream
+) -> None:
+    path = tmp_path / "audit.jsonl"
+    async with audited(path) as gateway, mcp_caller(gateway.url()) as caller:
+        await gateway.apply(merged(gateway, {"crm": crm.url, "wiki": wiki.url}))
+        await caller.post(modern("tools/call", {"name": "wiki_search"}))
+        await caller.post(modern("tools/call", {"name": "crm_search"}))
+        await caller.post(modern("tools/call", {"name": "other"}))
+        await eventually(lambda: len(records(path, stage="ResponseComplete")) == 3)
+
+    found = {record["mcp"]["tool"]: record["objectRef"].get("server") for record in records(path, kind="Event")}
+    assert found == {"wiki_search": "wiki", "crm_search": "crm", "other": None}
+
+
+async def test_metrics_name_each_server_and_the_exposed_tool(
+    gateway: RunningGateway, caller: McpCaller, crm: Upstream, wiki: Upstream
+) -> None:
+    await caller.post(modern("tools/list"))
+    await caller.post(modern("tools/call", {"name": "wiki_deploy"}))
+    await caller.post(modern("tools/call", {"name": "crm_unlisted"}))
+
+    async with (
+        aiohttp.ClientSession() as http,
+        http.get(f"http://127.0.0.1:{gateway.app.admin_port}/metrics") as response,
+    ):
+        text = await response.text()
+    assert 'ostiary_upstream_up{ostiary_proxy="default/mock",ostiary_server="crm"} 1.0' in text
+    assert 'ostiary_upstream_up{ostiary_proxy="default/mock",ostiary_server="wiki"} 1.0' in text
+    assert 'gen_ai_tool_name="wiki_deploy"' in text
+    assert 'gen_ai_tool_name="crm_unlisted"' not in text
+
+
+async def test_a_mirrored_parameter_is_checked_by_what_its_own_server_listed(
+    caller: McpCaller, crm: Upstream, wiki: Upstream
+) -> None:
+    await caller.post(modern("tools/list"))
+    call = {"arguments": {"region": "eu"}}
+
+    refused = await caller.post(modern("tools/call", {"name": "wiki_deploy", **call}), {"Mcp-Param-Region": "us"})
+    assert (refused.status, refused.json["error"]["code"]) == (400, -32020)
+    for name, header in (("wiki_deploy", "Mcp-Param-Region"), ("crm_deploy", "Mcp-Param-Other")):
+        assert "got" in (await caller.post(modern("tools/call", {"name": name, **call}), {header: "eu"})).result
+    assert (wiki.count("tools/call"), crm.count("tools/call")) == (1, 1)
+    assert wiki.arrived[-1].headers["Mcp-Param-Region"] == "eu"

@@ -4,7 +4,7 @@ It is compiled at every change of the config, and looked up for every request.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -20,7 +20,8 @@ class AuditPlan:
     """What is recorded of requests to one proxy.
 
     ``received`` is whether a record is written before a request is forwarded: for all, for none, or None for those
-    that may have effects. ``target`` is the member ``objectRef`` of its records, encoded.
+    that may have effects. ``target`` is the member ``objectRef`` of its records, encoded. Where a proxy has several
+    servers, ``by_server`` has the plan of what one of them got; it is empty elsewhere.
     """
 
     proxy: str
@@ -32,6 +33,7 @@ class AuditPlan:
     completes: bool
     fails: bool
     target: orjson.Fragment
+    by_server: Mapping[str, "AuditPlan"] = field(default_factory=dict)
 
     def records_reception(self, method: Method, *, only_reads: bool) -> bool:
         """Return whether a request gets a record before it is forwarded.
@@ -85,7 +87,11 @@ def _of_policies(proxy: ProxyRuntime) -> Iterator[AuditConfig]:
 
 
 def _plan(gateway: str, proxy: ProxyRuntime, config: AuditConfig) -> AuditPlan:
-    return _plan_for(proxy.identity, _target(gateway, proxy), config)
+    if len(proxy.servers) == 1:
+        return _plan_for(proxy.identity, _target(gateway, proxy, proxy.server.name), config)
+    plan = _plan_for(proxy.identity, _target(gateway, proxy), config)
+    names = [server.name for server in proxy.servers]
+    return replace(plan, by_server={name: replace(plan, target=_target(gateway, proxy, name)) for name in names})
 
 
 def _plan_for(proxy: str, target: orjson.Fragment, config: AuditConfig) -> AuditPlan:
@@ -104,11 +110,9 @@ def _plan_for(proxy: str, target: orjson.Fragment, config: AuditConfig) -> Audit
     )
 
 
-def _target(gateway: str, proxy: ProxyRuntime) -> orjson.Fragment:
-    members: dict[str, Any] = {
-        "gateway": gateway,
-        "proxy": proxy.identity,
-        "uid": proxy.uid,
-        "server": proxy.server.name,
-    }
+def _target(gateway: str, proxy: ProxyRuntime, server: str | None = None) -> orjson.Fragment:
+    """Return the member ``objectRef``: without a server where several, or none, get the request."""
+    members: dict[str, Any] = {"gateway": gateway, "proxy": proxy.identity, "uid": proxy.uid}
+    if server is not None:
+        members["server"] = server
     return orjson.Fragment(orjson.dumps(members))

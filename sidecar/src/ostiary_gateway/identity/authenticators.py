@@ -86,7 +86,7 @@ class Authenticators:
         methods: list[AuthenticationMethod] = [*unambiguous(keys)]
         if resource is not None:
             for key, config in found.items():
-                methods += self._access_tokens(config, policies[key], resource, granted=entry.servers[0].addresses)
+                methods += self._access_tokens(config, policies[key], resource, granted=_granted(entry))
         anonymous = any(config.anonymous for config in found.values())
         return Authenticator(
             entry.identity,
@@ -264,6 +264,11 @@ def client_authorities(snapshot: Snapshot) -> frozenset[str]:
         if policy.authentication is not None
     )
     return frozenset(config.ca for config in configs if config is not None and not config.forwarded)
+
+
+def _granted(entry: EntryDocument) -> list[str]:
+    """Return the addresses that the servers of an entry may have although the default forbids them."""
+    return list(dict.fromkeys(address for server in entry.servers for address in server.addresses))
 
 
 def _resource(

@@ -131,13 +131,18 @@ def _late(auditor: Auditor, exchange: Exchange) -> AuditedExchange | None:
     return audited
 
 
+def _plan_of_server(plan: AuditPlan, exchange: Exchange) -> AuditPlan:
+    """Return the plan that names the one of several servers that got a request."""
+    return plan.by_server.get(exchange.leg.server.name, plan) if exchange.leg is not None else plan
+
+
 def _put(auditor: Auditor, exchange: Exchange, span: ServerSpan, audited: AuditedExchange, stage: str) -> None:
     request, message, refusal = exchange.request, exchange.message, exchange.refusal
     method = message.method.name if message is not None and message.method is not None else ""
     is_end = stage is COMPLETE
     # By position, and not by its constructor, which takes three times as long: it is part of every call.
     fields = (
-        audited.plan,
+        audited.plan if not audited.plan.by_server else _plan_of_server(audited.plan, exchange),
         stage,
         audited.number,
         span.start_ns,
