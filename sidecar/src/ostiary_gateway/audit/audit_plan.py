@@ -111,7 +111,7 @@ def _plan_for(proxy: str, target: orjson.Fragment, config: AuditConfig) -> Audit
 
 
 def _target(gateway: str, proxy: ProxyRuntime, server: str | None = None) -> orjson.Fragment:
-    """Return the member ``objectRef``: without a server where several, or none, get the request."""
+    """Return the member ``objectRef``, without a server where not exactly one gets the request."""
     members: dict[str, Any] = {"gateway": gateway, "proxy": proxy.identity, "uid": proxy.uid}
     if server is not None:
         members["server"] = server

@@ -267,7 +267,7 @@ def client_authorities(snapshot: Snapshot) -> frozenset[str]:
 
 
 def _granted(entry: EntryDocument) -> list[str]:
-    """Return the addresses that the servers of an entry may have although the default forbids them."""
+    """Return the addresses that servers may have although the default forbids them."""
     return list(dict.fromkeys(address for server in entry.servers for address in server.addresses))
 
 

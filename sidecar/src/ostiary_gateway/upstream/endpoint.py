@@ -3,11 +3,13 @@
 A redirect is followed to another path of the same server, once, and nowhere else.
 """
 
-from collections.abc import Callable, Sequence
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from ostiary_gateway.upstream import redirects, via
-from ostiary_gateway.upstream.allowed_addresses import OwnEndpoints
+from ostiary_gateway.upstream.allowed_addresses import Network, OwnEndpoints
 from ostiary_gateway.upstream.egress import Egress
 from ostiary_gateway.upstream.egress_route import Place, Route
 from ostiary_gateway.upstream.http1 import request_head as http1
@@ -18,8 +20,35 @@ from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 #: Statuses with which a redirected URL reports that it no longer exists, or moved again.
 _GONE: Final = frozenset({301, 302, 303, 307, 308, 404, 405, 410})
 
-#: Returns the dialer of an endpoint, for the addresses that are refused now and the egress proxy.
-MakeDialer = Callable[[OwnEndpoints, Egress], Dialer]
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How an endpoint is connected to, by whichever route.
+
+    ``seconds`` bounds everything from the name to the handshake; ``granted`` are networks that it may be in although
+    the default forbids them.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    seconds: float
+    tls: ssl.SSLContext | None
+    tls_name: str | None
+    granted: Sequence[Network]
+
+    def dialer(self, own: OwnEndpoints, egress: Egress) -> Dialer:
+        """Return the dialer, for the addresses that are refused now and the egress proxy."""
+        return Dialer(
+            host=self.host,
+            port=self.port,
+            seconds=self.seconds,
+            tls=self.tls,
+            tls_name=self.tls_name,
+            granted=self.granted,
+            own=own,
+            egress=egress.proxy_for(self.scheme, self.host, self.port),
+        )
 
 
 class UpstreamEndpoint:
@@ -29,15 +58,15 @@ class UpstreamEndpoint:
     """
 
     def __init__(
-        self, place: Place, dialer: MakeDialer, *, own: OwnEndpoints, egress: Egress, connections: int, mark: str
+        self, place: Place, reach: Reach, *, own: OwnEndpoints, egress: Egress, connections: int, mark: str
     ) -> None:
         self.mark = mark
         self._place = place
-        self._dialer = dialer
+        self._reach = reach
         self._via = via_lines([mark])
         self._connections = connections
         #: The route in use.
-        self.route = Route(place, dialer(own, egress), connections=connections)
+        self.route = Route(place, reach.dialer(own, egress), connections=connections)
         #: Pools of earlier routes, on which requests may be in flight.
         self._former: list[Pool] = []
         self._refused_by_former = 0
@@ -86,7 +115,7 @@ class UpstreamEndpoint:
 
         Requests in flight end on the old one, and its connections.
         """
-        dialer = self._dialer(own, egress)
+        dialer = self._reach.dialer(own, egress)
         if dialer == self.route.dialer:
             return
         old, self.route = self.route.pool, Route(self._place, dialer, connections=self._connections)

@@ -20,10 +20,9 @@ from ostiary_gateway.upstream.caller import UpstreamCaller
 from ostiary_gateway.upstream.credentials import Credential, CredentialMakers
 from ostiary_gateway.upstream.egress import Egress
 from ostiary_gateway.upstream.egress_route import Place
-from ostiary_gateway.upstream.endpoint import UpstreamEndpoint, via_lines
+from ostiary_gateway.upstream.endpoint import Reach, UpstreamEndpoint, via_lines
 from ostiary_gateway.upstream.health import Health
 from ostiary_gateway.upstream.http1 import request_head as http1
-from ostiary_gateway.upstream.http1.dialer import Dialer
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 from ostiary_gateway.upstream.known_names import KnownNames
 from ostiary_gateway.upstream.server_eras import ServerEras
@@ -72,18 +71,13 @@ class UpstreamServer:
         self.places = places_of(document, host=self.address, port=self.port)
         self.idle_seconds = document.timeouts.idle / 1000
         self.request_seconds = document.timeouts.request / 1000
-        self._connect_seconds = document.timeouts.connect / 1000
         self.credential = Credential(document, credentials or CredentialMakers(proxy))
         self._of_request = self.credential.of_request
         lines = SecretBytes(http1.lines(headers) + via_lines([mark]) + self.credential.line)
-        authorities = document.tls.ca if document.tls is not None else None
-        self._tls = client_context(authorities) if url.scheme == "https" else None
-        self._tls_name = document.tls.hostname if document.tls is not None else None
-        self._granted = networks(document.addresses)
         place = Place(url, document.host, lines)
         #: Where it is reached.
         self.endpoints = (
-            UpstreamEndpoint(place, self._dialer, own=own, egress=egress, connections=connections, mark=mark),
+            UpstreamEndpoint(place, _reach(document, url), own=own, egress=egress, connections=connections, mark=mark),
         )
         self._in_use = 0
         self._unused = asyncio.Event()
@@ -155,18 +149,6 @@ class UpstreamServer:
         """Return the fault as callers see it: a blocked server fails because it is blocked."""
         return faults.blocked() if self.is_blocked else fault
 
-    def _dialer(self, own: OwnEndpoints, egress: Egress) -> Dialer:
-        return Dialer(
-            host=self.address,
-            port=self.port,
-            seconds=self._connect_seconds,
-            tls=self._tls,
-            tls_name=self._tls_name,
-            granted=self._granted,
-            own=own,
-            egress=egress.proxy_for(self._url.scheme, self.address, self.port),
-        )
-
     def _release(self) -> None:
         self._in_use -= 1
         if not self._in_use:
@@ -205,3 +187,16 @@ def _checked(url: URL) -> URL:
     if url.scheme not in ("http", "https") or not url.host:
         raise ValueError("its url has no http or https scheme, or no host")
     return url
+
+
+def _reach(document: ServerConfig, url: URL) -> Reach:
+    tls = document.tls
+    return Reach(
+        scheme=url.scheme,
+        host=url.host or "",
+        port=url.port or 0,
+        seconds=document.timeouts.connect / 1000,
+        tls=client_context(tls.ca if tls is not None else None) if url.scheme == "https" else None,
+        tls_name=tls.hostname if tls is not None else None,
+        granted=networks(document.addresses),
+    )
