@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from gateways import RunningGateway, policy
 from listing_servers import KEYS, ListingServer, listing_server
-from mcp_caller import McpCaller, Reply, modern
+from mcp_caller import McpCaller, Reply, legacy, modern
 from merged_proxies import merged
 
 from ostiary_core.contract.server_selection import ListCacheConfig
@@ -18,6 +18,11 @@ from ostiary_gateway.telemetry.server_listings import LISTINGS
 CACHED = ListCacheConfig(ttl=600_000, stale_if_error=600_000)
 UNAVAILABLE = "dev.ostiary/unavailable"
 EMPTY = "dev.ostiary/empty"
+INITIALIZE = {
+    "protocolVersion": "2025-11-25",
+    "capabilities": {},
+    "clientInfo": {"name": "test", "version": "1"},
+}
 
 
 @pytest.fixture
@@ -359,3 +364,49 @@ async def test_a_list_that_is_too_large_is_missing_alone(caller: McpCaller, crm:
     result = (await reply_to(caller)).result
     assert [tool["name"] for tool in result["tools"]] == ["wiki_search"]
     assert result["_meta"][UNAVAILABLE] == [{"prefix": "crm_", "reason": "UpstreamAnswerTooLarge"}]
+
+
+# Callers and servers of both eras
+
+
+async def test_a_modern_caller_sees_a_server_of_sessions_and_each_ends(
+    caller: McpCaller, crm: ListingServer, wiki: ListingServer
+) -> None:
+    crm.revision = "2025-11-25"
+
+    assert await names(caller) == ["crm_get", "crm_delete", "wiki_search"]
+
+    await crm.upstream.first("DELETE")  # an anonymous caller cannot be told from another: it keeps no session
+    assert crm.asked("initialize") == 1
+    sessions = {each.headers.get("Mcp-Session-Id") for each in crm.upstream.arrived if each.method == "tools/list"}
+    assert sessions == {"session-0"}
+
+
+async def test_a_server_whose_era_is_configured_is_not_asked_for_it(
+    gateway: RunningGateway, caller: McpCaller, crm: ListingServer, wiki: ListingServer
+) -> None:
+    crm.revision = "2025-06-18"
+    of_each = {"protocol_version": "2025-06-18"}
+    await gateway.apply(merged(gateway, {"crm": crm.url}, of_each=of_each))
+
+    assert await names(caller) == ["crm_get", "crm_delete"]
+    assert crm.asked("server/discover") == 0
+
+
+async def test_a_legacy_client_sees_servers_of_its_era_in_its_session(
+    caller: McpCaller, crm: ListingServer, wiki: ListingServer
+) -> None:
+    crm.revision = wiki.revision = "2025-11-25"
+    opened = await caller.post(legacy("initialize", INITIALIZE))
+    session = {"Mcp-Session-Id": opened.headers["Mcp-Session-Id"]}
+
+    result = (await caller.post(legacy("tools/list", {}), session)).result
+
+    assert [tool["name"] for tool in result["tools"]] == ["crm_get", "crm_delete", "wiki_search"]
+    assert result.keys() == {"tools"}
+    crm.sessions.clear()  # the server has forgotten it, and the client never learns of it
+    assert (await caller.post(legacy("tools/list", {}), session)).result == result
+    crm.status = 503
+    result = (await caller.post(legacy("tools/list", {}), session)).result
+    assert [tool["name"] for tool in result["tools"]] == ["wiki_search"]
+    assert result["_meta"] == {UNAVAILABLE: [{"prefix": "crm_", "reason": "UpstreamUnavailable"}]}

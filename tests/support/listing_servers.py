@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+from mcp_caller import MODERN, is_modern
 from upstreams import Arrived, Upstream, answer, document, serving
 
 KEYS = {
@@ -21,9 +22,13 @@ KEYS = {
 class ListingServer:
     """A server that lists ``items``, by method; it has no method that is not among them.
 
-    ``status`` other than 200 refuses every request, ``pages`` answers instead of ``items`` by cursor, ``hints`` are
-    further members of each result, and ``gate`` is waited for.
+    ``revision`` is the one that it speaks; at an earlier one than 2026-07-28 it wants a session. ``status`` other than
+    200 refuses every request, ``pages`` answers instead of ``items`` by cursor, ``hints`` are further members of each
+    result, and lists wait for ``gate``.
     """
+
+    revision: str = MODERN
+    sessions: set[str] = field(default_factory=set)
 
     items: dict[str, list[Any]] = field(default_factory=dict)
     pages: dict[str | None, dict[str, Any]] | None = None
@@ -48,10 +53,36 @@ class ListingServer:
 
     async def script(self, _: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         """Answer a request."""
-        if self.gate is not None:
+        if self.gate is not None and arrived.method in KEYS:
             await self.gate.wait()
         if self.status != 200:
             return web.Response(status=self.status)
+        if self.revision != MODERN:
+            return self.in_session(arrived)
+        if is_modern(arrived.message):
+            return self.listed(arrived)
+        return document({"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": "no"}}, status=400)
+
+    def in_session(self, arrived: Arrived) -> web.StreamResponse:
+        """Answer as a server of sessions does."""
+        if arrived.method == "initialize":
+            session = f"session-{len(self.sessions)}"
+            self.sessions.add(session)
+            info = {"protocolVersion": self.revision, "capabilities": {}, "serverInfo": {"name": "x", "version": "1"}}
+            return document(answer(arrived, info), headers={"Mcp-Session-Id": session})
+        session = arrived.headers.get("Mcp-Session-Id", "")
+        if session not in self.sessions:
+            return web.Response(status=404 if session else 400)
+        if arrived.method == "DELETE":
+            self.sessions.remove(session)
+            return web.Response(status=200)
+        return self.listed(arrived) if "id" in arrived.message else web.Response(status=202)
+
+    def listed(self, arrived: Arrived) -> web.StreamResponse:
+        """Answer a request for a list, or say what the server is."""
+        if arrived.method == "server/discover" and self.revision == MODERN:
+            about = {"supportedVersions": [MODERN], "capabilities": {}, "resultType": "complete"}
+            return document(answer(arrived, about))
         if self.pages is not None:
             return document(answer(arrived, {**self.hints, **self.pages[arrived.message["params"].get("cursor")]}))
         if arrived.method not in self.items:

@@ -167,7 +167,8 @@ def _showing(
     offset: int,
 ) -> Steps[ShownPage]:
     merged = yield from merging(runtime.catalogue, method, raw)
-    OFFERED.learn(exchange.proxy, message, method, {"result": {method.list_key: list(merged.items)}})
+    if all(each is not None for each in raw):  # with one missing, names of rules would count as typing errors
+        OFFERED.learn(exchange.proxy, message, method, {"result": {method.list_key: list(merged.items)}})
     _note(exchange, method, merged, raw)
     return (yield from showing(method, merged, offset, exchange.visibility))
 

@@ -90,7 +90,14 @@ async def _fetched(asker: ListAsker, method: Method) -> ServerList:
         raise faults.blocked()
 
     async def fetch() -> FetchedList[RawList]:
-        return await drained(asker, method)
+        try:
+            async with asyncio.timeout(SECONDS):
+                return await drained(asker, method)
+        except TimeoutError as error:
+            words = f"the server did not list everything within {SECONDS:g} s"
+            raise UpstreamFault(faults.TIMEOUT, words) from error
+        finally:
+            asker.close()
 
     config = exchange.proxy.list_cache
     if config is None:
@@ -114,11 +121,10 @@ async def drained(asker: ListAsker, method: Method) -> FetchedList[RawList]:
         UpstreamFault: it does not answer all of them in time.
     """
     pages = RawPages(method, most_bytes=asker.exchange.snapshot.settings.bounds.message_bytes)
-    until = monotonic() + SECONDS
     hints: CacheHints | None = None
     params: dict[str, Any] = {}
     while True:
-        answer = await asker.page(method.name, params, seconds=max(0.0, until - monotonic()))
+        answer = await asker.page(method.name, params, seconds=SECONDS)
         if hints is None and answer.error_code == codes.METHOD_NOT_FOUND:
             return FetchedList(NOTHING)  # it offers nothing of this kind
         result = _result(asker, answer)
