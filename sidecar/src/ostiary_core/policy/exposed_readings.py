@@ -5,6 +5,7 @@ either, while an Allow rule names what is exposed: a name of a server, once allo
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Final
 
 from ostiary_core.catalogue_names import CatalogueNames
@@ -14,6 +15,8 @@ from ostiary_core.policy.uri_readings import Readings, read_uri
 
 #: What turns a sample name into a sample URI.
 _SCHEMES: Final = ("file:///", "https://", "ui://")
+#: Samples of URIs, of which each is parsed in many ways.
+_MOST_URIS: Final = 24
 
 
 def most_readings(names: CatalogueNames | None) -> int:
@@ -59,19 +62,18 @@ def _exposed(uris: Iterable[str], server: int, names: CatalogueNames) -> Iterato
 
 
 def sample_names(
-    primitive: Primitive, found: Iterable[str], samples: Iterable[str], names: CatalogueNames, *, server: int | None
-) -> Iterator[str]:
-    """Yield exposed names to try.
+    primitive: Primitive, found: Iterable[str], samples: Iterable[str], names: CatalogueNames
+) -> Iterator[tuple[int, str]]:
+    """Yield exposed names to try, each after the place of its server.
 
-    First those of ``found`` that a server owns, then ``samples`` as names of each server. With ``server``, only names
-    of that server.
+    First those of ``found`` that a server owns, then ``samples`` as names of each server.
     """
-    servers = range(len(names.servers)) if server is None else (server,)
     for name in found:
         owned = names.owner_of(primitive, name)
-        if owned is not None and owned.server in servers:
-            yield name
-    for sample in samples:
-        for own in [scheme + sample for scheme in _SCHEMES] if primitive is Primitive.RESOURCES else [sample]:
-            exposed = (names.exposed(primitive, each, own) for each in servers)
-            yield from (name for name in exposed if name is not None)
+        if owned is not None:
+            yield owned.server, name
+    is_uri = primitive is Primitive.RESOURCES
+    for sample in islice(samples, _MOST_URIS) if is_uri else samples:
+        for own in [scheme + sample for scheme in _SCHEMES] if is_uri else [sample]:
+            exposed = ((each, names.exposed(primitive, each, own)) for each in range(len(names.servers)))
+            yield from ((each, name) for each, name in exposed if name is not None)

@@ -6,7 +6,7 @@ The capabilities that a caller is shown depend on it. Patterns do not show it, s
 import string
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice, product
-from typing import Final
+from typing import Final, NamedTuple
 
 from ostiary_core.policy.cost_limits import STEPS, length_of
 from ostiary_core.policy.name_matcher import NameMatcher
@@ -23,64 +23,103 @@ _DECISIONS: Final = 8
 _RULE_STEPS: Final = 64
 
 
-def some_name_passes(
-    demands: Sequence[Sequence[NameMatcher]],
-    names: Iterable[str],
-    *,
-    passes: Callable[[str], bool],
-    is_denied: Callable[[str], bool],
-    size: int,
-    rules: int,
-) -> bool:
-    """Try names: those that rules allow, and a sample of all names.
+class NameJudge(NamedTuple):
+    """How names of one primitive are judged.
 
-    ``names`` are such as :func:`candidates` returns. ``demands`` are the matchers of which each list must match a name,
-    ``size`` the steps of judging one byte of it, and ``rules`` the number of rules that judge it. Beyond the limit of
-    steps, no name is assumed to pass. Where no name passes, patterns may still allow one that was not tried, unless
-    every name of the sample is denied: then everything is assumed to be denied.
+    ``size`` are the steps of judging one byte of a name, ``rules`` the number of rules that judge it.
     """
-    steps, denied = 0, True
-    for name in names:
-        if passes(name):
-            return True
-        denied = denied and is_denied(name)
-        steps += length_of(name) * size + rules * _RULE_STEPS
-        if steps > _DECISIONS * STEPS:
-            return False
-    if any(map(is_finite, demands)):
-        return False
-    return not denied and any(matcher.expression is not None for demand in demands for matcher in demand)
+
+    passes: Callable[[str], bool]
+    is_denied: Callable[[str], bool]
+    size: int
+    rules: int
+
+    def steps(self, name: str) -> int:
+        """Return the steps of judging a name."""
+        return length_of(name) * self.size + (self.rules + 1) * _RULE_STEPS
 
 
-def candidates(demands: Iterable[Sequence[NameMatcher]]) -> Iterator[str]:
+class _Trial:
+    """The names of one server that were tried so far."""
+
+    __slots__ = ("are_all_denied", "is_open", "passed", "steps")
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self.passed = False
+        self.are_all_denied = True
+        self.is_open = True
+
+    def judge(self, name: str, judge: NameJudge, *, limit: int) -> None:
+        """Judge one more name."""
+        if judge.passes(name):
+            self.passed, self.is_open = True, False
+            return
+        self.are_all_denied = self.are_all_denied and judge.is_denied(name)
+        self.steps += judge.steps(name)
+        self.is_open = self.steps <= limit
+
+
+def usable_servers(
+    demands: Sequence[Sequence[NameMatcher]], names: Iterable[tuple[int, str]], judge: NameJudge, *, servers: int
+) -> frozenset[int]:
+    """Try names of each of so many servers; return those of which some name passes.
+
+    ``names`` are such as :func:`candidates` returns: those that rules allow, and a sample of all names. ``demands`` are
+    the matchers of which each list must match a name. Beyond the limit of steps, no name is assumed to pass. Where no
+    name passes, patterns may still allow one that was not tried, unless every name of the sample is denied: then
+    everything is assumed to be denied.
+    """
+    if not all(demands):
+        return frozenset()
+    trials = [_Trial() for _ in range(servers)]
+    limit, left = max(_DECISIONS // servers, 1) * STEPS, servers
+    for server, name in names:
+        trial = trials[server]
+        if trial.is_open:
+            trial.judge(name, judge, limit=limit)
+            left -= not trial.is_open
+            if not left:
+                break
+    # Patterns may allow a name that was not tried, where the names that are allowed are not all written out.
+    has_patterns = any(matcher.expression is not None for demand in demands for matcher in demand)
+    may_hide = has_patterns and not any(map(is_finite, demands))
+    unsure = (trial.passed or (may_hide and trial.is_open and not trial.are_all_denied) for trial in trials)
+    return frozenset(server for server, passes in enumerate(unsure) if passes)
+
+
+def candidates(demands: Iterable[Sequence[NameMatcher]], *, servers: int = 1) -> Iterator[str]:
     """Yield the sample, then names made from what rules require.
 
-    A bounded number, and none of them empty.
+    A bounded number for each of so many servers, and none of them empty.
     """
-    return filter(None, _candidates(demands))
+    return filter(None, _candidates(demands, servers * _MOST))
 
 
-def _candidates(demands: Iterable[Sequence[NameMatcher]]) -> Iterator[str]:
+def _candidates(demands: Iterable[Sequence[NameMatcher]], most: int) -> Iterator[str]:
     matchers = [matcher for demand in demands for matcher in demand]
     prefixes = sorted({prefix for matcher in matchers for prefix in matcher.prefixes})
     suffixes = sorted({suffix for matcher in matchers for suffix in matcher.suffixes})
     # First those that most likely pass, since each name is judged by all rules.
-    yield from islice(sorted({name for matcher in matchers for name in matcher.exact}), _MOST)
-    yield from islice((f"{prefix}x" for prefix in prefixes), _MOST)
+    yield from islice(sorted({name for matcher in matchers for name in matcher.exact}), most)
+    yield from islice((f"{prefix}x" for prefix in prefixes), most)
     yield from SAMPLE
     yield from islice(map("".join, product(prefixes or [""], _FILLINGS, suffixes or [""])), _MOST)
     yield from islice(map("".join, product(prefixes, _FILLINGS)), _MOST)
     yield from islice(map("".join, product(_FILLINGS, suffixes)), _MOST)
 
 
-def ends_of_names(demands: Iterable[Sequence[NameMatcher]]) -> Iterator[str]:
-    """Yield the sample, and names with the ends that rules require.
+def ends_of_names(demands: Sequence[Sequence[NameMatcher]]) -> Iterator[str]:
+    """Yield names with the ends that rules require, then the sample.
 
-    They may follow a prefix that rules do not name.
+    They may follow a prefix that rules do not name. There are none where all allowed names are written out.
     """
+    if any(map(is_finite, demands)):
+        return
     suffixes = sorted({suffix for demand in demands for matcher in demand for suffix in matcher.suffixes})
+    yield from islice((f"x{suffix}" for suffix in suffixes), _MOST)
     yield from SAMPLE
-    yield from islice(map("".join, product(_FILLINGS, suffixes)), _MOST)
+    yield from islice(map("".join, product(("", "q7_x"), suffixes)), _MOST)
 
 
 def is_finite(demand: Iterable[NameMatcher]) -> bool:

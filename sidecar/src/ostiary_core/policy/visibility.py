@@ -28,7 +28,7 @@ from ostiary_core.policy.principal import Principal
 from ostiary_core.policy.principal_conditions import PrincipalConditions
 from ostiary_core.policy.schema_narrowing import narrowed
 from ostiary_core.policy.uri_readings import Readings
-from ostiary_core.policy.usable_names import candidates, ends_of_names, some_name_passes
+from ostiary_core.policy.usable_names import NameJudge, candidates, ends_of_names, usable_servers
 
 _NOT_IN_CATALOGUE: Final = Decision(False, DecisionReason.NOT_IN_CATALOGUE)
 _AMBIGUOUS_URI: Final = Decision(False, DecisionReason.AMBIGUOUS_URI)
@@ -72,7 +72,7 @@ class Visibility:
     #: The primitives for which deciding is more than a lookup in the rules, and the decisions on their names.
     _judged: frozenset[Primitive] = frozenset()
     _memo: Memo[tuple[Primitive, Verb, str], Decision] = field(default_factory=Memo, repr=False)
-    _usable: dict[tuple[Primitive, Verb, int | None], bool] = field(default_factory=dict, repr=False)
+    _usable: dict[tuple[Primitive, Verb], frozenset[int]] = field(default_factory=dict, repr=False)
     #: Callers with the same grants share one visibility, with its caches.
     #: By the address of the principal, which must not live longer because of this.
     _by_principal: dict[int, tuple[ref[Principal], "Visibility"]] = field(default_factory=dict, repr=False)
@@ -266,25 +266,25 @@ class Visibility:
         ``server`` is the place of one of several merged servers, None for the whole proxy. Computed once, on demand:
         most callers never need it.
         """
-        asked = (primitive, verb, server)
+        asked = (primitive, verb)
         if asked not in self._usable:
-            self._usable[asked] = self.refusal is None and self._lets_some_pass(primitive, verb, server)
-        return self._usable[asked]
+            self._usable[asked] = self._usable_servers(primitive, verb) if self.refusal is None else frozenset()
+        return bool(self._usable[asked]) if server is None else server in self._usable[asked]
 
-    def _lets_some_pass(self, primitive: Primitive, verb: Verb, server: int | None) -> bool:
-        included = self.catalogue.get(primitive)
+    def _usable_servers(self, primitive: Primitive, verb: Verb) -> frozenset[int]:
+        included, names = self.catalogue.get(primitive), self.names
         demands = self.access.demands(primitive, verb) + ([[included.include]] if included is not None else [])
-        tried = candidates(demands)
-        if self.names is not None:
-            tried = sample_names(primitive, tried, ends_of_names(demands), self.names, server=server)
-        return some_name_passes(
-            demands,
-            tried,
+        judge = NameJudge(
             passes=lambda name: self._judge(primitive, verb, name).allowed,
             is_denied=lambda name: self._takes_away(primitive, verb, name),
             size=self._size(primitive),
             rules=self.access.rules,
         )
+        if names is None:
+            return usable_servers(demands, ((0, name) for name in candidates(demands)), judge, servers=1)
+        servers = len(names.servers)
+        tried = sample_names(primitive, candidates(demands, servers=servers), ends_of_names(demands), names)
+        return usable_servers(demands, tried, judge, servers=servers)
 
     def _takes_away(self, primitive: Primitive, verb: Verb, name: str) -> bool:
         matcher = self.catalogue.get(primitive)

@@ -64,7 +64,7 @@ def test_no_reading_of_a_server_is_left_unjudged(front: str, text: str) -> None:
 
 
 def test_samples_are_names_that_some_server_owns() -> None:
-    found = list(sample_names(TOOLS, ["crm_a", "b"], ["x"], CLOSED, server=None))
-    assert found == ["crm_a", "crm_x", "web.x"]
-    assert list(sample_names(TOOLS, ["crm_a", "web.b"], ["x"], NAMES, server=1)) == ["web.b", "web.x"]
-    assert "ui://crm/x" in list(sample_names(RESOURCES, [], ["x"], CLOSED, server=0))
+    found = list(sample_names(TOOLS, ["crm_a", "b"], ["x"], CLOSED))
+    assert found == [(0, "crm_a"), (0, "crm_x"), (1, "web.x")]
+    assert (2, "x") in list(sample_names(TOOLS, [], ["x"], NAMES))
+    assert (0, "ui://crm/x") in list(sample_names(RESOURCES, [], ["x"], CLOSED))

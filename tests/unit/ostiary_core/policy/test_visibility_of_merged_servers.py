@@ -1,6 +1,7 @@
 """One catalogue of several servers: Deny applies to either form of a name, Allow to the exposed one."""
 
 from typing import Any
+from unittest import mock
 
 import pytest
 from gateways import policy
@@ -127,6 +128,34 @@ def test_what_a_caller_may_use_of_each_server_is_known_before_any_list() -> None
 )
 def test_some_name_may_be_used_only_where_a_server_could_own_it(view: Visibility, expected: bool) -> None:
     assert view.may_use_some(TOOLS, Verb.CALL) is expected
+
+
+MANY = CatalogueNames([(f"s{index}", f"s{index:02}_") for index in range(16)])
+
+
+def test_rules_that_write_out_thousands_of_names_hide_no_server() -> None:
+    rules = [rule("Allow", *[f"s{number % 16:02}_t{each}_{number}" for number in range(128)]) for each in range(64)]
+    view = merged(*[{**each, "name": f"r{number}"} for number, each in enumerate(rules)], names=MANY)
+
+    assert all(view.may_use_some(TOOLS, Verb.CALL, server=each) for each in range(16))
+    assert not any(view.may_use_some(PROMPTS, Verb.GET, server=each) for each in range(16))
+
+
+def test_names_are_tried_once_for_all_servers_and_fewer_the_more_rules_judge_them() -> None:
+    rules = [
+        {
+            "name": f"r{each}",
+            "effect": effect,
+            "tools": {"names": [f"s{each % 16:02}_p{each // 2}*", f"*_s{each // 2}"]},
+        }
+        for each, effect in enumerate(("Allow", "Deny") * 120)
+    ]
+    view = merged(*rules, names=MANY)
+    with mock.patch.object(AccessEvaluator, "judge", autospec=True, side_effect=AccessEvaluator.judge) as judged:
+        found = [view.may_use_some(TOOLS, Verb.CALL, server=each) for each in range(16)]
+
+    assert any(found)
+    assert 16 < judged.call_count < 4_000
 
 
 def test_lists_differ_where_prefixes_do() -> None:
