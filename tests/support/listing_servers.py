@@ -24,7 +24,7 @@ class ListingServer:
 
     ``revision`` is the one that it speaks; at an earlier one than 2026-07-28 it wants a session. ``status`` other than
     200 refuses every request, ``pages`` answers instead of ``items`` by cursor, ``hints`` are further members of each
-    result, and lists wait for ``gate``.
+    result, ``about`` those of what it tells of itself, and lists wait for ``gate``.
     """
 
     revision: str = MODERN
@@ -35,6 +35,7 @@ class ListingServer:
     hints: dict[str, Any] = field(default_factory=dict)
     status: int = 200
     gate: asyncio.Event | None = None
+    about: dict[str, Any] = field(default_factory=lambda: {"capabilities": {}})
     upstream: Upstream = field(default_factory=lambda: Upstream(""))
 
     @property
@@ -68,7 +69,7 @@ class ListingServer:
         if arrived.method == "initialize":
             session = f"session-{len(self.sessions)}"
             self.sessions.add(session)
-            info = {"protocolVersion": self.revision, "capabilities": {}, "serverInfo": {"name": "x", "version": "1"}}
+            info = {"protocolVersion": self.revision, "serverInfo": {"name": "x", "version": "1"}, **self.about}
             return document(answer(arrived, info), headers={"Mcp-Session-Id": session})
         session = arrived.headers.get("Mcp-Session-Id", "")
         if session not in self.sessions:
@@ -81,8 +82,7 @@ class ListingServer:
     def listed(self, arrived: Arrived) -> web.StreamResponse:
         """Answer a request for a list, or say what the server is."""
         if arrived.method == "server/discover" and self.revision == MODERN:
-            about = {"supportedVersions": [MODERN], "capabilities": {}, "resultType": "complete"}
-            return document(answer(arrived, about))
+            return document(answer(arrived, {"supportedVersions": [MODERN], "resultType": "complete", **self.about}))
         if self.pages is not None:
             return document(answer(arrived, {**self.hints, **self.pages[arrived.message["params"].get("cursor")]}))
         if arrived.method not in self.items:

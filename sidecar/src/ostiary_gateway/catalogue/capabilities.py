@@ -22,6 +22,7 @@ def unite(servers: Iterable[Mapping[str, Any] | None], *, era: Era, keeps_notes:
     ``servers`` are theirs as they declared them, None for one that is missing. ``keeps_notes`` is whether the gateway
     remembers log levels and subscriptions of a legacy session: without, it declares neither.
     """
+    keeps_notes = keeps_notes or era is not LEGACY
     declared = [each if each is not None else _EACH_LIST for each in servers]
     found: dict[str, Any] = {}
     for primitive in Primitive:
@@ -30,7 +31,7 @@ def unite(servers: Iterable[Mapping[str, Any] | None], *, era: Era, keeps_notes:
             found[primitive.value] = {"listChanged": True}
         if primitive is Primitive.RESOURCES and keeps_notes and any(each.get("subscribe") is True for each in offers):
             found[primitive.value]["subscribe"] = True
-    for name in ("completions", "logging") if keeps_notes or era is not LEGACY else ("completions",):
+    for name in ("completions", "logging") if keeps_notes else ("completions",):
         if any(isinstance(each.get(name), dict) for each in declared):
             found[name] = {}
     if era is LEGACY and (tasks := _tasks(declared)):

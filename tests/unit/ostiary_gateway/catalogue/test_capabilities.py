@@ -26,6 +26,8 @@ def test_without_notes_nothing_is_declared_that_needs_them() -> None:
     servers: list[dict[str, Any]] = [{"logging": {}, "resources": {"subscribe": True}}]
     assert unite(servers, era=LEGACY, keeps_notes=True)["logging"] == {}
     assert unite(servers, era=LEGACY, keeps_notes=False) == {"resources": CHANGES}
+    subscribable = {"resources": {**CHANGES, "subscribe": True}, "logging": {}}
+    assert unite(servers, era=MODERN, keeps_notes=False) == subscribable  # a later revision needs no notes for them
 
 
 def test_unknown_extensions_are_dropped() -> None:

@@ -5,6 +5,7 @@ from typing import Final
 
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.merged_sessions.addressed_messages import ask_about_task, report_progress, respond
+from ostiary_gateway.pipeline.merged_sessions.discovery_of_all import discover_all
 from ostiary_gateway.pipeline.merged_sessions.handshake_of_all import initialize
 from ostiary_gateway.pipeline.merged_sessions.open_stream_request import open_stream
 from ostiary_gateway.pipeline.merged_sessions.told_servers import delete_sessions, notify, ping, set_log_level
@@ -15,6 +16,7 @@ _RESPONSE: Final = ""
 #: By method; GET and DELETE are methods of HTTP.
 _ANSWERS: Final[Mapping[str, FanOut]] = {
     "initialize": initialize,
+    "server/discover": discover_all,
     "ping": ping,
     "logging/setLevel": set_log_level,
     "notifications/initialized": notify,
