@@ -6,14 +6,15 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from gateways import RunningGateway, policy, running_gateway
-from mcp_caller import Reply, legacy, mcp_caller
+from gateways import LONG_TIMEOUTS, LOOPBACK, RunningGateway, policy, running_gateway
+from mcp_caller import Reply, legacy, mcp_caller, modern
 from mcp_clients import connect
 from prometheus_client.parser import text_string_to_metric_families
 from upstreams import Arrived, answer, document, events, serving
 from volumes import swap_in_config
 
 from ostiary_core.canonical import digest
+from ostiary_core.contract.documents import ServerConfig
 from ostiary_gateway.errors import StartupError
 from ostiary_operator.status.replica_reports import parse_report
 
@@ -235,13 +236,27 @@ async def test_the_config_reports_the_health_of_a_server_and_no_text_of_callers(
             await caller.post(legacy("tools/list", {"cursor": "private"}))
     entries = (await config(gateway))["entries"]
 
-    assert entries["default/up"]["servers"] == {"up": {"answered": True}}
+    assert entries["default/up"]["servers"] == {"up": {"answered": True, "revision": "2026-07-28"}}
     health = entries["default/down"]["servers"]["up"]
     assert health["fault"].pop("at") > 0
     assert health == {
         "answered": False,
         "fault": {"kind": "UpstreamUnreachable", "message": "127.0.0.1 port 1: Connection refused"},
     }
+
+
+async def test_the_config_reports_what_each_of_several_servers_lists_and_what_is_dropped(
+    gateway: RunningGateway, mock: str
+) -> None:
+    settings: dict[str, Any] = {"url": mock, "timeouts": LONG_TIMEOUTS, "addresses": LOOPBACK}
+    servers = [ServerConfig(name=name, prefix=prefix, **settings) for name, prefix in (("one", "one_"), ("all", ""))]
+    await gateway.apply(gateway.entry("mock", mock, servers=servers, server_selection="Merge"))
+    async with mcp_caller(gateway.url()) as caller:
+        tools = (await caller.post(modern("tools/list"))).result["tools"]
+    reported = (await config(gateway))["entries"]["default/mock"]["servers"]
+    assert reported["one"]["revision"] == "2026-07-28"
+    assert reported["one"]["listed"]["tools"] + reported["all"]["listed"]["tools"] == len(tools)
+    assert "dropped" not in reported["one"]
 
 
 async def test_the_log_states_why_and_where_a_call_to_a_server_failed_without_its_query(

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from ostiary_core.mcp.methods import METHODS
 from ostiary_core.policy.unmatched_names import MOST_REPORTED
 from ostiary_core.strict_json import dumps
 from ostiary_gateway.config.observed_items import OFFERED
@@ -22,8 +23,10 @@ from ostiary_gateway.config.store import ConfigStore
 from ostiary_gateway.debug_capture.captures import DebugCaptures
 from ostiary_gateway.debug_capture.reader import CaptureReaders
 from ostiary_gateway.errors import port_taken
+from ostiary_gateway.telemetry.server_listings import LISTINGS
 from ostiary_gateway.threads import in_background
 from ostiary_gateway.upstream.health import Health
+from ostiary_gateway.upstream.server import UpstreamServer
 
 #: The number of misplaced keys that are named.
 _MISPLACED: Final = 10
@@ -179,14 +182,29 @@ async def listen(runner: web.BaseRunner, host: str, port: int) -> int:
 
 def _servers(proxy: ProxyRuntime | None) -> dict[str, Any]:
     """Return what is known of the servers of a proxy: nothing of one before its first call."""
-    found = {server.name: _health(server.health) for server in (proxy.servers if proxy is not None else ())}
-    tried = {name: health for name, health in found.items() if health is not None}
-    return {"servers": tried} if tried else {}
+    found = {each.name: _server(each) for each in (proxy.servers if proxy is not None else ())}
+    known = {name: server for name, server in found.items() if server}
+    return {"servers": known} if known else {}
 
 
-def _health(health: Health) -> dict[str, Any] | None:
+def _server(server: UpstreamServer) -> dict[str, Any]:
+    revision = {"revision": server.revision} if server.revision is not None else {}
+    return _health(server.health) | revision | _catalogue(server)
+
+
+def _catalogue(server: UpstreamServer) -> dict[str, Any]:
+    """Return how many names a server has listed, and what the catalogue does not show of them."""
+    listing, known = LISTINGS.of(server), server.known
+    counts = {"tools": len(known.tools), "resources": len(known.resources), "prompts": len(known.prompts)}
+    if listing is not None:
+        counts = {METHODS[method].list_key: shown for method, shown in listing.shown.items()}
+    found: dict[str, Any] = {"listed": counts} if any(counts.values()) or listing is not None else {}
+    return found | ({"dropped": dict(listing.drops)} if listing is not None and listing.drops else {})
+
+
+def _health(health: Health) -> dict[str, Any]:
     if not (health.answered or health.fault):
-        return None
+        return {}
     found: dict[str, Any] = {"answered": health.answered}
     if (fault := health.fault) is not None:
         found["fault"] = {"kind": fault.kind, "message": fault.message, "at": int(fault.at)}

@@ -39,7 +39,6 @@ SHORT = {
     "operator/src/ostiary_operator/demo/mock_server/tools/products.py": "one module a category of tools",
     "operator/src/ostiary_operator/local/die_with_parent.py": "boundary: a script, run without site-packages",
     "operator/src/ostiary_operator/status/debug_captures.py": "one module a condition that gateways observe",
-    "operator/src/ostiary_operator/status/upstream_health.py": "one module a condition that gateways observe",
     "operator/src/ostiary_operator/worker_thread.py": "boundary: the only thread",
     "sidecar/src/ostiary_core/audit/line_splitter.py": "boundary: bytes of any size",
     "sidecar/src/ostiary_core/audit/trail_keys.py": "one question of a verification: which keys are trusted",

@@ -29,6 +29,10 @@ _QUESTIONS = {
     ConditionType.UPSTREAM_HEALTHY: (
         "Only an MCPProxy has it, and it is not part of Ready: did the server respond to the gateways?"
     ),
+    ConditionType.UPSTREAMS_HEALTHY: (
+        "An MCPProxy with several servers has it in place of UpstreamHealthy, and it is not part of Ready: did all of "
+        "them respond to the gateways? `status.servers` has each of them."
+    ),
     ConditionType.AUTH_DISCOVERY: (
         "Only an MCPProxy with `authentication.passthrough` has it, and it is not part of Ready: can OAuth clients "
         "find the server's authorization server? Gateways check the server as a client without a token does."

@@ -40,6 +40,7 @@ class ConditionType(enum.StrEnum):
     PROGRAMMED = "Programmed"
     READY = "Ready"
     UPSTREAM_HEALTHY = "UpstreamHealthy"
+    UPSTREAMS_HEALTHY = "UpstreamsHealthy"
     AUTH_DISCOVERY = "AuthDiscovery"
     GOVERNED = "Governed"
     EFFECTIVE = "Effective"
@@ -74,6 +75,7 @@ REASONS: dict[ConditionType, type[Reason]] = {
     ConditionType.PROGRAMMED: ProgrammedReason,
     ConditionType.READY: ReadyReason,
     ConditionType.UPSTREAM_HEALTHY: UpstreamHealthyReason,
+    ConditionType.UPSTREAMS_HEALTHY: UpstreamHealthyReason,
     ConditionType.AUTH_DISCOVERY: AuthDiscoveryReason,
     ConditionType.GOVERNED: GovernedReason,
     ConditionType.EFFECTIVE: EffectiveReason,
@@ -89,6 +91,7 @@ REASONS: dict[ConditionType, type[Reason]] = {
 ASIDE: Final = {
     "MCPProxy": (
         ConditionType.UPSTREAM_HEALTHY,
+        ConditionType.UPSTREAMS_HEALTHY,
         ConditionType.AUTH_DISCOVERY,
         ConditionType.GOVERNED,
         ConditionType.UNBLOCKED,
@@ -106,6 +109,7 @@ ASIDE: Final = {
 
 OBSERVED: Final = (
     ConditionType.UPSTREAM_HEALTHY,
+    ConditionType.UPSTREAMS_HEALTHY,
     ConditionType.AUTH_DISCOVERY,
     ConditionType.UNCAPTURED,
     ConditionType.LIMIT_STORE_READY,
@@ -125,8 +129,9 @@ class Condition(ApiModel):
     """One aspect of the state, in the shape of a Kubernetes condition (meta/v1 Condition)."""
 
     type: Annotated[StrictStr, StringConstraints(max_length=316)]
-    """Which aspect: Accepted, ResolvedRefs, Programmed, Ready, UpstreamHealthy, AuthDiscovery, Governed, Unblocked,
-    Uncaptured, TelemetryReady, Effective, TestsPassed, LimitStoreReady or AuditReady. Example: `Ready`."""
+    """Which aspect: Accepted, ResolvedRefs, Programmed, Ready, UpstreamHealthy, UpstreamsHealthy, AuthDiscovery,
+    Governed, Unblocked, Uncaptured, TelemetryReady, Effective, TestsPassed, LimitStoreReady or AuditReady.
+    Example: `Ready`."""
 
     status: ConditionStatus
     """Whether the condition is true. Example: `True`."""

@@ -70,6 +70,7 @@ _PROXY_COLUMNS = (
     _ACCEPTED | {"priority": 1},
     _PROGRAMMED | {"priority": 1},
     _column("Upstream", _condition("UpstreamHealthy", "reason"), "What gateways saw of the server.", wide=True),
+    _column("Upstreams", _condition("UpstreamsHealthy", "reason"), "The same of several servers.", wide=True),
     _column("Governed", _condition("Governed"), "Does any policy govern it?", wide=True),
 )
 

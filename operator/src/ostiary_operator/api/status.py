@@ -44,6 +44,40 @@ class GatewayStatus(ApiModel):
     """Replicas that should run it. Example: `2`."""
 
 
+class ServerStatus(ApiModel):
+    """What gateways have seen of one server of a proxy.
+
+    Numbers are absent until a list has passed, and are those of the replica that has seen most.
+    """
+
+    name: Annotated[StrictStr, StringConstraints(max_length=63)]
+    """Name of the server in the spec. Example: `crm`."""
+
+    url: _Url
+    """The URL at which gateways reach it. Example: `http://crm.tools.svc:80/mcp`."""
+
+    revision: Annotated[StrictStr, StringConstraints(max_length=10)] | None = None
+    """The newest protocol revision that it has shown to support. Example: `2025-11-25`."""
+
+    tools: Count | None = None
+    """Tools that it adds to the catalogue, before any policy. Example: `12`."""
+
+    resources: Count | None = None
+    """Resources that it adds to the catalogue, before any policy. Example: `3`."""
+
+    resource_templates: Count | None = None
+    """Resource templates that it adds to the catalogue, before any policy. Example: `1`."""
+
+    prompts: Count | None = None
+    """Prompts that it adds to the catalogue, before any policy. Example: `2`."""
+
+    dropped: Count | None = None
+    """Items of its lists that have no place in the catalogue of several servers. Example: `1`."""
+
+    drop_reasons: Annotated[StrictStr, StringConstraints(max_length=512)] | None = None
+    """Why items were dropped, with their numbers. Example: `Duplicate 1`."""
+
+
 class ObjectReference(ApiModel):
     """Names an MCPProxy or an MCPPolicy."""
 
@@ -67,8 +101,8 @@ class ProxyStatus(ApiModel):
     """All endpoints, by gateway and hostname. Example: `[{gateway: ostiary-system/default, url: "https://..."}]`."""
 
     conditions: Conditions = ()
-    """Accepted, ResolvedRefs, Programmed, Ready; UpstreamHealthy, AuthDiscovery and Governed.
-    Example: `[{type: Ready, status: "True"}]`."""
+    """Accepted, ResolvedRefs, Programmed, Ready; UpstreamHealthy, or UpstreamsHealthy of several servers,
+    AuthDiscovery and Governed. Example: `[{type: Ready, status: "True"}]`."""
 
     gateways: Annotated[tuple[GatewayStatus, ...], Field(max_length=64), Unique(("namespace", "name"))] = ()
     """The gateways that serve it, with their replicas. Example: `[{name: default, ready: 2, desired: 2}]`."""
@@ -79,6 +113,9 @@ class ProxyStatus(ApiModel):
     change_trace: _TraceId | None = None
     """The trace of the change that last changed this status, where the operator traces changes.
     Example: `4bf92f3577b34da6a3ce929d0e0e4736`."""
+
+    servers: Annotated[tuple[ServerStatus, ...], Field(max_length=16), Unique(("name",))] = ()
+    """Its servers, as gateways see them. Example: `[{name: crm, url: "http://crm:80/mcp", tools: 12}]`."""
 
     policies: Annotated[tuple[ObjectReference, ...], Field(max_length=256), Atomic()] = ()
     """The policies that govern it. Example: `[{namespace: tools, name: read-only}]`."""

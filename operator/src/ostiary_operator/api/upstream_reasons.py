@@ -6,12 +6,13 @@ from ostiary_operator.api.reasons import NOTHING, WAIT, Reason
 
 
 class UpstreamHealthyReason(Reason):
-    """Reasons of UpstreamHealthy, which is not part of Ready.
+    """Reasons of UpstreamHealthy and of UpstreamsHealthy, which are not part of Ready.
 
-    Most are the fault kinds that callers get as well.
+    A proxy with several servers has the second one. Most are the fault kinds that callers get as well.
     """
 
     UPSTREAM_HEALTHY = ("UpstreamHealthy", "The server answered the last call.", NOTHING)
+    UPSTREAMS_HEALTHY = ("UpstreamsHealthy", "Every server that was called answered its last call.", NOTHING)
     PENDING = ("Pending", "The gateways have not reported to the operator yet.", WAIT)
     NO_TRAFFIC = (
         "NoTraffic",

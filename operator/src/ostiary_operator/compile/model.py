@@ -185,6 +185,8 @@ class ResourceStatus:
     """(namespace, name): the policies of a proxy, or the targets of a policy."""
     expected: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Gateway identity -> {proxy identity: entry digest}."""
+    servers: tuple[tuple[str, str], ...] = ()
+    """(name, URL) of the servers of a proxy, in the order of the spec."""
     serves_last_accepted: bool = False
     too_large: bool = False
     tests: tuple[PolicyTestResult, ...] = ()

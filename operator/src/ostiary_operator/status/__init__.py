@@ -6,7 +6,8 @@ replica_state       the state of each replica between two polls
 poller              polls the replicas, fast while a change is expected, slowly otherwise
 programmed          computes the condition Programmed (pure)
 unmatched_rules     computes names in rules that no server offers (pure)
-upstream_health     computes the condition UpstreamHealthy (pure)
+upstream_health     computes the conditions UpstreamHealthy and UpstreamsHealthy (pure)
+server_statuses     computes what gateways see of each server (pure)
 limit_store_ready   computes the condition LimitStoreReady (pure)
 telemetry_ready     computes the condition TelemetryReady (pure)
 audit_ready         computes the condition AuditReady (pure)

@@ -26,6 +26,7 @@ FIELDS: Final = {
         "conditions",
         "gateways",
         "programmed",
+        "servers",
         "policies",
         "policyCount",
     ),
@@ -41,9 +42,11 @@ def build(
     now: str,
     observed: Sequence[ConditionDraft] = (),
     aside: Sequence[ConditionDraft] | None = None,
+    servers: Sequence[Mapping[str, Any]] = (),
     change_trace: str = "",
 ) -> dict[str, Any]:
-    """Return the status to write. ``observed`` and ``aside`` are conditions that Ready ignores.
+    """Return the status to write. ``observed`` and ``aside`` are conditions that Ready ignores,
+    and ``servers`` is what gateways see of the servers of a proxy.
 
     ``live`` is the status in the cluster. It provides the transition times, and Programmed while ``programmed_state``
     is not settled. ``now`` is the time in RFC 3339. ``change_trace`` is the trace of the change that is reported, ""
@@ -65,7 +68,7 @@ def build(
     }
     trace = change_trace or live.get("changeTrace")
     whole |= {"changeTrace": trace} if trace else {}
-    return whole | (_of_proxy(status, gateways) if status.key.kind == PROXY.name else _of_policy(status))
+    return whole | (_of_proxy(status, gateways, servers) if status.key.kind == PROXY.name else _of_policy(status))
 
 
 def ready(conditions: Sequence[ConditionDraft]) -> ConditionDraft:
@@ -77,7 +80,9 @@ def ready(conditions: Sequence[ConditionDraft]) -> ConditionDraft:
     return ConditionDraft(ConditionType.READY, ConditionStatus.TRUE, ReadyReason.READY, ReadyReason.READY.meaning)
 
 
-def _of_proxy(status: ResourceStatus, gateways: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _of_proxy(
+    status: ResourceStatus, gateways: Sequence[Mapping[str, Any]], servers: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
     urls = [
         {"gateway": gateway, **({"hostname": hostname} if hostname else {}), "url": url}
         for gateway, hostname, url in status.urls
@@ -87,6 +92,7 @@ def _of_proxy(status: ResourceStatus, gateways: Sequence[Mapping[str, Any]]) -> 
         **({"url": urls[0]["url"], "urls": urls[:_URLS]} if urls else {}),
         **({"gateways": list(gateways)} if gateways else {}),
         **({"programmed": short} if short else {}),
+        **({"servers": list(servers)} if servers else {}),
         **({"policies": _references(status.related)} if status.related else {}),
         "policyCount": len(status.related),
     }

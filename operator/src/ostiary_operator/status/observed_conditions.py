@@ -62,7 +62,7 @@ def evaluate(
     gateway_states: Mapping[str, GatewayState],
     live: Mapping[str, Any],
     *,
-    written: Mapping[ConditionType, float],
+    written: Mapping[str, float],
     now: float,
 ) -> list[DampedCondition]:
     """Return these conditions of a resource. ``live`` is its status in the cluster.
@@ -72,6 +72,7 @@ def evaluate(
     before = {of_type: condition_of(live, of_type) for of_type in OBSERVED}
     found = {
         ConditionType.UPSTREAM_HEALTHY: upstream_health.evaluate(status, gateway_states),
+        ConditionType.UPSTREAMS_HEALTHY: upstream_health.evaluate_all(status, gateway_states),
         ConditionType.AUTH_DISCOVERY: auth_discovery.evaluate(
             status, gateway_states, before[ConditionType.AUTH_DISCOVERY]
         ),

@@ -19,7 +19,7 @@ from ostiary_operator.compile.model import ObjectKey, ResourceStatus
 from ostiary_operator.kube.client import KubernetesClient
 from ostiary_operator.kube.errors import ClusterError
 from ostiary_operator.kube.kinds import OURS
-from ostiary_operator.status import builder, observed_conditions, programmed, unmatched_rules
+from ostiary_operator.status import builder, observed_conditions, programmed, server_statuses, unmatched_rules
 from ostiary_operator.status.events import EventRecorder, transitions
 from ostiary_operator.status.replica_state import GatewayState
 from ostiary_operator.status.status_writes import StatusWrite, WriteResult, write_all
@@ -30,6 +30,8 @@ SETTLE: Final = 5.0
 #: Statuses that are written before it is checked again whether to continue.
 _CHUNK: Final = 16
 _NEVER: Final = float("inf")
+#: The member of a status that says what gateways see of its servers.
+_SERVERS: Final = "servers"
 _API_VERSION: Final = OURS[0].api_version
 
 
@@ -73,8 +75,8 @@ class StatusPublisher:
         # The uids that each publish evaluates again, with the time at which their status changes without new input.
         self._open: dict[str, float] = {}
         self._due_now: set[str] = set()
-        #: When a condition that gateways observe was last written (monotonic), by the uid of its proxy.
-        self._observed_written: dict[str, dict[ConditionType, float]] = {}
+        #: When a condition that gateways observe, or what they see of servers, was last written (monotonic), by uid.
+        self._observed_written: dict[str, dict[str, float]] = {}
         #: The trace of the change that a resource's status shows, by uid, until the status is final.
         self._change_traces: dict[str, str] = {}
         self._ready: dict[str, tuple[str, str]] = {}
@@ -190,6 +192,9 @@ class StatusPublisher:
         written = self._observed_written.get(uid, {})
         observed = observed_conditions.evaluate(status, self.gateway_states, live, written=written, now=now)
         observed_until = min(each.until for each in observed)
+        seen_at = written.get(_SERVERS, -_NEVER)
+        servers = server_statuses.evaluate(status, self.gateway_states, live, written_at=seen_at, now=now)
+        observed_until = min(observed_until, servers.until)
         until = min(programmed_state.until, observed_until)
         aside = unmatched_rules.remarks(
             status, self.gateway_states, builder.condition_of(live, ConditionType.EFFECTIVE)
@@ -197,7 +202,14 @@ class StatusPublisher:
         drafts = [each.condition for each in observed if each.condition is not None]
         trace = self._change_traces.get(uid, "")
         body = builder.build(
-            status, programmed_state, live, now=stamp, observed=drafts, aside=aside, change_trace=trace
+            status,
+            programmed_state,
+            live,
+            now=stamp,
+            observed=drafts,
+            aside=aside,
+            servers=servers.servers,
+            change_trace=trace,
         )
         ready = builder.condition_of(body, ConditionType.READY) or {}
         self._ready[uid] = (status.key.kind, str(ready.get("status")))
@@ -242,6 +254,8 @@ class StatusPublisher:
             for of_type in OBSERVED:
                 if builder.differs(of_type, self._live_status(write.uid), after):
                     self._observed_written.setdefault(write.uid, {})[of_type] = self._clock.monotonic()
+            if self._live_status(write.uid).get(_SERVERS) != after.get(_SERVERS):
+                self._observed_written.setdefault(write.uid, {})[_SERVERS] = self._clock.monotonic()
             regarding = {"apiVersion": _API_VERSION, **key._asdict(), "uid": write.uid}
             trace = self._change_traces.get(write.uid, "")
             for event in transitions(regarding, self._live_status(write.uid), after, change_trace=trace):

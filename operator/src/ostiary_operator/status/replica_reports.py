@@ -31,6 +31,8 @@ _MISPLACED: Final = 100
 _SIGNALS: Final = 8
 #: The most slips that are read of one proxy, and characters of each name.
 _SLIPS: Final = 32
+#: The most lists of a server, and reasons why an item is dropped.
+_KINDS: Final = 16
 #: The most sinks of an audit trail.
 _SINKS: Final = 64
 _NAME: Final = 128
@@ -89,6 +91,9 @@ _Identity = Annotated[StrictStr, Field(max_length=320)]
 
 _Name = Annotated[StrictStr, BeforeValidator(_short)]
 _Word = Annotated[StrictStr, Field(pattern=r"^[a-z]{1,32}$")]
+_ListName = Annotated[StrictStr, Field(pattern=r"^[a-zA-Z]{1,32}$")]
+_DropReason = Annotated[StrictStr, Field(pattern=r"^[A-Z][a-zA-Z]{0,31}$")]
+_Number = Annotated[StrictInt, Field(ge=0, lt=10**6)]
 
 
 class _Part(BaseModel):
@@ -111,10 +116,16 @@ class ReportedFault(_Part):
 
 
 class ReportedServer(_Part):
-    """The health of a server of a proxy: whether it ever responded, and its current fault."""
+    """A server of a proxy: whether it ever responded, its current fault, and what it lists.
+
+    ``listed`` are numbers of names by list, ``dropped`` numbers of items that the catalogue does not show, by reason.
+    """
 
     answered: StrictBool = False
     fault: ReportedFault | None = None
+    revision: Annotated[StrictStr, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")] | None = None
+    listed: Annotated[dict[_ListName, _Number], Field(max_length=_KINDS)] = {}
+    dropped: Annotated[dict[_DropReason, _Number], Field(max_length=_KINDS)] = {}
 
 
 class ReportedDiscovery(_Part):

@@ -1,4 +1,7 @@
-"""Computes UpstreamHealthy of an MCPProxy from the reports of replicas. Pure."""
+"""Computes UpstreamHealthy of an MCPProxy from the reports of replicas. Pure.
+
+A proxy with several servers has UpstreamsHealthy instead: it may serve its callers although one of them fails.
+"""
 
 from collections.abc import Iterator, Mapping
 
@@ -6,37 +9,61 @@ from ostiary_operator.api.conditions import ConditionStatus, ConditionType
 from ostiary_operator.api.upstream_reasons import UpstreamHealthyReason
 from ostiary_operator.compile.model import ConditionDraft, ResourceStatus
 from ostiary_operator.kube.kinds import PROXY
-from ostiary_operator.status.replica_reports import ReportedServer
+from ostiary_operator.status.replica_reports import ReportedFault, ReportedServer
 from ostiary_operator.status.replica_state import GatewayState, reported_entries
 
 
 def evaluate(status: ResourceStatus, gateway_states: Mapping[str, GatewayState]) -> ConditionDraft | None:
-    """Return the health of the servers of a proxy; None for other kinds.
+    """Return the health of the server of a proxy.
+
+    It is None for a proxy with several servers, and for other kinds.
 
     One replica that cannot use a server is enough for a fault, since clients are routed to that replica, too.
     """
-    if status.key.kind != PROXY.name:
+    if status.key.kind != PROXY.name or len(status.servers) > 1:
         return None
     seen = sorted(_seen(status, gateway_states), key=lambda each: each[0])
-    for who, server in seen:
+    for name, server in seen:
         if server.fault is not None:
-            return _fault(who, server.fault.kind, server.fault.message)
-    if any(server.answered for _, server in seen):
-        reason = UpstreamHealthyReason.UPSTREAM_HEALTHY
-        return ConditionDraft(ConditionType.UPSTREAM_HEALTHY, ConditionStatus.TRUE, reason, reason.meaning)
-    reason = UpstreamHealthyReason.NO_TRAFFIC
-    return ConditionDraft(ConditionType.UPSTREAM_HEALTHY, ConditionStatus.UNKNOWN, reason, reason.meaning)
+            text = _words(name, server.fault)
+            return ConditionDraft(ConditionType.UPSTREAM_HEALTHY, ConditionStatus.FALSE, server.fault.kind, text)
+    reason = UpstreamHealthyReason.UPSTREAM_HEALTHY
+    return _without_fault(ConditionType.UPSTREAM_HEALTHY, reason, seen)
+
+
+def evaluate_all(status: ResourceStatus, gateway_states: Mapping[str, GatewayState]) -> ConditionDraft | None:
+    """Return the health of the servers of a proxy with several; None for any other.
+
+    Each server at fault is named once.
+    """
+    if status.key.kind != PROXY.name or len(status.servers) < 2:
+        return None
+    seen = sorted(_seen(status, gateway_states), key=lambda each: each[0])
+    faults = {name: server.fault for name, server in reversed(seen) if server.fault is not None}
+    if not faults:
+        return _without_fault(ConditionType.UPSTREAMS_HEALTHY, UpstreamHealthyReason.UPSTREAMS_HEALTHY, seen)
+    words = [_words(name, fault) for name, fault in sorted(faults.items())]
+    text = f"{len(faults)} of {len(status.servers)} servers: {'; '.join(words)}"
+    kind = faults[min(faults)].kind
+    return ConditionDraft(ConditionType.UPSTREAMS_HEALTHY, ConditionStatus.FALSE, kind, text)
 
 
 def _seen(status: ResourceStatus, gateway_states: Mapping[str, GatewayState]) -> Iterator[tuple[str, ReportedServer]]:
-    """Yield each server with its name for messages."""
+    """Yield each server with its name."""
     for entry in reported_entries(status, gateway_states):
-        for name, server in entry.servers.items():
-            yield f"server {name}", server
+        yield from entry.servers.items()
 
 
-def _fault(who: str, kind: str, message: str) -> ConditionDraft:
-    remedy = next((each.remedy for each in UpstreamHealthyReason if each == kind), "")
-    fault = f"{who}: {message}" if message else f"{who} cannot be used"
-    text = f"{fault}. {remedy}" if remedy else fault
-    return ConditionDraft(ConditionType.UPSTREAM_HEALTHY, ConditionStatus.FALSE, kind, text)
+def _without_fault(
+    of_type: ConditionType, healthy: UpstreamHealthyReason, seen: list[tuple[str, ReportedServer]]
+) -> ConditionDraft:
+    if any(server.answered for _, server in seen):
+        return ConditionDraft(of_type, ConditionStatus.TRUE, healthy, healthy.meaning)
+    reason = UpstreamHealthyReason.NO_TRAFFIC
+    return ConditionDraft(of_type, ConditionStatus.UNKNOWN, reason, reason.meaning)
+
+
+def _words(name: str, fault: ReportedFault) -> str:
+    remedy = next((each.remedy for each in UpstreamHealthyReason if each == fault.kind), "")
+    text = f"server {name}: {fault.message}" if fault.message else f"server {name} cannot be used"
+    return f"{text}. {remedy}" if remedy else text

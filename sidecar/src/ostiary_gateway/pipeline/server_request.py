@@ -19,7 +19,7 @@ from ostiary_core.mcp.protocol_revisions import META_CLIENT_CAPABILITIES, META_P
 from ostiary_core.policy.principal import PASSTHROUGH
 from ostiary_core.version import __version__
 from ostiary_gateway.errors import UpstreamFault
-from ostiary_gateway.pipeline import jsonrpc, record
+from ostiary_gateway.pipeline import jsonrpc, record, server_revisions
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.mirrored_headers import encoded
 from ostiary_gateway.pipeline.server_answer import ServerAnswer, fault_of, read_answer
@@ -104,6 +104,8 @@ async def ask(
         except UpstreamFault as found:
             raise _failed(server, client, found) from found
         _report(server, answer, client)
+        if (method := METHODS.get(request.method)) is not None and request.method in server_revisions.TEACHING:
+            server_revisions.learn_of(server, method, request.params, answer.message)
         return answer
 
 

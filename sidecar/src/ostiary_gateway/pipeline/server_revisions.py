@@ -20,7 +20,8 @@ from ostiary_gateway.pipeline.decode import UnsupportedRevisionError
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.upstream.server import UpstreamServer
 
-_TEACH: Final = frozenset({"server/discover", "initialize"})
+#: The methods whose responses show what a server supports.
+TEACHING: Final = frozenset({"server/discover", "initialize"})
 #: The errors of handshake-era servers to server/discover; -32000 is that of the TypeScript SDK.
 _NO_DISCOVER: Final = frozenset({codes.METHOD_NOT_FOUND, codes.INVALID_REQUEST, -32000})
 _ALL: Final = MODERN_REVISIONS | LEGACY_REVISIONS
@@ -34,10 +35,17 @@ def learn(exchange: Exchange, message: Mapping[str, Any]) -> None:
     request = exchange.message
     if request is None or request.method is None or exchange.leg is None:
         return
-    if "error" in message or request.method.name in _TEACH:
-        verdicts = _verdicts(request.method, request.params, message)
-        if verdicts:
-            _KNOWN.setdefault(exchange.leg.server, {}).update(verdicts)
+    if "error" in message or request.method.name in TEACHING:
+        learn_of(exchange.leg.server, request.method, request.params, message)
+
+
+def learn_of(server: UpstreamServer, method: Method, params: Mapping[str, Any], message: Mapping[str, Any]) -> None:
+    """Remember which revisions the response to a request shows a server to support."""
+    verdicts = _verdicts(method, params, message)
+    if verdicts:
+        known = _KNOWN.setdefault(server, {})
+        known.update(verdicts)
+        server.revision = max((each for each, is_supported in known.items() if is_supported), default=None)
 
 
 def supported(server: UpstreamServer, era: Era) -> list[str]:

@@ -60,6 +60,8 @@ class UpstreamServer:
         self.proxy = proxy
         self.is_blocked = False
         self.health = Health(f"server {document.name} of MCPProxy {proxy} ({url.with_query(None)})")
+        #: The newest protocol revision that it has shown to support; None before any.
+        self.revision: str | None = document.protocol_version
         #: Which of the protocol's eras it speaks.
         self.eras = ServerEras(document.protocol_version)
         #: The names that it has listed, to any caller.

@@ -106,7 +106,7 @@ def test_a_gateway_that_vanished_vanishes_from_the_status() -> None:
 def test_foreign_fields_and_conditions_are_none_of_our_business() -> None:
     status = build(proxy_status(), DONE, {}, now=NOW)
     theirs = [{"type": "Theirs", "status": "True"}, *reversed(status["conditions"])]
-    assert same("MCPProxy", status, {**status, "conditions": theirs, "servers": []})
+    assert same("MCPProxy", status, {**status, "conditions": theirs, "notes": []})
 
 
 @pytest.mark.parametrize(("kind", "of_type"), [(kind, each) for kind, types in ASIDE.items() for each in types])
