@@ -118,6 +118,8 @@ def test_metrics_are_scraped_where_they_are_served() -> None:
 
 # Network
 
+_FRONT = "tools-platform-front-gateway"
+
 
 def ingress_of(objects: list[Object], name: str) -> dict[str, list[Any]]:
     """The allowed sources by port; None means all."""
@@ -128,11 +130,12 @@ def ingress_of(objects: list[Object], name: str) -> dict[str, list[Any]]:
     return found
 
 
-def test_by_default_every_client_may_reach_the_data_port_and_only_the_operator_the_admin_port() -> None:
+def test_by_default_every_client_may_reach_the_data_port_and_only_operator_and_replicas_the_admin_port() -> None:
     objects = render()
     allowed = ingress_of(objects, "ostiary-gateway")
     assert allowed["http"] == [None]
-    (peer,) = allowed["admin"]
+    peer, replicas = allowed["admin"]
+    assert replicas == {"podSelector": one(objects, "Deployment", "ostiary-gateway")["spec"]["selector"]}
     assert peer["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": NAMESPACE}
     operator = one(objects, "Deployment", "ostiary-operator")["spec"]["template"]
     assert peer["podSelector"]["matchLabels"].items() <= operator["metadata"]["labels"].items()
@@ -166,6 +169,7 @@ def test_egress_is_open_until_it_is_asked_to_be_closed() -> None:
     assert closed["policyTypes"] == ["Ingress", "Egress"]
     assert [rule.get("to", "anywhere") for rule in closed["egress"]] == [
         "anywhere",  # names
+        [{"podSelector": one(render("-f", values("everything")), "Deployment", _FRONT)["spec"]["selector"]}],
         [{"ipBlock": {"cidr": "192.0.2.1/32"}}],  # the API server
         [{"namespaceSelector": {"matchLabels": {"team": "sales"}}}],
     ]

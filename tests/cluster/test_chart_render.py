@@ -254,6 +254,7 @@ def test_no_gateway_mounts_its_secret_where_a_config_map_is_mounted(case: str) -
         mounts = {each["name"]: each["mountPath"] for each in container(gateway)["volumeMounts"]}
         variables = {each["name"]: each.get("value") for each in container(gateway)["env"]}
         assert variables["OSTIARY_KEYS"] == mounts["keys"] != mounts["config"]
+        assert variables["OSTIARY_ADVERTISE"] == "$(POD_IP)"
         assert not mounts["keys"].startswith(mounts["config"] + "/")
 
 

@@ -94,6 +94,9 @@ spec:
             # The only folder that keys are read from. It is a variable, since an older image would refuse a flag.
             - name: OSTIARY_KEYS
               value: /etc/ostiary-keys
+            # Where the other replicas reach the admin port of this one.
+            - name: OSTIARY_ADVERTISE
+              value: $(POD_IP)
             # Spans carry the names of the container and the Deployment.
             - name: CONTAINER_NAME
               value: gateway

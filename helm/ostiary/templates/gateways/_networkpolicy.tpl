@@ -27,6 +27,12 @@ spec:
         {{- with $policy.adminFrom }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
+    # Replicas bring answers of callers to the replica where a call waits for them, sealed with the gateway's key.
+    - ports: [{port: admin}]
+      from:
+        - podSelector:
+            matchLabels:
+              {{- include "ostiary.gateway.selectorLabels" . | nindent 14 }}
     {{- with $policy.metricsFrom }}
     # Prometheus scrapes metrics at the admin port; its other endpoints with internal data need a token.
     - ports: [{port: admin}]
@@ -36,6 +42,12 @@ spec:
   {{- if $policy.egress.enabled }}
   egress:
     {{- include "ostiary.egress.dns" . | nindent 4 }}
+    # The other replicas.
+    - ports: [{port: admin}]
+      to:
+        - podSelector:
+            matchLabels:
+              {{- include "ostiary.gateway.selectorLabels" . | nindent 14 }}
     {{- if .gateway.watch }}
     {{- include "ostiary.egress.apiServer" .root | nindent 4 }}
     {{- end }}

@@ -5,6 +5,7 @@ It rejects invalid combinations.
 
 import argparse
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,6 +15,10 @@ from ostiary_operator.cli import common_arguments
 if TYPE_CHECKING:
     from ostiary_gateway.options import GatewayOptions, KubernetesOptions, TlsFiles
 
+#: A host name, an IPv4 or IPv6 address, perhaps with a port; IPv6 in brackets then.
+_ADVERTISED: Final = re.compile(
+    r"(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?|(?=[^:]*:[^:]*:)[0-9A-Fa-f:.]{2,45}"
+)
 _ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
@@ -48,6 +53,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="identity of this gateway; a config for another one is refused (default: the one that the config names)",
     )
     common_arguments.add_listeners(parser)
+    parser.add_argument(
+        "--advertise",
+        metavar="HOST[:PORT]",
+        type=_advertised,
+        default=os.environ.get("OSTIARY_ADVERTISE") or "",
+        help="where the other replicas of this gateway reach its admin port, so that the answer to a question in "
+        "mid-call may arrive at any of them (default: OSTIARY_ADVERTISE, or --admin-host unless that is every address)",
+    )
     _add_tls(parser)
     _add_watch(parser)
     parser.add_argument(
@@ -66,6 +79,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     common_arguments.add_audit_file(parser)
     common_arguments.add_format(parser)
+
+
+def _advertised(text: str) -> str:
+    """Read --advertise.
+
+    Raises:
+        argparse.ArgumentTypeError: it is no host, or its port is none.
+    """
+    if not text or _ADVERTISED.fullmatch(text):
+        return text
+    raise argparse.ArgumentTypeError(
+        f"--advertise or OSTIARY_ADVERTISE: {text!r} is no address such as 10.0.0.7, [fd00::7]:8081 or gateway-1:8081"
+    )
 
 
 def _add_tls(parser: argparse.ArgumentParser) -> None:
@@ -132,6 +158,7 @@ def read_options(arguments: argparse.Namespace) -> "GatewayOptions":
         kubernetes=_kubernetes(arguments),
         tls=_tls(arguments),
         audit=AuditOptions(file=arguments.audit_file),
+        advertise=arguments.advertise,
     )
 
 

@@ -29,6 +29,7 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
         "ADMIN_PORT",
         "OSTIARY_CONFIG",
         "OSTIARY_KEYS",
+        "OSTIARY_ADVERTISE",
         "KUBERNETES_SERVICE_HOST",
         "KUBERNETES_SERVICE_PORT",
     ):
@@ -61,6 +62,26 @@ def test_the_keys_may_be_in_a_folder_that_does_not_exist_yet(tmp_path: Path, mon
     assert options("--config", str(tmp_path), "--keys", str(tmp_path / "later")).keys == tmp_path / "later"
     monkeypatch.setenv("OSTIARY_KEYS", "/etc/ostiary-keys")
     assert options("--config", str(tmp_path)).keys == Path("/etc/ostiary-keys")
+
+
+@pytest.mark.parametrize("address", ["10.0.0.7", "10.0.0.7:8081", "fd00::7", "[fd00::7]:8081", "gateway-1.gateways"])
+def test_the_address_for_other_replicas_is_an_option_or_a_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    config = ("--config", str(tmp_path))
+    assert options(*config).advertise == ""
+    assert options(*config, "--advertise", address).advertise == address
+    monkeypatch.setenv("OSTIARY_ADVERTISE", address)
+    assert options(*config).advertise == address
+
+
+@pytest.mark.parametrize("address", ["http://10.0.0.7", "10.0.0.7:", "a b", "10.0.0.7:8081/x", "[fd00::7", "user@host"])
+def test_what_is_no_address_for_other_replicas_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], address: str
+) -> None:
+    with pytest.raises(SystemExit):
+        options("--config", str(tmp_path), "--advertise", address)
+    assert "is no address such as" in capsys.readouterr().err
 
 
 def test_keys_are_not_read_from_the_directory_of_the_config(tmp_path: Path) -> None:
