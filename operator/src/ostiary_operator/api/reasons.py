@@ -207,8 +207,8 @@ class EffectiveReason(Reason):
     )
     RULE_MATCHES_NOTHING = (
         "RuleMatchesNothing",
-        "A rule names a tool or prompt that no target offers, according to the lists that the gateways have seen.",
-        "Correct the name; the message suggests a similar one.",
+        "A rule names a tool or prompt that no target offers, by the lists that the gateways have seen or by prefixes.",
+        "Correct the name, or write the prefix of its server before it; the message suggests one.",
     )
     SUBJECT_MATCHES_NOTHING = (
         "SubjectMatchesNothing",

@@ -3,7 +3,7 @@
 They are Governed and Unblocked of a proxy, Effective and TestsPassed of a policy.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from ostiary_operator.api.conditions import ConditionStatus, ConditionType
@@ -15,6 +15,7 @@ from ostiary_operator.compile.policy_test_runner import failures
 from ostiary_operator.compile.resource_parser import ParsedProxy
 from ostiary_operator.compile.token_audiences import MissingAudience
 from ostiary_operator.compile.uncounted_callers import UndistinguishedCallers
+from ostiary_operator.compile.unprefixed_names import UnprefixedName
 
 _EVADABLE: Final = (
     "spec.targetSelector: selects MCPProxies by their own labels, and any user who may edit one can evade it; "
@@ -71,13 +72,15 @@ def effective(
     *,
     unaddressed: MissingAudience | None,
     undistinguished: UndistinguishedCallers | None,
+    unprefixed: UnprefixedName | None,
 ) -> ConditionDraft:
     """Return whether a policy protects anything, and its tokens can be accepted.
 
     ``known`` are the proxies in its namespace; ``unaddressed`` are tokens that a proxy always refuses;
-    ``undistinguished`` are callers that a limit counts together.
+    ``undistinguished`` are callers that a limit counts together; ``unprefixed`` is a name that allows nothing.
     """
-    slips = _slips(decision, known, unaddressed, undistinguished)
+    found = ((EffectiveReason.NO_AUDIENCE, unaddressed), (EffectiveReason.CALLERS_COUNTED_TOGETHER, undistinguished))
+    slips = _slips(decision, known, ((EffectiveReason.RULE_MATCHES_NOTHING, unprefixed), *found))
     reason, message = next(slips, (EffectiveReason.EFFECTIVE, ""))
     if message:
         return condition(ConditionType.EFFECTIVE, ConditionStatus.FALSE, reason, f"{decision.subject.title}: {message}")
@@ -100,11 +103,12 @@ def tests_passed(decision: PolicyDecision) -> tuple[ConditionDraft, ...]:
 
 
 def _slips(
-    decision: PolicyDecision,
-    known: Sequence[str],
-    unaddressed: MissingAudience | None,
-    undistinguished: UndistinguishedCallers | None,
+    decision: PolicyDecision, known: Sequence[str], found: Iterable[tuple[Reason, object | None]]
 ) -> Iterator[tuple[Reason, str]]:
+    """Yield what looks like a mistake, the gravest first.
+
+    ``found`` are those that were looked for elsewhere.
+    """
     if not decision.governs and not decision.closes:
         yield EffectiveReason.PROTECTS_NOTHING, _protects_nothing(decision, known)
     if decision.evadable:
@@ -112,10 +116,7 @@ def _slips(
     for field, name in _qualified_consumers(decision):
         what = f"{field}: has the namespace before the name, so it matches no caller; write {name}"
         yield EffectiveReason.SUBJECT_MATCHES_NOTHING, what
-    if unaddressed is not None:
-        yield EffectiveReason.NO_AUDIENCE, str(unaddressed)
-    if undistinguished is not None:
-        yield EffectiveReason.CALLERS_COUNTED_TOGETHER, str(undistinguished)
+    yield from ((reason, str(each)) for reason, each in found if each is not None)
 
 
 def _qualified_consumers(decision: PolicyDecision) -> Iterator[tuple[str, str]]:

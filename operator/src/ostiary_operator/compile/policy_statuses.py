@@ -13,6 +13,7 @@ from ostiary_operator.compile.quota import BudgetedConfig
 from ostiary_operator.compile.statuses import CompiledGateway, beyond_budget, sorted_names
 from ostiary_operator.compile.token_audiences import MissingAudience, first_refused
 from ostiary_operator.compile.uncounted_callers import UndistinguishedCallers, first_undistinguished
+from ostiary_operator.compile.unprefixed_names import UnprefixedName, first_unprefixed
 
 
 def policy_status(decision: PolicyDecision, settled: Sequence[CompiledGateway], known: Sequence[str]) -> ResourceStatus:
@@ -31,6 +32,7 @@ def policy_status(decision: PolicyDecision, settled: Sequence[CompiledGateway], 
                 known,
                 unaddressed=_refused_tokens(decision, settled),
                 undistinguished=_undistinguished(decision, settled),
+                unprefixed=_unprefixed(decision, settled),
             ),
             *advisories.tests_passed(decision),
         ),
@@ -90,6 +92,13 @@ def _undistinguished(decision: PolicyDecision, settled: Sequence[CompiledGateway
         for config, entry in entries
     ]
     return first_undistinguished(decision.encoded.document, governed)
+
+
+def _unprefixed(decision: PolicyDecision, settled: Sequence[CompiledGateway]) -> UnprefixedName | None:
+    if decision.encoded is None:
+        return None
+    placed = (it.config.entries[key].document for it in settled for key in decision.governs if key in it.config.entries)
+    return first_unprefixed(decision.encoded.document, placed)
 
 
 def _lacks(decision: PolicyDecision, config: BudgetedConfig) -> bool:
