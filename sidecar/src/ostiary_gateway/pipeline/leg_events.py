@@ -158,6 +158,12 @@ class LegEvents:
             self._reserved = size
         self._to.reserve()
 
+    def leave(self) -> None:
+        """Feed the stream no more, and release what is buffered of an event that broke off."""
+        self._to.readers.remove(self)
+        reserve_response_bytes(self._exchange.reservation, -self._reserved)
+        self._reserved = 0
+
     async def _next_chunk(self) -> bytes:
         """Wait for the next chunk; empty at the end. Send comments while the upstream is silent."""
         since = self._answered_at or monotonic()

@@ -30,7 +30,7 @@ from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.list_changed_notifications import ListNotices
 from ostiary_gateway.pipeline.listen_filter import LISTEN, prepare_listen
 from ostiary_gateway.pipeline.quota_discovery import watched_limits
-from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
+from ostiary_gateway.pipeline.sse_transport import Closable
 
 #: How long streams are authorized before other requests are served.
 _SLICE_SECONDS: Final = 0.01
@@ -56,7 +56,7 @@ class OpenStream:
 
     proxy: ProxyRuntime
     exchange: Exchange
-    response: UpstreamResponse
+    response: Closable
     ended: bool = False
     unsettled: bool = False
     unauthenticated: bool = False

@@ -94,53 +94,23 @@ async def ask(
         UpstreamFault: no connection, no credential, not in time, too large, or not MCP.
     """
     identifier = None if request.is_notification else own_id()
-    with _client_span(span, server, request, identifier) as client:
+    with own_span(span, server, request, identifier) as client:
         try:
             async with asyncio.timeout(seconds):
                 answer = await _ask(exchange, server, request, identifier, client, transmission)
         except TimeoutError as error:
             words = f"the server did not answer {request.method} within {seconds:g} s"
-            raise _failed(server, client, UpstreamFault(faults.TIMEOUT, words)) from error
+            raise report_fault(server, client, UpstreamFault(faults.TIMEOUT, words)) from error
         except UpstreamFault as found:
-            raise _failed(server, client, found) from found
+            raise report_fault(server, client, found) from found
         _report(server, answer, client)
         if (method := METHODS.get(request.method)) is not None and request.method in server_revisions.TEACHING:
             server_revisions.learn_of(server, method, request.params, answer.message)
         return answer
 
 
-async def end_session(
-    exchange: Exchange, server: UpstreamServer, *, session_id: str, revision: str, span: ServerSpan, seconds: float
-) -> None:
-    """End a session with a server (specification, Session Management).
-
-    One that it has forgotten is not there either.
-
-    Raises:
-        UpstreamFault: no connection, or no answer in time: the server ends the session by itself at some time.
-    """
-    request = OwnRequest("DELETE", {}, revision, session_id)
-    with _client_span(span, server, request, None) as client:
-        try:
-            async with asyncio.timeout(seconds):
-                response = await server.request(
-                    "DELETE",
-                    own_lines(exchange, server, request, client),
-                    None,
-                    passed=exchange.passed,
-                    repeatable=True,
-                    caller=exchange.upstream_caller if server.credential.is_of_caller else None,
-                )
-        except TimeoutError as error:
-            fault = UpstreamFault(faults.TIMEOUT, f"the server did not answer DELETE within {seconds:g} s")
-            raise _failed(server, client, fault) from error
-        except UpstreamFault as found:
-            raise _failed(server, client, found) from found
-        response.close()
-        client.respond(http_status=response.status)
-
-
-def _client_span(span: ServerSpan, server: UpstreamServer, request: OwnRequest, identifier: str | None) -> ClientSpan:
+def own_span(span: ServerSpan, server: UpstreamServer, request: OwnRequest, identifier: str | None) -> ClientSpan:
+    """Begin the span of a request of the gateway's own."""
     return span.client(
         server_name=server.name,
         address=server.address,
@@ -161,7 +131,7 @@ async def _ask(
     client: ClientSpan,
     transmission: Transmission | None,
 ) -> ServerAnswer:
-    body = _body(request, identifier, client)
+    body = own_body(request, identifier, client)
     response = await _send(exchange, server, request, body, client, transmission)
 
     async def answer_server(message: dict[str, Any]) -> None:
@@ -216,7 +186,7 @@ def own_lines(exchange: Exchange, server: UpstreamServer, request: OwnRequest, c
     return lines + http1.lines(client.headers())
 
 
-def _body(request: OwnRequest, identifier: str | None, client: ClientSpan) -> bytes:
+def own_body(request: OwnRequest, identifier: str | None, client: ClientSpan) -> bytes:
     """Serialise the request, with its envelope and our trace context.
 
     Raises:
@@ -247,7 +217,7 @@ def _refused(message: dict[str, Any]) -> dict[str, Any]:
     return {**answer, "error": {"code": codes.METHOD_NOT_FOUND, "message": "The gateway itself answers no requests"}}
 
 
-def _failed(server: UpstreamServer, client: ClientSpan, found: UpstreamFault) -> UpstreamFault:
+def report_fault(server: UpstreamServer, client: ClientSpan, found: UpstreamFault) -> UpstreamFault:
     """Report a fault of the server; return it as callers see it."""
     fault = server.as_seen(found)
     fault.message = server.credential.redacted(fault.message)

@@ -6,7 +6,7 @@ The writer sends at the client's pace, until the client disconnects.
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from time import monotonic
-from typing import Final
+from typing import Final, Protocol
 
 from ostiary_gateway import sse, sse_splitter
 from ostiary_gateway.errors import CallerGone, UpstreamFault
@@ -25,6 +25,13 @@ _FEW_LINES: Final = 256
 def is_light(block: bytes) -> bool:
     """Return whether an event is small enough, in bytes and lines, to be filtered at once."""
     return len(block) <= LIGHT_ANSWER_BYTES and sse.line_ends(block) <= _FEW_LINES
+
+
+class Closable(Protocol):
+    """What ends when a stream is closed: the response of its server, or all that feeds it."""
+
+    def close(self) -> None:
+        """Close it at once."""
 
 
 class UpstreamEvents:

@@ -3,18 +3,22 @@
 Resume the stream of one request, or open the stream of changes.
 """
 
+from typing import Final
+
 from ostiary_gateway.pipeline.blocks import check_server_blocked
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.leg import Leg
+from ostiary_gateway.pipeline.merged_sessions.change_stream import ChangeStream
 from ostiary_gateway.pipeline.merged_sessions.server_message_ids import own_event_id
 from ostiary_gateway.pipeline.merged_sessions.session_legs import send_in_session
+from ostiary_gateway.pipeline.merged_sessions.session_vector import SessionVector
 from ostiary_gateway.pipeline.merged_sessions.visible_servers import named_server
 from ostiary_gateway.pipeline.response_head import no_stream
 from ostiary_gateway.pipeline.services import PipelineServices
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.telemetry import ServerSpan
 
-_LAST: str = "last-event-id"
+_LAST: Final = "last-event-id"
 
 
 async def open_stream(exchange: Exchange, span: ServerSpan, services: PipelineServices) -> Response | None:
@@ -27,7 +31,10 @@ async def open_stream(exchange: Exchange, span: ServerSpan, services: PipelineSe
     """
     last = exchange.request.headers.get(_LAST)
     if last is None:
-        raise no_stream()
+        if not isinstance(exchange.session, SessionVector):
+            raise no_stream()  # without a session no server knows which caller this is
+        await ChangeStream(exchange, span, services).run()
+        return None
     found = own_event_id(last)
     server = named_server(exchange, found[0]) if found is not None else None
     if found is None or server is None:

@@ -16,7 +16,8 @@ from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.merged_sessions.own_answers import accepted, result_of_ours
 from ostiary_gateway.pipeline.merged_sessions.server_sessions import in_session, key_of
 from ostiary_gateway.pipeline.merged_sessions.session_vector import SessionVector
-from ostiary_gateway.pipeline.server_request import OwnRequest, ask, end_session
+from ostiary_gateway.pipeline.server_request import OwnRequest, ask
+from ostiary_gateway.pipeline.server_streams import end_session
 from ostiary_gateway.pipeline.services import PipelineServices
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.session_ids import UpstreamSession

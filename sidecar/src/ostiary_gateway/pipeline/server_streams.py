@@ -1,0 +1,76 @@
+"""Streams of the gateway's own from a server, and the end of sessions with it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from ostiary_gateway.errors import UpstreamFault
+from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.pipeline.server_request import OwnRequest, own_body, own_id, own_lines, own_span, report_fault
+from ostiary_gateway.telemetry import ServerSpan
+from ostiary_gateway.upstream import faults
+from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
+from ostiary_gateway.upstream.server import UpstreamServer
+
+
+@asynccontextmanager
+async def own_stream(
+    exchange: Exchange, server: UpstreamServer, request: OwnRequest, *, span: ServerSpan
+) -> AsyncIterator[UpstreamResponse]:
+    """Open a stream of the gateway's own: a listen, or a GET if that is the method.
+
+    Yields the response as it arrives, whatever its status is; it is closed at the end.
+
+    Raises:
+        UpstreamFault: no connection, no credential, or no head in time.
+    """
+    is_get = request.method == "GET"
+    identifier = None if is_get else own_id()
+    with own_span(span, server, request, identifier) as client:
+        try:
+            response = await server.request(
+                "GET" if is_get else "POST",
+                own_lines(exchange, server, request, client),
+                None if is_get else own_body(request, identifier, client),
+                passed=exchange.passed,
+                repeatable=True,
+                caller=exchange.upstream_caller if server.credential.is_of_caller else None,
+            )
+        except UpstreamFault as found:
+            raise report_fault(server, client, found) from found
+        client.respond(http_status=response.status)
+        try:
+            yield response
+        finally:
+            response.close()
+
+
+async def end_session(
+    exchange: Exchange, server: UpstreamServer, *, session_id: str, revision: str, span: ServerSpan, seconds: float
+) -> None:
+    """End a session with a server (specification, Session Management).
+
+    One that it has forgotten is not there either.
+
+    Raises:
+        UpstreamFault: no connection, or no answer in time: the server ends the session by itself at some time.
+    """
+    request = OwnRequest("DELETE", {}, revision, session_id)
+    with own_span(span, server, request, None) as client:
+        try:
+            async with asyncio.timeout(seconds):
+                response = await server.request(
+                    "DELETE",
+                    own_lines(exchange, server, request, client),
+                    None,
+                    passed=exchange.passed,
+                    repeatable=True,
+                    caller=exchange.upstream_caller if server.credential.is_of_caller else None,
+                )
+        except TimeoutError as error:
+            fault = UpstreamFault(faults.TIMEOUT, f"the server did not answer DELETE within {seconds:g} s")
+            raise report_fault(server, client, fault) from error
+        except UpstreamFault as found:
+            raise report_fault(server, client, found) from found
+        response.close()
+        client.respond(http_status=response.status)
