@@ -1,21 +1,22 @@
 """A proxy with routing rules at a real gateway: who reaches which server, and what reaches none."""
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 from aiohttp import web
 from api_keys import AGENT_KEY, OTHER_KEY, api_key, bearer, keyed
 from gateways import LONG_TIMEOUTS, LOOPBACK, RunningGateway, running_gateway
-from mcp_caller import McpCaller, mcp_caller, modern
+from mcp_caller import McpCaller, legacy, mcp_caller, modern
 from otlp_sink import http_sink
 from upstreams import Arrived, Upstream, answer, document, serving, with_handshake
 
 from ostiary_core.contract.documents import EntryDocument, PolicyDocument, ServerConfig
-from ostiary_core.contract.server_selection import RoutingRuleConfig
+from ostiary_core.contract.server_selection import ListCacheConfig, RoutingRuleConfig
 from ostiary_gateway.telemetry import Telemetry
 
 EU, US = bearer(AGENT_KEY), bearer(OTHER_KEY)
@@ -32,7 +33,8 @@ CALL = modern("tools/call", {"name": "get_record", "arguments": {"id": 1}})
 def script_of(name: str) -> Any:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         if arrived.method.endswith("/list"):
-            return document(answer(arrived, {"tools": [{"name": f"of_{name}", "inputSchema": {}}]}))
+            listed = {"tools": [{"name": f"of_{name}", "inputSchema": {}}], "resultType": "complete"}
+            return document(answer(arrived, {**listed, "ttlMs": 60_000, "cacheScope": "public"}))
         return document(answer(arrived, {"content": [{"type": "text", "text": name}], "resultType": "complete"}))
 
     return with_handshake(script)
@@ -46,7 +48,7 @@ class Servers:
     by_name: dict[str, Upstream]
 
     def entry(
-        self, *rules: tuple[str, str | None, list[str]], **urls: str
+        self, *rules: tuple[str, str | None, list[str]], more: Mapping[str, Any] = MappingProxyType({}), **urls: str
     ) -> tuple[EntryDocument, dict[str, PolicyDocument]]:
         """A proxy with routing rules; ``urls`` are those of servers that are elsewhere."""
         named = {name: upstream.url for name, upstream in self.by_name.items()} | urls
@@ -60,6 +62,7 @@ class Servers:
             ],
             server_selection="Route",
             routing=[RoutingRuleConfig(name=name, when=when, servers=names) for name, when, names in rules],
+            **more,
         )
 
 
@@ -163,3 +166,21 @@ async def test_the_rule_that_chose_the_server_is_recorded(servers: Servers) -> N
     spans = [each for each in found if each.kind == "SERVER"]
     assert [each.attributes.get("ostiary.route.rule") for each in spans] == ["eu", None]
     assert spans[1].attributes["ostiary.access.reason"] == "NoRoute"
+
+
+@pytest.mark.parametrize("era", ["legacy", "modern"])
+async def test_a_kept_list_of_a_routed_proxy_is_that_of_the_callers_own_server(
+    gateway: RunningGateway, servers: Servers, era: str
+) -> None:
+    kept = {"list_cache": ListCacheConfig(ttl=60_000, stale_if_error=0)}
+    await gateway.apply(servers.entry(*BY_GROUP, more=kept))
+    message = modern("tools/list") if era == "modern" else legacy("tools/list")
+    for credential, name in ((EU, "eu"), (US, "us")):
+        async with mcp_caller(gateway.url(), credential=credential) as caller:
+            if era == "legacy":
+                await caller.initialize()
+            for _ in range(4):
+                listed = (await caller.post(message)).result["tools"]
+                assert [tool["name"] for tool in listed] == [f"of_{name}"]
+        assert servers.by_name[name].count("tools/list") == 1
+    assert servers.by_name["eu-2"].count("tools/list") == 0

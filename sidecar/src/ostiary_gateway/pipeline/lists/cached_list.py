@@ -24,7 +24,9 @@ from ostiary_gateway.pipeline.lists.page_template import template_of
 from ostiary_gateway.pipeline.lists.raw_list_cache import RAW_LISTS
 from ostiary_gateway.pipeline.lists.raw_page import PAGE_ID, NoPage, RawPage, fetched_page
 from ostiary_gateway.pipeline.lists.rendered_pages import RENDERED_PAGES, RenderedPageKey
+from ostiary_gateway.pipeline.merged_sessions.session_vector import SessionVector
 from ostiary_gateway.pipeline.plans import Fan, One, Plan
+from ostiary_gateway.pipeline.server_answer import ServerAnswer
 from ostiary_gateway.pipeline.server_request import OwnRequest, ask
 from ostiary_gateway.pipeline.services import PipelineServices
 from ostiary_gateway.server.response import Response
@@ -42,6 +44,8 @@ def with_cache(exchange: Exchange, plan: Plan) -> Plan:
         return plan
     message, method = plan.leg.message, plan.leg.message.method
     if method is None or message.id is None or exchange.proxy.list_cache is None:
+        return plan
+    if plan.leg.server.eras.only not in (None, message.era):
         return plan
     cursor = message.params.get("cursor")
     is_short = cursor is None or (isinstance(cursor, str) and len(cursor) <= _CURSOR_LENGTH)
@@ -70,7 +74,7 @@ class _KeptPage:
             span.set(semantic_conventions.OSTIARY_LIST_CACHE, "hit")
             return _finished(exchange, span, *found)
         try:
-            copy = await self._copy(exchange, span)
+            copy = await self._copy(exchange, span, services)
         except NoPage:
             return await carry_out(One(self._leg), exchange, span, services)
         except UpstreamFault as fault:
@@ -95,33 +99,40 @@ class _KeptPage:
             return self._leg.session.revision
         return self._leg.message.revision if self._leg.message is not None else ""
 
-    async def _copy(self, exchange: Exchange, span: ServerSpan) -> ListCopy[RawPage]:
+    async def _copy(self, exchange: Exchange, span: ServerSpan, services: PipelineServices) -> ListCopy[RawPage]:
         """Return the page of the first server of the request that has one."""
         while True:
             try:
-                return await self._copy_of_server(exchange, span)
+                return await self._copy_of_server(exchange, span, services)
             except UpstreamFault:
                 if self._leg.instead is None:
                     raise
                 self._leg = exchange.leg = self._leg.instead
 
-    async def _copy_of_server(self, exchange: Exchange, span: ServerSpan) -> ListCopy[RawPage]:
-        server, session, revision = self._leg.server, self._leg.session, self._revision
-        params = {} if self._cursor is None else {"cursor": self._cursor}
-        own = OwnRequest(self._method.name, params, revision, session.upstream_id if session is not None else None)
-        is_asked = False
+    async def _copy_of_server(
+        self, exchange: Exchange, span: ServerSpan, services: PipelineServices
+    ) -> ListCopy[RawPage]:
+        server, revision, is_asked = self._leg.server, self._revision, False
 
         async def fetch() -> FetchedList[RawPage]:
             nonlocal is_asked
             is_asked = True
-            answer = await ask(exchange, server, own, span=span, seconds=server.request_seconds)
-            return fetched_page(server, answer, revision)
+            return fetched_page(server, await self._ask(exchange, span, services), revision)
 
-        request = list_request(exchange, server, method=own.method, revision=revision, cursor=self._cursor)
+        request = list_request(exchange, server, method=self._method.name, revision=revision, cursor=self._cursor)
         copy = await RAW_LISTS.get(server, request, self._config, fetch)
         found = "stale" if copy.is_stale else "miss" if is_asked else "hit"
         span.set(semantic_conventions.OSTIARY_LIST_CACHE, found)
         return copy
+
+    async def _ask(self, exchange: Exchange, span: ServerSpan, services: PipelineServices) -> ServerAnswer:
+        server, session, method = self._leg.server, self._leg.session, self._method.name
+        params = {} if self._cursor is None else {"cursor": self._cursor}
+        if isinstance(session, SessionVector):
+            sessions = services.sessions
+            return await sessions.ask(exchange, server, method, params, span=span, seconds=server.request_seconds)
+        own = OwnRequest(method, params, self._revision, session.upstream_id if session is not None else None)
+        return await ask(exchange, server, own, span=span, seconds=server.request_seconds)
 
     async def _shaped(self, exchange: Exchange, copy: ListCopy[RawPage]) -> tuple[bytes, ResponseSummary]:
         """Return a page as the caller may see it, with the time that is left of it."""

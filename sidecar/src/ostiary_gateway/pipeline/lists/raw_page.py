@@ -1,10 +1,12 @@
 """One page of a server's list, or what it supports, as its response came."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from ostiary_core import strict_json
 from ostiary_core.errors import OstiaryError
+from ostiary_core.mcp.protocol_revisions import MODERN_REVISIONS
 from ostiary_gateway.media_types import JSON
 from ostiary_gateway.pipeline.lists.fetched_list import FetchedList, hints_of
 from ostiary_gateway.pipeline.lists.page_template import template_of
@@ -46,14 +48,22 @@ def fetched_page(server: UpstreamServer, answer: ServerAnswer, revision: str) ->
 
     Raises:
         UpstreamFault: the server cannot serve now.
-        NoPage: it is no result, or not strict JSON.
+        NoPage: it is no result, one of another revision, or not strict JSON.
     """
     template = template_of(answer.text) if answer.result is not None else None
-    if template is not None and answer.result is not None:
+    if template is not None and answer.result is not None and _is_of(revision, answer.result):
         text = template.filled(strict_json.dumps(PAGE_ID), template.most_ttl or 0)
         return FetchedList(RawPage(text), hints_of(answer.result, revision))
     fault = fault_of(server, answer) if answer.status >= 500 or answer.status in _REFUSES_ALL else None
     raise fault if fault is not None else NoPage("the server answered with something that is not kept")
+
+
+def _is_of(revision: str, result: Mapping[str, Any]) -> bool:
+    """Return whether a result has the form of a revision.
+
+    A legacy server may answer a modern request all the same.
+    """
+    return revision not in MODERN_REVISIONS or result.get("resultType") == "complete"
 
 
 class _NoConnection:
