@@ -41,10 +41,10 @@ async def _send(leg: Leg, exchange: Exchange, span: ServerSpan, services: Pipeli
     """Send a leg to its server."""
     if leg.instead is not None:
         return await _send_to_first_reachable(leg, exchange, span, services)
-    if leg.bridge is not None:
-        return await leg.bridge.carry_out(exchange, leg, span, services)
     if exchange.proxy.names is not None:  # of several servers
         return await send_in_session(exchange, leg, span, services)
+    if leg.bridge is not None:
+        return await leg.bridge.carry_out(exchange, leg, span, services)
     if not era_fallback.is_settled(exchange, leg):
         return await era_fallback.send(exchange, leg, span, services)
     return await send_and_shape(exchange, leg, span, services.shaper, services.request_ids)

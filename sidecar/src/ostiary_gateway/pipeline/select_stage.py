@@ -4,9 +4,8 @@ No request is sent for this, and nothing is awaited.
 """
 
 from ostiary_gateway.pipeline import whoami
-from ostiary_gateway.pipeline.bridged.bridge_choice import choose_bridge
+from ostiary_gateway.pipeline.bridged.bridge_choice import choose_bridge, leg_of
 from ostiary_gateway.pipeline.exchange import Exchange
-from ostiary_gateway.pipeline.leg_of_server import leg_of
 from ostiary_gateway.pipeline.lists.cached_list import with_cache
 from ostiary_gateway.pipeline.merged.merged_plan import merged_plan
 from ostiary_gateway.pipeline.merged_sessions.session_vector import SessionVector

@@ -21,6 +21,8 @@ from ostiary_gateway.errors import UpstreamFault
 VERDICT_SECONDS: Final = 600.0
 UNDECIDED_SECONDS: Final = 5.0
 _DISCOVER: Final = "server/discover"
+#: What clients ask first, in each era.
+_OPENING: Final = frozenset({_DISCOVER, "initialize"})
 #: Statuses of servers without ``server/discover``: bad request, not found, method not allowed.
 _NOT_FOUND: Final = frozenset({400, 404, 405})
 #: Errors of servers without it. The Python SDK answered unknown methods with -32602, the TypeScript SDK with -32000.
@@ -119,6 +121,8 @@ def refuses_era(method: str, status: int, message: Mapping[str, Any] | None) -> 
     error = message.get("error") if message is not None else None
     if not isinstance(error, dict):
         return status in _NOT_FOUND
+    if method in _OPENING and status in _NOT_FOUND:
+        return True  # whatever the code: a session that it misses, a revision, a header
     code = error.get("code")
     refusing = _NO_DISCOVER | _REFUSING if method == _DISCOVER else _REFUSING
     return type(code) is int and code in refusing and (status == 200 or status in _NOT_FOUND)

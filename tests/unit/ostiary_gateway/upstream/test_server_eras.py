@@ -184,6 +184,13 @@ def test_a_refusal_may_be_of_the_other_era(status: int, message: Mapping[str, An
     assert refuses_era("tools/list", status, message)
 
 
+def test_whatever_error_opening_a_conversation_ends_in_may_be_of_the_other_era() -> None:
+    assert refuses_era("server/discover", 400, error(-32001))
+    assert refuses_era("initialize", 404, error(7))
+    assert not refuses_era("tools/list", 400, error(-32001))
+    assert not refuses_era("initialize", 503, error(-32001))
+
+
 @pytest.mark.parametrize(
     ("status", "message"),
     [(401, None), (503, None), (429, error(-32000)), (200, error(-32602)), (200, {"result": {}}), (200, None)],

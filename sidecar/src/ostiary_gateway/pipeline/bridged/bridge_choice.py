@@ -1,4 +1,4 @@
-"""Choose the bridge of a request to a proxy with one server.
+"""Choose the bridge of a request that one server gets.
 
 The client's own era comes first, so a bridge is used only where the server is known to speak no other, or in a session
 that was opened through one.
@@ -6,12 +6,24 @@ that was opened through one.
 
 from ostiary_core.mcp.protocol_revisions import LEGACY, MODERN, MODERN_REVISIONS, Era
 from ostiary_gateway.pipeline.bridged.legacy_client_bridge import LEGACY_CLIENT
+from ostiary_gateway.pipeline.bridged.legacy_server import LEGACY_SERVER
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.http_checks import session_not_found
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.merged_sessions.server_sessions import mark_of
 from ostiary_gateway.pipeline.merged_sessions.session_vector import SessionVector
 from ostiary_gateway.upstream.server import UpstreamServer
+
+
+def leg_of(exchange: Exchange, server: UpstreamServer) -> Leg:
+    """Return the leg of the message of an exchange to a server, under its own names.
+
+    It has a bridge where the caller is modern and the server is not.
+    """
+    leg = Leg(server, exchange.message, exchange.session)
+    if server.eras.only is LEGACY and exchange.message is not None and exchange.message.era is MODERN:
+        leg.bridge = LEGACY_SERVER
+    return leg
 
 
 def choose_bridge(exchange: Exchange, leg: Leg) -> None:
@@ -30,8 +42,17 @@ def choose_bridge(exchange: Exchange, leg: Leg) -> None:
         return
     elif exchange.session is not None and not _opens_session(exchange):
         raise session_not_found()
+    set_bridge(leg, LEGACY)
+
+
+def set_bridge(leg: Leg, era: Era) -> None:
+    """Give a leg the bridge from its caller's era to the other.
+
+    The caller has no session with the server there.
+    """
     leg.session = None
-    leg.bridge = LEGACY_CLIENT
+    leg.sent = None
+    leg.bridge = LEGACY_CLIENT if era is LEGACY else LEGACY_SERVER
 
 
 def era_of(exchange: Exchange) -> Era:

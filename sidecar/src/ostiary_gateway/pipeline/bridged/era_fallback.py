@@ -9,16 +9,14 @@ from typing import Any, Final
 from ostiary_core import strict_json
 from ostiary_core.errors import StrictJSONError
 from ostiary_core.mcp.methods import METHODS
-from ostiary_core.mcp.protocol_revisions import LEGACY, NEWEST_LEGACY_REVISION
+from ostiary_core.mcp.protocol_revisions import LEGACY
 from ostiary_gateway.errors import Refusal, UpstreamFault
-from ostiary_gateway.pipeline.bridged.bridge_choice import choose_bridge
-from ostiary_gateway.pipeline.bridged.era_discovery import DISCOVER_SECONDS, find_eras
+from ostiary_gateway.pipeline.bridged.bridge_choice import choose_bridge, set_bridge
+from ostiary_gateway.pipeline.bridged.era_discovery import find_eras, settle_handshake
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.leg import Leg
-from ostiary_gateway.pipeline.leg_of_server import leg_of
 from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.pipeline.send_and_shape import send_and_shape
-from ostiary_gateway.pipeline.server_request import GATEWAY_INFO, OwnRequest, ask
 from ostiary_gateway.pipeline.services import PipelineServices
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.telemetry import ServerSpan
@@ -63,10 +61,9 @@ async def send(exchange: Exchange, leg: Leg, span: ServerSpan, services: Pipelin
             return response
         if not await _needs_bridge(exchange, leg, message, body, span):
             return response
-    bridge = exchange.leg.bridge if exchange.leg is not None else None
-    if exchange.leg is None or bridge is None:
+    if leg.bridge is None:
         raise RuntimeError("a request was to be bridged without a bridge")
-    return await bridge.carry_out(exchange, exchange.leg, span, services)
+    return await leg.bridge.carry_out(exchange, leg, span, services)
 
 
 def _note_accepted(server: UpstreamServer, message: Message, response: Response | None) -> None:
@@ -79,42 +76,20 @@ def _note_accepted(server: UpstreamServer, message: Message, response: Response 
 
 
 async def _needs_bridge(exchange: Exchange, leg: Leg, message: Message, body: dict[str, Any], span: ServerSpan) -> bool:
-    """Return whether a refused request is to be bridged.
-
-    Then the exchange has a leg with the bridge.
-    """
+    """Return whether a refused request is to be bridged; then the leg has the bridge."""
     server = leg.server
     eras = (await find_eras(exchange, server, span=span)).eras
-    if (
-        message.era is LEGACY
-        and eras.modern
-        and eras.legacy is None
-        and await _refuses_handshake(exchange, server, span)
-    ):
-        server.eras.refused_handshake()
+    if message.era is LEGACY and eras.modern and eras.legacy is None:
+        await settle_handshake(exchange, server, span=span)
     only = server.eras.only
     if only is None or only is message.era:
         return False
     message.body = body
-    bridged = leg_of(exchange, server)
-    choose_bridge(exchange, bridged)
-    if bridged.bridge is None:
-        return False
-    exchange.leg = bridged
+    if exchange.proxy.names is None:
+        choose_bridge(exchange, leg)
+    if leg.bridge is None:
+        set_bridge(leg, message.era)
     return True
-
-
-async def _refuses_handshake(exchange: Exchange, server: UpstreamServer, span: ServerSpan) -> bool:
-    """Return whether a server refuses a handshake of the gateway's own.
-
-    A client's handshake proves nothing: it may be refused for what the client wrote, and all others would pay for it.
-    """
-    params = {"protocolVersion": NEWEST_LEGACY_REVISION, "capabilities": {}, "clientInfo": dict(GATEWAY_INFO)}
-    try:
-        answer = await ask(exchange, server, OwnRequest("initialize", params, ""), span=span, seconds=DISCOVER_SECONDS)
-    except UpstreamFault:
-        return False
-    return refuses_era("initialize", answer.status, answer.message or None)
 
 
 def _method(message: Message) -> str:

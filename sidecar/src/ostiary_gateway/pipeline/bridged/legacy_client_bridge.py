@@ -16,6 +16,7 @@ from ostiary_gateway.errors import Refusal
 from ostiary_gateway.pipeline.bridged import bridged_session, bridged_stream
 from ostiary_gateway.pipeline.bridged.bridged_call import BridgedCall
 from ostiary_gateway.pipeline.bridged.bridged_session import answer_owner, client_of
+from ostiary_gateway.pipeline.continuations.continuations import QUESTION
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.services import PipelineServices
@@ -32,7 +33,7 @@ _LOCAL: Final[dict[str, _Answer]] = {
     "resources/subscribe": bridged_session.subscribe,
     "resources/unsubscribe": bridged_session.unsubscribe,
 }
-_CANCELLED: Final = "notifications/cancelled"
+CANCELLED: Final = "notifications/cancelled"
 
 
 class LegacyClientBridge:
@@ -57,7 +58,7 @@ class LegacyClientBridge:
             case Handling.LOCAL:
                 return await _LOCAL[name](exchange, leg, span, services)
             case Handling.ACCEPTED:
-                if name == _CANCELLED:
+                if name == CANCELLED:
                     cancel(exchange, services)
                 return Response(202)
             case Handling.REFUSED:
@@ -103,19 +104,29 @@ async def deliver(exchange: Exchange, services: PipelineServices) -> Response:
     """Take a client's response to where its question was asked, perhaps in another replica.
 
     Raises:
-        Refusal: nothing waits for it any more.
+        Refusal: nothing waits for it.
+    """
+    if await was_asked_by_gateway(exchange, services):
+        return Response(202)
+    words = "No request of this session with this id waits for a response"
+    raise Refusal(400, "UnknownResponse", words, code=codes.INVALID_REQUEST)
+
+
+async def was_asked_by_gateway(exchange: Exchange, services: PipelineServices) -> bool:
+    """Take a client's response to where the gateway waits for it, in whichever replica.
+
+    Return whether the response is to a question of the gateway.
+
+    Raises:
+        Refusal: it is, and nothing waits for it any more.
     """
     message = exchange.message
     body = message.body if message is not None else {}
-    payload = strict_json.dumps({name: body[name] for name in ("result", "error") if name in body})
     identifier = message.id if message is not None else None
-    is_ours = isinstance(identifier, str) and await services.continuations.deliver(
-        identifier, payload, owner=answer_owner(exchange)
-    )
-    if not is_ours:
-        words = "No request of this session with this id waits for a response"
-        raise Refusal(400, "UnknownResponse", words, code=codes.INVALID_REQUEST)
-    return Response(202)
+    if not isinstance(identifier, str) or not identifier.startswith(QUESTION.prefix):
+        return False
+    payload = strict_json.dumps({name: body[name] for name in ("result", "error") if name in body})
+    return await services.continuations.deliver(identifier, payload, owner=answer_owner(exchange))
 
 
 def cancel(exchange: Exchange, services: PipelineServices) -> None:

@@ -61,7 +61,7 @@ class ListAsker:
             return await sessions.ask(exchange, self.server, method, params, span=self._span, seconds=seconds)
         era = message.era if message is not None else LEGACY
         only = self.server.eras.only
-        if only is None and era is MODERN and era not in self.server.eras.spoken:
+        if only is None and era not in self.server.eras.spoken:
             await find_eras(exchange, self.server, span=self._span)
             only = self.server.eras.only
         if era is MODERN and only is LEGACY:

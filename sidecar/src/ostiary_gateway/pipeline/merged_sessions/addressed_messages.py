@@ -9,6 +9,7 @@ from typing import Any
 from ostiary_core.mcp import codes
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.pipeline.blocks import check_server_blocked
+from ostiary_gateway.pipeline.bridged.legacy_client_bridge import was_asked_by_gateway
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.merged_sessions.own_answers import accepted
@@ -30,7 +31,7 @@ async def respond(exchange: Exchange, span: ServerSpan, services: PipelineServic
     One that answers no server of this proxy is accepted and dropped, as servers do with an unknown id.
     """
     message = exchange.message
-    if message is None:
+    if message is None or await was_asked_by_gateway(exchange, services):
         return accepted()
     body = dict(message.body)
     server = named_server(exchange, server_of_response(body))

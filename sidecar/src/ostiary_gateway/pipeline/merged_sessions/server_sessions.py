@@ -15,8 +15,11 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
-from ostiary_core.mcp.protocol_revisions import LEGACY_REVISIONS
+from ostiary_core.mcp.protocol_revisions import LEGACY_REVISIONS, MODERN
+from ostiary_gateway.bridge.handshake import initialize_result
+from ostiary_gateway.bridge.to_modern import REVISION
 from ostiary_gateway.errors import UpstreamFault
+from ostiary_gateway.pipeline.bridged.era_discovery import told_by_modern
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.http_checks import session_not_found
 from ostiary_gateway.pipeline.merged_sessions.session_notes import SessionKey, SessionNote, SessionNotes
@@ -33,6 +36,7 @@ from ostiary_gateway.telemetry import ServerSpan
 from ostiary_gateway.telemetry.session_counts import SESSIONS
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.server import UpstreamServer
+from ostiary_gateway.upstream.server_eras import refuses_era
 
 #: Seconds for a handshake that a request waits for.
 HANDSHAKE_SECONDS: Final = 10.0
@@ -75,21 +79,30 @@ async def open_session_at(
 ) -> OpenedSession:
     """Initialize a server with what a client declared, and return the session.
 
-    Its id is empty where the server keeps none. The notification that completes the handshake is not sent.
+    Its id is empty where the server keeps none. The notification that completes the handshake is not sent. A server
+    that speaks only the newest revision knows no sessions: it is asked what it is, and told the rest in each request.
 
     Raises:
         UpstreamFault: the server did not answer in time, or refused.
     """
-    params = {
-        "protocolVersion": revision,
-        "capabilities": dict(client.capabilities),
-        "clientInfo": {"name": "unknown", "version": "unknown", **client.info},
-    }
-    answer = await ask(exchange, server, OwnRequest("initialize", params, ""), span=span, seconds=seconds)
-    fault = fault_of(server, answer)
-    if fault is not None:
-        raise fault
-    return OpenedSession(_session_of(answer), answer.result or {})
+    if server.eras.only is not MODERN:
+        params = {
+            "protocolVersion": revision,
+            "capabilities": dict(client.capabilities),
+            "clientInfo": {"name": "unknown", "version": "unknown", **client.info},
+        }
+        answer = await ask(exchange, server, OwnRequest("initialize", params, ""), span=span, seconds=seconds)
+        fault = fault_of(server, answer)
+        if fault is None:
+            return OpenedSession(_session_of(answer), answer.result or {})
+        if not refuses_era("initialize", answer.status, answer.message or None):
+            raise fault
+    else:
+        fault = None
+    told = await told_by_modern(exchange, server, span=span)
+    if told is None:
+        raise fault or UpstreamFault(faults.UNAVAILABLE, "it speaks the newest revision no longer")
+    return OpenedSession(UpstreamSession("", REVISION), initialize_result(told, asked=revision, keeps_notes=True))
 
 
 class ServerSessions:

@@ -3,7 +3,10 @@
 from functools import partial
 from typing import Final
 
+from ostiary_core.mcp.protocol_revisions import MODERN_REVISIONS
 from ostiary_gateway.errors import Refusal, UpstreamFault
+from ostiary_gateway.pipeline.bridged import era_fallback
+from ostiary_gateway.pipeline.bridged.bridge_choice import set_bridge
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.http_checks import is_session_not_found
 from ostiary_gateway.pipeline.leg import Leg
@@ -34,13 +37,34 @@ async def send_in_session(
     """
     leg.translation = translation_for(exchange, leg, services.sealer)
     leg.event_ids = partial(exposed_event_id, leg.server.name)
-    if not isinstance(exchange.session, SessionVector):
-        leg.session = None
-        return await send_and_shape(exchange, leg, span, services.shaper, services.request_ids)
     method = leg.message.method if leg.message is not None else None
     if method is not None and method.name in _SUBSCRIPTIONS:
         return await subscribe(exchange, leg, span, services)
-    await _enter(exchange, leg, span, services)
+    if isinstance(exchange.session, SessionVector):
+        await _enter(exchange, leg, span, services)
+    else:
+        leg.session = None
+    _choose_bridge(leg)
+    if leg.bridge is not None:
+        return await leg.bridge.carry_out(exchange, leg, span, services)
+    if leg.session is None and not era_fallback.is_settled(exchange, leg):
+        return await era_fallback.send(exchange, leg, span, services)
+    return await _send_and_renew(exchange, leg, span, services)
+
+
+def _choose_bridge(leg: Leg) -> None:
+    """Set the bridge of a leg whose server speaks only the other era than its caller."""
+    message, session, only = leg.message, leg.session, leg.server.eras.only
+    if message is None or leg.bridge is not None:
+        return
+    if only not in (None, message.era) if session is None else session.revision in MODERN_REVISIONS:
+        set_bridge(leg, message.era)
+
+
+async def _send_and_renew(
+    exchange: Exchange, leg: Leg, span: ServerSpan, services: PipelineServices
+) -> Response | None:
+    """Send a leg in its session, and once more in a new one if the server has forgotten it."""
     leg.is_kept = leg.session is not None and bool(leg.session.upstream_id)
     try:
         return await send_and_shape(exchange, leg, span, services.shaper, services.request_ids)

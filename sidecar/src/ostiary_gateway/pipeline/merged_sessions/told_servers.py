@@ -12,6 +12,7 @@ from typing import Final
 from ostiary_core.mcp import codes
 from ostiary_core.mcp.protocol_revisions import LEGACY_REVISIONS
 from ostiary_gateway.errors import Refusal, UpstreamFault
+from ostiary_gateway.pipeline.bridged.legacy_client_bridge import CANCELLED, cancel
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.merged_sessions.own_answers import accepted, result_of_ours
 from ostiary_gateway.pipeline.merged_sessions.server_sessions import in_session, key_of
@@ -43,6 +44,8 @@ async def notify(exchange: Exchange, span: ServerSpan, services: PipelineService
         params = {name: each for name, each in message.params.items() if name != "_meta"}
         requests = [params, *({**params, "requestId": each} for each in exchange.cancels_too)]
         name = message.method.name
+        if name == CANCELLED:
+            cancel(exchange, services)
         await _tell(
             exchange,
             [

@@ -15,8 +15,8 @@ from ostiary_core.policy.routing import RouteDecision, Routing
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.media_types import JSON_HEADERS
 from ostiary_gateway.pipeline.authorize import DeniedError
+from ostiary_gateway.pipeline.bridged.bridge_choice import leg_of
 from ostiary_gateway.pipeline.exchange import Exchange
-from ostiary_gateway.pipeline.leg_of_server import leg_of
 from ostiary_gateway.pipeline.merged_sessions.session_plan import session_plan
 from ostiary_gateway.pipeline.plans import Local, One, Plan
 from ostiary_gateway.pipeline.routing.route_decision import decide_route
