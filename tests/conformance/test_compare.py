@@ -51,12 +51,23 @@ def test_what_is_equal_or_better_or_only_informs_is_no_difference(direct: Run, t
 
 
 def test_a_refusal_on_purpose_excuses_its_scenario_in_its_leg_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    listed = ExpectedRefusal("a leg", "a-scenario", "a reason")
+    listed = ExpectedRefusal("a leg", "a way", "a-scenario", "a reason")
     monkeypatch.setattr(compare, "REFUSED_ON_PURPOSE", (listed,))
     key = CheckKey(listed.scenario, "some-check", "SomeCheck")
     (found,) = differences(run(PASSED, key=key), run(FAILED, key=key))
 
-    assert refusal(listed.leg, found) is listed
-    assert refusal("another leg", found) is None
-    assert listed not in stale(listed.leg, [found])
-    assert listed in stale(listed.leg, [])
+    assert refusal(listed.leg, listed.way, found) is listed
+    assert refusal("another leg", listed.way, found) is None
+    assert refusal(listed.leg, "another way", found) is None
+    assert listed not in stale(listed.leg, listed.way, [found])
+    assert listed in stale(listed.leg, listed.way, [])
+
+
+def test_a_difference_may_be_expected_of_some_checks_of_a_scenario_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = ExpectedRefusal("a leg", "a way", "a-scenario", "a reason", checks=frozenset({"a-check"}))
+    monkeypatch.setattr(compare, "REFUSED_ON_PURPOSE", (listed,))
+    (expected,) = differences(run(PASSED, key=CheckKey("a-scenario", "a-check", "A")), run())
+    (other,) = differences(run(PASSED, key=CheckKey("a-scenario", "another-check", "B")), run())
+
+    assert refusal("a leg", "a way", expected) is listed
+    assert refusal("a leg", "a way", other) is None

@@ -1,6 +1,7 @@
-"""The tools of the conformance suite: content, logging, progress, and requests to the client of a session.
+"""The tools of the conformance suite: content, logging, progress, and questions to the client.
 
-`everything_input` holds those that ask by multi-round-trip results instead (2026-07-28).
+In a session they ask on the stream of the call, at 2026-07-28 by their result. `everything_input` holds those that the
+suite has for 2026-07-28 alone.
 """
 
 import json
@@ -20,6 +21,11 @@ from mcp.types import (
     CallToolRequestParams,
     CallToolResult,
     ClientCapabilities,
+    CreateMessageRequest,
+    CreateMessageRequestParams,
+    ElicitRequest,
+    ElicitRequestFormParams,
+    InputRequest,
     InputRequiredResult,
     ListRootsRequest,
     ListRootsResult,
@@ -27,6 +33,7 @@ from mcp.types import (
     SamplingCapability,
     SamplingMessage,
 )
+from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 
 Request = ServerRequestContext[Any, Any]
 Handler = Callable[[State, Request, CallToolRequestParams], Awaitable[CallToolResult | InputRequiredResult]]
@@ -82,24 +89,57 @@ async def _progresses(_state: State, ctx: Request, _params: CallToolRequestParam
     return answer(text("Tool with progress executed successfully"))
 
 
-async def _samples(_state: State, ctx: Request, params: CallToolRequestParams) -> CallToolResult:
+def _asking(request: InputRequest) -> InputRequiredResult:
+    return InputRequiredResult(input_requests={"answer": request})
+
+
+def _is_stateless(ctx: Request) -> bool:
+    return ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
+
+
+def _response(params: CallToolRequestParams) -> Any:
+    """What the client said to the question of the round before; None in the first one."""
+    return (params.input_responses or {}).get("answer")
+
+
+async def _samples(_state: State, ctx: Request, params: CallToolRequestParams) -> CallToolResult | InputRequiredResult:
     message = SamplingMessage(role="user", content=text(str((params.arguments or {}).get("prompt", ""))))
-    result = await ctx.session.create_message([message], max_tokens=100, related_request_id=ctx.request_id)
+    if _is_stateless(ctx):
+        result = _response(params)
+        if result is None:
+            asked = CreateMessageRequestParams(messages=[message], max_tokens=100)
+            return _asking(CreateMessageRequest(params=asked))
+    else:
+        result = await ctx.session.create_message([message], max_tokens=100, related_request_id=ctx.request_id)
     content = result.content
     return answer(text(f"LLM response: {content.text if content.type == 'text' else content.type}"))
 
 
-async def _lists_roots(_state: State, ctx: Request, _params: CallToolRequestParams) -> CallToolResult:
-    related = ServerMessageMetadata(related_request_id=ctx.request_id)
-    result = await ctx.session.send_request(ListRootsRequest(), ListRootsResult, metadata=related)
+async def _lists_roots(
+    _state: State, ctx: Request, params: CallToolRequestParams
+) -> CallToolResult | InputRequiredResult:
+    if _is_stateless(ctx):
+        result = _response(params)
+        if result is None:
+            return _asking(ListRootsRequest())
+    else:
+        related = ServerMessageMetadata(related_request_id=ctx.request_id)
+        result = await ctx.session.send_request(ListRootsRequest(), ListRootsResult, metadata=related)
     return answer(text("Roots: " + ", ".join(str(root.uri) for root in result.roots)))
 
 
 def _elicits(said: str, message: str, properties: Mapping[str, Any], required: tuple[str, ...] = ()) -> Handler:
-    async def handler(_state: State, ctx: Request, params: CallToolRequestParams) -> CallToolResult:
+    async def handler(
+        _state: State, ctx: Request, params: CallToolRequestParams
+    ) -> CallToolResult | InputRequiredResult:
         question = str((params.arguments or {}).get("message", message))
         schema = {"type": "object", "properties": dict(properties), "required": list(required)}
-        result = await ctx.session.elicit_form(question, schema, related_request_id=ctx.request_id)
+        if _is_stateless(ctx):
+            result = _response(params)
+            if result is None:
+                return _asking(ElicitRequest(params=ElicitRequestFormParams(message=question, requested_schema=schema)))
+        else:
+            result = await ctx.session.elicit_form(question, schema, related_request_id=ctx.request_id)
         return answer(text(f"{said}: action={result.action}, content={json.dumps(result.content or {})}"))
 
     return handler

@@ -84,13 +84,18 @@ async function reports(ctx) {
   return answer(text('Tool with progress executed successfully'));
 }
 
-// Questions go out by `send`, on the stream of the call. `elicitInput` and `requestSampling` of the SDK take the session's
-// GET stream, and what is asked before that is open is never heard: a call can overtake the GET on another connection.
+// In a session questions go out by `send`, on the stream of the call. `elicitInput` and `requestSampling` of the SDK take
+// the session's GET stream, and what is asked before that is open is never heard: a call can overtake the GET on another
+// connection. Without sessions the result asks, and the response comes with the next round.
+
+const asked = (ctx, request) => (ctx.mcpReq.envelope ? ctx.mcpReq.inputResponses?.answer : ctx.mcpReq.send(request));
+const asking = (request) => inputRequired({ inputRequests: { answer: request } });
 
 async function elicits(ctx, name, message) {
   const { said: words, schema } = fixtures.FORMS[name];
-  const params = { mode: 'form', message, requestedSchema: schema };
-  const result = await ctx.mcpReq.send({ method: 'elicitation/create', params });
+  const request = { method: 'elicitation/create', params: { mode: 'form', message, requestedSchema: schema } };
+  const result = await asked(ctx, request);
+  if (!result) return asking(request);
   return answer(text(`${words}: action=${result.action}, content=${JSON.stringify(result.content ?? {})}`));
 }
 
@@ -136,13 +141,17 @@ async function waits(ctx) {
 }
 
 async function lists(ctx) {
-  const result = await ctx.mcpReq.send({ method: 'roots/list' });
+  const request = { method: 'roots/list' };
+  const result = await asked(ctx, request);
+  if (!result) return asking(request);
   return answer(text(`Roots: ${result.roots.map((root) => root.uri).join(', ')}`));
 }
 
 async function samples(ctx, { prompt }) {
   const messages = [{ role: 'user', content: text(prompt) }];
-  const result = await ctx.mcpReq.send({ method: 'sampling/createMessage', params: { messages, maxTokens: 100 } });
+  const request = { method: 'sampling/createMessage', params: { messages, maxTokens: 100 } };
+  const result = await asked(ctx, request);
+  if (!result) return asking(request);
   return answer(text(`LLM response: ${result.content.text}`));
 }
 

@@ -34,19 +34,27 @@ class Difference:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ExpectedRefusal:
-    """A scenario of one leg that the gateway refuses on purpose, and that servers accept.
-
-    All of its checks.
+    """A scenario of one leg that is worse through the gateway on purpose: all of its checks, or those that are named.
 
     Attributes:
         leg: the leg's name.
+        way: how the gateway is used, one of the testbed's ways or `bridged`.
         scenario: the scenario.
         reason: why, for the table in the docs.
+        checks: the ids of the checks; empty for all of them.
     """
 
     leg: str
+    way: str
     scenario: str
     reason: str
+    checks: frozenset[str] = frozenset()
+
+    def explains(self, leg: str, way: str, difference: Difference) -> bool:
+        """Return whether it is the reason of a difference."""
+        key = difference.key
+        is_named = not self.checks or key.check in self.checks
+        return (self.leg, self.way, self.scenario) == (leg, way, key.scenario) and is_named
 
 
 #: The expected refusals, each with the reason that the page shows. Legs through a bridge have names of their own.
@@ -64,16 +72,15 @@ def differences(direct: Run, through: Run) -> list[Difference]:
     return found
 
 
-def refusal(leg: str, difference: Difference) -> ExpectedRefusal | None:
+def refusal(leg: str, way: str, difference: Difference) -> ExpectedRefusal | None:
     """Return the expected refusal that explains a difference, or None."""
-    named = (leg, difference.key.scenario)
-    return next((each for each in REFUSED_ON_PURPOSE if (each.leg, each.scenario) == named), None)
+    return next((each for each in REFUSED_ON_PURPOSE if each.explains(leg, way, difference)), None)
 
 
-def stale(leg: str, differing: Iterable[Difference]) -> list[ExpectedRefusal]:
+def stale(leg: str, way: str, differing: Iterable[Difference]) -> list[ExpectedRefusal]:
     """Return the expected refusals of a leg that explain none of the differences."""
-    needed = {refusal(leg, each) for each in differing}
-    return [each for each in REFUSED_ON_PURPOSE if each.leg == leg and each not in needed]
+    needed = {refusal(leg, way, each) for each in differing}
+    return [each for each in REFUSED_ON_PURPOSE if (each.leg, each.way) == (leg, way) and each not in needed]
 
 
 def _worse(key: CheckKey, direct: Sequence[CheckOutcome], through: Sequence[CheckOutcome]) -> list[Difference]:

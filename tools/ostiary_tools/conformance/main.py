@@ -50,7 +50,7 @@ class Result:
             f"{self.server}, {self.leg.name}, {way}: {each}"
             for way, found in self.worse.items()
             for each in found
-            if refusal(self.leg.name, each) is None
+            if refusal(self.leg.name, way, each) is None
         ]
 
     @property
@@ -60,7 +60,7 @@ class Result:
             f"{self.server}, {self.leg.name}, {way}: {each.scenario} is no longer refused: remove it from the "
             "list in conformance_compare.py"
             for way, found in self.worse.items()
-            for each in stale(self.leg.name, found)
+            for each in stale(self.leg.name, way, found)
         ]
 
 

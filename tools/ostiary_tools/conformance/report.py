@@ -56,7 +56,12 @@ def row(result: "Result") -> str:
     """Return the table row of a leg against a server."""
     scores = " | ".join(each.score for each in result.through.values())
     expected = sorted(
-        {each.key.scenario for found in result.worse.values() for each in found if refusal(result.leg.name, each)}
+        {
+            each.key.scenario
+            for way, found in result.worse.items()
+            for each in found
+            if refusal(result.leg.name, way, each)
+        }
     )
     word = "is different" if result.leg in BRIDGED else "refused on purpose"
     notes = ", ".join(f"`{scenario}` {word}" for scenario in expected)
