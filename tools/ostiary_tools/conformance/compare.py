@@ -34,7 +34,9 @@ class Difference:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ExpectedRefusal:
-    """A scenario of one leg that is worse through the gateway on purpose: all of its checks, or those that are named.
+    """A scenario of one leg that is worse through the gateway on purpose.
+
+    That holds for all of its checks, or for those that are named.
 
     Attributes:
         leg: the leg's name.
