@@ -113,3 +113,13 @@ async def test_what_servers_tell_is_kept(
     results = [await discovered(gateway, caller, crm, wiki, list_cache=cached) for _ in range(3)]
     assert crm.asked("server/discover") == wiki.asked("server/discover") == 1
     assert 0 < results[2]["ttlMs"] <= 60_000
+
+
+async def test_a_revision_that_is_not_supported_is_refused_with_those_that_are(
+    gateway: RunningGateway, caller: McpCaller, crm: ListingServer, wiki: ListingServer
+) -> None:
+    result = await discovered(gateway, caller, crm, wiki)
+    message = modern("server/discover")
+    message["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"] = "2099-01-01"
+    error = (await caller.post(message, {"MCP-Protocol-Version": "2099-01-01"})).error
+    assert (error["code"], error["data"]["supported"]) == (-32022, result["supportedVersions"])

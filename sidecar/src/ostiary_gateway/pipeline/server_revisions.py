@@ -66,10 +66,15 @@ def supported(server: UpstreamServer, era: Era) -> list[str]:
 def name_supported(refusal: Refusal, servers: Sequence[UpstreamServer]) -> None:
     """Write the revisions supported behind this proxy into a refusal of a revision.
 
-    Leave other refusals unchanged. Where there are several servers, the gateway's own revisions are.
+    Leave other refusals unchanged. Where there are several servers the gateway answers for them, and supports its own
+    revisions: of a message with an envelope those with one, as its ``server/discover`` lists them.
     """
-    if isinstance(refusal, UnsupportedRevisionError) and refusal.data is not None and len(servers) == 1:
+    if not isinstance(refusal, UnsupportedRevisionError) or refusal.data is None:
+        return
+    if len(servers) == 1:
         refusal.data["supported"] = supported(servers[0], refusal.era)
+    elif refusal.era is MODERN:
+        refusal.data["supported"] = sorted(MODERN_REVISIONS, reverse=True)
 
 
 def _verdicts(method: Method, params: Mapping[str, Any], message: Mapping[str, Any]) -> dict[str, bool]:
