@@ -1,10 +1,12 @@
 """What a server lists and the catalogue does not show, and why."""
 
 import enum
+from collections import Counter
 from typing import Final, NamedTuple
 
-#: The characters of a dropped name that are kept, for the log.
+#: The characters of a dropped name that are kept, and the number of such names, for the log.
 _SHOWN: Final = 128
+_SAMPLES: Final = 8
 
 
 class DropReason(enum.StrEnum):
@@ -29,14 +31,32 @@ class DropReason(enum.StrEnum):
 class Drop(NamedTuple):
     """An item that was dropped.
 
-    ``server`` is its server's place in the order of the spec, and ``name`` the server's own name for it.
+    ``name`` is the server's own name for it, cut, and empty without one.
     """
 
-    server: int
     reason: DropReason
     name: str = ""
 
 
-def drop(server: int, reason: DropReason, name: object = "") -> Drop:
+def drop(reason: DropReason, name: object = "") -> Drop:
     """Return the drop of an item with this name, which may be anything."""
-    return Drop(server, reason, name[:_SHOWN] if isinstance(name, str) else "")
+    return Drop(reason, name[:_SHOWN] if isinstance(name, str) else "")
+
+
+class ServerPart:
+    """What one server adds to a catalogue: ``shown`` items, and what of its list was dropped."""
+
+    __slots__ = ("reasons", "samples", "shown")
+
+    def __init__(self) -> None:
+        self.shown = 0
+        self.reasons: Counter[str] = Counter()
+        #: The first items that were dropped.
+        self.samples: list[Drop] = []
+
+    def dropped(self, found: Drop, *, times: int = 1) -> None:
+        """Count an item that was dropped."""
+        if times:
+            self.reasons[found.reason.value] += times
+            if len(self.samples) < _SAMPLES:
+                self.samples.append(found)

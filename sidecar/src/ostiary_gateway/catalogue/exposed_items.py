@@ -28,12 +28,12 @@ class ItemExposer:
         """Return an item as the catalogue shows it, or why it does not."""
         own = item.get(self._key)
         if not isinstance(own, str) or not own or has_look_alike(item, self._key):
-            return drop(self._server, DropReason.NO_NAME, own)
+            return drop(DropReason.NO_NAME, own)
         name = self._names.exposed(self._primitive, self._server, own)
         if name is None:
-            return drop(self._server, self._why_not(own), own)
+            return drop(self._why_not(own), own)
         if name in self._seen:
-            return drop(self._server, DropReason.DUPLICATE, own)
+            return drop(DropReason.DUPLICATE, own)
         self._seen.add(name)
         meta = item.get("_meta")
         shown = {**item, self._key: name}

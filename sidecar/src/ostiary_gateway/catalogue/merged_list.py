@@ -1,67 +1,78 @@
-"""Lists of several servers merged into one, and cut into pages."""
+"""Lists of several servers merged into one, of which one page is made at a time.
+
+Only the items of that page stay in memory: a hundred thousand parsed ones would take a gigabyte.
+"""
 
 from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Final
 
 from ostiary_core.catalogue_names import CatalogueNames
 from ostiary_core.mcp.methods import Method
-from ostiary_gateway.catalogue.drops import Drop, DropReason, drop
+from ostiary_gateway.catalogue.drops import Drop, DropReason, ServerPart, drop
 from ostiary_gateway.catalogue.exposed_items import ItemExposer
 from ostiary_gateway.catalogue.raw_list import RawList
 
 #: The items of one page.
 PAGE_ITEMS: Final = 1_000
+#: The first names of a list that are kept, besides the items of the page.
+MOST_NAMES: Final = 1_000
 #: The items that are exposed in one step.
 _ITEMS_AT_ONCE: Final = 256
 _DIGEST_BYTES: Final = 16
 _ABSENT: Final = bytes(_DIGEST_BYTES)
 
 
-@dataclass(frozen=True, slots=True)
-class MergedList:
-    """The items of all servers under the names of the catalogue, and what was dropped.
+@dataclass(slots=True)
+class MergedPage:
+    """The items of one page under the names of the catalogue, and what the whole list is.
 
-    In the order of the spec, and within a server in the server's own. ``shown`` are the numbers of items of each
-    server.
+    In the order of the spec, and within a server in the server's own. ``listed`` is the number of items of the whole
+    list, and ``names`` the first of their names. ``parts`` are what each server adds, None for one that has no list.
     """
 
-    items: Sequence[dict[str, Any]]
-    drops: Sequence[Drop]
-    shown: Sequence[int]
+    offset: int
+    items: list[dict[str, Any]] = field(default_factory=list)
+    listed: int = 0
+    names: list[str] = field(default_factory=list)
+    parts: list[ServerPart | None] = field(default_factory=list)
 
-    def page(self, offset: int) -> tuple[Sequence[dict[str, Any]], int | None]:
-        """Return the page that begins at an offset, and the offset of the next one.
+    @property
+    def following(self) -> int | None:
+        """The offset of the next page; None for the last one."""
+        end = self.offset + PAGE_ITEMS
+        return end if end < self.listed else None
 
-        That is None for the last one.
-        """
-        end = offset + PAGE_ITEMS
-        return self.items[offset:end], end if end < len(self.items) else None
+    def add(self, item: dict[str, Any], name: str) -> None:
+        """Add an item, which is kept if it is on this page."""
+        if self.offset <= self.listed < self.offset + PAGE_ITEMS:
+            self.items.append(item)
+        if self.listed < MOST_NAMES:
+            self.names.append(name)
+        self.listed += 1
 
 
 def merging(
-    names: CatalogueNames, method: Method, lists: Sequence[RawList | None]
-) -> Generator[None, None, MergedList]:
+    names: CatalogueNames, method: Method, lists: Sequence[RawList | None], offset: int
+) -> Generator[None, None, MergedPage]:
     """Merge the lists of all servers of a proxy, in the order of the spec, in steps.
 
-    A list is None for a server that has none now.
+    A list is None for a server that has none now. The page is the one that begins at ``offset``.
     """
-    items: list[dict[str, Any]] = []
-    drops: list[Drop] = []
-    shown: list[int] = []
+    page = MergedPage(offset)
     for server, raw in enumerate(lists):
-        before = len(items)
-        if raw is not None:
-            yield from _expose(ItemExposer(names, server, method), raw, items, drops)
-            drops += [drop(server, DropReason.UNWRITABLE)] * raw.unwritable
-            drops += [drop(server, DropReason.BEYOND_LIMIT)] * raw.is_cut
-        shown.append(len(items) - before)
-    return MergedList(items, drops, shown)
+        part = ServerPart() if raw is not None else None
+        page.parts.append(part)
+        if raw is not None and part is not None:
+            yield from _expose(ItemExposer(names, server, method), method.item_key, raw, page, part)
+            part.dropped(drop(DropReason.UNWRITABLE), times=raw.unwritable)
+            part.dropped(drop(DropReason.BEYOND_LIMIT), times=raw.is_cut)
+    return page
 
 
 def _expose(
-    exposer: ItemExposer, raw: RawList, items: list[dict[str, Any]], drops: list[Drop]
+    exposer: ItemExposer, key: str, raw: RawList, page: MergedPage, part: ServerPart
 ) -> Generator[None, None, None]:
     found = raw.items()
     yield
@@ -70,9 +81,10 @@ def _expose(
             yield
         exposed = exposer.exposed(item)
         if isinstance(exposed, Drop):
-            drops.append(exposed)
+            part.dropped(exposed)
         else:
-            items.append(exposed)
+            part.shown += 1
+            page.add(exposed, exposed[key])
 
 
 def digest_of(digests: Iterable[bytes | None]) -> bytes:

@@ -8,7 +8,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 from weakref import WeakKeyDictionary
 
 from ostiary_gateway.telemetry.throttled_warning import WarningLimiter
@@ -18,6 +18,22 @@ _log = logging.getLogger(__name__)
 _MOST_NAMED: Final = 5
 _SHOWN_NAME: Final = 64
 _MESSAGE: Final = "proxy %s: dropped from %s of a server, since it has no place in the catalogue: %s%s"
+
+
+class ListedPart(Protocol):
+    """What a list of one server adds to a catalogue."""
+
+    @property
+    def shown(self) -> int:
+        """Its items in the catalogue."""
+
+    @property
+    def reasons(self) -> Mapping[str, int]:
+        """Its other items, by the reason why they are not."""
+
+    @property
+    def samples(self) -> Sequence[tuple[str, str]]:
+        """Reason and name of some of them."""
 
 
 @dataclass(slots=True)
@@ -49,28 +65,25 @@ class ServerListings:
         self._of: WeakKeyDictionary[object, ServerListing] = WeakKeyDictionary()
         self._warners: WeakKeyDictionary[object, WarningLimiter] = WeakKeyDictionary()
 
-    def note(self, server: object, proxy: str, method: str, shown: int, dropped: Sequence[tuple[str, str]]) -> None:
-        """Note a list of a server.
-
-        ``shown`` is the number of its items in the catalogue, ``dropped`` has reason and name of each other one.
-        """
+    def note(self, server: object, proxy: str, method: str, part: ListedPart) -> None:
+        """Note what a list of a server adds to the catalogue."""
         listing = self._of.setdefault(server, ServerListing())
-        reasons = Counter(reason for reason, _ in dropped)
-        is_news = listing.dropped.get(method) != reasons
-        listing.shown[method] = shown
-        listing.dropped[method] = reasons
-        if dropped and is_news:
-            self._warn(server, proxy, method, dropped)
+        is_news = listing.dropped.get(method, {}) != part.reasons
+        listing.shown[method] = part.shown
+        listing.dropped[method] = dict(part.reasons)
+        if part.reasons and is_news:
+            self._warn(server, proxy, method, part)
 
     def of(self, server: object) -> ServerListing | None:
         """Return the latest lists of a server; None where none was merged yet."""
         return self._of.get(server)
 
-    def _warn(self, server: object, proxy: str, method: str, dropped: Sequence[tuple[str, str]]) -> None:
-        named = "; ".join(f"{name[:_SHOWN_NAME]!a} ({reason})" for reason, name in dropped[:_MOST_NAMED])
-        more = f"; and {len(dropped) - _MOST_NAMED} more" if len(dropped) > _MOST_NAMED else ""
+    def _warn(self, server: object, proxy: str, method: str, part: ListedPart) -> None:
+        shown = part.samples[:_MOST_NAMED]
+        named = "; ".join(f"{name[:_SHOWN_NAME]!a} ({reason})" for reason, name in shown)
+        left = sum(part.reasons.values()) - len(shown)
         warner = self._warners.setdefault(server, WarningLimiter(_log))
-        warner.warn(_MESSAGE, proxy, method, named, more)
+        warner.warn(_MESSAGE, proxy, method, named, f"; and {left} more" if left > 0 else "")
 
 
 #: The lists of this process.

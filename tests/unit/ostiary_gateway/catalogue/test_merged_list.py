@@ -8,7 +8,7 @@ import pytest
 from ostiary_core.catalogue_names import CatalogueNames
 from ostiary_core.mcp.methods import METHODS
 from ostiary_gateway.catalogue.drops import Drop, DropReason
-from ostiary_gateway.catalogue.merged_list import PAGE_ITEMS, MergedList, digest_of, merging
+from ostiary_gateway.catalogue.merged_list import MOST_NAMES, PAGE_ITEMS, MergedPage, digest_of, merging
 from ostiary_gateway.catalogue.raw_list import RawList
 
 NAMES = CatalogueNames([("crm", "crm_"), ("web", ""), ("shop", "shop_")])
@@ -18,17 +18,17 @@ def raw(*items: dict[str, Any], **more: Any) -> RawList:
     return RawList.of(json.dumps(items).encode(), len(items), **more)
 
 
-def merged(method: str, *lists: RawList | None) -> MergedList:
-    steps = merging(NAMES, METHODS[method], [*lists, *[None] * (3 - len(lists))])
+def merged(method: str, *lists: RawList | None, offset: int = 0) -> MergedPage:
+    steps = merging(NAMES, METHODS[method], [*lists, *[None] * (3 - len(lists))], offset)
     while True:
         try:
             next(steps)
         except StopIteration as stop:
-            made: MergedList = stop.value
+            made: MergedPage = stop.value
             return made
 
 
-def names(found: MergedList, key: str = "name") -> list[str]:
+def names(found: MergedPage, key: str = "name") -> list[str]:
     return [item[key] for item in found.items]
 
 
@@ -37,7 +37,7 @@ def test_items_come_in_the_order_of_the_spec_and_then_of_their_server(method: st
     found = merged(method, raw({"name": "b"}, {"name": "a"}), raw({"name": "c"}), raw({"name": "a", "title": "A"}))
     assert names(found) == ["crm_b", "crm_a", "c", "shop_a"]
     assert found.items[3] == {"name": "shop_a", "title": "A"}
-    assert not found.drops
+    assert [part.reasons for part in found.parts if part is not None] == [{}] * 3
 
 
 @pytest.mark.parametrize(("method", "key"), [("resources/list", "uri"), ("resources/templates/list", "uriTemplate")])
@@ -49,27 +49,30 @@ def test_resources_and_templates_are_marked_behind_their_scheme(method: str, key
 @pytest.mark.parametrize(
     ("method", "lists", "drop"),
     [
-        ("tools/list", [None, raw({"name": "crm_delete"})], Drop(1, DropReason.FOREIGN, "crm_delete")),
-        ("tools/list", [raw({"name": "a"}, {"name": "a"})], Drop(0, DropReason.DUPLICATE, "a")),
-        ("tools/list", [raw({"name": "x" * 125})], Drop(0, DropReason.TOO_LONG, "x" * 125)),
-        ("tools/list", [raw({"name": ""})], Drop(0, DropReason.NO_NAME)),
-        ("tools/list", [raw({"title": "a"})], Drop(0, DropReason.NO_NAME)),
-        ("tools/list", [raw({"name": 7})], Drop(0, DropReason.NO_NAME)),
-        ("tools/list", [raw({"name": "a", "NAME": "b"})], Drop(0, DropReason.NO_NAME, "a")),
-        ("tools/list", [raw(unwritable=1)], Drop(0, DropReason.UNWRITABLE)),
-        ("tools/list", [raw(is_cut=True)], Drop(0, DropReason.BEYOND_LIMIT)),
-        ("resources/list", [None, raw({"uri": "ui://shop/a"})], Drop(1, DropReason.FOREIGN, "ui://shop/a")),
-        ("resources/list", [raw({"uri": "plain"})], Drop(0, DropReason.NO_SCHEME, "plain")),
-        ("resources/list", [raw({"uri": "a:" + "x" * 4096})], Drop(0, DropReason.TOO_LONG, "a:" + "x" * 126)),
-        ("resources/templates/list", [raw({"uriTemplate": "{+uri}"})], Drop(0, DropReason.NO_SCHEME, "{+uri}")),
+        ("tools/list", [None, raw({"name": "crm_delete"})], Drop(DropReason.FOREIGN, "crm_delete")),
+        ("tools/list", [raw({"name": "a"}, {"name": "a"})], Drop(DropReason.DUPLICATE, "a")),
+        ("tools/list", [raw({"name": "x" * 125})], Drop(DropReason.TOO_LONG, "x" * 125)),
+        ("tools/list", [raw({"name": ""})], Drop(DropReason.NO_NAME)),
+        ("tools/list", [raw({"title": "a"})], Drop(DropReason.NO_NAME)),
+        ("tools/list", [raw({"name": 7})], Drop(DropReason.NO_NAME)),
+        ("tools/list", [raw({"name": "a", "NAME": "b"})], Drop(DropReason.NO_NAME, "a")),
+        ("tools/list", [raw(unwritable=1)], Drop(DropReason.UNWRITABLE)),
+        ("tools/list", [raw(is_cut=True)], Drop(DropReason.BEYOND_LIMIT)),
+        ("resources/list", [None, raw({"uri": "ui://shop/a"})], Drop(DropReason.FOREIGN, "ui://shop/a")),
+        ("resources/list", [raw({"uri": "plain"})], Drop(DropReason.NO_SCHEME, "plain")),
+        ("resources/list", [raw({"uri": "a:" + "x" * 4096})], Drop(DropReason.TOO_LONG, "a:" + "x" * 126)),
+        ("resources/templates/list", [raw({"uriTemplate": "{+uri}"})], Drop(DropReason.NO_SCHEME, "{+uri}")),
     ],
 )
 def test_what_has_no_place_in_the_catalogue_is_dropped_with_a_reason(
     method: str, lists: list[RawList | None], drop: Drop
 ) -> None:
     found = merged(method, *lists)
-    assert list(found.drops) == [drop]
-    assert len(found.items) == sum(each.count for each in lists if each is not None) - (drop.reason not in KEPT)
+    server = next(place for place, each in enumerate(lists) if each is not None)
+    part = found.parts[server]
+    assert part is not None
+    assert (part.reasons, part.samples) == ({drop.reason: 1}, [drop])
+    assert part.shown == len(found.items) == sum(each.count for each in lists if each) - (drop.reason not in KEPT)
 
 
 KEPT = (DropReason.UNWRITABLE, DropReason.BEYOND_LIMIT)
@@ -77,7 +80,7 @@ KEPT = (DropReason.UNWRITABLE, DropReason.BEYOND_LIMIT)
 
 def test_a_server_that_lists_names_of_another_takes_none_over() -> None:
     found = merged("tools/list", raw({"name": "a", "title": "true"}), raw({"name": "crm_a", "title": "false"}))
-    assert list(found.items) == [{"name": "crm_a", "title": "true"}]
+    assert found.items == [{"name": "crm_a", "title": "true"}]
 
 
 @pytest.mark.parametrize(
@@ -102,14 +105,16 @@ def test_schemas_and_texts_stay_as_they_are() -> None:
 
 
 def test_pages_have_a_thousand_items() -> None:
-    found = merged("tools/list", raw(*({"name": f"t{i}"} for i in range(2 * PAGE_ITEMS))), raw({"name": "last"}))
+    lists = raw(*({"name": f"t{i}"} for i in range(2 * PAGE_ITEMS))), raw({"name": "last"})
 
-    first, second = found.page(0)
-    assert (len(first), second) == (PAGE_ITEMS, PAGE_ITEMS)
-    assert found.page(PAGE_ITEMS)[1] == 2 * PAGE_ITEMS
-    last, end = found.page(2 * PAGE_ITEMS)
-    assert ([item["name"] for item in last], end) == (["last"], None)
-    assert found.page(9 * PAGE_ITEMS) == ([], None)
+    first, last = merged("tools/list", *lists), merged("tools/list", *lists, offset=2 * PAGE_ITEMS)
+
+    assert (len(first.items), first.following, first.listed) == (PAGE_ITEMS, PAGE_ITEMS, 2 * PAGE_ITEMS + 1)
+    assert merged("tools/list", *lists, offset=PAGE_ITEMS).following == 2 * PAGE_ITEMS
+    assert (names(last), last.following) == (["last"], None)
+    beyond = merged("tools/list", *lists, offset=9 * PAGE_ITEMS)
+    assert (beyond.items, beyond.following) == ([], None)
+    assert first.names == last.names == [f"crm_t{i}" for i in range(MOST_NAMES)]
 
 
 def test_the_digest_tells_lists_apart_and_by_their_server() -> None:

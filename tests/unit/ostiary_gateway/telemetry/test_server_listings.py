@@ -5,6 +5,7 @@ import logging
 
 import pytest
 
+from ostiary_gateway.catalogue.drops import Drop, DropReason, ServerPart
 from ostiary_gateway.telemetry.server_listings import ServerListings
 
 
@@ -12,11 +13,22 @@ class Server:
     """Known by its identity."""
 
 
+def part(shown: int, *drops: Drop) -> ServerPart:
+    made = ServerPart()
+    made.shown = shown
+    for each in drops:
+        made.dropped(each)
+    return made
+
+
+FOREIGN, TOO_LONG = DropReason.FOREIGN, DropReason.TOO_LONG
+
+
 def test_the_latest_lists_count(caplog: pytest.LogCaptureFixture) -> None:
     listings, server = ServerListings(), Server()
-    listings.note(server, "ns/p", "tools/list", 5, [("Foreign", "a"), ("Foreign", "b")])
-    listings.note(server, "ns/p", "prompts/list", 1, [("TooLong", "c")])
-    listings.note(server, "ns/p", "tools/list", 6, [("Foreign", "a")])
+    listings.note(server, "ns/p", "tools/list", part(5, Drop(FOREIGN, "a"), Drop(FOREIGN, "b")))
+    listings.note(server, "ns/p", "prompts/list", part(1, Drop(TOO_LONG, "c")))
+    listings.note(server, "ns/p", "tools/list", part(6, Drop(FOREIGN, "a")))
 
     found = listings.of(server)
     assert found is not None
@@ -27,10 +39,10 @@ def test_the_latest_lists_count(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_drops_are_logged_with_names_that_are_safe_and_once_while_they_stay(caplog: pytest.LogCaptureFixture) -> None:
     listings, server = ServerListings(), Server()
-    dropped = [("Foreign", "crm_\nx"), *[("TooLong", "y" * 500)] * 9]
+    dropped = part(0, Drop(FOREIGN, "crm_\nx"), *[Drop(TOO_LONG, "y" * 128)] * 9)
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
-            listings.note(server, "ns/p", "tools/list", 0, dropped)
+            listings.note(server, "ns/p", "tools/list", dropped)
 
     (record,) = caplog.records
     assert "'crm_\\nx' (Foreign)" in record.getMessage()
@@ -40,7 +52,7 @@ def test_drops_are_logged_with_names_that_are_safe_and_once_while_they_stay(capl
 
 def test_a_server_that_is_gone_is_forgotten() -> None:
     listings, server = ServerListings(), Server()
-    listings.note(server, "ns/p", "tools/list", 1, [])
+    listings.note(server, "ns/p", "tools/list", part(1))
     del server
     gc.collect()
     assert len(listings._of) == 0

@@ -6,39 +6,22 @@ All servers are asked, and the caller sees one list, cut to its rights.
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from ostiary_core import strict_json
 from ostiary_core.mcp import codes
 from ostiary_core.mcp.methods import Method, Verb
-from ostiary_core.mcp.protocol_revisions import MODERN
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.catalogue.cursors import ListCursor
-from ostiary_gateway.catalogue.drops import Drop
-from ostiary_gateway.catalogue.merged_list import MergedList, digest_of, merging
+from ostiary_gateway.catalogue.merged_list import digest_of, merging
 from ostiary_gateway.catalogue.raw_list import RawList
-from ostiary_gateway.catalogue.unavailable import (
-    FILTERED_TO_EMPTY,
-    UPSTREAM_EMPTY,
-    UPSTREAM_UNREACHABLE,
-    Unavailable,
-    with_cause,
-    with_unavailable,
-)
 from ostiary_gateway.config.observed_items import OFFERED
 from ostiary_gateway.config.server_selection import MergeRuntime
 from ostiary_gateway.errors import Refusal
-from ostiary_gateway.media_types import JSON_HEADERS
 from ostiary_gateway.pipeline.exchange import Exchange
-from ostiary_gateway.pipeline.json_response import report_list
-from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
-from ostiary_gateway.pipeline.large_messages import Steps, process_large, process_sized
-from ostiary_gateway.pipeline.lenient_list_filter import TTL_LIMIT_MS
+from ostiary_gateway.pipeline.large_messages import Steps, process_sized
+from ostiary_gateway.pipeline.merged.list_response import list_response
 from ostiary_gateway.pipeline.merged.server_lists import ServerList, lists_of
 from ostiary_gateway.pipeline.merged.shown_pages import PAGES, PageKey, ShownPage, showing
 from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.pipeline.message_members import bad_params
-from ostiary_gateway.pipeline.quota_discovery import showing_quotas
-from ostiary_gateway.pipeline.response_limits import check_response_size
-from ostiary_gateway.pipeline.server_request import GATEWAY_INFO
 from ostiary_gateway.pipeline.services import PipelineServices
 from ostiary_gateway.seal import CURSOR, Sealer
 from ostiary_gateway.server.response import Response
@@ -47,11 +30,14 @@ from ostiary_gateway.telemetry.dropped_items import DROPPED
 from ostiary_gateway.telemetry.server_listings import LISTINGS
 from ostiary_gateway.upstream import faults
 
-_META_SERVER_INFO: Final = "io.modelcontextprotocol/serverInfo"
-_MODERN_MEMBERS: Final[Mapping[str, Any]] = {
-    "resultType": "complete",
-    "_meta": {_META_SERVER_INFO: dict(GATEWAY_INFO)},
-}
+
+class _WholeList:
+    """A request for a whole list, for those that learn names from pages."""
+
+    params: Final[Mapping[str, Any]] = {}
+
+
+_WHOLE: Final = _WholeList()
 
 
 async def list_all(exchange: Exchange, span: ServerSpan, services: PipelineServices) -> Response:
@@ -77,9 +63,10 @@ async def list_all(exchange: Exchange, span: ServerSpan, services: PipelineServi
     digest = digest_of(_digest(lists.get(place)) for place in range(len(exchange.proxy.servers)))
     if cursor is not None and cursor.digest != digest:
         raise _bad_cursor(message)
-    offset = cursor.offset if cursor is not None else 0
-    page = await _page(exchange, message, message.method, runtime, lists, PageKey(message.method.name, digest, offset))
-    return await _response(exchange, message, message.method, lists, page, digest, services.sealer)
+    key = PageKey(message.method.name, digest, cursor.offset if cursor is not None else 0)
+    page = await _page(exchange, message.method, runtime, lists, key)
+    following = _following(exchange, key, page, services.sealer)
+    return await list_response(exchange, message, message.method, lists, page, following)
 
 
 def _visible(visibility: Visibility, method: Method, servers: int) -> tuple[int, ...]:
@@ -113,6 +100,14 @@ def _cursor(exchange: Exchange, message: Message, method: Method, sealer: Sealer
     return cursor
 
 
+def _following(exchange: Exchange, key: PageKey, page: ShownPage, sealer: Sealer) -> str | None:
+    """Return the cursor of the next page; None where there is none."""
+    if page.following is None:
+        return None
+    plain = ListCursor(key.method, page.following, key.digest).packed()
+    return sealer.seal(CURSOR, plain, proxy_uid=exchange.proxy.uid, principal=exchange.principal.id)
+
+
 def _bad_cursor(message: Message) -> Refusal:
     return bad_params("The cursor is not one of this list, or the list has changed: begin again", message.era)
 
@@ -137,7 +132,6 @@ def _refuse_if_missing(lists: Mapping[int, ServerList], runtime: MergeRuntime) -
 
 async def _page(
     exchange: Exchange,
-    message: Message,
     method: Method,
     runtime: MergeRuntime,
     lists: Mapping[int, ServerList],
@@ -150,108 +144,27 @@ async def _page(
         return known
     raw = [lists[place].raw if place in lists else None for place in range(len(exchange.proxy.servers))]
     size = sum(each.size for each in raw if each is not None)
-    steps = _showing(exchange, message, method, runtime, raw, key.offset)
+    steps = _showing(exchange, method, runtime, raw, key.offset)
     page = await process_sized(steps, size=size, proxy=exchange.proxy.uid)
     if page.dropped:
         DROPPED.note(exchange.proxy.identity, page.dropped)
-    PAGES.keep(visibility, key, page)
+    PAGES.keep_page(visibility, key, page)
     return page
 
 
 def _showing(
     exchange: Exchange,
-    message: Message,
     method: Method,
     runtime: MergeRuntime,
     raw: Sequence[RawList | None],
     offset: int,
 ) -> Steps[ShownPage]:
-    merged = yield from merging(runtime.catalogue, method, raw)
-    if all(each is not None for each in raw):  # with one missing, names of rules would count as typing errors
-        OFFERED.learn(exchange.proxy, message, method, {"result": {method.list_key: list(merged.items)}})
-    _note(exchange, method, merged, raw)
-    return (yield from showing(method, merged, offset, exchange.visibility))
-
-
-def _note(exchange: Exchange, method: Method, merged: MergedList, raw: Sequence[RawList | None]) -> None:
-    """Note what each server adds to the catalogue, and what of it is dropped."""
-    drops: dict[int, list[Drop]] = {}
-    for each in merged.drops:
-        drops.setdefault(each.server, []).append(each)
-    for place, server in enumerate(exchange.proxy.servers):
-        if raw[place] is not None:
-            found = [(each.reason.value, each.name) for each in drops.get(place, ())]
-            LISTINGS.note(server, exchange.proxy.identity, method.name, merged.shown[place], found)
-
-
-async def _response(
-    exchange: Exchange,
-    message: Message,
-    method: Method,
-    lists: Mapping[int, ServerList],
-    page: ShownPage,
-    digest: bytes,
-    sealer: Sealer,
-) -> Response:
-    cause = _cause(lists, page) if page.is_empty and page.is_whole else ""
-    result = _result(exchange, message, method, lists, cause)
-    if page.following is not None:
-        plain = ListCursor(method.name, page.following, digest).packed()
-        result["nextCursor"] = sealer.seal(CURSOR, plain, proxy_uid=exchange.proxy.uid, principal=exchange.principal.id)
-    body = _written(exchange, method, page.items, result)
-    use = exchange.limit_use
-    if use is not None:
-        use.is_written = True
-        check_response_size(exchange, len(body))
-        if use.find_exhausted is not None:
-            steps = showing_quotas(body, use.find_exhausted, use.taken_at)
-            body = await process_large(steps, text=body, proxy=exchange.proxy.uid)
-    report_list(exchange, body, ResponseSummary(dropped=len(page.dropped), empty=cause))
-    return Response(200, body, JSON_HEADERS)
-
-
-def _result(
-    exchange: Exchange, message: Message, method: Method, lists: Mapping[int, ServerList], cause: str
-) -> dict[str, Any]:
-    """Return the members of the result besides the list."""
-    result: dict[str, Any] = {}
-    if message.era is MODERN:
-        result = {**_MODERN_MEMBERS, **_hints(exchange, method, lists)}
-    catalogue = exchange.proxy.merge
-    prefixes = catalogue.catalogue.servers if catalogue is not None else ()
-    result = with_unavailable(
-        result, [Unavailable(prefixes[place][1], each.reason) for place, each in lists.items() if each.reason]
-    )
-    if cause:
-        result = with_cause(result, cause)
-    return result
-
-
-def _cause(lists: Mapping[int, ServerList], page: ShownPage) -> str:
-    """Return why a list is empty."""
-    if page.listed or not lists:
-        return FILTERED_TO_EMPTY
-    return UPSTREAM_UNREACHABLE if any(each.raw is None for each in lists.values()) else UPSTREAM_EMPTY
-
-
-def _hints(exchange: Exchange, method: Method, lists: Mapping[int, ServerList]) -> dict[str, Any]:
-    """Return how long and for whom the list may be cached (specification, Caching)."""
-    assert method.primitive is not None  # noqa: S101  every list has one
-    is_filtered = not exchange.visibility.shows_all(method.primitive)
-    ttl = min((each.ttl_ms for each in lists.values()), default=0)
-    of_caller = (
-        is_filtered or exchange.proxy.authenticator is not None or any(each.is_private for each in lists.values())
-    )
-    return {
-        "ttlMs": min(ttl, TTL_LIMIT_MS) if is_filtered else ttl,
-        "cacheScope": "private" if of_caller else "public",
-    }
-
-
-def _written(exchange: Exchange, method: Method, items: bytes, result: Mapping[str, Any]) -> bytes:
-    """Return the response; the list is not parsed again for it."""
-    more = strict_json.dumps(result)[1:]
-    identifier = strict_json.dumps(exchange.request_id)
-    comma = b"," if len(more) > 1 else b""
-    start = b'{"jsonrpc":"2.0","id":%b,"result":{"%b":%b' % (identifier, method.list_key.encode(), items)
-    return b"%b%b%b}" % (start, comma, more)
+    page = yield from merging(runtime.catalogue, method, raw, offset)
+    if all(each is not None for each in raw) and page.listed == len(page.names):
+        # With a server missing, names in rules would count as typing errors.
+        named = [{method.item_key: name} for name in page.names]
+        OFFERED.learn(exchange.proxy, _WHOLE, method, {"result": {method.list_key: named}})
+    for server, part in zip(exchange.proxy.servers, page.parts, strict=True):
+        if part is not None:
+            LISTINGS.note(server, exchange.proxy.identity, method.name, part)
+    return (yield from showing(method, page, exchange.visibility))

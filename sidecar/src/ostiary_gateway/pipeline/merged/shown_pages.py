@@ -4,25 +4,27 @@ They are remembered by what they were made of. A page depends on the raw lists o
 apart, and on what the caller may see. Both change rarely, and lists are asked for often.
 """
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Final, NamedTuple
-from weakref import WeakKeyDictionary
 
 from ostiary_core import strict_json
 from ostiary_core.mcp.methods import Method
 from ostiary_core.policy.visibility import Visibility
-from ostiary_gateway.catalogue.merged_list import MergedList
+from ostiary_gateway.catalogue.merged_list import MergedPage
 from ostiary_gateway.pipeline.large_messages import LIGHT_BYTES, Steps
 from ostiary_gateway.pipeline.list_filter import Reading, shaping
+from ostiary_gateway.pipeline.lists.bounded_entries import BoundedEntries, EntriesOfOwner
 
-#: Pages that are remembered for one visibility, and bytes of all pages together.
-_PAGES_EACH: Final = 16
+#: The bytes of all pages, and of those of one visibility.
 _BYTES_IN_ALL: Final = 32 << 20
+_BYTES_EACH: Final = 4 << 20
 
 
 class PageKey(NamedTuple):
-    """What a page was made of, besides what the caller may see."""
+    """What a page was made of, besides what the caller may see.
+
+    ``digest`` is that of the raw lists of all servers.
+    """
 
     method: str
     digest: bytes
@@ -33,7 +35,7 @@ class ShownPage(NamedTuple):
     """A page as its callers see it.
 
     ``items`` is a JSON array, ``following`` the offset of the next page, and ``is_whole`` says that this is the whole
-    list. ``listed`` is the number of items before the filter, and ``dropped`` names those that cannot be judged.
+    list. ``listed`` is the number of its items before the filter, and ``dropped`` names those that cannot be judged.
     """
 
     items: bytes
@@ -48,48 +50,40 @@ class ShownPage(NamedTuple):
         return self.items == b"[]"
 
 
-class ShownPages:
-    """The pages of this process."""
+class ShownPages(BoundedEntries[Visibility, EntriesOfOwner[PageKey, ShownPage]]):
+    """The pages of all merging proxies.
 
-    def __init__(self) -> None:
-        self._pages: WeakKeyDictionary[Visibility, OrderedDict[PageKey, ShownPage]] = WeakKeyDictionary()
+    They end with the visibility that they were filtered for.
+    """
+
+    def __init__(self, *, limit: int = _BYTES_IN_ALL, each: int = _BYTES_EACH) -> None:
+        super().__init__(EntriesOfOwner, limit=limit, each=each)
 
     def find(self, visibility: Visibility, key: PageKey) -> ShownPage | None:
         """Return a page; None where it is not remembered."""
-        pages = self._pages.get(visibility)
-        found = pages.get(key) if pages is not None else None
-        if pages is not None and found is not None:
-            pages.move_to_end(key)
+        of = self.known(visibility)
+        found = of.value(key) if of is not None else None
+        if of is not None and found is not None:
+            self.use(of, key)
         return found
 
-    def keep(self, visibility: Visibility, key: PageKey, page: ShownPage) -> None:
-        """Remember a page, in place of the one that was used least recently."""
-        if len(page.items) > _BYTES_IN_ALL // 8:
-            return
-        pages = self._pages.setdefault(visibility, OrderedDict())
-        pages[key] = page
-        if len(pages) > _PAGES_EACH:
-            pages.popitem(last=False)
-        if self._held() > _BYTES_IN_ALL:
-            self._pages.clear()
-            self._pages[visibility] = OrderedDict({key: page})
-
-    def _held(self) -> int:
-        return sum(len(page.items) for pages in self._pages.values() for page in pages.values())
+    def keep_page(self, visibility: Visibility, key: PageKey, page: ShownPage) -> None:
+        """Remember a page."""
+        self.keep(self.of(visibility), key, page, size=len(page.items))
 
 
 #: The pages of this process.
 PAGES: Final = ShownPages()
 
 
-def showing(method: Method, merged: MergedList, offset: int, visibility: Visibility) -> Steps[ShownPage]:
-    """Return the page at an offset of a merged list as the caller may see it, in steps."""
-    items, following = merged.page(offset)
+def showing(method: Method, page: MergedPage, visibility: Visibility) -> Steps[ShownPage]:
+    """Return a page of a merged list as the caller may see it, in steps."""
     before, after = b'{"result":{"' + method.list_key.encode() + b'":', b"}}"
-    message = {"result": {method.list_key: list(items)}}
-    text = before + strict_json.dumps(message["result"][method.list_key]) + after
+    listed, text = len(page.items), before + strict_json.dumps(page.items) + after
     if len(text) > LIGHT_BYTES:
         yield
-    shaped = yield from shaping(method, text, Reading(message, is_strict=True), visibility)
+    reading = Reading({"result": {method.list_key: page.items}}, is_strict=True)
+    shaped = yield from shaping(method, text, reading, visibility)
     shown = shaped.body[len(before) : -len(after)]
-    return ShownPage(shown, following, offset == 0 and following is None, len(items), shaped.dropped)
+    is_whole = page.offset == 0 and page.following is None
+    return ShownPage(shown, page.following, is_whole, listed, shaped.dropped)
