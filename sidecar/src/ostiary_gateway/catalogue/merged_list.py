@@ -3,11 +3,12 @@
 Only the items of that page stay in memory: a hundred thousand parsed ones would take a gigabyte.
 """
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Final
 
+from ostiary_core import strict_json
 from ostiary_core.catalogue_names import CatalogueNames
 from ostiary_core.mcp.methods import Method
 from ostiary_gateway.catalogue.drops import Drop, DropReason, ServerPart, drop
@@ -19,7 +20,7 @@ PAGE_ITEMS: Final = 1_000
 #: The first names of a list that are kept, besides the items of the page.
 MOST_NAMES: Final = 1_000
 #: The items that are exposed in one step.
-_ITEMS_AT_ONCE: Final = 256
+_ITEMS_AT_ONCE: Final = 32
 _DIGEST_BYTES: Final = 16
 _ABSENT: Final = bytes(_DIGEST_BYTES)
 
@@ -65,14 +66,33 @@ def merging(
         part = ServerPart() if raw is not None else None
         page.parts.append(part)
         if raw is not None and part is not None:
-            yield from _expose(ItemExposer(names, server, method), method.item_key, raw, page, part)
+            yield from _expose(ItemExposer(names, server, method), method.item_key, raw, page.add, part)
             part.dropped(drop(DropReason.UNWRITABLE), times=raw.unwritable)
             part.dropped(drop(DropReason.BEYOND_LIMIT), times=raw.is_cut)
     return page
 
 
+def digesting(
+    names: CatalogueNames, method: Method, lists: Sequence[RawList | None], shows: Callable[[str], bool]
+) -> Generator[None, None, bytes]:
+    """Return a digest of those items of all servers whose names ``shows`` accepts, in steps.
+
+    It tells whether a caller sees another list than before, without making its pages.
+    """
+    digest = sha256()
+
+    def add(item: dict[str, Any], name: str) -> None:
+        if shows(name):
+            digest.update(strict_json.dumps(item))
+
+    for server, raw in enumerate(lists):
+        if raw is not None:
+            yield from _expose(ItemExposer(names, server, method), method.item_key, raw, add, ServerPart())
+    return digest.digest()
+
+
 def _expose(
-    exposer: ItemExposer, key: str, raw: RawList, page: MergedPage, part: ServerPart
+    exposer: ItemExposer, key: str, raw: RawList, add: Callable[[dict[str, Any], str], None], part: ServerPart
 ) -> Generator[None, None, None]:
     found = raw.items()
     yield
@@ -84,7 +104,7 @@ def _expose(
             part.dropped(exposed)
         else:
             part.shown += 1
-            page.add(exposed, exposed[key])
+            add(exposed, exposed[key])
 
 
 def digest_of(digests: Iterable[bytes | None]) -> bytes:

@@ -1,16 +1,18 @@
 """Lists of several servers become one, and no server can take what belongs to another."""
 
 import json
-from typing import Any
+from collections.abc import Generator
+from typing import Any, TypeVar
 
 import pytest
 
 from ostiary_core.catalogue_names import CatalogueNames
 from ostiary_core.mcp.methods import METHODS
 from ostiary_gateway.catalogue.drops import Drop, DropReason
-from ostiary_gateway.catalogue.merged_list import MOST_NAMES, PAGE_ITEMS, MergedPage, digest_of, merging
+from ostiary_gateway.catalogue.merged_list import MOST_NAMES, PAGE_ITEMS, MergedPage, digest_of, digesting, merging
 from ostiary_gateway.catalogue.raw_list import RawList
 
+Made = TypeVar("Made")
 NAMES = CatalogueNames([("crm", "crm_"), ("web", ""), ("shop", "shop_")])
 
 
@@ -19,12 +21,15 @@ def raw(*items: dict[str, Any], **more: Any) -> RawList:
 
 
 def merged(method: str, *lists: RawList | None, offset: int = 0) -> MergedPage:
-    steps = merging(NAMES, METHODS[method], [*lists, *[None] * (3 - len(lists))], offset)
+    return whole(merging(NAMES, METHODS[method], [*lists, *[None] * (3 - len(lists))], offset))
+
+
+def whole(steps: Generator[None, None, Made]) -> Made:
     while True:
         try:
             next(steps)
         except StopIteration as stop:
-            made: MergedPage = stop.value
+            made: Made = stop.value
             return made
 
 
@@ -122,3 +127,16 @@ def test_the_digest_tells_lists_apart_and_by_their_server() -> None:
     digests = [digest_of(lists) for lists in ([a.digest], [None, a.digest], [a.digest] * 2, [raw().digest], [None] * 2)]
     assert len(set(digests)) == len(digests)
     assert digest_of([a.digest]) == digest_of([raw({"name": "a"}).digest])
+
+
+def test_what_a_caller_sees_has_another_digest_only_if_something_that_it_sees_changed() -> None:
+    def digest(*lists: RawList | None) -> bytes:
+        return whole(digesting(NAMES, METHODS["tools/list"], lists, lambda name: name != "crm_secret"))
+
+    before = digest(raw({"name": "a"}), raw({"name": "b"}))
+
+    assert digest(raw({"name": "a"}, {"name": "secret"}), raw({"name": "b"})) == before
+    assert digest(raw({"name": "a"}), raw({"name": "b"}), None) == before
+    assert digest(raw({"name": "a", "title": "A"}), raw({"name": "b"})) != before
+    assert digest(raw({"name": "a"}), None) != before
+    assert digest(raw({"name": "a"}, {"name": "c"}), raw({"name": "b"})) != before

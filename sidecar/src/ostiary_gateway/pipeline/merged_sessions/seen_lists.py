@@ -6,23 +6,22 @@ all callers of a server share (:mod:`ostiary_gateway.pipeline.lists`), so many s
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from hashlib import sha256
+from functools import partial
 from time import monotonic
 from typing import Final
 from weakref import WeakKeyDictionary
 
 from ostiary_core.mcp.methods import LISTS, Method, Primitive, Verb
-from ostiary_gateway.catalogue.merged_list import PAGE_ITEMS, merging
+from ostiary_gateway.catalogue.merged_list import digesting
 from ostiary_gateway.catalogue.raw_list import RawList
 from ostiary_gateway.config.server_selection import MergeRuntime
 from ostiary_gateway.limits.reservation import Reservation
 from ostiary_gateway.pipeline.exchange import Exchange
-from ostiary_gateway.pipeline.large_messages import Steps, process_sized
+from ostiary_gateway.pipeline.large_messages import process_sized
 from ostiary_gateway.pipeline.lists.raw_list_cache import RAW_LISTS
 from ostiary_gateway.pipeline.merged.server_lists import ServerList, lists_of
-from ostiary_gateway.pipeline.merged.shown_pages import showing
 from ostiary_gateway.pipeline.services import PipelineServices
 from ostiary_gateway.telemetry import ServerSpan
 from ostiary_gateway.upstream.server import UpstreamServer
@@ -96,21 +95,12 @@ async def _digest(
     if visible and all(each is None for each in raw):
         return None
     size = sum(each.size for each in raw if each is not None)
-    return await process_sized(_digesting(exchange, merge, method, raw), size=size, proxy=exchange.proxy.uid)
+    steps = digesting(merge.catalogue, method, raw, partial(exchange.visibility.shows, primitive))
+    return await process_sized(steps, size=size, proxy=exchange.proxy.uid)
 
 
 def _raw(found: ServerList | None) -> RawList | None:
     return found.raw if found is not None else None
-
-
-def _digesting(exchange: Exchange, merge: MergeRuntime, method: Method, raw: Sequence[RawList | None]) -> Steps[bytes]:
-    merged = yield from merging(merge.catalogue, method, raw)
-    digest = sha256()
-    for offset in range(0, len(merged.items) or 1, PAGE_ITEMS):
-        page = yield from showing(method, merged, offset, exchange.visibility)
-        digest.update(page.items)
-        yield
-    return digest.digest()
 
 
 class ListInvalidations:
