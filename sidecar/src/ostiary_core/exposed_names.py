@@ -13,6 +13,8 @@ from typing import Final, NamedTuple
 #: The characters of an exposed tool or prompt name (specification, Tool Names). Longer ones are never shortened: two
 #: could become one name.
 LONGEST_NAME: Final = 128
+#: Names whose owners are remembered: callers send the same ones again and again.
+_REMEMBERED: Final = 4096
 
 
 class Owned(NamedTuple):
@@ -34,7 +36,7 @@ class ExposedNames:
         ValueError: one of the prefixes is the beginning of another.
     """
 
-    __slots__ = ("_lengths", "_owners", "_prefixes", "_unprefixed")
+    __slots__ = ("_found", "_lengths", "_owners", "_prefixes", "_unprefixed")
 
     def __init__(self, prefixes: Sequence[str]) -> None:
         found = overlapping_prefixes(prefixes)
@@ -43,6 +45,7 @@ class ExposedNames:
         self._prefixes = tuple(prefixes)
         self._unprefixed = self._prefixes.index("") if "" in self._prefixes else None
         self._owners = {prefix: place for place, prefix in enumerate(self._prefixes) if prefix}
+        self._found: dict[str, Owned | None] = {}
         self._lengths = tuple(sorted({len(prefix) for prefix in self._owners}))
 
     def owner_of(self, name: str) -> Owned | None:
@@ -50,6 +53,17 @@ class ExposedNames:
 
         It is None for a name in no server's space, and for a prefix with nothing behind it.
         """
+        try:
+            return self._found[name]
+        except KeyError:
+            owned = self._owner_of(name)
+        if len(name) <= LONGEST_NAME:
+            if len(self._found) >= _REMEMBERED:
+                self._found.clear()
+            self._found[name] = owned
+        return owned
+
+    def _owner_of(self, name: str) -> Owned | None:
         for length in self._lengths:
             server = self._owners.get(name[:length])
             if server is not None:

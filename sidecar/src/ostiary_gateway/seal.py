@@ -17,7 +17,7 @@ import struct
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -26,6 +26,8 @@ from ostiary_gateway.errors import Refusal
 
 _HEAD: Final = struct.Struct(">I12s")
 _ISSUED: Final = struct.Struct(">I")
+#: Texts whose content is remembered: about 5 MiB at most.
+_REMEMBERED: Final = 512
 #: Head, time of issue and tag (16) around empty content.
 _SHORTEST: Final = _HEAD.size + _ISSUED.size + 16
 
@@ -36,29 +38,40 @@ class Purpose:
 
     ``prefix`` begins the text and names its format, ``label`` separates it from every other purpose. Texts of more than
     ``longest`` characters are refused before they are decoded. A ``stable`` text is the same for the same content as
-    long as the key is, and has no time of issue: an id that a client compares.
+    long as the key is, and has no time of issue: an id that a client compares. A ``repeated`` text comes with many
+    requests, so what is in it is remembered.
     """
 
     prefix: str
     label: str
     longest: int
     stable: bool = False
+    repeated: bool = False
 
 
 #: The id of a session at one server. Proxies before us accept 8 KiB of headers.
-SESSION: Final = Purpose("1.", "session v1", 5632)
+SESSION: Final = Purpose("1.", "session v1", 5632, repeated=True)
 #: The id of a session that is one of several servers', or bridged.
-SESSION_VECTOR: Final = Purpose("2.", "session v2", 4096)
+SESSION_VECTOR: Final = Purpose("2.", "session v2", 4096, repeated=True)
 #: Where in a merged list the next page begins.
 CURSOR: Final = Purpose("c1.", "cursor v1", 1024)
 #: The `requestState` of a parked call, which may hold a server's own.
 REQUEST_STATE: Final = Purpose("s1.", "request state v1", 512 * 1024)
 #: The id of a task, with its server. Clients compare it.
 TASK: Final = Purpose("t1.", "task v1", 1024, stable=True)
-#: The id of an event of a POST stream, with its server.
-EVENT: Final = Purpose("e1.", "event v1", 2048)
+
 #: What one replica sends to another, which has no principal of its own.
 HOP: Final = Purpose("h1.", "hop v1", 32 * 1024 * 1024)
+
+
+class _Opened(NamedTuple):
+    """What was in a text, and the key that it was sealed with."""
+
+    purpose: Purpose
+    moment: int
+    key: bytes
+    issued: int
+    content: bytes
 
 
 class Sealer:
@@ -71,6 +84,7 @@ class Sealer:
         self._keys = keys
         self._clock = clock
         self._ciphers: dict[bytes, AESGCM] = {}
+        self._opened: dict[tuple[str, str, str], _Opened] = {}
 
     def seal(self, purpose: Purpose, content: bytes, *, proxy_uid: str, principal: str) -> str:
         """Return a text that :meth:`open` turns into ``content``.
@@ -95,20 +109,31 @@ class Sealer:
 
         ``max_age`` is in seconds; the texts of a stable purpose have no age.
         """
+        found = self._opened.get((sealed, proxy_uid, principal)) if purpose.repeated else None
+        if found is None or found.purpose is not purpose or self._keys().get(found.moment) != found.key:
+            found = self._open(purpose, sealed, proxy_uid, principal)
+        if found is None or (not purpose.stable and self._clock() - found.issued > max_age):
+            return None
+        return found.content
+
+    def _open(self, purpose: Purpose, sealed: str, proxy_uid: str, principal: str) -> "_Opened | None":
         raw = _decoded(purpose, sealed)
         if raw is None:
             return None
         moment, nonce = _HEAD.unpack_from(raw)
-        if moment not in self._keys():
+        key = self._keys().get(moment)
+        if key is None:
             return None
         try:
             plain = self._cipher(moment).decrypt(nonce, raw[_HEAD.size :], _bound_to(purpose, proxy_uid, principal))
         except InvalidTag:
             return None
-        (issued,) = _ISSUED.unpack_from(plain)
-        if not purpose.stable and self._clock() - issued > max_age:
-            return None
-        return plain[_ISSUED.size :]
+        found = _Opened(purpose, moment, key, _ISSUED.unpack_from(plain)[0], plain[_ISSUED.size :])
+        if purpose.repeated:
+            if len(self._opened) >= _REMEMBERED:
+                del self._opened[next(iter(self._opened))]
+            self._opened[sealed, proxy_uid, principal] = found
+        return found
 
     def _active(self, now: int) -> int:
         """Return the activation time of the newest key whose time has come."""

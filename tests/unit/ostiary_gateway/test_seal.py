@@ -11,7 +11,7 @@ from ostiary_gateway.seal import Purpose, Sealer
 NOW = 1_800_000_000.0
 KEY = bytes(range(32))
 HOUR = 3600.0
-PURPOSES = [seal.SESSION, seal.SESSION_VECTOR, seal.CURSOR, seal.REQUEST_STATE, seal.TASK, seal.EVENT, seal.HOP]
+PURPOSES = [seal.SESSION, seal.SESSION_VECTOR, seal.CURSOR, seal.REQUEST_STATE, seal.TASK, seal.HOP]
 purposes = st.sampled_from(PURPOSES)
 
 
@@ -52,7 +52,9 @@ def test_a_text_of_one_purpose_is_nothing_for_another(purpose: Purpose, other: P
 
 
 def test_purposes_share_neither_prefix_nor_label() -> None:
-    assert len({purpose.prefix for purpose in PURPOSES}) == len({purpose.label for purpose in PURPOSES}) == 7
+    assert (
+        len({purpose.prefix for purpose in PURPOSES}) == len({purpose.label for purpose in PURPOSES}) == len(PURPOSES)
+    )
 
 
 @given(purposes, st.binary(max_size=40), st.data())
@@ -103,3 +105,37 @@ def test_garbage_opens_nothing(purpose: Purpose, garbage: str) -> None:
 def test_without_an_active_key_nothing_is_sealed(keys: dict[int, bytes]) -> None:
     with pytest.raises(Refusal, match="no key"):
         sealed(seal.CURSOR, by=sealer(keys=keys))
+
+
+@pytest.mark.parametrize("purpose", PURPOSES)
+def test_what_was_opened_once_is_judged_again_each_time(purpose: Purpose) -> None:
+    clock, keys = [NOW], {0: KEY}
+    one = Sealer(lambda: keys, clock=lambda: clock[0])
+    text = sealed(purpose)
+
+    def found(principal: str = "me") -> bytes | None:
+        return one.open(purpose, text, proxy_uid="uid", principal=principal, max_age=HOUR)
+
+    assert (found(), found(), found("other"), found()) == (b"content", b"content", None, b"content")
+    clock[0] += HOUR + 2
+    assert found() == (b"content" if purpose.stable else None)
+    clock[0] = NOW
+    keys[0] = bytes(32)
+    assert found() is None
+    keys.clear()
+    assert found() is None
+
+
+def test_a_session_of_one_format_is_none_of_another_although_it_was_opened() -> None:
+    one, text = sealer(), sealed(seal.SESSION)
+
+    assert one.open(seal.SESSION, text, proxy_uid="uid", principal="me", max_age=HOUR) == b"content"
+    assert one.open(seal.SESSION_VECTOR, text, proxy_uid="uid", principal="me", max_age=HOUR) is None
+
+
+def test_few_texts_are_remembered() -> None:
+    one = sealer()
+    for number in range(2000):
+        text = sealed(seal.SESSION, b"%d" % number)
+        assert one.open(seal.SESSION, text, proxy_uid="uid", principal="me", max_age=HOUR) == b"%d" % number
+    assert len(one._opened) <= 512

@@ -24,6 +24,10 @@ from ostiary_gateway.errors import UpstreamFault
 _WEIGHT: Final = 10_000 * json_weight.UNIT
 #: The error of earlier revisions for a resource that does not exist; its data names the URI.
 _NOT_FOUND: Final = -32002
+#: The members of a result, besides its content, that may hold URIs.
+_PLACES: Final = frozenset(("_meta", "contents", "inputRequests", "messages"))
+#: Items of content that are looked through first for something else than text.
+_FEW: Final = 64
 _UPDATED: Final = "notifications/resources/updated"
 #: Results of tools nest in messages of sampling; deeper ones are no longer MCP.
 _DEEPEST: Final = 4
@@ -54,6 +58,8 @@ class ExposedContent:
         """
         result = message.get("result")
         if isinstance(result, dict):
+            if _is_plain(result):
+                return text
             return self._edited(text, message, self._in_result(result, ("result",)))
         error = message.get("error")
         data = error.get("data") if isinstance(error, dict) and error.get("code") == _NOT_FOUND else None
@@ -177,6 +183,19 @@ class ExposedContent:
             return _written(text, message, found)
         except StrictJSONError as error:
             raise UpstreamFault(INVALID, f"a URI in the answer cannot be rewritten: {error}") from None
+
+
+def _is_plain(result: dict[str, Any]) -> bool:
+    """Return whether a result is of text only, as most are: then it names no resource."""
+    if not _PLACES.isdisjoint(result):
+        return False
+    content = result.get("content")
+    if type(content) is not list or len(content) > _FEW:
+        return "content" not in result
+    for item in content:  # noqa: SIM110  a generator would cost more than all items: this is part of every call
+        if type(item) is not dict or item.get("type") != "text" or "_meta" in item:
+            return False
+    return True
 
 
 def _written(text: bytes, message: dict[str, Any], found: list[tuple[Path, str]]) -> bytes:

@@ -1,5 +1,7 @@
 """Carry out the plan of a request: the stages after the selection."""
 
+from collections.abc import Awaitable
+
 from ostiary_core.mcp.protocol_revisions import MODERN
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.pipeline.bridged import era_fallback
@@ -18,8 +20,13 @@ from ostiary_gateway.server.response import Response
 from ostiary_gateway.telemetry import ServerSpan
 
 
-async def carry_out(plan: Plan, exchange: Exchange, span: ServerSpan, services: PipelineServices) -> Response | None:
-    """Carry out a plan, and return the response; None where it was sent as a stream.
+def carry_out(
+    plan: Plan, exchange: Exchange, span: ServerSpan, services: PipelineServices
+) -> Awaitable[Response | None]:
+    """Carry out a plan, and return what to await for the response.
+
+    That is None where the response was sent as a stream. This is no coroutine of its own, nor is :func:`_send`: every
+    call passes here.
 
     Raises:
         Refusal: no server answered before a response began.
@@ -29,25 +36,25 @@ async def carry_out(plan: Plan, exchange: Exchange, span: ServerSpan, services: 
         leg = plan.leg
         if exchange.message is not None and exchange.message.era is MODERN and may_ask(exchange):
             leg = exchange.leg = _in_its_round(exchange, leg, services)
-        return await _send(leg, exchange, span, services)
+        return _send(leg, exchange, span, services)
     if type(plan) is Fan:
-        return await plan.answer(exchange, span, services)
+        return plan.answer(exchange, span, services)
     if type(plan) is Local:
-        return await plan.answer(exchange)
+        return plan.answer(exchange)
     raise NotImplementedError(type(plan).__name__)
 
 
-async def _send(leg: Leg, exchange: Exchange, span: ServerSpan, services: PipelineServices) -> Response | None:
+def _send(leg: Leg, exchange: Exchange, span: ServerSpan, services: PipelineServices) -> Awaitable[Response | None]:
     """Send a leg to its server."""
     if leg.instead is not None:
-        return await _send_to_first_reachable(leg, exchange, span, services)
+        return _send_to_first_reachable(leg, exchange, span, services)
     if exchange.proxy.names is not None:  # of several servers
-        return await send_in_session(exchange, leg, span, services)
+        return send_in_session(exchange, leg, span, services)
     if leg.bridge is not None:
-        return await leg.bridge.carry_out(exchange, leg, span, services)
+        return leg.bridge.carry_out(exchange, leg, span, services)
     if not era_fallback.is_settled(exchange, leg):
-        return await era_fallback.send(exchange, leg, span, services)
-    return await send_and_shape(exchange, leg, span, services.shaper, services.request_ids)
+        return era_fallback.send(exchange, leg, span, services)
+    return send_and_shape(exchange, leg, span, services.shaper, services.request_ids)
 
 
 def _in_its_round(exchange: Exchange, leg: Leg, services: PipelineServices) -> Leg:

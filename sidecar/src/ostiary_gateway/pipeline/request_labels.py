@@ -47,13 +47,13 @@ def _names(exchange: Exchange) -> tuple[str, str, str]:
     message = exchange.message
     if message is None or not (name := message.name) or message.method is None:
         return _NAMELESS
-    proxy, method = exchange.proxy, message.method.name
-    known = proxy.known
+    proxy, method, leg = exchange.proxy, message.method.name, exchange.leg
+    known, own = (proxy.known, name) if leg is None or leg.message is None else (leg.server.known, leg.message.name)
     if method == "tools/call":
-        return (name, "", "") if name in known.tools or name in proxy.spelled_names else _NAMELESS
+        return (name, "", "") if own in known.tools or name in proxy.spelled_names else _NAMELESS
     if method == "prompts/get":
-        return ("", name, "") if name in known.prompts or name in proxy.spelled_names else _NAMELESS
-    return ("", "", name) if method.startswith("resources/") and name in known.resources else _NAMELESS
+        return ("", name, "") if own in known.prompts or name in proxy.spelled_names else _NAMELESS
+    return ("", "", name) if method.startswith("resources/") and own in known.resources else _NAMELESS
 
 
 def _sent(span: ServerSpan, exchange: Exchange) -> tuple[str, str, str]:

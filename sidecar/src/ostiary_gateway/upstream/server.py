@@ -81,6 +81,8 @@ class UpstreamServer:
         self.endpoints = (
             UpstreamEndpoint(place, _reach(document, url), own=own, egress=egress, connections=connections, mark=mark),
         )
+        #: What stands for it in sessions with several servers; empty before the first.
+        self.session_mark = b""
         self._in_use = 0
         self._unused = asyncio.Event()
 

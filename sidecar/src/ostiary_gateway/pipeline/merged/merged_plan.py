@@ -27,7 +27,8 @@ def merged_plan(exchange: Exchange, merge: MergeRuntime) -> Plan:
     message = exchange.message
     leg = owner_leg(exchange, message, merge) if message is not None else None
     if leg is not None:
-        check_server_blocked(exchange, leg.server)
+        if exchange.snapshot.blocked is not None:
+            check_server_blocked(exchange, leg.server)
         exchange.leg = leg
         return One(leg)
     of_session = session_plan(exchange)

@@ -4,7 +4,7 @@ The name says whose it is, so no list has to be read for it (:mod:`ostiary_core.
 own name, in the body and in ``Mcp-Name``.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from ostiary_core.exposed_names import Owned
 from ostiary_core.mcp.methods import AuthorizationKind, Primitive
@@ -13,6 +13,10 @@ from ostiary_gateway.pipeline.authorize import completion_reference, unknown_nam
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.message import Message
+
+#: Constants: looking them up in their class would cost time on every call.
+_NAME: Final = AuthorizationKind.NAME
+_COMPLETION: Final = AuthorizationKind.COMPLETION
 
 
 def owner_leg(exchange: Exchange, message: Message, merge: MergeRuntime) -> Leg | None:
@@ -26,10 +30,11 @@ def owner_leg(exchange: Exchange, message: Message, merge: MergeRuntime) -> Leg 
     method = message.method
     if method is None:
         return None
-    if method.authorization is AuthorizationKind.NAME and method.primitive is not None:
+    kind = method.authorization
+    if kind is _NAME and method.primitive is not None:
         owned = _owner(merge, method.primitive, message.name)
-        params = {**message.params, method.name_key: owned.name}
-    elif method.authorization is AuthorizationKind.COMPLETION:
+        params = {**message.body["params"], method.name_key: owned.name}  # its name was read there
+    elif kind is _COMPLETION:
         primitive, name = completion_reference(message)
         owned = _owner(merge, primitive, name)
         reference = {**message.params["ref"], "name" if primitive is Primitive.PROMPTS else "uri": owned.name}

@@ -24,6 +24,8 @@ from ostiary_gateway.seal import TASK, Sealer
 from ostiary_gateway.upstream import faults
 
 #: What every text with the id of a task holds; an escaped spelling of it is not MCP's.
+#: The members of a result that may hold one.
+_HOLDING_TASKS: Final = frozenset(("_meta", "task", "taskId"))
 _TASK: Final = b'"taskId"'
 
 
@@ -52,7 +54,7 @@ class LegTranslation:
         if self._names is not None:
             text = self._names.response(text, message)
         result = message.get("result")
-        if _TASK not in text or not isinstance(result, dict):
+        if not isinstance(result, dict) or _HOLDING_TASKS.isdisjoint(result) or _TASK not in text:
             return text
         changed = change_in_result(result, self._seal_task)
         if changed is None:
@@ -100,7 +102,8 @@ def translation_for(exchange: Exchange, leg: Leg, sealer: Sealer) -> Translation
 def _token(leg: Leg) -> Any:
     if leg.message is None:
         return ANY_PROGRESS
-    meta = leg.message.params.get("_meta")
+    params = leg.message.body.get("params")
+    meta = params.get("_meta") if isinstance(params, dict) else None
     return meta.get("progressToken") if isinstance(meta, dict) else None
 
 

@@ -13,7 +13,7 @@ handshake.
 import asyncio
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
-from weakref import WeakKeyDictionary, WeakValueDictionary
+from weakref import WeakValueDictionary
 
 from ostiary_core.mcp.protocol_revisions import LEGACY_REVISIONS, MODERN
 from ostiary_gateway.bridge.handshake import initialize_result
@@ -44,8 +44,6 @@ HANDSHAKE_SECONDS: Final = 10.0
 _REPLAY_SECONDS: Final = 5.0
 _AT_ONCE: Final = 8
 
-_MARKS: Final[WeakKeyDictionary[UpstreamServer, bytes]] = WeakKeyDictionary()
-
 
 class OpenedSession(NamedTuple):
     """A session that was opened just now, and the server's answer to the handshake."""
@@ -56,10 +54,9 @@ class OpenedSession(NamedTuple):
 
 def mark_of(server: UpstreamServer) -> bytes:
     """Return what stands for a server in vectors and notes."""
-    mark = _MARKS.get(server)
-    if mark is None:
-        mark = _MARKS[server] = fingerprint(server.name, server.url)
-    return mark
+    if not server.session_mark:
+        server.session_mark = fingerprint(server.name, server.url)
+    return server.session_mark
 
 
 def key_of(exchange: Exchange, vector: SessionVector) -> SessionKey:

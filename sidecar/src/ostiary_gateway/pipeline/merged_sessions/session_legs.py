@@ -84,10 +84,12 @@ async def _send_and_renew(
 
 async def _enter(exchange: Exchange, leg: Leg, span: ServerSpan, services: PipelineServices) -> None:
     """Give a leg its session, and the revision of that."""
-    try:
-        leg.session = await services.sessions.obtain(exchange, leg.server, span=span)
-    except UpstreamFault as fault:
-        raise faults.refusal(fault) from fault
+    leg.session = services.sessions.at_hand(exchange, leg.server)
+    if leg.session is None:
+        try:
+            leg.session = await services.sessions.obtain(exchange, leg.server, span=span)
+        except UpstreamFault as fault:
+            raise faults.refusal(fault) from fault
     _take_revision(leg)
 
 

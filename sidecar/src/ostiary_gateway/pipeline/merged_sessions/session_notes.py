@@ -11,7 +11,7 @@ have them (:mod:`.shared_notes`). ``None``: nowhere; then neither logging nor su
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from ostiary_gateway.session_ids import UpstreamSession
 
@@ -52,8 +52,7 @@ class SessionNote:
             self.subscriptions.setdefault(mark, set()).update(uris)
 
 
-@dataclass(frozen=True, slots=True)
-class SessionKey:
+class SessionKey(NamedTuple):
     """One session of one caller at one proxy."""
 
     proxy: str

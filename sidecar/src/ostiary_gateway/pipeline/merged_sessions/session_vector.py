@@ -18,6 +18,7 @@ import re
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from ostiary_core import strict_json
@@ -36,6 +37,8 @@ _CAPABILITIES_BYTES: Final = 1024
 _INFO_BYTES: Final = 640
 #: The characters that are kept of each text of a client that says more than that about itself.
 _INFO_TEXT: Final = 64
+#: Vectors that are kept decoded: about 4 MiB.
+_DECODED: Final = 512
 _INFO_TEXTS: Final = ("name", "version", "title")
 #: Members of capabilities that a server can do without.
 _OPTIONAL_CAPABILITIES: Final = ("experimental", "extensions")
@@ -155,8 +158,9 @@ def encoded(vector: SessionVector) -> bytes:
     return b"".join([head, client, *rows])
 
 
+@lru_cache(maxsize=_DECODED)
 def decoded(plain: bytes) -> SessionVector | None:
-    """Return the vector in sealed bytes.
+    """Return the vector in sealed bytes, the same object for the same bytes.
 
     None where a newer replica wrote something that this one does not know.
     """
