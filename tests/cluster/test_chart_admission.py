@@ -104,6 +104,20 @@ def test_a_header_with_a_secret_is_refused(enforced: ControlPlane, secret: str) 
     assert complaint(enforced, proxy("default", servers=[server | {"headers": headers[:1]}])) == ""
 
 
+def test_instructions_and_routes_with_a_secret_are_refused(enforced: ControlPlane) -> None:
+    servers = [{"name": name, "prefix": f"{name}_", "url": f"http://{name}.sales.svc/mcp"} for name in ("crm", "erp")]
+    told = {"mode": "Replace", "text": f"Log in with {SECRETS[0]}"}
+    merged = proxy("default", servers=servers, serverSelection="Merge", instructions=told)
+    assert "looks like a token" in complaint(enforced, merged)
+    plain = [{"name": each["name"], "url": each["url"]} for each in servers]
+    rules = [{"name": "all", "when": f"headers['x-key'] == '{SECRETS[0]}'", "servers": ["crm"]}]
+    assert "looks like a token" in complaint(
+        enforced, proxy("default", servers=plain, serverSelection="Route", routing=rules)
+    )
+    rules[0]["when"] = "'eu' in groups"
+    assert complaint(enforced, proxy("default", servers=plain, serverSelection="Route", routing=rules)) == ""
+
+
 @pytest.mark.parametrize("text", HARMLESS)
 def test_words_are_no_secrets(enforced: ControlPlane, text: str) -> None:
     assert complaint(enforced, proxy("default", description=text)) == ""

@@ -110,6 +110,20 @@ def test_an_editor_of_proxies_edits_them_and_cannot_point_one_elsewhere(team: Te
         assert team.change("proxy-approver", elsewhere) == ""
 
 
+def test_an_editor_of_proxies_cannot_send_requests_to_another_of_several_servers(team: Team) -> None:
+    servers = [{"name": name, "url": f"http://{name}.sales.svc/mcp"} for name in ("eu", "us")]
+    rules = [{"name": "eu", "when": "'eu' in groups", "servers": ["eu"]}, {"name": "others", "servers": ["us"]}]
+
+    def routed(*found: dict[str, Any], **spec: Any) -> dict[str, Any]:
+        return _resource("MCPProxy", "routed", servers=servers, serverSelection="Route", routing=list(found), **spec)
+
+    team.control_plane.kubectl("apply", "-n", team.namespace, "-f", "-", input=json.dumps(routed(*rules)))
+    assert team.change("proxy-editor", routed(*rules, description="Records")) == ""
+    for elsewhere in (routed(rules[1]), routed({**rules[0], "servers": ["us"]}, rules[1])):
+        assert "spec.routing: to choose where an MCPProxy leads to" in team.change("proxy-editor", elsewhere)
+        assert team.change("proxy-approver", elsewhere) == ""
+
+
 def test_an_editor_of_policies_edits_rules_and_cannot_switch_one_to_shadow(team: Team) -> None:
     assert team.change("policy-editor", policy(access={"rules": [OTHER_RULE]})) == ""
     shadow = policy(mode="Shadow", access={"rules": [OTHER_RULE]})

@@ -11,7 +11,7 @@ credentials                 the credential that a server of an MCPProxy gets
 settings, grants            what the platform team writes: the settings of a gateway
 status                      what the operator reports: the statuses of both kinds
 conditions                  the types of conditions, and which kind has which
-reasons, upstream_reasons   the reasons of conditions, with meaning and remedy
+reasons, upstream_reasons, effective_reasons   the reasons of conditions, with meaning and remedy
 resources, load, problems   turn an object or a text into what the compiler reads, or into the list of its problems
 yaml_reader                 parses YAML strictly into plain values, with the line of every field
 base_model, constraints     the base of all models; constraints that the models and the API server share

@@ -9,10 +9,10 @@ from pydantic import Field, StrictInt, StrictStr, StringConstraints
 from ostiary_operator.api.audit_reasons import AuditReadyReason
 from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.constraints import Unique
+from ostiary_operator.api.effective_reasons import EffectiveReason
 from ostiary_operator.api.limit_store_reasons import LimitStoreReadyReason
 from ostiary_operator.api.reasons import (
     AcceptedReason,
-    EffectiveReason,
     GovernedReason,
     ProgrammedReason,
     ReadyReason,

@@ -192,46 +192,6 @@ class GovernedReason(Reason):
     )
 
 
-class EffectiveReason(Reason):
-    """Reasons of Effective, of an MCPPolicy: does it probably do what its author meant?
-
-    It is not part of Ready.
-    """
-
-    EFFECTIVE = ("Effective", "It governs at least one MCPProxy, and nothing in it looks like a mistake.", NOTHING)
-    PENDING = ("Pending", "The operator has not seen it yet.", WAIT)
-    PROTECTS_NOTHING = (
-        "ProtectsNothing",
-        "No MCPProxy is targeted, so the policy protects nothing.",
-        "Correct the names in targetRefs or the selector, or remove the policy.",
-    )
-    RULE_MATCHES_NOTHING = (
-        "RuleMatchesNothing",
-        "A rule names a tool or prompt that no target offers, by the lists that the gateways have seen or by prefixes.",
-        "Correct the name, or write the prefix of its server before it; the message suggests one.",
-    )
-    SUBJECT_MATCHES_NOTHING = (
-        "SubjectMatchesNothing",
-        "A consumer in subjects is written with the policy's namespace before it, so it matches no caller.",
-        "Write the name of the consumer alone: its namespace is that of the policy.",
-    )
-    NO_AUDIENCE = (
-        "NoAudience",
-        "Every access token is refused at an MCPProxy: its URL is not known, and the policy names no audiences.",
-        "Set externalURL in the gateway's settings, hostnames in the MCPProxy, or audiences in the policy.",
-    )
-    CALLERS_COUNTED_TOGETHER = (
-        "CallersCountedTogether",
-        "A limit is to count callers apart, but no policy authenticates them, so all of them share one counter.",
-        "Set authentication in a policy of the MCPProxy, or count per Proxy, Server or Tool.",
-    )
-    EVADABLE = (
-        "Evadable",
-        "A platform policy selects MCPProxies by their own labels, which their owners can change.",
-        "Select the namespaces with namespaceSelector, or leave the selector empty: it then governs every MCPProxy.",
-    )
-
-
 class UnblockedReason(Reason):
     """Reasons of Unblocked, of an MCPProxy that the settings of a gateway block.
 

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from ostiary_operator.api.conditions import ConditionStatus, ConditionType
-from ostiary_operator.api.reasons import EffectiveReason, GovernedReason, Reason, TestsPassedReason, UnblockedReason
+from ostiary_operator.api.effective_reasons import EffectiveReason
+from ostiary_operator.api.reasons import GovernedReason, Reason, TestsPassedReason, UnblockedReason
 from ostiary_operator.compile.messages import condition, identity, listing, nearest
 from ostiary_operator.compile.model import ConditionDraft
 from ostiary_operator.compile.policies import Governance, PolicyDecision
 from ostiary_operator.compile.policy_test_runner import failures
 from ostiary_operator.compile.resource_parser import ParsedProxy
-from ostiary_operator.compile.token_audiences import MissingAudience
+from ostiary_operator.compile.token_audiences import MissingAudience, SharedTokens
 from ostiary_operator.compile.uncounted_callers import UndistinguishedCallers
 from ostiary_operator.compile.unprefixed_names import UnprefixedName
 
@@ -73,14 +74,21 @@ def effective(
     unaddressed: MissingAudience | None,
     undistinguished: UndistinguishedCallers | None,
     unprefixed: UnprefixedName | None,
+    sharing: SharedTokens | None,
 ) -> ConditionDraft:
     """Return whether a policy protects anything, and its tokens can be accepted.
 
     ``known`` are the proxies in its namespace; ``unaddressed`` are tokens that a proxy always refuses;
-    ``undistinguished`` are callers that a limit counts together; ``unprefixed`` is a name that allows nothing.
+    ``undistinguished`` are callers that a limit counts together; ``unprefixed`` is a name that allows nothing;
+    ``sharing`` are servers that get the same tokens.
     """
-    found = ((EffectiveReason.NO_AUDIENCE, unaddressed), (EffectiveReason.CALLERS_COUNTED_TOGETHER, undistinguished))
-    slips = _slips(decision, known, ((EffectiveReason.RULE_MATCHES_NOTHING, unprefixed), *found))
+    found = (
+        (EffectiveReason.NAME_WITHOUT_PREFIX, unprefixed),
+        (EffectiveReason.TOKENS_SHARED, sharing),
+        (EffectiveReason.NO_AUDIENCE, unaddressed),
+        (EffectiveReason.CALLERS_COUNTED_TOGETHER, undistinguished),
+    )
+    slips = _slips(decision, known, found)
     reason, message = next(slips, (EffectiveReason.EFFECTIVE, ""))
     if message:
         return condition(ConditionType.EFFECTIVE, ConditionStatus.FALSE, reason, f"{decision.subject.title}: {message}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from ostiary_core.contract.documents import EntryDocument
 from ostiary_operator.api.conditions import ConditionStatus, ConditionType
 from ostiary_operator.api.reasons import AcceptedReason, ResolvedRefsReason
 from ostiary_operator.compile import advisories
@@ -11,7 +12,7 @@ from ostiary_operator.compile.policies import PolicyDecision
 from ostiary_operator.compile.policy_references import refers_to_objects
 from ostiary_operator.compile.quota import BudgetedConfig
 from ostiary_operator.compile.statuses import CompiledGateway, beyond_budget, sorted_names
-from ostiary_operator.compile.token_audiences import MissingAudience, first_refused
+from ostiary_operator.compile.token_audiences import MissingAudience, SharedTokens, first_refused, first_sharing
 from ostiary_operator.compile.uncounted_callers import UndistinguishedCallers, first_undistinguished
 from ostiary_operator.compile.unprefixed_names import UnprefixedName, first_unprefixed
 
@@ -33,6 +34,7 @@ def policy_status(decision: PolicyDecision, settled: Sequence[CompiledGateway], 
                 unaddressed=_refused_tokens(decision, settled),
                 undistinguished=_undistinguished(decision, settled),
                 unprefixed=_unprefixed(decision, settled),
+                sharing=_sharing(decision, settled),
             ),
             *advisories.tests_passed(decision),
         ),
@@ -94,11 +96,21 @@ def _undistinguished(decision: PolicyDecision, settled: Sequence[CompiledGateway
     return first_undistinguished(decision.encoded.document, governed)
 
 
+def _governed(decision: PolicyDecision, settled: Sequence[CompiledGateway]) -> list[EntryDocument]:
+    """Return the entries of the proxies that a policy governs, at every gateway."""
+    return [it.config.entries[key].document for it in settled for key in decision.governs if key in it.config.entries]
+
+
 def _unprefixed(decision: PolicyDecision, settled: Sequence[CompiledGateway]) -> UnprefixedName | None:
     if decision.encoded is None:
         return None
-    placed = (it.config.entries[key].document for it in settled for key in decision.governs if key in it.config.entries)
-    return first_unprefixed(decision.encoded.document, placed)
+    return first_unprefixed(decision.encoded.document, _governed(decision, settled))
+
+
+def _sharing(decision: PolicyDecision, settled: Sequence[CompiledGateway]) -> SharedTokens | None:
+    if decision.encoded is None:
+        return None
+    return first_sharing(decision.encoded.document, _governed(decision, settled))
 
 
 def _lacks(decision: PolicyDecision, config: BudgetedConfig) -> bool:

@@ -1,7 +1,8 @@
-"""Finds proxies at which every token is refused, since no audience can be right.
+"""Finds proxies at which every token is refused, or is passed to several servers.
 
 A token must be for the URL of the proxy, unless the policy names audiences. A gateway without ``externalURL`` knows no
-URL of a proxy without hostnames.
+URL of a proxy without hostnames. With `passthrough` the servers check tokens: where there are several, each gets those
+that are meant for another one.
 """
 
 from collections.abc import Iterable, Iterator
@@ -30,6 +31,32 @@ class MissingAudience(NamedTuple):
             "every token of this issuer is refused there; set externalURL in the gateway's settings, hostnames in the "
             "MCPProxy, or audiences in the policy"
         )
+
+
+class SharedTokens(NamedTuple):
+    """Tokens of callers that are passed through to several servers of one proxy."""
+
+    proxy: str
+    servers: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return (
+            f"spec.authentication.passthrough: MCPProxy {self.proxy} passes the tokens of its callers through to all "
+            f"of {', '.join(self.servers)}, and each of these servers could use them at the others; give each its own "
+            "MCPProxy, or authenticate callers at the gateway and set credential of the servers"
+        )
+
+
+def first_sharing(policy: PolicyDocument, governed: Iterable[EntryDocument]) -> SharedTokens | None:
+    """Return the first proxy where several servers get the tokens that a policy passes through.
+
+    None where there is none.
+    """
+    if policy.authentication is None or not policy.authentication.passthrough or policy.mode is not None:
+        return None
+    shared = (entry for entry in governed if len({server.authority for server in entry.servers}) > 1)
+    entry = next(shared, None)
+    return SharedTokens(entry.identity, tuple(server.name for server in entry.servers)) if entry is not None else None
 
 
 def first_refused(

@@ -16,13 +16,8 @@ import yaml
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.secret_bytes import SecretBytes
 from ostiary_operator.api import labels
-from ostiary_operator.api.reasons import (
-    AcceptedReason,
-    EffectiveReason,
-    GovernedReason,
-    ProgrammedReason,
-    ResolvedRefsReason,
-)
+from ostiary_operator.api.effective_reasons import EffectiveReason
+from ostiary_operator.api.reasons import AcceptedReason, GovernedReason, ProgrammedReason, ResolvedRefsReason
 from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND
 from ostiary_operator.api.yaml_reader import YamlError, read_documents
 from ostiary_operator.compile import gateways

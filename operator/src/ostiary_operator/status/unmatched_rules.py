@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from ostiary_operator.api.conditions import ConditionStatus, ConditionType
-from ostiary_operator.api.reasons import EffectiveReason
+from ostiary_operator.api.effective_reasons import EffectiveReason
 from ostiary_operator.compile.model import ConditionDraft, ResourceStatus
 from ostiary_operator.kube.kinds import POLICY
 from ostiary_operator.status.replica_reports import Offers, ReportedSlip

@@ -18,6 +18,7 @@ def condition(
     mode: str = "Enforce",
     platform: dict[str, Any] | None = None,
     of: str = "MCPPolicy",
+    spec: dict[str, Any] | None = None,
 ) -> ConditionDraft:
     """The condition Effective of the policy, or Governed of the proxy."""
     gateway: dict[str, Any] = {
@@ -33,7 +34,7 @@ def condition(
             "metadata": {**gateway, "labels": {**gateway["labels"], "ostiary.dev/usage": "settings"}},
             "data": {"settings.yaml": settings},
         },
-        resource("MCPProxy", "team-a", proxy | ({"hostnames": hostnames} if hostnames else {})),
+        resource("MCPProxy", "team-a", proxy | ({"hostnames": hostnames} if hostnames else {}) | (spec or {})),
         resource("MCPPolicy", "team-a", governing(authentication) | {"mode": mode}),
     ]
     if platform is not None:
@@ -86,3 +87,25 @@ def test_the_status_of_a_proxy_counts_only_policies_that_authenticate_its_caller
     platform = {"jwt": {"issuers": [{**ISSUER, "audiences": ["crm"]}]}}
 
     assert condition(JWT, platform=platform, of="MCPProxy").reason == "Governed"
+
+
+def merged(*hosts: str) -> dict[str, Any]:
+    servers = [
+        {"name": f"s{place}", "prefix": f"p{place}_", "url": f"https://{host}/mcp"} for place, host in enumerate(hosts)
+    ]
+    return {"serverSelection": "Merge", "servers": servers}
+
+
+def test_tokens_that_several_servers_get_are_reported() -> None:
+    found = condition({"passthrough": {}}, spec=merged("crm.example.com", "erp.example.com"))
+
+    assert found.reason == "TokensShared"
+    assert "MCPProxy team-a/crm passes the tokens of its callers through to all of s0, s1" in found.message
+
+
+def test_tokens_of_one_server_or_of_one_host_or_of_shadow_mode_are_not_shared() -> None:
+    several = merged("crm.example.com", "erp.example.com")
+    assert condition({"passthrough": {}}).reason == "Effective"
+    assert condition({"passthrough": {}}, spec=merged("crm.example.com", "crm.example.com")).reason == "Effective"
+    assert condition({"passthrough": {}}, spec=several, mode="Shadow").reason == "Effective"
+    assert condition({"anonymous": {}}, spec=several).reason == "Effective"
