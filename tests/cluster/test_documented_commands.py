@@ -41,6 +41,8 @@ ELSEWHERE = {
     "docs/tutorials/11-see-everything.md": "tests/protocol/test_tutorial_see_everything.py",
     "docs/tutorials/9-identity-provider.md": "tests/unit/docs/test_known_agents.py",
     "docs/tutorials/10-stop-a-runaway-agent.md": "tests/unit/docs/test_known_agents.py",
+    "docs/tutorials/13-one-endpoint.md": "tests/unit/docs/test_known_agents.py",
+    "docs/tutorials/14-eu-route.md": "tests/unit/docs/test_known_agents.py",
     "examples/limits/README.md": "tests/protocol/test_limits_example.py",
     "docs/tutorials/12-prove-it-to-an-auditor.md": "tests/protocol/test_audit_tutorial.py",
     "docs/guides/audit.md": "tests/cluster/test_audit_in_cluster.py",
@@ -50,6 +52,8 @@ ELSEWHERE = {
 #: Commands that another test runs, by their beginning.
 RUN_BY = {
     "ostiary run examples/access-tiers": "tests/protocol/test_access_tiers.py",
+    "ostiary run one-endpoint": "tests/protocol/test_one_endpoint_example.py",
+    "ostiary run eu-route": "tests/protocol/test_eu_route_example.py",
     "ostiary run runaway": "tests/protocol/test_limits_example.py",
     "ostiary whoami": "tests/protocol/test_whoami_command.py",
     "ostiary logs": "tests/protocol/test_logs_command.py",

@@ -13,6 +13,12 @@ TUTORIALS = {
     "docs/tutorials/7-allow-one-tool.md": ["ALLOW: rule users", "3 tests in 1 policy: all passed"],
     "docs/tutorials/8-access-tiers.md": ["8 tests in 2 policies: all passed", "ALLOW: rule read-and-delete"],
     "docs/tutorials/10-stop-a-runaway-agent.md": ["no problems"],
+    "docs/tutorials/13-one-endpoint.md": [
+        "3 tests in 1 policy: all passed",
+        "DENY: rule no-deletions",
+        "server   old, which calls it delete_user",
+    ],
+    "docs/tutorials/14-eu-route.md": ["no problems", "eu, else eu-2 (rule eu", "us (rule us"],
     "docs/tutorials/9-identity-provider.md": ["4 tests in 1 policy: all passed", "ALLOW: rule delete"],
 }
 RECIPES = [
