@@ -3,7 +3,7 @@
 It is separate from the data port, so that a NetworkPolicy can distinguish them. ``/healthz``, ``/readyz`` and
 ``/metrics`` are open, and ``/continuations`` takes what other replicas have sealed (added by the app); all else needs
 the bearer token from the gateway's Secret. ``/config`` shows digests, never content; ``/capture`` shows the exchanges
-of proxies with a debug capture, ``/limits`` what callers have used of limits.
+of proxies with a debug capture, ``/limits`` what callers have used of limits, and ``/catalogue`` what servers list.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from ostiary_core.mcp.methods import METHODS
+from ostiary_core.mcp.methods import METHODS, Primitive
 from ostiary_core.policy.unmatched_names import MOST_REPORTED
 from ostiary_core.strict_json import dumps
 from ostiary_gateway.config.observed_items import OFFERED
@@ -76,6 +76,7 @@ class Admin:
                 web.get("/config", self._config),
                 web.get("/capture", self._capture),
                 web.get("/limits", self._limits),
+                web.get("/catalogue", self._catalogue),
             ]
         )
         return app
@@ -107,6 +108,17 @@ class Admin:
         except ValueError as error:
             return web.Response(status=400, text=f"{error}\n")
         return web.Response(body=dumps(found), content_type="application/json")
+
+    async def _catalogue(self, request: web.Request) -> web.Response:
+        """Answer with the names that the servers of one proxy have listed, to any caller."""
+        if not self._bears_token(request):
+            return _no_token()
+        snapshot = self._store.snapshot
+        proxy = snapshot.proxies.get(request.query.get("proxy", "")) if snapshot is not None else None
+        if proxy is None:
+            return web.Response(status=404, text="proxy: name one that this gateway serves, as NAMESPACE/NAME\n")
+        servers = [{"name": server.name, "names": _names(server)} for server in proxy.servers]
+        return web.Response(body=dumps({"servers": servers}), content_type="application/json")
 
     async def _config(self, request: web.Request) -> web.Response:
         if not self._bears_token(request):
@@ -190,6 +202,10 @@ def _servers(proxy: ProxyRuntime | None) -> dict[str, Any]:
 def _server(server: UpstreamServer) -> dict[str, Any]:
     revision = {"revision": server.revision} if server.revision is not None else {}
     return _health(server.health) | revision | _catalogue(server)
+
+
+def _names(server: UpstreamServer) -> dict[str, list[str]]:
+    return {primitive.value: sorted(server.known.of(primitive)) for primitive in Primitive}
 
 
 def _catalogue(server: UpstreamServer) -> dict[str, Any]:

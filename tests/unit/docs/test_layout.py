@@ -46,7 +46,6 @@ SHORT = {
     "sidecar/src/ostiary_core/contract/compression.py": "boundary: zlib with limits",
     "sidecar/src/ostiary_core/policy/authentication_in_force.py": "one rule, which every method uses",
     "sidecar/src/ostiary_core/policy/cel_engine.py": "boundary: the CEL engine, which is imported late",
-    "sidecar/src/ostiary_core/policy/name_access.py": "used by both planes",
     "sidecar/src/ostiary_gateway/pipeline/routing/route_decision.py": "boundary: below the stages that ask",
     "sidecar/src/ostiary_gateway/pipeline/select_stage.py": "one stage of the pipeline",
     "sidecar/src/ostiary_gateway/catalogue/cursors.py": "boundary: what callers keep and send back",

@@ -55,6 +55,22 @@ CLUSTER_COMMANDS: Final = (
         ("operator",),
     ),
     Command(
+        "catalogue",
+        f"{PACKAGE}.cli.catalogue",
+        "show what a caller sees of an MCPProxy, and why not the rest",
+        "Show the tools, resources and prompts that the servers of an MCPProxy list, under the names that the MCPProxy "
+        "gives them: whether a caller sees and may use each of them, which rule decides, and what has no place in the "
+        "catalogue of several servers. Names are those that have passed the gateway in a list; nothing is asked of a "
+        "server. The token of the gateway's admin port is needed, as for `ostiary logs`. The exit code is 0, 1 if a "
+        "replica did not answer, and 2 if it cannot be known.",
+        (
+            ("ostiary catalogue tools", "the anonymous caller, at an `ostiary run` on this machine or in the cluster"),
+            ("ostiary catalogue records --consumer eu-agent --seen", "only what a consumer with an API key sees"),
+            ("ostiary catalogue crm -n sales --as claims.json", "a caller with a token"),
+        ),
+        ("operator",),
+    ),
+    Command(
         "limits",
         f"{PACKAGE}.cli.limits",
         "show what callers have used of limits, and what is left",

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--proxy", metavar="NAME", help="the MCPProxy, as NAME or NAMESPACE/NAME (default: the only one)"
     )
     _add_call(parser)
-    _add_caller(parser)
+    add_caller(parser)
     parser.add_argument(
         "-o", "--output", choices=("text", "json"), default="text", help="lines for people, or a JSON object"
     )
@@ -67,7 +67,8 @@ def _add_call(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--request-path", metavar="PATH", help="its path (default: that of the MCPProxy)")
 
 
-def _add_caller(parser: argparse.ArgumentParser) -> None:
+def add_caller(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that describe a caller."""
     group = parser.add_argument_group("the caller", "Without any of these it is the anonymous caller.")
     group.add_argument("--as", dest="claims", metavar="FILE", type=_object_of_file, help="claims of its token, as JSON")
     group.add_argument("--consumer", metavar="NAME", help="name of the consumer; its API keys give it groups")
@@ -113,7 +114,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         call = _call(arguments)
         proxy = _from_files(arguments) if arguments.paths else asyncio.run(_from_cluster(arguments))
-        found = explanation.explain(proxy, described_caller.find_caller(proxy, _caller(arguments)), call)
+        found = explanation.explain(proxy, described_caller.find_caller(proxy, caller_of(arguments)), call)
     except OstiaryError as error:
         sys.stderr.write(f"ostiary explain: {error}\n")
         return UNUSABLE
@@ -145,7 +146,8 @@ def _call(arguments: argparse.Namespace) -> "ExplainedCall":
     return ExplainedCall(primitive, verb, name, described)
 
 
-def _caller(arguments: argparse.Namespace) -> "CallerDescription":
+def caller_of(arguments: argparse.Namespace) -> "CallerDescription":
+    """Return the caller that the arguments describe."""
     from ostiary_operator.local.described_caller import CallerDescription  # noqa: PLC0415  likewise
 
     return CallerDescription(arguments.claims, arguments.consumer, arguments.groups, arguments.scopes)

@@ -1,0 +1,112 @@
+"""The catalogue of an MCPProxy as one caller sees it, and why it does not see the rest."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from ostiary_core.catalogue_names import CatalogueNames
+from ostiary_core.exposed_names import LONGEST_NAME
+from ostiary_core.mcp.methods import USE, Primitive, Verb
+from ostiary_core.policy.name_access import NameAccess, name_access
+from ostiary_core.policy.principal import Principal
+from ostiary_core.policy.routing import Routing
+from ostiary_core.policy.visibility import Visibility
+from ostiary_operator.compile.policy_test_runner import describe
+from ostiary_operator.local.console import printable
+from ostiary_operator.local.governed_proxy import GovernedProxy
+
+HEADER: Final = ("", "NAME", "SERVER", "ACCESS", "WHY")
+_SHOWN: Final = 100
+_UNREACHABLE: Final = "no routing rule leads this caller to the server"
+_NO_SCHEME: Final = "its URI cannot be marked with the server: it has no scheme, or an expression fills it"
+_FOREIGN: Final = "the server lists it in the space of another server"
+_TOO_LONG: Final = f"with its prefix it is longer than {LONGEST_NAME} characters"
+_CONDITIONAL: Final = "arguments or headers decide"
+
+#: By server, and by what it offers, the names that it has listed.
+ListedNames = Mapping[str, Mapping[Primitive, Sequence[str]]]
+
+
+class CatalogueEntry(NamedTuple):
+    """One name of a server, as the caller knows it; ``why`` says what decides."""
+
+    primitive: Primitive
+    name: str
+    server: str
+    access: str
+    why: str
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether the caller finds it in a list."""
+        return self.access in {NameAccess.USE, NameAccess.CONDITIONAL, NameAccess.SEE}
+
+    def as_object(self) -> dict[str, Any]:
+        """Return it for programs."""
+        return {**self._asdict(), "primitive": self.primitive.value}
+
+
+def entries(proxy: GovernedProxy, principal: Principal, listed: ListedNames) -> list[CatalogueEntry]:
+    """Return what servers list, as a caller sees it: in the order of the spec, then of names."""
+    view = proxy.visibility.for_principal(principal)
+    reachable = _reachable(proxy, principal)
+    names = CatalogueNames.of_entry(proxy.entry)
+    found = []
+    for place, server in enumerate(proxy.entry.servers):
+        for primitive in Primitive:
+            for own in listed.get(server.name, {}).get(primitive, ()):
+                exposed, problem = _exposed(names, primitive, place, own)
+                if reachable is not None and place not in reachable:
+                    problem = _UNREACHABLE
+                found.append(_entry(view, primitive, exposed, server.name, problem))
+    return found
+
+
+def _reachable(proxy: GovernedProxy, principal: Principal) -> frozenset[int] | None:
+    """Return the places of the servers that rules could lead a caller to.
+
+    None where there are no rules.
+    """
+    entry = proxy.entry
+    if entry.server_selection != "Route":
+        return None
+    routing = Routing.build(entry.routing or (), [server.name for server in entry.servers])
+    return frozenset(routing.reachable(principal))
+
+
+def _exposed(names: CatalogueNames | None, primitive: Primitive, place: int, own: str) -> tuple[str, str]:
+    """Return the exposed form of a server's name, and why it is not in the catalogue.
+
+    That is empty if it is.
+    """
+    if names is None:
+        return own, ""
+    is_uri = primitive is Primitive.RESOURCES
+    exposed = names.uris.exposed(place, own) if is_uri else names.names.exposed(place, own)
+    if exposed is None:
+        return own, _NO_SCHEME
+    owned = names.owner_of(primitive, exposed)
+    if owned is None or owned.server != place:
+        return exposed, _FOREIGN
+    is_long = not is_uri and len(exposed) > LONGEST_NAME
+    return exposed, _TOO_LONG if is_long else ""
+
+
+def _entry(view: Visibility, primitive: Primitive, name: str, server: str, problem: str) -> CatalogueEntry:
+    if problem:
+        return CatalogueEntry(primitive, name, server, NameAccess.NONE, problem)
+    access = name_access(view, primitive, name)
+    return CatalogueEntry(primitive, name, server, access, _why(view, primitive, name, access))
+
+
+def _why(view: Visibility, primitive: Primitive, name: str, access: NameAccess) -> str:
+    if access is NameAccess.CONDITIONAL:
+        return _CONDITIONAL
+    is_hidden = access in (NameAccess.NONE, NameAccess.BLIND)
+    return describe(view.decide(primitive, Verb.LIST if is_hidden else USE[primitive], name))
+
+
+def rows(found: Sequence[CatalogueEntry]) -> Iterator[tuple[str, ...]]:
+    """Yield a row under :data:`HEADER` for each name."""
+    for each in found:
+        name = printable(each.name, limit=_SHOWN)
+        yield each.primitive.removesuffix("s"), name, each.server, each.access, printable(each.why, limit=_SHOWN)

@@ -1,0 +1,88 @@
+"""`ostiary catalogue` at a real gateway: what a caller sees of several servers, and why not the rest."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from command_line import CommandResult, Ostiary, ostiary_command
+from gateways import LONG_TIMEOUTS, LOOPBACK, RunningGateway
+from mcp_caller import mcp_caller, modern
+
+from ostiary_core.contract.documents import ServerConfig
+
+FILES = """
+apiVersion: ostiary.dev/v1alpha1
+kind: MCPProxy
+metadata: {name: mock}
+spec:
+  serverSelection: Merge
+  servers:
+    - {name: one, prefix: one_, url: "http://localhost:7878/mcp"}
+    - {name: two, prefix: two_, url: "http://localhost:7878/mcp"}
+---
+apiVersion: ostiary.dev/v1alpha1
+kind: MCPPolicy
+metadata: {name: read}
+spec:
+  targetRefs: [{kind: MCPProxy, name: mock}]
+  access:
+    rules:
+      - {name: read, effect: Allow, tools: {names: ["one_get_*"]}}
+      - {name: no-users, effect: Deny, tools: {names: ["get_users"]}}
+"""
+
+
+@pytest.fixture
+def ostiary(capsys: pytest.CaptureFixture[str]) -> Ostiary:
+    return ostiary_command(capsys)
+
+
+async def run(ostiary: Ostiary, gateway: RunningGateway, folder: Path, *arguments: str) -> CommandResult:
+    (folder / "proxy.yaml").write_text(FILES)
+    (folder / "token").write_text("admin-for-tests")
+    admin = ("--admin", f"http://127.0.0.1:{gateway.app.admin_port}", "--token-file", str(folder / "token"))
+    return await asyncio.to_thread(ostiary, "catalogue", "mock", str(folder / "proxy.yaml"), *admin, *arguments)
+
+
+async def apply(gateway: RunningGateway, mock: str) -> None:
+    servers = [
+        ServerConfig(name=name, prefix=f"{name}_", url=mock, timeouts=LONG_TIMEOUTS, addresses=LOOPBACK)
+        for name in ("one", "two")
+    ]
+    await gateway.apply(gateway.entry("mock", mock, servers=servers, server_selection="Merge"))
+
+
+async def test_each_name_that_servers_have_listed_is_shown_with_what_decides(
+    gateway: RunningGateway, mock: str, ostiary: Ostiary, tmp_path: Path
+) -> None:
+    await apply(gateway, mock)
+    async with mcp_caller(gateway.url()) as caller:
+        assert (await caller.post(modern("tools/list"))).result["tools"]
+    found = await run(ostiary, gateway, tmp_path, "-o", "json")
+    assert found.code == 0, found.err
+    names = {each["name"]: each for each in json.loads(found.out)["names"]}
+    assert (names["one_get_user"]["access"], names["one_get_user"]["why"]) == ("use", "rule read allows it")
+    assert (names["one_get_users"]["access"], names["one_get_users"]["why"]) == ("-", "rule no-users denies it")
+    assert (names["two_get_user"]["access"], names["two_get_user"]["server"]) == ("-", "two")
+    seen = await run(ostiary, gateway, tmp_path, "--seen")
+    assert "one_get_user " in seen.out
+    assert "two_" not in seen.out
+
+
+async def test_before_a_list_has_passed_it_says_so(
+    gateway: RunningGateway, mock: str, ostiary: Ostiary, tmp_path: Path
+) -> None:
+    await apply(gateway, mock)
+    found = await run(ostiary, gateway, tmp_path)
+    assert (found.code, found.out) == (0, "")
+    assert "no list of a server has passed the gateway yet" in found.err
+
+
+async def test_a_gateway_that_does_not_serve_the_proxy_is_an_error(
+    gateway: RunningGateway, mock: str, ostiary: Ostiary, tmp_path: Path
+) -> None:
+    await gateway.apply(gateway.entry("other", mock))
+    found = await run(ostiary, gateway, tmp_path)
+    assert found.code == 2
+    assert "it answers 404" in found.err
