@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from gateways import RunningGateway, policy
-from mcp_caller import McpCaller, Stream, legacy
+from mcp_caller import McpCaller, Stream, legacy, modern
 from mcp_clients import eventually
 from merged_proxies import merged
 from session_scenes import SessionScene
@@ -246,3 +246,87 @@ async def test_a_client_that_leaves_takes_the_streams_of_all_servers_with_it(
         stream.drop()
         for each in gets:
             await asyncio.wait_for(each.gone.wait(), 20)
+
+
+# -- subscriptions/listen of the newest revision, to servers of both eras
+
+
+class ListeningScene(ChangingScene):
+    """A server of the newest revision, which answers a listen with a stream."""
+
+    async def script(self, request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        if arrived.method == "server/discover":
+            told = {"supportedVersions": ["2026-07-28"], "capabilities": {"tools": {"listChanged": True}}}
+            return document(answer(arrived, {**told, "resultType": "complete", "ttlMs": 0, "cacheScope": "private"}))
+        if arrived.method == "subscriptions/listen":
+            async with events(request) as stream:
+                acknowledged = {"notifications": arrived.message["params"]["notifications"]}
+                await stream.send({**ACKNOWLEDGED, "params": acknowledged})
+                self.streams.append(stream)
+                await self._over.wait()
+            return stream.response
+        if arrived.method == "initialize":
+            return web.Response(status=404)
+        return await super().script(request, arrived)
+
+
+ACKNOWLEDGED = {"jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged"}
+SUBSCRIPTION = "io.modelcontextprotocol/subscriptionId"
+
+
+@pytest.fixture
+def new_scene() -> ListeningScene:
+    return ListeningScene("new")
+
+
+async def test_a_listen_hears_of_servers_of_both_eras_what_it_asked_for_under_its_own_id(
+    gateway: RunningGateway, caller: McpCaller, crm: Upstream, crm_scene: ChangingScene, new_scene: ListeningScene
+) -> None:
+    async with serving(new_scene.script) as new:
+        await gateway.apply(merged(gateway, {"crm": crm.url, "new": new.url}, list_cache=CACHE))
+        wanted = {"toolsListChanged": True, "resourceSubscriptions": ["file://crm/a", "file://new/b"]}
+        async with caller.stream(modern("subscriptions/listen", {"notifications": wanted}, id="mine")) as stream:
+            first = await stream.message()
+            assert first["method"] == ACKNOWLEDGED["method"]
+            assert first["params"]["_meta"] == {SUBSCRIPTION: "mine"}
+            assert first["params"]["notifications"] == {
+                "toolsListChanged": True,
+                "resourceSubscriptions": ["file://crm/a", "file://new/b"],
+            }
+            await settled(gateway, crm_scene, new_scene)
+            asked = (await new.first("subscriptions/listen")).message["params"]["notifications"]
+            assert asked == {"toolsListChanged": True, "resourceSubscriptions": ["file://b"]}
+            assert (await crm.first("resources/subscribe")).message["params"]["uri"] == "file://a"
+
+            for scene in (crm_scene, new_scene):
+                await scene.say({"method": "notifications/prompts/list_changed"})
+                await scene.say(LOG)
+                await scene.say({"jsonrpc": "2.0", "id": "mine", "result": {}})
+                scene.tools.append("more")
+                await scene.say(TOOLS)
+                told = await stream.message()
+                assert (told["method"], told["params"]) == (TOOLS["method"], {"_meta": {SUBSCRIPTION: "mine"}})
+            await new_scene.say({"method": UPDATED, "params": {"uri": "file://other"}})
+            await new_scene.say({"method": UPDATED, "params": {"uri": "file://b", "_meta": {SUBSCRIPTION: 7}}})
+            told = await stream.message()
+            assert told["params"] == {"uri": "file://new/b", "_meta": {SUBSCRIPTION: "mine"}}
+            new_scene.end_streams()
+        crm_scene.end_streams()
+
+
+UPDATED = "notifications/resources/updated"
+
+
+async def test_a_listen_ends_with_a_result_when_the_gateway_ends_it(
+    gateway: RunningGateway, caller: McpCaller, crm: Upstream, wiki: Upstream
+) -> None:
+    async with caller.stream(modern("subscriptions/listen", {"notifications": {"toolsListChanged": True}})) as stream:
+        await stream.message()
+        await gateway.apply(
+            merged(gateway, {"crm": crm.url}, prefixes={"crm": ""}), merged(gateway, {"wiki": wiki.url}, name="other")
+        )
+        told = await stream.message()
+        while "result" not in told:
+            told = await stream.message()
+        assert told["id"] == 1
+        assert await stream.ended()

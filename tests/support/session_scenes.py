@@ -13,6 +13,8 @@ from aiohttp import web
 from mcp_caller import LEGACY
 from upstreams import Arrived, answer, document
 
+_UNKNOWN = frozenset({"server/discover", "subscriptions/listen"})
+
 
 class SessionScene:
     """A server of the handshake revisions, whose sessions the test can let it forget."""
@@ -32,6 +34,9 @@ class SessionScene:
             return self._opened(arrived)
         if (status := self._status(request, arrived)) is not None:
             return web.Response(status=status)
+        if arrived.method in _UNKNOWN:
+            error = {"code": -32601, "message": "Method not found"}
+            return document({"jsonrpc": "2.0", "id": arrived.message["id"], "error": error})
         if arrived.method == "tools/call":
             return document(answer(arrived, {"content": [], "by": self.name}))
         return document(answer(arrived, {}))

@@ -52,7 +52,6 @@ SHORT = {
     "sidecar/src/ostiary_gateway/catalogue/unavailable.py": "boundary: what callers read in _meta",
     "sidecar/src/ostiary_gateway/catalogue/joined_instructions.py": "one module each thing that servers declare",
     "sidecar/src/ostiary_gateway/pipeline/merged_sessions/notes_setting.py": "boundary: settings, and a late import",
-    "sidecar/src/ostiary_gateway/pipeline/merged_sessions/open_stream_request.py": "one HTTP method",
     "sidecar/src/ostiary_gateway/pipeline/merged/merged_plan.py": "one way to use several servers",
     "sidecar/src/ostiary_gateway/metrics/debug_capture_state.py": "one module a group of metrics",
     "operator/src/ostiary_operator/api/audit_reasons.py": "one module the reasons of a condition that gateways observe",

@@ -183,7 +183,9 @@ class SseFilter:
         if self._exchange.proxy.list_cache is not None:
             note_message(self._leg, message)
         # Clients see no response in an event of another type; it is filtered all the same, for careless ones.
-        if self._exchange.awaits_response and jsonrpc.is_response(message) and event.is_message:
+        # Nor does a leg without a message respond: it is one of several that tell a listen of changes.
+        awaits = self._exchange.awaits_response and self._leg.message is not None
+        if awaits and jsonrpc.is_response(message) and event.is_message:
             return (yield from self._filtering_response(data, message))
         translation = self._leg.translation
         translated = data if translation is None else translation.streamed(data, message)

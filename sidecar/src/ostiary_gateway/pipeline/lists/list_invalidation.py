@@ -15,6 +15,7 @@ from ostiary_core.mcp.methods import LISTS, Primitive
 from ostiary_gateway.pipeline import jsonrpc
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
 from ostiary_gateway.pipeline.leg import Leg
+from ostiary_gateway.pipeline.lists.announced_changes import CHANGES
 from ostiary_gateway.pipeline.lists.raw_list_cache import RAW_LISTS
 from ostiary_gateway.upstream.server import UpstreamServer
 
@@ -47,7 +48,7 @@ def note_message(leg: Leg, message: Mapping[str, Any]) -> None:
         return
     changed = _CHANGED.get(sent) if isinstance(sent, str) else None
     if changed is not None:
-        RAW_LISTS.changed(leg.server, *changed)
+        CHANGES.note(leg.server, *changed)
 
 
 def note_outcome(leg: Leg, outcome: ResponseSummary, body: bytes) -> None:

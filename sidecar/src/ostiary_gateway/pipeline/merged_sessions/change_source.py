@@ -13,7 +13,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any, Final
+from typing import Final
 
 from ostiary_core.mcp.methods import Primitive
 from ostiary_core.mcp.protocol_revisions import MODERN_REVISIONS
@@ -23,11 +23,13 @@ from ostiary_gateway.pipeline.caller_stream import CallerStream
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.leg_events import LegEvents
+from ostiary_gateway.pipeline.lists.announced_changes import CHANGES
 from ostiary_gateway.pipeline.merged_sessions.change_translation import ChangeTranslation
 from ostiary_gateway.pipeline.merged_sessions.leg_translation import translation_for
-from ostiary_gateway.pipeline.merged_sessions.seen_lists import INVALIDATIONS
+from ostiary_gateway.pipeline.merged_sessions.seen_lists import LIST_METHODS
 from ostiary_gateway.pipeline.merged_sessions.server_sessions import key_of, mark_of
 from ostiary_gateway.pipeline.merged_sessions.session_vector import SessionVector
+from ostiary_gateway.pipeline.merged_sessions.wanted_changes import WantedChanges
 from ostiary_gateway.pipeline.server_request import OwnRequest
 from ostiary_gateway.pipeline.server_streams import own_stream
 from ostiary_gateway.pipeline.services import PipelineServices
@@ -44,7 +46,6 @@ _LONGEST_PAUSE: Final = 60.0
 _GOOD_SECONDS: Final = 30.0
 #: Statuses that mean that there is no such stream (specification, Listening for Messages from the Server).
 _NO_STREAM: Final = frozenset({400, 404, 405, 501})
-_EACH_LIST: Final = {f"{each.value}ListChanged": True for each in Primitive}
 
 
 class Outcome(enum.Enum):
@@ -55,22 +56,29 @@ class Outcome(enum.Enum):
     ENDED = "ended"
 
 
-@dataclass(slots=True)
+@dataclass
 class ChangeSource:
     """One server, as a source of changes for a caller's stream.
 
-    ``on_change`` is told of lists that the server says have changed, or that may have while the stream was broken.
-    ``is_silent`` once it is known that the server has no such stream.
+    ``place`` is the server's in the order of the spec. ``on_change`` is told of lists that the server says have
+    changed, or that may have while the stream was broken. ``is_silent`` once it is known that the server has no such
+    stream.
     """
 
     exchange: Exchange
-    server: UpstreamServer
+    place: int
     to: CallerStream
     span: ServerSpan
     services: PipelineServices
+    wanted: WantedChanges
     on_change: Callable[[Primitive], None]
     is_silent: bool = False
     _was_open: bool = field(default=False, init=False)
+
+    @property
+    def server(self) -> UpstreamServer:
+        """The server."""
+        return self.exchange.proxy.servers[self.place]
 
     async def run(self) -> None:
         """Follow the server's changes until it turns out to have no stream of them."""
@@ -103,7 +111,7 @@ class ChangeSource:
     async def _request(self, session: UpstreamSession) -> OwnRequest:
         if session.revision not in MODERN_REVISIONS:
             return OwnRequest("GET", {}, session.revision, session.upstream_id or None)
-        wanted: dict[str, Any] = dict(_EACH_LIST)
+        wanted = self.wanted.filter_for(self.place)
         vector = self.exchange.session
         if isinstance(vector, SessionVector):
             note = await self.services.sessions.notes.looked_up(key_of(self.exchange, vector))
@@ -111,7 +119,7 @@ class ChangeSource:
                 wanted["resourceSubscriptions"] = uris
         return OwnRequest("subscriptions/listen", {"notifications": wanted}, session.revision)
 
-    async def _read(self, request: OwnRequest, session: UpstreamSession) -> Outcome:
+    async def _read(self, request: OwnRequest, session: UpstreamSession | None) -> Outcome:
         async with own_stream(self.exchange, self.server, request, span=self.span) as response:
             if response.status == 404 and request.session_id is not None:
                 return Outcome.FORGOTTEN
@@ -127,10 +135,12 @@ class ChangeSource:
             await self._pass_on(response, session)
             return Outcome.ENDED
 
-    async def _pass_on(self, response: UpstreamResponse, session: UpstreamSession) -> None:
+    async def _pass_on(self, response: UpstreamResponse, session: UpstreamSession | None) -> None:
         leg = Leg(self.server, None, session)
         inner = translation_for(self.exchange, leg, self.services.sealer)
-        leg.translation = ChangeTranslation(inner, self._changed)
+        leg.translation = ChangeTranslation(
+            inner, self._changed, subscription=self.wanted.subscription, wanted=self.wanted.exposed
+        )
         leg.event_ids = _without_id
         events = LegEvents(self.exchange, leg, response, to=self.to, seal=_never_opens)
         try:
@@ -139,7 +149,7 @@ class ChangeSource:
             events.leave()
 
     def _changed(self, primitive: Primitive) -> None:
-        INVALIDATIONS.note(self.server, primitive)
+        CHANGES.note(self.server, *(method.name for method in LIST_METHODS[primitive]))
         self.on_change(primitive)
 
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from time import monotonic
 from typing import Final
 
+from ostiary_core import strict_json
 from ostiary_core.mcp.methods import Primitive
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.pipeline.caller_stream import CallerStream
@@ -17,9 +18,11 @@ from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.leg_events import KEEP_ALIVE_SECONDS
 from ostiary_gateway.pipeline.merged_sessions.change_source import ChangeSource
 from ostiary_gateway.pipeline.merged_sessions.change_translation import list_changed
+from ostiary_gateway.pipeline.merged_sessions.listen_source import ListenSource
 from ostiary_gateway.pipeline.merged_sessions.seen_lists import SeenLists
 from ostiary_gateway.pipeline.merged_sessions.visible_servers import visible_servers
-from ostiary_gateway.pipeline.open_streams import OpenStream
+from ostiary_gateway.pipeline.merged_sessions.wanted_changes import WantedChanges
+from ostiary_gateway.pipeline.open_streams import OpenStream, listen_ended
 from ostiary_gateway.pipeline.services import PipelineServices
 from ostiary_gateway.telemetry import ServerSpan
 
@@ -32,8 +35,9 @@ _SHORTEST_LOOK: Final = 30.0
 class ChangeStream:
     """One caller's stream of changes, while it lasts."""
 
-    def __init__(self, exchange: Exchange, span: ServerSpan, services: PipelineServices) -> None:
+    def __init__(self, exchange: Exchange, span: ServerSpan, services: PipelineServices, wanted: WantedChanges) -> None:
         self._exchange = exchange
+        self._wanted = wanted
         self._span = span
         self._services = services
         self._stream = OpenStream(exchange.proxy, exchange, self)
@@ -77,15 +81,27 @@ class ChangeStream:
             exchange.request.release_from_caller()
             services.streams.closed(self._stream)
             await _cancelled(tasks)
+        if self._wanted.subscription is not None:
+            self._to.write_own(strict_json.dumps(listen_ended(self._wanted.subscription)))
+            exchange.is_answered = True
         await self._to.end()
 
     def _begin(self) -> None:
         self._to.begin()
-        for primitive in sorted(Primitive):
-            self._to.write_own(list_changed(primitive))
+        if self._wanted.subscription is None:
+            for primitive in sorted(Primitive):
+                self._to.write_own(list_changed(primitive))
+        else:
+            self._acknowledge()
         # What the caller is shown from now on is what later changes are compared with.
-        self._dirty.update(Primitive)
+        self._dirty.update(self._wanted.lists)
         self._wake.set()
+
+    def _acknowledge(self) -> None:
+        """Say what of a listen's filter is honoured: the first message of its stream."""
+        message = self._wanted.acknowledgement()
+        text = strict_json.dumps(message)
+        self._to.write_own(self._stream.notices.acknowledged(text, message, frozenset()))
 
     async def _keep(self, tasks: Sequence["asyncio.Task[None]"]) -> None:
         while not self._to.is_ended and not self._to.downstream.gone:
@@ -106,7 +122,7 @@ class ChangeStream:
             return
         self._to.keep_alive()
         if any(source.is_silent for source in self._sources) and monotonic() - self._looked_at >= self._look_seconds:
-            self._dirty.update(Primitive)
+            self._dirty.update(self._wanted.lists)
 
     @property
     def _look_seconds(self) -> float:
@@ -128,18 +144,20 @@ class ChangeStream:
         self._told_at = self._looked_at = monotonic()
         early, self._early = self._early, None
         for primitive in sorted(changed if early is None else early):
-            self._to.write_own(list_changed(primitive))
+            self._to.write_own(list_changed(primitive, subscription=self._wanted.subscription))
 
     def _changed(self, primitive: Primitive) -> None:
+        if primitive not in self._wanted.lists:
+            return
         self._dirty.add(primitive)
         if self._early is not None:
             self._early.add(primitive)
         self._wake.set()
 
     def _all_sources(self) -> list[ChangeSource]:
-        servers = self._exchange.proxy.servers
+        kind = ChangeSource if self._wanted.subscription is None else ListenSource
         return [
-            ChangeSource(self._exchange, servers[place], self._to, self._span, self._services, self._changed)
+            kind(self._exchange, place, self._to, self._span, self._services, self._wanted, self._changed)
             for place in visible_servers(self._exchange)
         ]
 

@@ -13,6 +13,7 @@ from ostiary_gateway.pipeline.merged_sessions.server_message_ids import own_even
 from ostiary_gateway.pipeline.merged_sessions.session_legs import send_in_session
 from ostiary_gateway.pipeline.merged_sessions.session_vector import SessionVector
 from ostiary_gateway.pipeline.merged_sessions.visible_servers import named_server
+from ostiary_gateway.pipeline.merged_sessions.wanted_changes import WantedChanges, wanted_by_listen
 from ostiary_gateway.pipeline.response_head import no_stream
 from ostiary_gateway.pipeline.services import PipelineServices
 from ostiary_gateway.server.response import Response
@@ -33,7 +34,7 @@ async def open_stream(exchange: Exchange, span: ServerSpan, services: PipelineSe
     if last is None:
         if not isinstance(exchange.session, SessionVector):
             raise no_stream()  # without a session no server knows which caller this is
-        await ChangeStream(exchange, span, services).run()
+        await ChangeStream(exchange, span, services, WantedChanges()).run()
         return None
     found = own_event_id(last)
     server = named_server(exchange, found[0]) if found is not None else None
@@ -42,3 +43,13 @@ async def open_stream(exchange: Exchange, span: ServerSpan, services: PipelineSe
     check_server_blocked(exchange, server)
     leg = exchange.leg = Leg(server, None, None, last_event_id=found[1])
     return await send_in_session(exchange, leg, span, services)
+
+
+async def listen(exchange: Exchange, span: ServerSpan, services: PipelineServices) -> Response | None:
+    """Answer ``subscriptions/listen`` with the changes of all servers.
+
+    Raises:
+        Refusal: its filter does not have the specified shape.
+    """
+    await ChangeStream(exchange, span, services, wanted_by_listen(exchange)).run()
+    return None

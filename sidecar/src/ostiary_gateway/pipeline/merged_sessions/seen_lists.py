@@ -5,13 +5,10 @@ second. Before a caller is told, its view of the list is made again and compared
 all callers of a server share (:mod:`ostiary_gateway.pipeline.lists`), so many streams ask a server once.
 """
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
-from time import monotonic
 from typing import Final
-from weakref import WeakKeyDictionary
 
 from ostiary_core.mcp.methods import LISTS, Method, Primitive, Verb
 from ostiary_gateway.catalogue.merged_list import digesting
@@ -20,15 +17,11 @@ from ostiary_gateway.config.server_selection import MergeRuntime
 from ostiary_gateway.limits.reservation import Reservation
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.large_messages import process_sized
-from ostiary_gateway.pipeline.lists.raw_list_cache import RAW_LISTS
 from ostiary_gateway.pipeline.merged.server_lists import ServerList, lists_of
 from ostiary_gateway.pipeline.services import PipelineServices
 from ostiary_gateway.telemetry import ServerSpan
-from ostiary_gateway.upstream.server import UpstreamServer
 
-#: Seconds between two times that the kept lists of one server are dropped because it says that they changed.
-_INVALIDATION_SECONDS: Final = 1.0
-_METHODS: Final[Mapping[Primitive, tuple[Method, ...]]] = {
+LIST_METHODS: Final[Mapping[Primitive, tuple[Method, ...]]] = {
     primitive: tuple(method for method in LISTS.values() if method.primitive is primitive) for primitive in Primitive
 }
 
@@ -68,7 +61,7 @@ class SeenLists:
         services: PipelineServices,
     ) -> bool:
         changed = False
-        for method in _METHODS[primitive]:
+        for method in LIST_METHODS[primitive]:
             seen = await _digest(exchange, merge, method, span, services)
             if seen is not None:
                 changed = changed or self._seen.get(method.name) != seen
@@ -101,35 +94,3 @@ async def _digest(
 
 def _raw(found: ServerList | None) -> RawList | None:
     return found.raw if found is not None else None
-
-
-class ListInvalidations:
-    """Drops kept lists that a server says have changed.
-
-    At once, and then at most once a second.
-    """
-
-    def __init__(self) -> None:
-        self._at: WeakKeyDictionary[UpstreamServer, dict[Primitive, float]] = WeakKeyDictionary()
-        self._due: WeakKeyDictionary[UpstreamServer, set[Primitive]] = WeakKeyDictionary()
-
-    def note(self, server: UpstreamServer, primitive: Primitive) -> None:
-        """Note that a server says that a list has changed."""
-        due = self._due.setdefault(server, set())
-        if primitive in due:
-            return
-        left = self._at.setdefault(server, {}).get(primitive, float("-inf")) + _INVALIDATION_SECONDS - monotonic()
-        if left <= 0:
-            self._drop(server, primitive)
-        else:
-            due.add(primitive)
-            asyncio.get_running_loop().call_later(left, self._drop, server, primitive)
-
-    def _drop(self, server: UpstreamServer, primitive: Primitive) -> None:
-        self._due.setdefault(server, set()).discard(primitive)
-        self._at.setdefault(server, {})[primitive] = monotonic()
-        RAW_LISTS.changed(server, *(method.name for method in _METHODS[primitive]))
-
-
-#: The invalidations of this process.
-INVALIDATIONS: Final = ListInvalidations()

@@ -7,7 +7,7 @@ from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.merged_sessions.addressed_messages import ask_about_task, report_progress, respond
 from ostiary_gateway.pipeline.merged_sessions.discovery_of_all import discover_all
 from ostiary_gateway.pipeline.merged_sessions.handshake_of_all import initialize
-from ostiary_gateway.pipeline.merged_sessions.open_stream_request import open_stream
+from ostiary_gateway.pipeline.merged_sessions.open_stream_request import listen, open_stream
 from ostiary_gateway.pipeline.merged_sessions.told_servers import delete_sessions, notify, ping, set_log_level
 from ostiary_gateway.pipeline.plans import Fan, FanOut
 
@@ -27,6 +27,7 @@ _ANSWERS: Final[Mapping[str, FanOut]] = {
     "tasks/result": ask_about_task,
     "tasks/update": ask_about_task,
     "tasks/cancel": ask_about_task,
+    "subscriptions/listen": listen,
     "GET": open_stream,
     "DELETE": delete_sessions,
     _RESPONSE: respond,
