@@ -21,8 +21,8 @@ from ostiary_operator.api.rule_conditions import (
     ExpressionText,
     PolicySubject,
     Scope,
+    check_expression,
     count_characters,
-    expression_problem,
 )
 from ostiary_operator.api.selectors import LabelSelector
 from ostiary_operator.api.tool_costs import count_limit_characters
@@ -97,10 +97,7 @@ class AccessRule(ApiModel):
 
     @model_validator(mode="after")
     def _check_expression(self) -> Self:
-        where = f" of rule {self.name}"
-        fault = expression_problem(self.when, principal_only=False, where=where) if self.when is not None else None
-        if fault is not None:
-            raise fault
+        check_expression(self.when, principal_only=False, where=f" of rule {self.name}")
         return self
 
 

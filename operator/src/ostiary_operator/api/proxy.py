@@ -1,6 +1,6 @@
 """MCPProxy: the endpoint that gateways publish, and the MCP servers behind it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final, Self
 
 from pydantic import Field, StrictStr, StringConstraints, model_validator
@@ -94,6 +94,17 @@ class Catalogue(ApiModel):
 _IS_MERGE: Final = "(has(self.serverSelection) && self.serverSelection == 'Merge')"
 
 
+def _only_merged(field: str, is_absent: Callable[["ProxySpec"], bool]) -> Rule:
+    """Return the condition of a field that only an MCPProxy which merges servers may have."""
+    return Rule(
+        f"{_IS_MERGE} || !has(self.{field})",
+        lambda it: it.is_merged or is_absent(it),
+        "needs serverSelection: Merge",
+        "remove it, or merge the servers",
+        field_path=f".{field}",
+    )
+
+
 class ProxySpec(ApiModel):
     """The desired state of an MCPProxy."""
 
@@ -173,20 +184,8 @@ class ProxySpec(ApiModel):
             "choose prefixes that differ from the beginning, such as crm_ and erp_; one may be empty",
             field_path=".servers",
         ),
-        Rule(
-            f"{_IS_MERGE} || !has(self.onServerFailure)",
-            lambda it: it.is_merged or it.on_server_failure is None,
-            "needs serverSelection: Merge",
-            "remove it, or merge the servers",
-            field_path=".onServerFailure",
-        ),
-        Rule(
-            f"{_IS_MERGE} || !has(self.instructions)",
-            lambda it: it.is_merged or it.instructions is None,
-            "needs serverSelection: Merge",
-            "remove it, or merge the servers",
-            field_path=".instructions",
-        ),
+        _only_merged("onServerFailure", lambda it: it.on_server_failure is None),
+        _only_merged("instructions", lambda it: it.instructions is None),
         Rule(
             "has(self.routing) == (has(self.serverSelection) && self.serverSelection == 'Route')",
             lambda it: (it.routing is not None) == (it.server_selection is ServerSelection.ROUTE),

@@ -3,7 +3,6 @@
 from typing import Annotated, Self
 
 from pydantic import Field, StrictInt, StrictStr, StringConstraints, model_validator
-from pydantic_core import PydanticCustomError
 
 from ostiary_core.contract.access import ArgumentConfig
 from ostiary_core.errors import ExpressionError
@@ -62,16 +61,22 @@ Number = Annotated[
 """An integer or a number with a fraction."""
 
 
-def expression_problem(text: str, *, principal_only: bool, where: str = "") -> PydanticCustomError | None:
-    """The fault of an expression, with its line and column; ``where`` names the rule."""
+def check_expression(text: str | None, *, principal_only: bool, where: str = "") -> None:
+    """Check an expression, if there is one; ``where`` names the rule.
+
+    Raises:
+        PydanticCustomError: it cannot be used; the message has line and column.
+    """
+    if text is None:
+        return
     try:
         Expression.compile(text, principal_only=principal_only)
     except ExpressionError as error:
         place = f"line {error.line}, column {error.column}" if error.line else "the expression"
         names = sorted(PRINCIPAL_VARIABLES if principal_only else {**PRINCIPAL_VARIABLES, **MESSAGE_VARIABLES})
         message = f"{place}{where}: {error.problem}"
-        return problem(message, f"write CEL that returns a bool and reads {', '.join(names)}", below=("when",))
-    return None
+        remedy = f"write CEL that returns a bool and reads {', '.join(names)}"
+        raise problem(message, remedy, below=("when",)) from None
 
 
 class PolicySubject(ApiModel):
@@ -100,9 +105,7 @@ class PolicySubject(ApiModel):
 
     @model_validator(mode="after")
     def _check_expression(self) -> Self:
-        fault = expression_problem(self.when, principal_only=True) if self.when is not None else None
-        if fault is not None:
-            raise fault
+        check_expression(self.when, principal_only=True)
         return self
 
 

@@ -9,7 +9,7 @@ from ostiary_core.contract.server_selection import MOST_ROUTING_RULES, MOST_SERV
 from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.constraints import Atomic, Rule
 from ostiary_operator.api.names import DnsLabel
-from ostiary_operator.api.rule_conditions import ExpressionText, expression_problem
+from ostiary_operator.api.rule_conditions import ExpressionText, check_expression
 
 
 class ServerSelection(enum.StrEnum):
@@ -83,10 +83,7 @@ class RoutedRequests(ApiModel):
 
     @model_validator(mode="after")
     def _check_expression(self) -> Self:
-        where = f" of rule {self.name}"
-        fault = expression_problem(self.when, principal_only=False, where=where) if self.when is not None else None
-        if fault is not None:
-            raise fault
+        check_expression(self.when, principal_only=False, where=f" of rule {self.name}")
         return self
 
 

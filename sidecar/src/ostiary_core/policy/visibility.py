@@ -55,9 +55,8 @@ class Visibility:
     depend on the message (``needs_call``), :meth:`decide` needs a :class:`Call`; :meth:`would_deny` needs one where
     they do in ``shadow``.
 
-    ``names`` are those of a proxy that merges servers, None at any other. There a name is judged in both its forms: a
-    Deny rule and an excluded name apply to the exposed one and to the server's own, everything else to the exposed one.
-    A name that no server owns is not in the catalogue.
+    ``names`` are those of a proxy that merges servers. There a Deny rule and an excluded name apply to both forms of a
+    name, everything else to the exposed one. A name that no server owns is not in the catalogue.
     """
 
     catalogue: dict[Primitive, CatalogueMatcher]
@@ -69,6 +68,7 @@ class Visibility:
     #: Whether input schemas of tools are narrowed to the arguments that the caller may pass.
     narrows: bool = False
     names: CatalogueNames | None = None
+    _forms: int = 1
     #: The primitives for which deciding is more than a lookup in the rules, and the decisions on their names.
     _judged: frozenset[Primitive] = frozenset()
     _memo: Memo[tuple[Primitive, Verb, str], Decision] = field(default_factory=Memo, repr=False)
@@ -132,6 +132,7 @@ class Visibility:
             needs_call=has_conditions,
             narrows=access.narrows,
             names=names,
+            _forms=1 if names is None else 2,
             _judged=frozenset(judged),
         )
 
@@ -207,12 +208,12 @@ class Visibility:
 
         It is None where they take none.
         """
-        size = self._size(primitive)
+        size = self._size(primitive) * self._forms
         return STEPS // size if size else None
 
     def costs_at_most(self, decisions: int, primitive: Primitive, names: Iterable[str]) -> bool:
         """Return whether judging these names takes at most the steps of ``decisions`` decisions."""
-        return sum(map(length_of, names)) * self._size(primitive) <= decisions * STEPS
+        return sum(map(length_of, names)) * self._size(primitive) * self._forms <= decisions * STEPS
 
     def _judge(self, primitive: Primitive, verb: Verb, name: str) -> Decision:
         limit = self.name_limit(primitive)
@@ -263,8 +264,7 @@ class Visibility:
     def may_use_some(self, primitive: Primitive, verb: Verb, *, server: int | None = None) -> bool:
         """Return whether some name of this primitive could be used.
 
-        ``server`` is the place of one of several merged servers, None for the whole proxy. Computed once, on demand:
-        most callers never need it.
+        ``server`` is the place of one of several merged servers, None for the whole proxy. Computed once, on demand.
         """
         asked = (primitive, verb)
         if asked not in self._usable:
