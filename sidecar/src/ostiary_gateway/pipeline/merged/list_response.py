@@ -21,6 +21,7 @@ from ostiary_gateway.pipeline.json_response import report_list
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
 from ostiary_gateway.pipeline.large_messages import process_large
 from ostiary_gateway.pipeline.lenient_list_filter import TTL_LIMIT_MS
+from ostiary_gateway.pipeline.merged.kept_pages import keep_page
 from ostiary_gateway.pipeline.merged.server_lists import ServerList
 from ostiary_gateway.pipeline.merged.shown_pages import ShownPage
 from ostiary_gateway.pipeline.message import Message
@@ -59,7 +60,9 @@ async def list_response(
         if use.find_exhausted is not None:
             steps = showing_quotas(body, use.find_exhausted, use.taken_at)
             body = await process_large(steps, text=body, proxy=exchange.proxy.uid)
-    report_list(exchange, body, ResponseSummary(dropped=len(page.dropped), empty=cause))
+    outcome = ResponseSummary(dropped=len(page.dropped), empty=cause)
+    keep_page(exchange, message, method, lists.values(), body, outcome)
+    report_list(exchange, body, outcome)
     return Response(200, body, JSON_HEADERS)
 
 
@@ -98,8 +101,17 @@ def _hints(exchange: Exchange, method: Method, lists: Mapping[int, ServerList]) 
 
 def _written(exchange: Exchange, method: Method, items: bytes, result: Mapping[str, Any]) -> bytes:
     """Return the response; the list is not parsed again for it."""
-    more = strict_json.dumps(result)[1:]
-    identifier = strict_json.dumps(exchange.request_id)
-    comma = b"," if len(more) > 1 else b""
-    start = b'{"jsonrpc":"2.0","id":%b,"result":{"%b":%b' % (identifier, method.list_key.encode(), items)
-    return b"%b%b%b}" % (start, comma, more)
+    more = strict_json.dumps(result)
+    return b"".join(  # once: a list of tools often has a hundred kilobytes
+        (
+            b'{"jsonrpc":"2.0","id":',
+            strict_json.dumps(exchange.request_id),
+            b',"result":{"',
+            method.list_key.encode(),
+            b'":',
+            items,
+            b"," if len(more) > len(b"{}") else b"",
+            more[1:],
+            b"}",
+        )
+    )

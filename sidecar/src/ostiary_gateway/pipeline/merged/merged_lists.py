@@ -17,6 +17,7 @@ from ostiary_gateway.config.server_selection import MergeRuntime
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.large_messages import Steps, process_sized
+from ostiary_gateway.pipeline.merged.kept_pages import kept_page
 from ostiary_gateway.pipeline.merged.list_response import list_response
 from ostiary_gateway.pipeline.merged.server_lists import ServerList, lists_of
 from ostiary_gateway.pipeline.merged.shown_pages import PAGES, PageKey, ShownPage, showing
@@ -51,6 +52,9 @@ async def list_all(exchange: Exchange, span: ServerSpan, services: PipelineServi
     message, runtime = exchange.message, exchange.proxy.merge
     if message is None or message.method is None or message.method.primitive is None or runtime is None:
         raise AssertionError("only a request for a list of a merging proxy is answered here")
+    kept = kept_page(exchange, message, message.method, span, services)
+    if kept is not None:
+        return kept
     cursor = _cursor(exchange, message, message.method, services.sealer)
     if exchange.ends_with_caller:
         exchange.request.bind_to_caller()

@@ -16,7 +16,7 @@ from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.list_observation import observe
 from ostiary_gateway.pipeline.lists.caller_context import list_request
-from ostiary_gateway.pipeline.lists.fetched_list import CacheHints, FetchedList, hints_of
+from ostiary_gateway.pipeline.lists.fetched_list import CacheHints, FetchedList, ListCopy, hints_of
 from ostiary_gateway.pipeline.lists.raw_list_cache import RAW_LISTS
 from ostiary_gateway.pipeline.merged.page_requests import ListAsker
 from ostiary_gateway.pipeline.server_answer import ServerAnswer, fault_of
@@ -33,7 +33,8 @@ class ServerList:
     """What there is of one server's list.
 
     ``raw`` is None where there is nothing to show, and ``reason`` is the kind of fault, empty for a server that is
-    well: both are set where an earlier list is shown. ``ttl_ms`` is how long callers may keep it.
+    well: both are set where an earlier list is shown. ``ttl_ms`` is how long callers may keep it. ``copy`` is the list
+    as it is kept, None where it is not.
     """
 
     raw: RawList | None
@@ -41,6 +42,12 @@ class ServerList:
     ttl_ms: int = 0
     is_private: bool = False
     retry_after_ms: int | None = None
+    copy: ListCopy[RawList] | None = None
+
+    @classmethod
+    def of(cls, copy: ListCopy[RawList], reason: str = "") -> "ServerList":
+        """Return the list in a copy."""
+        return cls(copy.value, reason, copy.remaining_ms(monotonic()), copy.is_private, copy=copy)
 
 
 async def lists_of(
@@ -71,9 +78,7 @@ def _kept(asker: ListAsker, method: Method) -> ServerList | None:
         return None
     request = list_request(exchange, server, method=method.name, revision=asker.revision)
     copy = RAW_LISTS.find(server, request)
-    if copy is None:
-        return None
-    return ServerList(copy.value, ttl_ms=copy.remaining_ms(monotonic()), is_private=copy.is_private)
+    return ServerList.of(copy) if copy is not None else None
 
 
 async def _asked(asker: ListAsker, method: Method) -> ServerList:
@@ -105,8 +110,7 @@ async def _fetched(asker: ListAsker, method: Method) -> ServerList:
         return ServerList(fetched.value, is_private=fetched.hints.is_private)
     request = list_request(exchange, server, method=method.name, revision=asker.revision)
     copy = await RAW_LISTS.get(server, request, config, fetch)
-    reason = _last_fault(asker) if copy.is_stale else ""
-    return ServerList(copy.value, reason, copy.remaining_ms(monotonic()), copy.is_private)
+    return ServerList.of(copy, _last_fault(asker) if copy.is_stale else "")
 
 
 def _last_fault(asker: ListAsker) -> str:
