@@ -80,6 +80,12 @@ def subscribed_uris(filter_: Mapping[str, Any]) -> Sequence[str]:
     return tuple(filter_.get(_RESOURCES, ()))
 
 
+def is_change(message: Mapping[str, Any]) -> bool:
+    """Return whether a message announces a change."""
+    method = message.get("method")
+    return "id" not in message and (method == _UPDATED or any(method == sent for _, sent in _KINDS.values()))
+
+
 def change(message: Mapping[str, Any], *, subscription: str | int, filter_: Mapping[str, Any]) -> bytes | None:
     """Return a server's notification as a listener gets it.
 

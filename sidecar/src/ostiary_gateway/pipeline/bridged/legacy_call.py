@@ -109,6 +109,8 @@ class LegacyCall:
             if "id" in message:
                 return await self._asked(message, round_)
             told = translation.streamed(text, message)
+            if told is None:
+                self._session.changes.tell(message)  # perhaps of a change, for those that listen
             return MadeMessage(told) if told is not None else None
         if not self._is_response(message):
             return None

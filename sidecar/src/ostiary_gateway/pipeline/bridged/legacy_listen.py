@@ -1,23 +1,20 @@
 """Tells a modern client what changes at a legacy server (``subscriptions/listen``).
 
-The stream of a session of its own gives the changes, and ``resources/subscribe`` in it those of single resources. It
-ends with the session. A server without such a stream announces nothing, so nothing of the filter is honoured.
+The stream of its session gives the changes, and ``resources/subscribe`` in it those of single resources. A server
+without such a stream announces nothing, so nothing of the filter is honoured.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import suppress
 from typing import Any, Final
 
 from ostiary_core import strict_json
 from ostiary_gateway.bridge.from_modern import COMPLETE, META_SUBSCRIPTION
 from ostiary_gateway.bridge.legacy_changes import acknowledged, change, honoured, subscribed_uris
-from ostiary_gateway.bridge.server_input import own_answer
-from ostiary_gateway.errors import UpstreamFault
-from ostiary_gateway.media_types import EVENT_STREAM
-from ostiary_gateway.pipeline.bridged.legacy_messages import MessageLimits, messages_of
+from ostiary_gateway.pipeline.bridged.legacy_messages import MessageLimits
 from ostiary_gateway.pipeline.bridged.legacy_sessions import LegacySession, LegacySessions
 from ostiary_gateway.pipeline.bridged.made_response import MadeMessage, made_response
+from ostiary_gateway.pipeline.bridged.session_changes import ChangeListener, unsubscribe
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.server_request import OwnRequest, ask
@@ -41,91 +38,83 @@ async def listen(
     """
     params = leg.message.params if leg.message is not None else {}
     wanted = params.get("notifications")
-    session = await services.legacy_sessions.acquire_single(exchange, leg.server, span)
+    session = await services.legacy_sessions.acquire(exchange, leg.server, span)
+    listening = _Listening(exchange, session, services.legacy_sessions)
     try:
-        stream = await _stream(session)
-        filter_ = honoured(wanted if isinstance(wanted, dict) else {}, session.capabilities) if stream else {}
-        filter_ = await _subscribed(exchange, session, filter_, span)
+        await listening.begin(wanted if isinstance(wanted, dict) else {}, span)
     except BaseException:
-        services.legacy_sessions.release(session)
+        listening.end()
         raise
-    identifier = exchange.upstream_id if exchange.upstream_id is not None else ""
-    listening = _Listening(session, services.legacy_sessions, identifier, filter_)
-    return await made_response(listening.messages(stream, limits=MessageLimits.of(exchange)), is_quick=False)
-
-
-async def _stream(session: LegacySession) -> UpstreamResponse | None:
-    """Return the stream of a session's changes; None where the server has none."""
-    response = await session.link.send(
-        "GET", None, session_id=session.session_id, revision=session.revision, repeatable=True
-    )
-    if response.status < 300 and response.content_type == EVENT_STREAM:
-        return response
-    response.close()
-    return None
-
-
-async def _subscribed(
-    exchange: Exchange, session: LegacySession, filter_: dict[str, Any], span: ServerSpan
-) -> dict[str, Any]:
-    """Subscribe to the resources of a filter; return it with those of which that succeeded."""
-    uris = subscribed_uris(filter_)[:MOST_SUBSCRIPTIONS]
-    if not uris:
-        return filter_
-    done = []
-    for uri in uris:
-        request = OwnRequest(_SUBSCRIBE, {"uri": uri}, session.revision, session.session_id)
-        answer = await ask(
-            exchange, session.link.server, request, span=span, seconds=session.link.server.request_seconds
-        )
-        if answer.result is not None:
-            done.append(uri)
-    return {**filter_, "resourceSubscriptions": done}
+    return await made_response(listening.messages(), is_quick=False)
 
 
 class _Listening:
     """One listen, while it lasts."""
 
-    def __init__(
-        self, session: LegacySession, sessions: LegacySessions, identifier: str | int, filter_: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, exchange: Exchange, session: LegacySession, sessions: LegacySessions) -> None:
+        self._exchange = exchange
         self._session = session
         self._sessions = sessions
-        self._id = identifier
-        self._filter = filter_
+        self._listener = ChangeListener()
+        self._id: str | int = exchange.upstream_id if exchange.upstream_id is not None else ""
+        self._filter: dict[str, Any] = {}
+        self._is_joined = False
 
-    async def messages(self, stream: UpstreamResponse | None, *, limits: MessageLimits) -> AsyncGenerator[MadeMessage]:
+    async def begin(self, wanted: Mapping[str, Any], span: ServerSpan) -> None:
+        """Join those that listen in the session, and subscribe.
+
+        Raises:
+            UpstreamFault: the server failed.
+        """
+        session = self._session
+        limits = MessageLimits.of(self._exchange)
+        changes = session.changes
+        self._is_joined = await changes.join(self._listener, session.link, session.session_id, session.revision, limits)
+        if self._is_joined:
+            self._filter = honoured(wanted, session.capabilities)
+            await self._subscribe(span)
+
+    async def _subscribe(self, span: ServerSpan) -> None:
+        """Subscribe to the resources of the filter; those for which it fails are not honoured."""
+        uris = subscribed_uris(self._filter)[:MOST_SUBSCRIPTIONS]
+        if not uris:
+            return
+        done: list[str] = []
+        self._filter["resourceSubscriptions"] = done
+        for uri in dict.fromkeys(uris):
+            done.append(uri)
+            if self._session.changes.subscribe(uri) and not await self._is_subscribed(uri, span):
+                done.remove(uri)
+                self._session.changes.forget(uri)
+
+    async def _is_subscribed(self, uri: str, span: ServerSpan) -> bool:
+        session, server = self._session, self._session.link.server
+        request = OwnRequest(_SUBSCRIBE, {"uri": uri}, session.revision, session.session_id)
+        answer = await ask(self._exchange, server, request, span=span, seconds=server.request_seconds)
+        return answer.result is not None
+
+    async def messages(self) -> AsyncGenerator[MadeMessage]:
         """Yield the acknowledgement, then the changes, and when the server ends the result."""
         try:
             yield MadeMessage(acknowledged(self._id, self._filter))
-            if stream is None:
+            if not self._is_joined:
                 await asyncio.get_running_loop().create_future()  # nothing will ever come: the caller ends it
-                return
-            async for message in _changes(messages_of(stream, self._session.link.server, limits, may_idle=True)):
-                if "id" in message and "method" in message:
-                    await self._refuse(message)
-                    continue
+            async for message in self._listener.taken():
                 text = change(message, subscription=self._id, filter_=self._filter)
                 if text is not None:
                     yield MadeMessage(text)
-            yield MadeMessage(self._end(), is_last=True)
+            yield MadeMessage(self._result(), is_last=True)
         finally:
-            if stream is not None:
-                stream.close()
-            self._sessions.release(self._session)
+            self.end()
 
-    async def _refuse(self, message: dict[str, Any]) -> None:
-        """Answer a request of the server: it belongs to no call, so there is no caller to ask."""
-        session = self._session
-        await session.link.tell(own_answer(message), session_id=session.session_id, revision=session.revision)
-
-    def _end(self) -> bytes:
+    def _result(self) -> bytes:
         result = {"resultType": COMPLETE, "_meta": {META_SUBSCRIPTION: self._id}}
         return strict_json.dumps({"jsonrpc": "2.0", "id": self._id, "result": result})
 
-
-async def _changes(messages: AsyncGenerator[tuple[bytes, dict[str, Any]]]) -> AsyncGenerator[dict[str, Any]]:
-    """Yield what a stream tells until it ends or breaks off: then its caller listens again."""
-    with suppress(UpstreamFault):
-        async for _, message in messages:
-            yield message
+    def end(self) -> None:
+        """Listen no more, and release the session."""
+        session = self._session
+        left = session.changes.leave(self._listener, subscribed_uris(self._filter))
+        if left and session.session_id is not None:
+            self._sessions.run(unsubscribe(session.link, session.session_id, session.revision, left))
+        self._sessions.release(session)

@@ -21,6 +21,7 @@ from ostiary_gateway.bridge.legacy_changes import server_name
 from ostiary_gateway.bridge.to_legacy import initialize_params, legacy_client_capabilities
 from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.pipeline.bridged.server_link import ServerLink
+from ostiary_gateway.pipeline.bridged.session_changes import SessionChanges
 from ostiary_gateway.pipeline.continuations.callers import credential_mark
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.server_answer import fault_of
@@ -48,7 +49,8 @@ class LegacySession:
     """One session, as its server opened it.
 
     ``session_id`` is None at a server that keeps none. ``handshake`` is the server's answer to initialize, and ``link``
-    the caller's that used it last. ``level`` is its log level. ``is_single`` if it ends with its one call.
+    the caller's that used it last. ``level`` is its log level, ``changes`` what it announces. ``is_single`` if it ends
+    with its one call.
     """
 
     link: ServerLink
@@ -59,6 +61,7 @@ class LegacySession:
     level: str = ""
     users: int = 0
     idle_since: float = field(default_factory=monotonic)
+    changes: SessionChanges = field(default_factory=SessionChanges)
 
     @property
     def info(self) -> Mapping[str, Any]:
@@ -107,17 +110,6 @@ class LegacySessions:
         meta = exchange.message.params.get("_meta") if exchange.message is not None else None
         meta = meta if isinstance(meta, dict) else {}
         session = await self._kept_session(exchange, server, span, meta)
-        session.users += 1
-        return session
-
-    async def acquire_single(self, exchange: Exchange, server: UpstreamServer, span: ServerSpan) -> LegacySession:
-        """Return a session that no other call uses, such as for a stream of changes.
-
-        Raises:
-            UpstreamFault, Refusal: as for :meth:`acquire`.
-        """
-        meta = exchange.message.params.get("_meta") if exchange.message is not None else None
-        session = await _open(exchange, server, span, meta if isinstance(meta, dict) else {}, is_single=True)
         session.users += 1
         return session
 
