@@ -113,6 +113,17 @@ class LegacySessions:
         session.users += 1
         return session
 
+    async def acquire_single(self, exchange: Exchange, server: UpstreamServer, span: ServerSpan) -> LegacySession:
+        """Return a session that no other call uses, such as for a stream of changes.
+
+        Raises:
+            UpstreamFault, Refusal: as for :meth:`acquire`.
+        """
+        meta = exchange.message.params.get("_meta") if exchange.message is not None else None
+        session = await _open(exchange, server, span, meta if isinstance(meta, dict) else {}, is_single=True)
+        session.users += 1
+        return session
+
     async def _kept_session(
         self, exchange: Exchange, server: UpstreamServer, span: ServerSpan, meta: Mapping[str, Any]
     ) -> LegacySession:
