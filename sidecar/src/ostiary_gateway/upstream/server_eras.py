@@ -146,7 +146,7 @@ class ServerEras:
         self._lock = asyncio.Lock()
         self.only = self._found.only
         #: The eras in which it has answered a request with a result.
-        self.spoken: frozenset[Era] = frozenset()
+        self.spoken: tuple[Era, ...] = ()
 
     @property
     def current(self) -> Eras:
@@ -193,7 +193,8 @@ class ServerEras:
 
     def note_spoken(self, era: Era) -> None:
         """Note that the server has answered a request of an era with a result."""
-        self.spoken |= {era}
+        if era not in self.spoken:
+            self.spoken += (era,)
 
     def refused_handshake(self) -> None:
         """Note that a server with modern revisions refused ``initialize``: it has no legacy ones."""

@@ -81,10 +81,10 @@ def with_sealed_state(exchange: Exchange, leg: Leg, text: bytes, message: dict[s
         UpstreamFault: the state is too long, or its place cannot be found.
     """
     result = message.get("result")
-    if leg.states is None or _IN_BYTES not in text or not isinstance(result, dict):
+    if leg.states is None or not isinstance(result, dict) or result.get("resultType") != INPUT_REQUIRED:
         return text
     state = result.get(_STATE)
-    if result.get("resultType") != INPUT_REQUIRED or not isinstance(state, str):
+    if _IN_BYTES not in text or not isinstance(state, str):
         return text
     result[_STATE] = leg.states.seal_of_server(
         state,
