@@ -1,13 +1,14 @@
 """The pipeline of a request, one module per stage; the module ``pipeline`` shows all of it.
 
     receive → route → check origin → authenticate → in-flight limits → decode → check loop → authorize → stream limits
-    → select → forward → shape → record
+    → select → carry out (forward → shape) → record
 
 Each stage takes what it needs and passes the exchange on, or raises a Refusal. The record stage runs for every early
 exit, too.
 
     pipeline                the whole request in one function
-    exchange                a request and its state; its message
+    exchange, message       a request and its state; its message
+    leg, plans, select_stage, carry_out, services    which servers get it, under which names, and what follows
     http_checks             receive, the Host, the Origin, CORS, the session id
     route                   the proxy that Host and path lead to
     body, large_messages    the body within limits; large ones in slices, by a fair queue
@@ -20,6 +21,7 @@ exit, too.
     json_response, list_filter, lenient_list_filter, list_cache, list_cost    a document; lists that the caller may see
     cache_scope             what one caller may read stays out of shared caches
     sse_response, sse_filter, sse_transport    a stream, event by event
+    leg_events, caller_stream    its two halves: the events of one server, and the writer to the caller
     open_streams, list_changed_notifications    streams that stay open, and how they follow changes
     server_revisions, server_capabilities    what a server supports
     jsonrpc                 which request a response answers, and how it ended

@@ -6,7 +6,7 @@ own name, in the body and in ``Mcp-Name``.
 
 from typing import Any, Final
 
-from ostiary_core.exposed_names import Owned
+from ostiary_core.exposed_names import LONGEST_NAME, Owned
 from ostiary_core.mcp.methods import AuthorizationKind, Primitive
 from ostiary_gateway.config.server_selection import MergeRuntime
 from ostiary_gateway.pipeline.authorize import completion_reference, unknown_name
@@ -16,6 +16,7 @@ from ostiary_gateway.pipeline.message import Message
 
 #: Constants: looking them up in their class would cost time on every call.
 _NAME: Final = AuthorizationKind.NAME
+_RESOURCES: Final = Primitive.RESOURCES
 _COMPLETION: Final = AuthorizationKind.COMPLETION
 
 
@@ -63,6 +64,7 @@ def leg_to(exchange: Exchange, message: Message, merge: MergeRuntime, owned: Own
 
 def _owner(merge: MergeRuntime, primitive: Primitive, name: str) -> Owned:
     owned = merge.catalogue.owner_of(primitive, name)
-    if owned is None:
+    # A longer name is in no list: it would be another server's tool for clients that shorten it.
+    if owned is None or (primitive is not _RESOURCES and len(name) > LONGEST_NAME):
         raise unknown_name(primitive, name)
     return owned
