@@ -13,10 +13,14 @@ from messages import plain
 from pydantic import ValidationError
 
 from ostiary_core.contract.access import ArgumentConfig
+from ostiary_core.contract.documents import EntryDocument
 from ostiary_core.errors import PatternError
+from ostiary_core.policy.access import AccessEvaluator
 from ostiary_core.policy.arguments import ArgumentConstraint, ConstrainedArguments
 from ostiary_core.policy.expressions import ExpressionResult
+from ostiary_core.policy.routing import Routing
 from ostiary_core.policy.schema_narrowing import narrowed
+from ostiary_core.policy.visibility import Visibility
 from ostiary_operator.api.policy_tests import PolicyTest
 from ostiary_operator.compile.api_key_secrets import api_key_secrets
 from ostiary_operator.compile.compiler import compile_resources
@@ -98,6 +102,50 @@ def test_a_policy_of_any_shape_is_compiled_or_reported(spec: Any, namespace: str
     policy = {"apiVersion": "ostiary.dev/v1alpha1", "kind": "MCPPolicy", "metadata": metadata, "spec": spec}
     compiled = compile_resources(resources_from_objects([policy], "ostiary-system"), {})
     assert compile_resources(resources_from_objects([policy], "ostiary-system"), {}) == compiled
+
+
+POLICY: Final = {
+    "apiVersion": "ostiary.dev/v1alpha1",
+    "kind": "MCPPolicy",
+    "metadata": {"name": "p", "namespace": "ns", "uid": "q", "generation": 1},
+    "spec": SPEC,
+}
+GATEWAY: Final = {
+    "apiVersion": "v1",
+    "kind": "Service",
+    "metadata": {"name": "gateway", "namespace": "ostiary-system", "labels": {"ostiary.dev/gateway": "default"}},
+}
+MERGED: Final[dict[str, Any]] = {
+    "serverSelection": "Merge",
+    "onServerFailure": "Partial",
+    "instructions": {"mode": "Replace", "text": "Ask crm first."},
+    "catalogue": {"cacheTTL": "1m", "staleIfError": "10m"},
+    "servers": [
+        {"name": "crm", "prefix": "crm_", "url": "http://crm.example/mcp", "protocolVersion": "2025-11-25"},
+        {"name": "erp", "prefix": "", "url": "http://erp.example/mcp"},
+    ],
+}
+ROUTED: Final[dict[str, Any]] = {
+    "serverSelection": "Route",
+    "servers": [{"name": name, "url": f"http://{name}.example/mcp"} for name in ("eu", "us")],
+    "routing": [{"name": "eu", "when": 'claims.region == "eu"', "servers": ["eu"]}, {"name": "us", "servers": ["us"]}],
+}
+
+
+@given(changed(MERGED) | changed(ROUTED))
+@example(MERGED)
+@example(ROUTED)
+def test_several_servers_of_any_shape_are_compiled_or_reported_and_gateways_can_use_them(spec: Any) -> None:
+    metadata = {"name": "crm", "namespace": "ns", "uid": "p", "generation": 1}
+    proxy = {"apiVersion": "ostiary.dev/v1alpha1", "kind": "MCPProxy", "metadata": metadata, "spec": spec}
+    compiled = compile_resources(resources_from_objects([GATEWAY, proxy, POLICY], "ostiary-system"), {})
+    entries = [entry for config in compiled.configs.values() for entry in config.entries.values()]
+    assert entries or spec not in (MERGED, ROUTED)
+    for entry in entries:
+        assert EntryDocument.model_validate_json(entry.canonical()) == entry
+        Visibility.of_entry(entry, AccessEvaluator([]))
+        Routing.build(entry.routing or (), [server.name for server in entry.servers])
+        assert (entry.server_selection is not None) == (len(entry.servers) > 1)
 
 
 _NUMBERS: Final = st.integers(-3, 3) | st.sampled_from([0.5, -0.0, 1.0, 2**53, 1e300])

@@ -15,6 +15,8 @@ from ostiary_core.errors import ContractError
 from ostiary_core.mcp.methods import USE, Primitive, Verb
 from ostiary_core.policy.access import AccessEvaluator
 from ostiary_core.policy.decision import DecisionReason
+from ostiary_core.policy.name_matcher import NameMatcher
+from ostiary_core.policy.uri_readings import read_uri, rule_names
 from ostiary_core.policy.visibility import Visibility
 
 TOOLS, RESOURCES, PROMPTS = Primitive.TOOLS, Primitive.RESOURCES, Primitive.PROMPTS
@@ -202,3 +204,46 @@ def test_a_call_passes_if_the_exposed_name_passes_and_no_deny_matches_the_own_na
     )
 
     assert may_call(both, prefix + own) is expected
+
+
+uris = st.builds(
+    "".join,
+    st.tuples(
+        st.sampled_from(
+            ["file:///", "FILE:/", "https://h/", "HTTPS://H:443/", "https://u@h./", "ui://", "urn:", "db://"]
+        ),
+        st.sampled_from(["", "docs/", "docs/../", "./", "docs/%2e%2e/", "{t}/", "//"]),
+        st.sampled_from(["secret", "secr%65t", "SECRET", "secret%2Fkey", "open"]),
+        st.sampled_from(["", "/key", "?a", "#f", "/../secret/key"]),
+    ),
+)
+denied_uris = st.sampled_from(
+    ["file:///secret*", "https://h/secret*", "ui://secret", "urn:secret", "db://secret*", "*secret*"]
+)
+
+
+@given(st.lists(denied_uris, min_size=1, max_size=3), uris)
+def test_a_uri_that_is_denied_at_one_server_is_denied_in_the_catalogue_of_several_too(
+    denied: list[str], uri: str
+) -> None:
+    subject = policy("p", rule("Deny", *denied, primitive="resources"))
+    exposed = NAMES.exposed(RESOURCES, 0, uri)
+    assert exposed is not None
+
+    alone, one_of_several = visibility_of(subject), visibility_of(subject, names=NAMES)
+
+    if not alone.decide(RESOURCES, Verb.READ, uri).allowed:
+        assert not one_of_several.decide(RESOURCES, Verb.READ, exposed).allowed
+
+
+@given(denied_uris, uris)
+def test_a_uri_is_allowed_in_a_catalogue_only_where_all_that_the_server_may_read_is_allowed(
+    allowed: str, uri: str
+) -> None:
+    exposed, own = NAMES.exposed(RESOURCES, 0, uri), NAMES.exposed(RESOURCES, 0, allowed) or allowed
+    assert exposed is not None
+    view = merged(rule("Allow", own, primitive="resources"))
+    if not view.decide(RESOURCES, Verb.READ, exposed).allowed:
+        return
+    matcher = NameMatcher.build(rule_names([own], denies=False), None)
+    assert all(matcher.matches(NAMES.uris.exposed(0, each) or "") for each in read_uri(uri).looked_up)

@@ -32,6 +32,9 @@ CASES = [
     "a-platform-policy-selects-namespaces-by-label",
     "the-catalogue-hides-what-policies-would-allow",
     "urls-follow-external-url-and-hostnames",
+    "an-allow-without-the-prefix-of-a-server-is-reported",
+    "routing-rules-reach-the-gateway-in-their-order",
+    "what-merged-servers-say-and-keep-is-written-out",
 ]
 
 
