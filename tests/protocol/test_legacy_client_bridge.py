@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from gateway_replicas import gateway_replicas
 from gateways import RunningGateway, running_gateway
 from mcp import Client
 from mcp.types import (
@@ -108,3 +109,14 @@ async def test_a_refused_question_ends_the_call_with_its_reason() -> None:
 
     assert result.is_error
     assert "no one is there" in text(result)
+
+
+async def test_an_answer_finds_its_question_at_whichever_replica_it_arrives() -> None:
+    async def elicit(_: object, __: ElicitRequestParams) -> ElicitResult:
+        return ElicitResult(action="accept", content={"name": "Ada"})
+
+    async with asking_server(eras=ServedEras.MODERN) as url, gateway_replicas() as replicas:
+        await replicas.apply(replicas.entry("mock", url))
+        async with connect(replicas.url(), era="legacy", elicitation_callback=elicit) as client:
+            for _ in range(3):
+                assert text(await client.call_tool("greet", {})) == "Hello Ada"

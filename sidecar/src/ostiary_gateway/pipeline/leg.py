@@ -13,6 +13,7 @@ from ostiary_gateway.session_ids import UpstreamSession
 from ostiary_gateway.upstream.server import UpstreamServer
 
 if TYPE_CHECKING:
+    from ostiary_gateway.pipeline.caller_stream import CallerStream
     from ostiary_gateway.pipeline.continuations.request_states import RequestStates
     from ostiary_gateway.pipeline.exchange import Exchange
     from ostiary_gateway.pipeline.services import PipelineServices
@@ -82,3 +83,4 @@ class Leg:
     sent: bytes | None = None
     last_event_id: str | None = None
     event_ids: Callable[[bytes], bytes | None] | None = None
+    on_stream: "Callable[[CallerStream], None] | None" = None

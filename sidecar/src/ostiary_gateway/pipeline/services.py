@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.pipeline.bridged.legacy_sessions import LegacySessions
@@ -13,12 +13,15 @@ from ostiary_gateway.pipeline.continuations.replica_hops import ReplicaHops
 from ostiary_gateway.pipeline.continuations.request_states import RequestStates
 from ostiary_gateway.pipeline.exchange import Taken
 from ostiary_gateway.pipeline.merged_sessions.server_sessions import ServerSessions
-from ostiary_gateway.pipeline.merged_sessions.session_notes import SessionNotes
+from ostiary_gateway.pipeline.merged_sessions.session_notes import SessionKey, SessionNotes
 from ostiary_gateway.pipeline.open_streams import OpenStreams
 from ostiary_gateway.pipeline.request_ids import RequestIds
 from ostiary_gateway.pipeline.shape import ResponseShaper
 from ostiary_gateway.seal import Sealer
 from ostiary_gateway.server.request import Request
+
+if TYPE_CHECKING:
+    from ostiary_gateway.pipeline.bridged.subscribed_resources import SubscribedResources
 
 #: The bytes of a message between replicas before there is a config.
 _SMALLEST_HOP: Final = 64 * 1024
@@ -31,7 +34,7 @@ class PipelineServices:
     ``snapshot`` returns the config in force, None while the gateway drains; ``is_cut_off`` says whether a request was
     cancelled because the drain period is over. ``sessions`` are those of callers with several servers,
     ``continuations`` what waits for an answer. ``cancellable`` are the bridged requests in flight, which their callers
-    may cancel.
+    may cancel; ``subscribed`` follow what sessions with open streams subscribe to, by session and server.
     """
 
     sealer: Sealer
@@ -47,6 +50,7 @@ class PipelineServices:
     hops: ReplicaHops
     hop_endpoint: HopEndpoint
     cancellable: dict[Taken, asyncio.Timeout] = field(default_factory=dict)
+    subscribed: "dict[tuple[SessionKey, bytes], list[SubscribedResources]]" = field(default_factory=dict)
 
     async def close(self) -> None:
         """End what waits, and the sessions that the gateway has opened."""

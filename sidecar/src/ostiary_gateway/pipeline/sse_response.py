@@ -51,6 +51,8 @@ class EventRelay:
         self._caller.downstream.stalled = response.hold_back
         if leg.bridge is not None:
             leg.downstream = self._caller.downstream
+        if leg.on_stream is not None:
+            leg.on_stream(self._caller)
         self._events = LegEvents(exchange, leg, response, to=self._caller, seal=seal)
         #: How we answered in place of the server.
         self._own: ResponseSummary | None = None

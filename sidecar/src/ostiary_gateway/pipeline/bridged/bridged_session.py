@@ -4,6 +4,7 @@ The modern era has no sessions, so the gateway opens one by itself: its id holds
 sets later is in the session notes. The answer to ``initialize`` is what the server tells of itself.
 """
 
+import asyncio
 from typing import Any, Final
 
 from ostiary_core.mcp import codes
@@ -34,6 +35,7 @@ from ostiary_gateway.session_ids import UpstreamSession
 from ostiary_gateway.telemetry import ServerSpan
 from ostiary_gateway.telemetry.session_counts import SESSIONS
 from ostiary_gateway.upstream import faults
+from ostiary_gateway.upstream.server import UpstreamServer
 
 _SESSION: Final = "Mcp-Session-Id"
 
@@ -129,6 +131,7 @@ async def subscribe(exchange: Exchange, leg: Leg, span: ServerSpan, services: Pi
     if not (await notes.looked_up(key)).has_room_for(uri):
         raise Refusal(200, "TooManySubscriptions", "This session has too many subscriptions", code=codes.LIMITED)
     await notes.note_subscription(key, mark_of(leg.server), uri, subscribed=True)
+    await followed(services, key, leg.server)
     return result_of_ours(exchange, span, {})
 
 
@@ -141,7 +144,16 @@ async def unsubscribe(exchange: Exchange, leg: Leg, span: ServerSpan, services: 
     uri = leg.message.name if leg.message is not None else ""
     key = _noted_key(exchange, services)
     await services.sessions.notes.note_subscription(key, mark_of(leg.server), uri, subscribed=False)
+    await followed(services, key, leg.server)
     return result_of_ours(exchange, span, {})
+
+
+async def followed(services: PipelineServices, key: SessionKey, server: UpstreamServer) -> None:
+    """Wait until open streams of a session have followed a change of its subscriptions.
+
+    Those of other replicas follow it later.
+    """
+    await asyncio.gather(*(each.follow() for each in services.subscribed.get((key, mark_of(server)), ())))
 
 
 async def end(exchange: Exchange, services: PipelineServices) -> Response:

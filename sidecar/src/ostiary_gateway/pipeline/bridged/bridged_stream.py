@@ -1,19 +1,22 @@
 """The stream of changes of a legacy session with a modern server.
 
 The server gives it by ``subscriptions/listen``. The client opens it with a GET. The server is asked for changes of its
-lists, and of the resources to which the session has subscribed by then.
+lists, and by streams of their own for those of resources (:mod:`.subscribed_resources`).
 """
 
-from typing import Any, Final
+import asyncio
+from typing import Final
 
 from ostiary_core.mcp.methods import METHODS
 from ostiary_core.mcp.protocol_revisions import MODERN
 from ostiary_gateway.bridge.from_modern import FromModern
 from ostiary_gateway.bridge.to_modern import REVISION, LegacyClient, modern_request
 from ostiary_gateway.pipeline.bridged.bridged_session import client_of
+from ostiary_gateway.pipeline.bridged.subscribed_resources import SubscribedResources
+from ostiary_gateway.pipeline.caller_stream import CallerStream
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.leg import Leg
-from ostiary_gateway.pipeline.merged_sessions.server_sessions import key_of, mark_of
+from ostiary_gateway.pipeline.merged_sessions.server_sessions import key_of
 from ostiary_gateway.pipeline.merged_sessions.session_vector import SessionVector
 from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.pipeline.response_head import no_stream
@@ -37,19 +40,35 @@ async def relay_changes(exchange: Exchange, leg: Leg, span: ServerSpan, services
     vector = exchange.session
     if not isinstance(vector, SessionVector) or "last-event-id" in exchange.request.headers:
         raise no_stream()  # what a bridged stream has sent cannot be sent again
-    client = await client_of(exchange, services)
-    note = await services.sessions.notes.looked_up(key_of(exchange, vector))
-    leg.message = listen_message(client, sorted(note.subscriptions.get(mark_of(leg.server), ())))
+    leg.message = listen_message(await client_of(exchange, services))
     leg.translation = FromModern("")
     leg.parameters = {}
-    return await send_and_shape(exchange, leg, span, services.shaper, services.request_ids)
+    tasks: list[asyncio.Task[None]] = []
+
+    def follow(stream: CallerStream) -> None:
+        resources = SubscribedResources(
+            exchange,
+            leg.server,
+            key=key_of(exchange, vector),
+            to=stream,
+            span=span,
+            services=services,
+            translation=FromModern(""),
+        )
+        tasks.append(asyncio.ensure_future(resources.run()))
+
+    leg.on_stream = follow
+    try:
+        return await send_and_shape(exchange, leg, span, services.shaper, services.request_ids)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def listen_message(client: LegacyClient, uris: list[str]) -> Message:
-    """Return the request that a modern server answers with a stream of its changes."""
-    wanted: dict[str, Any] = dict(_LISTS)
-    if uris:
-        wanted["resourceSubscriptions"] = uris
+def listen_message(client: LegacyClient) -> Message:
+    """Return the request that a modern server answers with a stream of changes of its lists."""
     identifier = own_id()
-    body = {"jsonrpc": "2.0", "id": identifier, "method": _LISTEN.name, "params": {"notifications": wanted}}
+    params = {"notifications": dict(_LISTS)}
+    body = {"jsonrpc": "2.0", "id": identifier, "method": _LISTEN.name, "params": params}
     return Message(modern_request(body, client), MODERN, REVISION, _LISTEN, identifier)

@@ -70,7 +70,12 @@ class ClientQuestions:
             }
             for key, request in requests.items():
                 self._send({"id": waiting[key].id, **request})
-            return await self._answers(requests, waiting)
+            # What a client that has gone would answer has no way back to it: there is no other stream of this call.
+            self._exchange.request.bind_to_caller()
+            try:
+                return await self._answers(requests, waiting)
+            finally:
+                self._exchange.request.release_from_caller()
 
     async def _answers(
         self, requests: Mapping[str, Mapping[str, Any]], waiting: Mapping[str, AwaitedAnswer]
