@@ -50,6 +50,7 @@ class Stub:
         self.held_back = False
         self.server = self
         self.known = KnownNames()
+        self.list_cache = None
 
     def header(self, _: str) -> str | None:
         return None
