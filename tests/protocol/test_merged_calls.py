@@ -1,5 +1,6 @@
 """Calls at a proxy that merges servers: the name says which server gets it, under its own name."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -7,13 +8,15 @@ import aiohttp
 import pytest
 from aiohttp import web
 from audited_gateway import audited, records
-from gateways import RunningGateway, policy
+from gateways import RunningGateway, policy, running_gateway
 from mcp_caller import McpCaller, mcp_caller, modern
 from mcp_clients import eventually
 from merged_proxies import merged
+from otlp_sink import http_sink
 from upstreams import Arrived, Upstream, answer, document, serving
 
 from ostiary_core.contract.blocks import BlockedConfig
+from ostiary_gateway.telemetry import Telemetry
 
 DEPLOY = {
     "name": "deploy",
@@ -224,3 +227,69 @@ async def test_a_mirrored_parameter_is_checked_by_what_its_own_server_listed(
         assert "got" in (await caller.post(modern("tools/call", {"name": name, **call}), {header: "eu"})).result
     assert (wiki.count("tools/call"), crm.count("tools/call")) == (1, 1)
     assert wiki.arrived[-1].headers["Mcp-Param-Region"] == "eu"
+
+
+async def test_a_block_of_one_server_takes_its_names_out_of_the_list_and_keeps_the_others(
+    gateway: RunningGateway, caller: McpCaller, crm: Upstream, wiki: Upstream
+) -> None:
+    gateway.settings = gateway.settings.model_copy(update={"blocked": BlockedConfig(upstreams=["localhost"])})
+    await gateway.apply(merged(gateway, {"crm": crm.url, "wiki": wiki.url.replace("127.0.0.1", "localhost")}))
+
+    result = (await caller.post(modern("tools/list"))).result
+    assert [tool["name"] for tool in result["tools"]] == ["crm_deploy"]
+    assert [each["prefix"] for each in result["_meta"]["dev.ostiary/unavailable"]] == ["wiki_"]
+    assert wiki.arrived == []
+
+
+async def test_a_call_in_flight_ends_when_its_server_is_blocked_and_calls_of_others_go_on(
+    gateway: RunningGateway, caller: McpCaller, crm: Upstream
+) -> None:
+    gate = asyncio.Event()
+
+    async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        await gate.wait()
+        return await echo(request, arrived)
+
+    async with serving(script) as slow, serving(script) as other:
+        servers = merged(gateway, {"slow": slow.url.replace("127.0.0.1", "localhost"), "other": other.url})
+        await gateway.apply(servers)
+        blocked = asyncio.create_task(caller.post(modern("tools/call", {"name": "slow_x"})))
+        going_on = asyncio.create_task(caller.post(modern("tools/call", {"name": "other_x"}, id=2)))
+        await slow.first("tools/call")
+        await other.first("tools/call")
+
+        gateway.settings = gateway.settings.model_copy(update={"blocked": BlockedConfig(upstreams=["localhost"])})
+        await gateway.apply(servers)
+        error = (await blocked).error
+        gate.set()
+        assert (error["code"], error["data"]["reason"]) == (-31003, "UpstreamBlocked")
+        assert "got" in (await going_on).result
+
+
+async def test_a_server_that_is_removed_ends_its_names_and_keeps_the_connections_of_the_others(
+    gateway: RunningGateway, caller: McpCaller, crm: Upstream, wiki: Upstream
+) -> None:
+    await caller.post(modern("tools/call", {"name": "crm_x"}))
+    kept = gateway.app.store.snapshot.proxies["default/mock"].servers[0]  # type: ignore[union-attr]
+    await gateway.apply(merged(gateway, {"crm": crm.url, "new": wiki.url}))
+
+    assert gateway.app.store.snapshot.proxies["default/mock"].servers[0] is kept  # type: ignore[union-attr]
+    assert kept.open_connections == 1
+    assert (await caller.post(modern("tools/call", {"name": "wiki_x"}))).error["code"] == -32602
+    assert "got" in (await caller.post(modern("tools/call", {"name": "new_x"}))).result
+
+
+async def test_the_trace_of_a_call_has_the_exposed_name_and_below_it_the_servers_own(
+    crm: Upstream, wiki: Upstream
+) -> None:
+    with http_sink() as sink:
+        telemetry = Telemetry.from_env({"OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint})
+        async with running_gateway(telemetry=telemetry) as gateway, mcp_caller(gateway.url()) as caller:
+            await gateway.apply(merged(gateway, {"crm": crm.url, "wiki": wiki.url}))
+            await caller.post(modern("tools/call", {"name": "wiki_search"}))
+        spans = {span.kind: span for span in sink.wait_for(lambda spans: len(spans) >= 2)}
+
+    assert spans["SERVER"].name == "tools/call wiki_search"
+    assert spans["CLIENT"].name == "tools/call search"
+    assert spans["CLIENT"].attributes["ostiary.server.name"] == "wiki"
+    assert spans["CLIENT"].parent_span_id == spans["SERVER"].span_id

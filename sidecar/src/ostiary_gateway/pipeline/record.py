@@ -197,6 +197,7 @@ def begin_client_span(span: ServerSpan, exchange: Exchange, leg: Leg) -> ClientS
         server_name=server.name,
         address=server.address,
         port=server.port,
+        target=message.name or None if message is not None else None,
         request_id=exchange.sent_id or message.id if message is not None else None,
         protocol_version=message.revision or None if message is not None else None,
         session_id=session.upstream_id if session is not None else None,
