@@ -173,6 +173,27 @@ async def test_a_caller_is_not_asked_what_it_has_not_declared(scene: Scene) -> N
     assert "{}" in (await scene.call("ask ping")).result["content"][0]["text"]
 
 
+async def test_a_call_that_fails_for_want_of_a_capability_says_which(scene: Scene) -> None:
+    scene.server.fails_without_answer = True
+    reply = await scene.call("ask", capabilities={"roots": {}})
+    assert (reply.messages[-1]["error"]["code"], reply.error["data"]) == (
+        -32021,
+        {"requiredCapabilities": {"elicitation": {}}},
+    )
+
+
+async def test_headers_that_mirror_arguments_are_checked_in_place_of_the_server(scene: Scene) -> None:
+    listed = modern("tools/list")
+    await scene.caller.post(listed, {**modern_headers(listed), **AGENT})
+    message = called("mirrored")
+    message["params"]["arguments"] = {"region": "eu"}
+    right = {**modern_headers(message), **AGENT, "Mcp-Param-Region": "eu"}
+    assert (await scene.caller.post(message, right)).status == 200
+    for wrong in ({"Mcp-Param-Region": "us"}, {"Mcp-Param-Region": "=?base64?*?="}, {"Mcp-Param-Region": None}):
+        refused = await scene.caller.post(message, {**right, **wrong})
+        assert (refused.status, refused.error["code"]) == (400, -32020)
+
+
 async def test_a_server_that_does_not_stop_asking_is_at_fault(scene: Scene) -> None:
     scene.server.repeats = 1000
     assert (await scene.call("ask ping")).error["code"] == -31005

@@ -38,6 +38,7 @@ class AskingServer:
     told: asyncio.Queue[dict[str, Any]] = field(default_factory=asyncio.Queue)
     cancelled: asyncio.Queue[Any] = field(default_factory=asyncio.Queue)
     answered: asyncio.Event = field(default_factory=asyncio.Event)
+    fails_without_answer: bool = False
     repeats: int = 1
     """How often a call asks its question."""
 
@@ -76,13 +77,17 @@ class AskingServer:
             await self.cancelled.put(message["params"])
         if "id" not in message:
             return web.Response(status=202)
+        if arrived.method == "tools/list":
+            region = {"type": "string", "x-mcp-header": "Region"}
+            schema = {"type": "object", "properties": {"region": region}}
+            return document(answer(arrived, {"tools": [{"name": "mirrored", "inputSchema": schema}]}))
         if arrived.method != "tools/call":
             error = {"code": -32601, "message": "Method not found"}
             return document({"jsonrpc": "2.0", "id": message["id"], "error": error})
         return await self._called(request, arrived, message["params"]["name"])
 
     async def _called(self, request: web.BaseRequest, arrived: Arrived, tool: str) -> web.StreamResponse:
-        if tool == "plain":
+        if tool in ("plain", "mirrored"):
             return document(answer(arrived, text(arrived.headers["Mcp-Session-Id"])))
         async with events(request) as stream:
             if tool == "wait":
@@ -93,6 +98,9 @@ class AskingServer:
                 await stream.send(legacy(method, PARAMS.get(method), id=f"question-{number}"))
                 await self.answered.wait()
             told = self.told.get_nowait() if not self.told.empty() else {}
+            if self.fails_without_answer and "error" in told:
+                await stream.send({"jsonrpc": "2.0", "id": arrived.message["id"], "error": told["error"]})
+                return stream.response
             await stream.send(answer(arrived, text(str(told.get("result", told.get("error"))))))
         return stream.response
 

@@ -5,7 +5,7 @@ caller gets a result ``input_required`` with the request in it, and repeats the 
 the response to the server.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from ostiary_core.mcp import codes
@@ -37,6 +37,28 @@ def input_request(asked: Mapping[str, Any], *, method: str, capabilities: Mappin
         named.pop("progressToken", None)
         kept |= {"_meta": named} if named else {}
     return {"method": wanted} if wanted == ROOTS and not kept else {"method": wanted, "params": kept}
+
+
+def lacking_capability(asked: Mapping[str, Any], *, method: str, capabilities: Mapping[str, Any]) -> str:
+    """Return the capability without which a caller cannot be asked this.
+
+    Empty where another reason forbids it.
+    """
+    wanted, params = asked.get("method"), asked.get("params", {})
+    if method not in ASKING_METHODS or wanted not in (ELICITATION, SAMPLING, ROOTS) or not isinstance(params, dict):
+        return ""
+    return missing_capability(str(wanted), params, capabilities)
+
+
+def capability_error(names: Iterable[str]) -> dict[str, Any]:
+    """Return the error of a call that failed for want of capabilities: ``sampling.tools``."""
+    required: dict[str, Any] = {}
+    for name in names:
+        inner = required
+        for part in name.split("."):
+            inner = inner.setdefault(part, {})
+    words = "The server needs input that this client has not declared that it can give"
+    return {"code": codes.MISSING_CLIENT_CAPABILITY, "message": words, "data": {"requiredCapabilities": required}}
 
 
 def own_answer(asked: Mapping[str, Any]) -> dict[str, Any]:

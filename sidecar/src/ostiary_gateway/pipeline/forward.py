@@ -28,6 +28,7 @@ from ostiary_gateway.telemetry import ClientSpan
 from ostiary_gateway.upstream import faults, via
 from ostiary_gateway.upstream.http1 import request_head as http1
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
+from ostiary_gateway.upstream.server import UpstreamServer
 
 _PARAM_LIMIT: Final = 64
 #: Up to this body size in bytes the parsed tree is not freed early: it takes at most about 20 KiB.
@@ -121,13 +122,22 @@ def _mirror(caller: Request, leg: Leg, message: Message, headers: dict[str, str]
     if leg.parameters is not None:
         headers.update(leg.parameters)
         return
+    headers.update(checked_parameters(caller, leg.server, message))
+
+
+def checked_parameters(caller: Request, server: UpstreamServer, message: Message) -> dict[str, str]:
+    """Return the mirrored parameters of a request, which agree with its body if that is known.
+
+    Raises:
+        Refusal: -32020 for one that contradicts the body, for one that is repeated, and for too many.
+    """
     parameters = {name: value for name, value in caller.headers.items() if name.startswith(mirrored_parameters.PREFIX)}
     if not parameters:
-        return
+        return parameters
     if len(parameters) > _PARAM_LIMIT or not caller.repeated.isdisjoint(parameters):
         raise mismatch("Too many, or repeated, Mcp-Param headers")
-    mirrored_parameters.check(leg.server, message, parameters)
-    headers.update(parameters)
+    mirrored_parameters.check(server, message, parameters)
+    return parameters
 
 
 async def forward(exchange: Exchange, leg: Leg, span: ClientSpan) -> UpstreamResponse:

@@ -10,7 +10,14 @@ from typing import Any, Final
 
 from ostiary_core import strict_json
 from ostiary_gateway.bridge.from_legacy import FromLegacy, http_status
-from ostiary_gateway.bridge.server_input import input_request, input_required_result, own_answer, server_response
+from ostiary_gateway.bridge.server_input import (
+    capability_error,
+    input_request,
+    input_required_result,
+    lacking_capability,
+    own_answer,
+    server_response,
+)
 from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.pipeline import jsonrpc
 from ostiary_gateway.pipeline.bridged.call_rounds import CallAnswer, CallRound
@@ -71,6 +78,8 @@ class LegacyCall:
         self._question: _Question | None = None
         self._questions = 0
         self._refused = 0
+        #: What the caller would have had to declare for what the server has asked.
+        self._lacking: list[str] = []
         self._is_answered = False
 
     async def messages(self, round_: CallRound) -> AsyncGenerator[MadeMessage]:
@@ -117,7 +126,11 @@ class LegacyCall:
         self._is_answered = True
         text = with_id(text, message["id"], round_.reply_id)
         message["id"] = round_.reply_id
-        return MadeMessage(translation.response(text, message), is_last=True, status=http_status(message))
+        text = translation.response(text, message)
+        if "error" in message and self._lacking:
+            message["error"] = capability_error(self._lacking)
+            text = strict_json.dumps(message)
+        return MadeMessage(text, is_last=True, status=http_status(message))
 
     def _is_response(self, message: dict[str, Any]) -> bool:
         """Return whether a message answers the call.
@@ -140,6 +153,8 @@ class LegacyCall:
             return None
         request = input_request(message, method=self._sent.method, capabilities=self._sent.capabilities)
         if request is None:
+            lacking = lacking_capability(message, method=self._sent.method, capabilities=self._sent.capabilities)
+            self._lacking += [lacking] if lacking else []
             await self._refuse(message)
             return None
         self._questions += 1

@@ -21,6 +21,7 @@ from ostiary_gateway.bridge.to_legacy import (
     legacy_params,
 )
 from ostiary_gateway.errors import Refusal
+from ostiary_gateway.pipeline import mirrored_parameters
 from ostiary_gateway.pipeline.bridged.call_rounds import CallRound
 from ostiary_gateway.pipeline.bridged.legacy_call import LegacyCall, SentCall
 from ostiary_gateway.pipeline.bridged.legacy_listen import listen
@@ -31,11 +32,12 @@ from ostiary_gateway.pipeline.continuations.callers import owner_of, share_of
 from ostiary_gateway.pipeline.continuations.continuations import ANSWER_SECONDS
 from ostiary_gateway.pipeline.continuations.request_states import request_digest
 from ostiary_gateway.pipeline.exchange import Exchange
-from ostiary_gateway.pipeline.forward import forward
+from ostiary_gateway.pipeline.forward import checked_parameters, forward
 from ostiary_gateway.pipeline.http_checks import session_not_found
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.pipeline.message_members import invalid
+from ostiary_gateway.pipeline.mirrored_headers import mismatch
 from ostiary_gateway.pipeline.send_and_shape import send_and_shape
 from ostiary_gateway.pipeline.server_request import OwnRequest, ask, own_id
 from ostiary_gateway.pipeline.services import PipelineServices
@@ -44,6 +46,7 @@ from ostiary_gateway.session_ids import UpstreamSession
 from ostiary_gateway.telemetry import ClientSpan, ServerSpan
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 
+_TOOLS_CALL: Final = "tools/call"
 _SESSION_NOT_FOUND: Final = session_not_found().reason
 
 
@@ -98,6 +101,7 @@ async def _call(
     A session that the server has forgotten is opened again: a request that is answered so was not carried out.
     """
     round_ = CallRound.of(exchange)
+    _check_parameters(exchange, leg)
     sent = _sent(exchange, leg, services)
     session = await services.legacy_sessions.acquire(exchange, leg.server, span)
     try:
@@ -113,6 +117,22 @@ async def _call(
         raise
     call = LegacyCall(sent, session=session, sessions=services.legacy_sessions, response=response)
     return await made_response(call.messages(round_))
+
+
+def _check_parameters(exchange: Exchange, leg: Leg) -> None:
+    """Check mirrored parameters as the modern server would that the caller believes to call.
+
+    Raises:
+        Refusal: -32020 for one that contradicts the body, or is missing for a tool that the server has listed.
+    """
+    message = leg.message
+    if message is None or _method(leg) != _TOOLS_CALL:
+        return
+    given = checked_parameters(exchange.request, leg.server, message)
+    expected = mirrored_parameters.headers(leg.server, message.name, message.params.get("arguments"))
+    for name in expected:
+        if name not in given:
+            raise mismatch(f"The header {name} is missing: the tool mirrors this argument in it")
 
 
 async def _send_again(
