@@ -60,16 +60,29 @@ class FetchedList(Generic[Value]):
 
 
 @dataclass(slots=True, eq=False)
+class Freshness:
+    """Until when a list need not be asked for again, by a monotonic clock in seconds.
+
+    What was made of a list keeps this, and not the list: so the list can go when its room is needed.
+    """
+
+    until: float
+
+    def remaining_ms(self, now: float) -> int:
+        """Return how long callers may keep what was made of the list, in milliseconds."""
+        return max(0, int((self.until - now) * 1000))
+
+
+@dataclass(slots=True, eq=False)
 class ListCopy(Generic[Value]):
     """A list as it is kept.
 
-    Times are those of a monotonic clock, in seconds: after ``fresh_until`` it is asked for again, and until
-    ``shown_until`` it may be shown in place of one that cannot be fetched: then ``is_stale`` is set. Where the list
-    changes before, it becomes old in place, so that all know it that have it.
+    Until ``shown_until``, by the same clock as its freshness, it may be shown in place of one that cannot be fetched:
+    then ``is_stale`` is set. Where the list changes before, it becomes old in place, so that all know it that have it.
     """
 
     value: Value
-    fresh_until: float
+    freshness: Freshness
     shown_until: float
     is_private: bool = False
     is_stale: bool = False
@@ -84,14 +97,20 @@ class ListCopy(Generic[Value]):
         """
         ttl = fetched.hints.ttl_ms if fetched.hints.ttl_ms is not None else config.ttl
         fresh_until = now + (min(ttl, LONGEST_TTL_MS) / 1000 if is_current else 0.0)
-        return cls(fetched.value, fresh_until, fresh_until + config.stale_if_error / 1000, fetched.hints.is_private)
+        shown_until = fresh_until + config.stale_if_error / 1000
+        return cls(fetched.value, Freshness(fresh_until), shown_until, fetched.hints.is_private)
+
+    @property
+    def fresh_until(self) -> float:
+        """When it is asked for again."""
+        return self.freshness.until
 
     def expire(self, now: float) -> None:
         """Ask for it again from now on."""
         if now < self.fresh_until:
             self.shown_until += now - self.fresh_until
-            self.fresh_until = now
+            self.freshness.until = now
 
     def remaining_ms(self, now: float) -> int:
         """Return how long callers may keep it, in milliseconds."""
-        return 0 if self.is_stale else max(0, int((self.fresh_until - now) * 1000))
+        return 0 if self.is_stale else self.freshness.remaining_ms(now)

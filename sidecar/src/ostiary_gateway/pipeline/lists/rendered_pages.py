@@ -4,7 +4,7 @@ A page is good as long as the lists are that it was made of. Lists of a server t
 all callers with the same rights; private ones, and those of a credential of the caller, only that caller.
 """
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final, NamedTuple
@@ -15,7 +15,7 @@ from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
 from ostiary_gateway.pipeline.lists.bounded_entries import BoundedEntries, EntriesOfOwner
 from ostiary_gateway.pipeline.lists.caller_context import presented
-from ostiary_gateway.pipeline.lists.fetched_list import ListCopy
+from ostiary_gateway.pipeline.lists.fetched_list import Freshness, ListCopy
 from ostiary_gateway.pipeline.lists.page_template import PageTemplate
 from ostiary_gateway.upstream.server import UpstreamServer
 
@@ -33,22 +33,17 @@ class RenderedPageKey(NamedTuple):
     caller: Hashable = None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class RenderedPage:
-    """A page, with the lists that it was made of."""
+    """A page, and how fresh the lists are that it was made of."""
 
     template: PageTemplate
     outcome: ResponseSummary
-    copies: tuple[ListCopy[Any], ...]
+    made_of: tuple[Freshness, ...]
 
     def remaining_ms(self, now: float) -> int:
-        """Return how long it may be kept: as long as each of its lists; 0 where it is old."""
-        return min(copy.remaining_ms(now) for copy in self.copies)
-
-    def is_of(self, copies: Sequence[ListCopy[Any]]) -> bool:
-        """Return whether these lists have the content that it was made of."""
-        pairs = zip(self.copies, copies, strict=True)
-        return len(self.copies) == len(copies) and all(one.value is other.value for one, other in pairs)
+        """Return how long it may be kept: as long as each of its lists."""
+        return min(each.remaining_ms(now) for each in self.made_of)
 
 
 class RenderedPages(BoundedEntries[Visibility, EntriesOfOwner[RenderedPageKey, RenderedPage]]):
@@ -57,32 +52,25 @@ class RenderedPages(BoundedEntries[Visibility, EntriesOfOwner[RenderedPageKey, R
     def __init__(self, *, limit: int = _BYTES_IN_ALL, each: int = _BYTES_EACH) -> None:
         super().__init__(EntriesOfOwner, limit=limit, each=each)
 
-    def find(
-        self,
-        exchange: Exchange,
-        servers: Iterable[UpstreamServer],
-        key: RenderedPageKey,
-        copies: Sequence[ListCopy[Any]] = (),
-    ) -> RenderedPage | None:
-        """Return a page whose lists are all fresh, or have the content of ``copies``.
-
-        It is None without one.
-        """
+    def find(self, exchange: Exchange, servers: Sequence[UpstreamServer], key: RenderedPageKey) -> RenderedPage | None:
+        """Return a page whose lists are all fresh; None without one."""
         of = self.known(exchange.visibility)
         if of is None or not of.entries:
             return None
-        now = monotonic()
-        for each in _keys(exchange, servers, key):
-            page = of.value(each)
-            if page is not None and _is_good(page, copies, now):
-                self.use(of, each)
-                return page
-        return None
+        page = None if _is_told_apart(exchange, servers) else self._fresh(of, key)
+        return page if page is not None else self._fresh(of, _own(exchange, servers, key))
+
+    def _fresh(self, of: EntriesOfOwner[RenderedPageKey, RenderedPage], key: RenderedPageKey) -> RenderedPage | None:
+        page, now = of.value(key), monotonic()
+        if page is None or not all(now < each.until for each in page.made_of):
+            return None
+        self.use(of, key)
+        return page
 
     def keep_page(
         self,
         exchange: Exchange,
-        servers: Iterable[UpstreamServer],
+        servers: Sequence[UpstreamServer],
         key: RenderedPageKey,
         copies: Sequence[ListCopy[Any]],
         template: PageTemplate,
@@ -94,30 +82,21 @@ class RenderedPages(BoundedEntries[Visibility, EntriesOfOwner[RenderedPageKey, R
         """
         if any(copy.is_stale for copy in copies):
             return
-        *_, own = keys = _keys(exchange, servers, key)
-        chosen = own if any(copy.is_private for copy in copies) else keys[0]
-        page = RenderedPage(template, outcome, tuple(copies))
+        is_own = any(copy.is_private for copy in copies) or _is_told_apart(exchange, servers)
+        chosen = _own(exchange, servers, key) if is_own else key
+        page = RenderedPage(template, outcome, tuple(copy.freshness for copy in copies))
         self.keep(self.of(exchange.visibility), chosen, page, size=template.size)
 
 
-def _keys(exchange: Exchange, servers: Iterable[UpstreamServer], key: RenderedPageKey) -> list[RenderedPageKey]:
-    """Return the keys under which a page for this caller may lie.
+def _is_told_apart(exchange: Exchange, servers: Sequence[UpstreamServer]) -> bool:
+    """Return whether some server may tell this caller from others."""
+    return exchange.principal is PASSTHROUGH or any(server.credential.is_of_caller for server in servers)
 
-    The last one is of this caller alone.
-    """
+
+def _own(exchange: Exchange, servers: Sequence[UpstreamServer], key: RenderedPageKey) -> RenderedPageKey:
+    """Return the key of a page that is of this caller alone."""
     contexts = tuple(presented(exchange, server) for server in servers)
-    own = key._replace(caller=(exchange.principal.id, contexts))
-    is_told_apart = exchange.principal is PASSTHROUGH or any(context is not None for context in contexts)
-    return [own] if is_told_apart else [key, own]
-
-
-def _is_good(page: RenderedPage, copies: Sequence[ListCopy[Any]], now: float) -> bool:
-    if not copies:
-        return all(now < copy.fresh_until for copy in page.copies)
-    if not page.is_of(copies):
-        return False
-    page.copies = tuple(copies)
-    return True
+    return key._replace(caller=(exchange.principal.id, contexts))
 
 
 #: The pages of this process.
