@@ -123,3 +123,14 @@ async def test_a_revision_that_is_not_supported_is_refused_with_those_that_are(
     message["params"]["_meta"]["io.modelcontextprotocol/protocolVersion"] = "2099-01-01"
     error = (await caller.post(message, {"MCP-Protocol-Version": "2099-01-01"})).error
     assert (error["code"], error["data"]["supported"]) == (-32022, result["supportedVersions"])
+
+
+@pytest.mark.parametrize("hidden", ["tool3", "tool900"])
+async def test_instructions_of_a_server_that_a_caller_sees_in_part_are_not_told(
+    gateway: RunningGateway, caller: McpCaller, crm: ListingServer, wiki: ListingServer, hidden: str
+) -> None:
+    crm.lists("tools/list", *(f"tool{i}" for i in range(1000 if hidden == "tool900" else 5)))
+    but_one = policy("but-one", {"name": "one", "effect": "Deny", "tools": {"names": [f"crm_{hidden}"]}})
+    await discovered(gateway, caller, crm, wiki, but_one)
+    await caller.post(modern("tools/list"))
+    assert "Get first." not in (await discovered(gateway, caller, crm, wiki, but_one))["instructions"]

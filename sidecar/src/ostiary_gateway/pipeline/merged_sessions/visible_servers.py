@@ -9,6 +9,7 @@ from typing import Any
 
 from ostiary_core.mcp.methods import Primitive, Verb
 from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.upstream.known_names import MOST_NAMES
 from ostiary_gateway.upstream.server import UpstreamServer
 
 
@@ -57,4 +58,5 @@ def _shows_listed(exchange: Exchange, place: int, primitive: Primitive) -> bool:
     merge, visibility = exchange.proxy.merge, exchange.visibility
     names = list(exchange.proxy.servers[place].known.of(primitive))
     exposed = [name if merge is None else merge.catalogue.exposed(primitive, place, name) for name in names]
-    return bool(names) and all(name is None or visibility.shows(primitive, name) for name in exposed)
+    is_known = 0 < len(names) < MOST_NAMES  # of more, the others may be hidden
+    return is_known and all(name is None or visibility.shows(primitive, name) for name in exposed)
