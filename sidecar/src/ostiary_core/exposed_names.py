@@ -88,3 +88,14 @@ def overlapping_prefixes(prefixes: Sequence[str]) -> tuple[int, int] | None:
         if one == other or (one and other and (one.startswith(other) or other.startswith(one))):
             return first, second
     return None
+
+
+def could_own(prefix: str, name: str) -> bool:
+    """Return whether a server with this prefix could own what a name of a rule matches.
+
+    The name may have ``*`` for any run of characters; behind the prefix there must be something.
+    """
+    head, star, _ = name.partition("*")
+    if star:
+        return head.startswith(prefix) or prefix.startswith(head)
+    return name.startswith(prefix) and len(name) > len(prefix)

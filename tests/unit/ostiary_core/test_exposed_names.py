@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ostiary_core.exposed_names import ExposedNames, Owned, overlapping_prefixes
+from ostiary_core.exposed_names import ExposedNames, Owned, could_own, overlapping_prefixes
 
 NAMES = ExposedNames(["crm_", "", "shop.", "crm-old_"])
 #: Few letters, so that prefixes of prefixes come up often.
@@ -68,3 +68,12 @@ def test_overlapping_prefixes_are_those_that_leave_a_name_with_two_owners(prefix
     spaces = [prefix for prefix in prefixes if prefix]
     shared = any(one.startswith(other) for i, one in enumerate(spaces) for j, other in enumerate(spaces) if i != j)
     assert (overlapping_prefixes(prefixes) is not None) == (shared or prefixes.count("") > 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "possible"),
+    [("crm_a", True), ("crm_*", True), ("c*", True), ("*_a", True), ("crm_", False), ("a", False), ("a*", False)],
+)
+def test_a_name_of_a_rule_may_or_may_not_be_of_a_server(name: str, possible: bool) -> None:
+    assert could_own("crm_", name) is possible
+    assert could_own("", name)

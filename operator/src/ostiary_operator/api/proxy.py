@@ -6,9 +6,9 @@ from typing import Annotated, Any, Final, Self
 from pydantic import Field, StrictStr, StringConstraints, model_validator
 
 from ostiary_core.contract.server_selection import MOST_SERVERS
-from ostiary_core.exposed_names import overlapping_prefixes
+from ostiary_core.exposed_names import could_own, overlapping_prefixes
 from ostiary_operator.api.base_model import ApiModel
-from ostiary_operator.api.constraints import Atomic, Rule, Unique
+from ostiary_operator.api.constraints import Atomic, Rule, Unique, problem
 from ostiary_operator.api.debug_capture import DebugCapture
 from ostiary_operator.api.durations import Duration, between
 from ostiary_operator.api.names import DnsLabel, Hostname, NameGlobs
@@ -213,3 +213,15 @@ class ProxySpec(ApiModel):
         if isinstance(data, Mapping):
             count_characters(data.get("routing"), field="routing")
         return data
+
+    @model_validator(mode="after")
+    def _check_included_names(self) -> Self:
+        prefixes = [server.prefix or "" for server in self.servers]
+        for primitive in ("tools", "prompts") if self.is_merged and self.catalogue is not None else ():
+            selection: NameSelection | None = getattr(self.catalogue, primitive)
+            for place, name in enumerate((selection.include if selection is not None else None) or ()):
+                if not any(could_own(prefix, name) for prefix in prefixes):
+                    message = "begins with the prefix of no server, so it includes nothing"
+                    below = ("catalogue", primitive, "include", place)
+                    raise problem(message, f"write for example {prefixes[0]}{name}", below=below)
+        return self

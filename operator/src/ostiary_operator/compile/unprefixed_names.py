@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from ostiary_core.contract.access import AccessRuleConfig
 from ostiary_core.contract.documents import EntryDocument, PolicyDocument
+from ostiary_core.exposed_names import could_own
 from ostiary_core.mcp.methods import Primitive
 
 #: The primitives whose names have prefixes.
@@ -43,7 +44,7 @@ def first_unprefixed(policy: PolicyDocument, governed: Iterable[EntryDocument]) 
     lacking = (
         UnprefixedName(field, name, proxy, f"{example}{name}")
         for field, name in _allowed_names(policy)
-        if not any(_could_own(prefix, name) for prefix in prefixes)
+        if not any(could_own(prefix, name) for prefix in prefixes)
     )
     return next(lacking, None)
 
@@ -59,11 +60,3 @@ def _allowed_names(policy: PolicyDocument) -> Iterator[tuple[str, str]]:
             selection = rule.selection(primitive)
             for place, name in enumerate((selection.names if selection is not None else None) or ()):
                 yield f"spec.access.rules[{position}].{primitive}.names[{place}]", name
-
-
-def _could_own(prefix: str, name: str) -> bool:
-    """Return whether some name that matches begins with the prefix and has something behind it."""
-    head, star, _ = name.partition("*")
-    if star:
-        return head.startswith(prefix) or prefix.startswith(head)
-    return name.startswith(prefix) and len(name) > len(prefix)
