@@ -330,3 +330,36 @@ async def test_a_listen_ends_with_a_result_when_the_gateway_ends_it(
             told = await stream.message()
         assert told["id"] == 1
         assert await stream.ended()
+
+
+async def test_a_session_hears_of_what_it_subscribes_to_at_a_modern_server_while_its_stream_is_open(
+    gateway: RunningGateway, caller: McpCaller, crm: Upstream, crm_scene: ChangingScene, new_scene: ListeningScene
+) -> None:
+    async with serving(new_scene.script) as new:
+        await gateway.apply(merged(gateway, {"crm": crm.url, "new": new.url}, list_cache=CACHE))
+        await caller.initialize()
+        async with caller.listen() as stream:
+            await begun(stream)
+            await settled(gateway, crm_scene, new_scene)
+            assert (await caller.post(legacy("resources/subscribe", {"uri": "file://new/b"}))).result == {}
+            await eventually(lambda: len(new_scene.streams) == 2)
+            asked = [each for each in new.arrived if each.method == "subscriptions/listen"][-1]
+            assert asked.message["params"]["notifications"]["resourceSubscriptions"] == ["file://b"]
+            await new_scene.say({"method": UPDATED, "params": {"uri": "file://b", "_meta": {SUBSCRIPTION: 7}}})
+            told = await stream.message()
+            while told["method"] != UPDATED:
+                told = await stream.message()
+            assert told["params"] == {"uri": "file://new/b"}
+            new_scene.end_streams()
+        crm_scene.end_streams()
+
+
+async def test_the_stream_of_a_session_ends_with_it(
+    gateway: RunningGateway, caller: McpCaller, crm_scene: ChangingScene, wiki_scene: ChangingScene
+) -> None:
+    await caller.initialize()
+    async with caller.listen() as stream:
+        await begun(stream)
+        await settled(gateway, crm_scene, wiki_scene)
+        assert (await caller.request("DELETE")).status == 200
+        assert await stream.ended()

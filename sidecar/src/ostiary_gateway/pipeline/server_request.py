@@ -33,6 +33,7 @@ from ostiary_gateway.upstream.server import UpstreamServer
 #: How the gateway names itself to servers, as a client (specification, Implementation), and to clients, as a server.
 GATEWAY_INFO: Final[Mapping[str, str]] = {"name": "ostiary", "title": "Ostiary", "version": __version__}
 _META_CLIENT_INFO: Final = "io.modelcontextprotocol/clientInfo"
+_OWN: Final = "ostiary-own-"
 #: Random for each process.
 _PROCESS: Final = os.urandom(6).hex()
 _numbers: Final = count()
@@ -40,7 +41,12 @@ _numbers: Final = count()
 
 def own_id() -> str:
     """Return a new id for a request of the gateway's own, unique over all replicas."""
-    return f"ostiary-own-{_PROCESS}-{next(_numbers):x}"
+    return f"{_OWN}{_PROCESS}-{next(_numbers):x}"
+
+
+def is_own_id(identifier: Any) -> bool:
+    """Return whether a response answers a request of the gateway's own, at any replica."""
+    return isinstance(identifier, str) and identifier.startswith(_OWN)
 
 
 @dataclass(frozen=True, slots=True)

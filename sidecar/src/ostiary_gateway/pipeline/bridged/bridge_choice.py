@@ -10,7 +10,7 @@ from ostiary_gateway.pipeline.bridged.legacy_server import LEGACY_SERVER
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.http_checks import session_not_found
 from ostiary_gateway.pipeline.leg import Leg
-from ostiary_gateway.pipeline.merged_sessions.server_sessions import mark_of
+from ostiary_gateway.pipeline.merged_sessions.session_opening import mark_of
 from ostiary_gateway.pipeline.merged_sessions.session_vector import SessionVector
 from ostiary_gateway.upstream.server import UpstreamServer
 

@@ -19,8 +19,8 @@ from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.http_checks import session_not_found
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.merged_sessions.own_answers import result_of_ours
-from ostiary_gateway.pipeline.merged_sessions.server_sessions import key_of, mark_of
 from ostiary_gateway.pipeline.merged_sessions.session_notes import SessionKey
+from ostiary_gateway.pipeline.merged_sessions.session_opening import key_of, mark_of
 from ostiary_gateway.pipeline.merged_sessions.session_vector import (
     CapabilitiesTooLarge,
     ClientDeclaration,

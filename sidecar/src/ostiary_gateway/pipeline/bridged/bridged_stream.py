@@ -16,7 +16,7 @@ from ostiary_gateway.pipeline.bridged.subscribed_resources import SubscribedReso
 from ostiary_gateway.pipeline.caller_stream import CallerStream
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.leg import Leg
-from ostiary_gateway.pipeline.merged_sessions.server_sessions import key_of
+from ostiary_gateway.pipeline.merged_sessions.session_opening import key_of
 from ostiary_gateway.pipeline.merged_sessions.session_vector import SessionVector
 from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.pipeline.response_head import no_stream

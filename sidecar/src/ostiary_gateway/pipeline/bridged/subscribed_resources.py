@@ -20,8 +20,8 @@ from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.leg import Leg, Translation
 from ostiary_gateway.pipeline.leg_events import LegEvents
 from ostiary_gateway.pipeline.list_changed_notifications import ACKNOWLEDGED
-from ostiary_gateway.pipeline.merged_sessions.server_sessions import mark_of
 from ostiary_gateway.pipeline.merged_sessions.session_notes import SessionKey
+from ostiary_gateway.pipeline.merged_sessions.session_opening import mark_of
 from ostiary_gateway.pipeline.server_request import OwnRequest
 from ostiary_gateway.pipeline.server_streams import own_stream
 from ostiary_gateway.pipeline.services import PipelineServices

@@ -27,7 +27,7 @@ from ostiary_gateway.pipeline.lists.announced_changes import CHANGES
 from ostiary_gateway.pipeline.merged_sessions.change_translation import ChangeTranslation
 from ostiary_gateway.pipeline.merged_sessions.leg_translation import translation_for
 from ostiary_gateway.pipeline.merged_sessions.seen_lists import LIST_METHODS
-from ostiary_gateway.pipeline.merged_sessions.server_sessions import key_of, mark_of
+from ostiary_gateway.pipeline.merged_sessions.session_opening import key_of, mark_of
 from ostiary_gateway.pipeline.merged_sessions.session_vector import SessionVector
 from ostiary_gateway.pipeline.merged_sessions.wanted_changes import WantedChanges
 from ostiary_gateway.pipeline.server_request import OwnRequest
@@ -74,6 +74,9 @@ class ChangeSource:
     on_change: Callable[[Primitive], None]
     is_silent: bool = False
     _was_open: bool = field(default=False, init=False)
+    #: The stream that is being read.
+    _response: UpstreamResponse | None = field(default=None, init=False)
+    _is_asked_again: bool = field(default=False, init=False)
 
     @property
     def server(self) -> UpstreamServer:
@@ -88,10 +91,19 @@ class ChangeSource:
             if await self._follow() is Outcome.NONE:
                 self.is_silent = True
                 return
+            if self._is_asked_again:
+                self._is_asked_again = False
+                continue
             if monotonic() - since >= _GOOD_SECONDS:
                 pause = _FIRST_PAUSE
             await asyncio.sleep(pause + random.uniform(0, pause))  # noqa: S311  not security relevant
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def ask_again(self) -> None:
+        """Open the stream again at once: what a modern server is to tell of has changed."""
+        if self._response is not None:
+            self._is_asked_again = True
+            self._response.close()
 
     async def _follow(self) -> Outcome:
         """Open the stream and read it to its end; a server that fails is asked again later."""
@@ -143,9 +155,11 @@ class ChangeSource:
         )
         leg.event_ids = _without_id
         events = LegEvents(self.exchange, leg, response, to=self.to, seal=_never_opens)
+        self._response = response
         try:
             await events.run()
         finally:
+            self._response = None
             events.leave()
 
     def _changed(self, primitive: Primitive) -> None:

@@ -25,6 +25,7 @@ from ostiary_gateway.pipeline.merged_sessions.wanted_changes import WantedChange
 from ostiary_gateway.pipeline.open_streams import OpenStream, listen_ended
 from ostiary_gateway.pipeline.services import PipelineServices
 from ostiary_gateway.telemetry import ServerSpan
+from ostiary_gateway.upstream.server import UpstreamServer
 
 #: Seconds between two times that a caller is told of changed lists.
 _NOTICE_SECONDS: Final = 1.0
@@ -66,6 +67,16 @@ class ChangeStream:
         """End the stream: the policy, the config or the gateway no longer allows it."""
         self._wake.set()
 
+    def end(self) -> None:
+        """End the stream, since its session has ended."""
+        self._stream.end()
+
+    def subscribed_elsewhere(self, server: UpstreamServer) -> None:
+        """Ask a server again for changes, since the session's subscriptions there are others now."""
+        for source in self._sources:
+            if source.server is server:
+                source.ask_again()
+
     async def run(self) -> None:
         """Feed the stream until the caller leaves or it is ended."""
         exchange, services = self._exchange, self._services
@@ -74,9 +85,10 @@ class ChangeStream:
         exchange.request.bind_to_caller()
         tasks = [asyncio.create_task(source.run()) for source in self._sources]
         try:
-            self._begin()
-            await self._to.flush()
-            await self._keep(tasks)
+            with services.sessions.followed_by(exchange, self):
+                self._begin()
+                await self._to.flush()
+                await self._keep(tasks)
         finally:
             exchange.request.release_from_caller()
             services.streams.closed(self._stream)

@@ -18,7 +18,7 @@ from ostiary_gateway.catalogue.joined_instructions import ServerInstructions, jo
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.merged_sessions.own_answers import result_of_ours
-from ostiary_gateway.pipeline.merged_sessions.server_sessions import OpenedSession, key_of, mark_of, open_session_at
+from ostiary_gateway.pipeline.merged_sessions.session_opening import OpenedSession, key_of, mark_of, open_session_at
 from ostiary_gateway.pipeline.merged_sessions.session_vector import (
     CapabilitiesTooLarge,
     ClientDeclaration,

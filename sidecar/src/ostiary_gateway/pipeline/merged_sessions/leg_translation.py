@@ -20,12 +20,13 @@ from ostiary_gateway.pipeline.merged_sessions.task_ids import (
     change_in_result,
     content_of,
 )
+from ostiary_gateway.pipeline.server_request import is_own_id
 from ostiary_gateway.seal import TASK, Sealer
 from ostiary_gateway.upstream import faults
 
-#: What every text with the id of a task holds; an escaped spelling of it is not MCP's.
-#: The members of a result that may hold one.
+#: The members of a result that may hold the id of a task.
 _HOLDING_TASKS: Final = frozenset(("_meta", "task", "taskId"))
+#: What every text with one holds; an escaped spelling of it is not MCP's.
 _TASK: Final = b'"taskId"'
 
 
@@ -62,7 +63,12 @@ class LegTranslation:
         return _written(message) if changed else text
 
     def streamed(self, text: bytes, message: dict[str, Any]) -> bytes | None:
-        """Return a notification or a request of the server, None for one that is not this caller's."""
+        """Return a notification or a request of the server, None for one that is not this caller's.
+
+        On a stream that is resumed also the response to an earlier request, unless that was the gateway's own.
+        """
+        if "method" not in message:
+            return None if is_own_id(message.get("id")) else self.response(text, message)
         if self._token is not ANY_PROGRESS and is_foreign_progress(message, self._token):
             return None
         before = message.get("id")

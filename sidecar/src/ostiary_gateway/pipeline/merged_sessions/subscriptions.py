@@ -12,8 +12,8 @@ from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.merged_sessions.own_answers import error_of_server, result_of_ours
-from ostiary_gateway.pipeline.merged_sessions.server_sessions import key_of, mark_of
 from ostiary_gateway.pipeline.merged_sessions.session_notes import MOST_SUBSCRIPTIONS
+from ostiary_gateway.pipeline.merged_sessions.session_opening import key_of, mark_of
 from ostiary_gateway.pipeline.merged_sessions.session_vector import SessionVector
 from ostiary_gateway.pipeline.server_answer import fault_of
 from ostiary_gateway.pipeline.services import PipelineServices
@@ -41,11 +41,12 @@ async def subscribe(exchange: Exchange, leg: Leg, span: ServerSpan, services: Pi
         raise Refusal(200, "TooManySubscriptions", words, code=codes.LIMITED)
     try:
         session = await services.sessions.obtain(exchange, leg.server, span=span)
-        if session is None or session.revision not in MODERN_REVISIONS:
-            error = await _asked(exchange, leg, span, services)
-            if error is not None:
-                return error
+        is_modern = session is not None and session.revision in MODERN_REVISIONS
+        if not is_modern and (error := await _asked(exchange, leg, span, services)) is not None:
+            return error
         await notes.note_subscription(key, mark_of(leg.server), uri, subscribed=is_new)
+        for stream in services.sessions.following.get(key, ()) if is_modern else ():
+            stream.subscribed_elsewhere(leg.server)
         return result_of_ours(exchange, span, {})
     except UpstreamFault as fault:
         raise faults.refusal(fault) from fault

@@ -15,7 +15,7 @@ from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.pipeline.bridged.legacy_client_bridge import CANCELLED, cancel
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.merged_sessions.own_answers import accepted, result_of_ours
-from ostiary_gateway.pipeline.merged_sessions.server_sessions import in_session, key_of
+from ostiary_gateway.pipeline.merged_sessions.session_opening import in_session, key_of
 from ostiary_gateway.pipeline.merged_sessions.session_vector import SessionVector
 from ostiary_gateway.pipeline.server_request import OwnRequest, ask
 from ostiary_gateway.pipeline.server_streams import end_session
@@ -83,6 +83,9 @@ async def delete_sessions(exchange: Exchange, span: ServerSpan, services: Pipeli
     vector = exchange.session
     if not isinstance(vector, SessionVector):
         return Response(405, b"", {"Allow": "POST, GET"})
+    key = key_of(exchange, vector)
+    for stream in tuple(services.sessions.following.get(key, ())):
+        stream.end()  # first: what it still asks servers would break off
     ending = [
         end_session(
             exchange,
@@ -95,7 +98,7 @@ async def delete_sessions(exchange: Exchange, span: ServerSpan, services: Pipeli
         for server, session in open_sessions(exchange, services)
         if session.upstream_id
     ]
-    await services.sessions.notes.note_end(key_of(exchange, vector))
+    await services.sessions.notes.note_end(key)
     SESSIONS.note_ended(exchange.proxy.identity)
     await asyncio.gather(*ending, return_exceptions=True)
     return Response(200)
