@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from ostiary_core.catalogue_names import CatalogueNames
 from ostiary_core.contract.documents import EntryDocument
 from ostiary_core.contract.server_selection import InstructionsConfig
-from ostiary_core.errors import ContractError
 from ostiary_core.mcp.methods import Primitive
 from ostiary_core.policy.routing import Routing
 from ostiary_gateway.catalogue.exposed_content import ExposedContent
@@ -34,12 +33,9 @@ def merge_of(entry: EntryDocument) -> MergeRuntime | None:
     Raises:
         ContractError: the prefix of one server is the beginning of another's.
     """
-    if entry.server_selection != "Merge":
+    catalogue = CatalogueNames.of_entry(entry)
+    if catalogue is None:
         return None
-    try:
-        catalogue = CatalogueNames([(server.name, server.prefix or "") for server in entry.servers])
-    except ValueError as error:
-        raise ContractError(f"entry {entry.identity}: {error}") from error
     content = tuple(ExposedContent(catalogue, place) for place in range(len(entry.servers)))
     return MergeRuntime(
         catalogue, content, refuses=entry.on_server_failure == "Refuse", instructions=entry.instructions
