@@ -64,7 +64,8 @@ class Limit(ApiModel):
 
     tools: CountedTools | None = None
     """Tools whose calls count; `{}` is all of them. A limit without tools, resources and prompts counts every request
-    that names or lists something, but no handshake, ping or notification. Example: `{names: [get_weather]}`."""
+    that names or lists something, but no handshake, ping or notification. Where servers are merged, names count with
+    the prefix of the server and without it. Example: `{names: [get_weather]}`."""
 
     resources: CountedResources | None = None
     """Resources whose use counts, by URI in any spelling; `{}` is all of them. Example: `{names: ["file:///docs/*"]}`."""

@@ -64,7 +64,9 @@ def counting_limits(
     if evaluator is None:
         return tuple(loops)
     asked = "" if verb is Verb.LIST else name
-    request = CountedRequest(principal, primitive, verb, asked, True, _GATEWAY, call, (server.authority,))
+    is_of_all = verb is Verb.LIST and proxy.entry.server_selection == "Merge"
+    servers = () if is_of_all else (server.authority,)
+    request = CountedRequest(principal, primitive, verb, asked, True, _GATEWAY, call, servers)
     return (*_found(proxy, evaluator.matched(request)), *loops)
 
 
@@ -81,11 +83,12 @@ def _watching(
 
 def _found(proxy: GovernedProxy, matched: MatchedLimits) -> Iterator[CountingLimit]:
     allows = {(each.identity, limit.name): summary_of(limit) for each in proxy.policies for limit in each.limits or ()}
-    counted = {charge.limit: (charge.units, charge.values) for charge in matched.charges}
-    for limit in dict.fromkeys([*counted, *matched.sizes]):
-        units, values = counted.get(limit, (1, ()))
-        pairs = ", ".join(f"{kind} {_value(value)}" for kind, value in zip(limit.per, values, strict=False))
-        counted_by = printable(pairs or "each message", limit=_SHOWN)
+    for limit in dict.fromkeys([*(charge.limit for charge in matched.charges), *matched.sizes]):
+        charges = [charge for charge in matched.charges if charge.limit is limit]
+        units = charges[0].units if charges else 1
+        counters = [zip(limit.per, charge.values, strict=False) for charge in charges]
+        names = [", ".join(f"{kind} {_value(value)}" for kind, value in counter) for counter in counters]
+        counted_by = printable(" and ".join(filter(None, names)) or "each message", limit=_SHOWN)
         yield CountingLimit(limit.policy, limit.name, allows[limit.policy, limit.name], units, counted_by, limit.shadow)
 
 

@@ -19,7 +19,7 @@ spec:
     - {name: no-delete, effect: Deny, tools: {names: [delete_user]}}
     - {name: rest, effect: Allow}
   limits:
-  - {name: each, per: [Server], requests: 100, window: 1h}
+  - {name: each, tools: {verbs: [List, Call]}, per: [Server], requests: 100, window: 1h}
 """
 MERGED = f"""\
 apiVersion: ostiary.dev/v1alpha1
@@ -70,6 +70,12 @@ def test_an_exposed_name_leads_to_its_server_and_to_the_name_there(ostiary: Osti
     assert (result.code, result.err) == (0, "")
     assert "server   erp, which calls it read\n" in result.out
     assert "counted by Server erp.example\n" in result.out
+
+
+def test_a_list_counts_at_all_servers_that_it_is_merged_from(ostiary: Ostiary, merged: str) -> None:
+    result = ostiary("explain", "--tool", "erp_read", "--verb", "List", "-o", "json", merged)
+    counted = [limit["counted_by"] for limit in json.loads(result.out)["limits"]]
+    assert counted == ["Server crm.example and Server erp.example"]
 
 
 def test_a_deny_of_the_servers_own_name_is_shown_with_that_name(ostiary: Ostiary, merged: str) -> None:
