@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ostiary_gateway.pipeline.caller_stream import CallerStream
     from ostiary_gateway.pipeline.continuations.request_states import RequestStates
     from ostiary_gateway.pipeline.exchange import Exchange
+    from ostiary_gateway.pipeline.merged_sessions.event_ids import StreamOf
     from ostiary_gateway.pipeline.services import PipelineServices
     from ostiary_gateway.pipeline.sse_transport import DownstreamWriter
     from ostiary_gateway.server.response import Response
@@ -65,8 +66,8 @@ class Leg:
     itself; None where those of the caller are forwarded. ``downstream`` is the stream to the caller that the leg's
     events go to, once there is one. ``instead`` is the leg that takes its place if its server cannot be connected to.
     ``is_kept`` where its body may have to be sent again, which is ``sent`` then. ``last_event_id`` is the event
-    after which its server resumes a stream, where the caller knows it by another id:
-    ``event_ids`` returns that, or None for an event from which the caller cannot resume.
+    after which its server resumes a stream, where the caller knows it by another id, and ``resumes`` the request of
+    that stream. ``event_ids`` returns how the caller knows an event, or None where it cannot resume from it.
     """
 
     server: UpstreamServer
@@ -82,5 +83,6 @@ class Leg:
     is_kept: bool = False
     sent: bytes | None = None
     last_event_id: str | None = None
+    resumes: "StreamOf | None" = None
     event_ids: Callable[[bytes], bytes | None] | None = None
     on_stream: "Callable[[CallerStream], None] | None" = None

@@ -44,11 +44,6 @@ def own_id() -> str:
     return f"{_OWN}{_PROCESS}-{next(_numbers):x}"
 
 
-def is_own_id(identifier: Any) -> bool:
-    """Return whether a response answers a request of the gateway's own, at any replica."""
-    return isinstance(identifier, str) and identifier.startswith(_OWN)
-
-
 @dataclass(frozen=True, slots=True)
 class OwnRequest:
     """One request or notification of the gateway's own.

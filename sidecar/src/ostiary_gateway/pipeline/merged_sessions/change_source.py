@@ -25,6 +25,7 @@ from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.leg_events import LegEvents
 from ostiary_gateway.pipeline.lists.announced_changes import CHANGES
 from ostiary_gateway.pipeline.merged_sessions.change_translation import ChangeTranslation
+from ostiary_gateway.pipeline.merged_sessions.event_ids import no_event_id
 from ostiary_gateway.pipeline.merged_sessions.leg_translation import translation_for
 from ostiary_gateway.pipeline.merged_sessions.seen_lists import LIST_METHODS
 from ostiary_gateway.pipeline.merged_sessions.session_opening import key_of, mark_of
@@ -153,7 +154,7 @@ class ChangeSource:
         leg.translation = ChangeTranslation(
             inner, self._changed, subscription=self.wanted.subscription, wanted=self.wanted.exposed
         )
-        leg.event_ids = _without_id
+        leg.event_ids = no_event_id
         events = LegEvents(self.exchange, leg, response, to=self.to, seal=_never_opens)
         self._response = response
         try:
@@ -165,11 +166,6 @@ class ChangeSource:
     def _changed(self, primitive: Primitive) -> None:
         CHANGES.note(self.server, *(method.name for method in LIST_METHODS[primitive]))
         self.on_change(primitive)
-
-
-def _without_id(_own: bytes) -> None:
-    """Drop the id of an event: a stream that several servers feed cannot be resumed."""
-    return
 
 
 def _never_opens(_session: UpstreamSession) -> str:

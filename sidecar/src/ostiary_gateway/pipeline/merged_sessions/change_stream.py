@@ -49,6 +49,7 @@ class ChangeStream:
         #: What changed before it was known what the caller sees; None once that is known.
         self._early: set[Primitive] | None = set()
         self._wake = asyncio.Event()
+        self._keeping: asyncio.Task[None] | None = None
         self._told_at = float("-inf")
         self._looked_at = monotonic()
         self._sources = self._all_sources()
@@ -65,7 +66,8 @@ class ChangeStream:
 
     def close(self) -> None:
         """End the stream: the policy, the config or the gateway no longer allows it."""
-        self._wake.set()
+        if self._keeping is not None:
+            self._keeping.cancel()
 
     def end(self) -> None:
         """End the stream, since its session has ended."""
@@ -84,15 +86,17 @@ class ChangeStream:
         services.streams.opened(self._stream, services.snapshot())
         exchange.request.bind_to_caller()
         tasks = [asyncio.create_task(source.run()) for source in self._sources]
+        keeping = self._keeping = asyncio.create_task(self._keep(tasks))
         try:
             with services.sessions.followed_by(exchange, self):
-                self._begin()
-                await self._to.flush()
-                await self._keep(tasks)
+                if not self._to.is_ended:
+                    await asyncio.wait({keeping})
         finally:
             exchange.request.release_from_caller()
             services.streams.closed(self._stream)
-            await _cancelled(tasks)
+            await _cancelled([keeping, *tasks])
+        if not keeping.cancelled():
+            keeping.result()  # a bug of ours is reported
         if self._wanted.subscription is not None:
             self._to.write_own(strict_json.dumps(listen_ended(self._wanted.subscription)))
             exchange.is_answered = True
@@ -116,6 +120,8 @@ class ChangeStream:
         self._to.write_own(self._stream.notices.acknowledged(text, message, frozenset()))
 
     async def _keep(self, tasks: Sequence["asyncio.Task[None]"]) -> None:
+        self._begin()
+        await self._to.flush()
         while not self._to.is_ended and not self._to.downstream.gone:
             await self._awaken()
             for task in tasks:

@@ -12,7 +12,9 @@ from ostiary_core import strict_json
 from ostiary_core.errors import StrictJSONError
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.pipeline.jsonrpc import is_response_to
 from ostiary_gateway.pipeline.leg import Leg, Translation
+from ostiary_gateway.pipeline.merged_sessions.event_ids import StreamOf
 from ostiary_gateway.pipeline.merged_sessions.server_message_ids import expose_ids, is_foreign_progress
 from ostiary_gateway.pipeline.merged_sessions.task_ids import (
     ChangeTaskId,
@@ -20,7 +22,6 @@ from ostiary_gateway.pipeline.merged_sessions.task_ids import (
     change_in_result,
     content_of,
 )
-from ostiary_gateway.pipeline.server_request import is_own_id
 from ostiary_gateway.seal import TASK, Sealer
 from ostiary_gateway.upstream import faults
 
@@ -33,15 +34,24 @@ _TASK: Final = b'"taskId"'
 class LegTranslation:
     """Translates what one server sends on one stream.
 
-    ``token`` is the progress token of the request that the stream belongs to, as its server knows it; None where it has
-    none, and :data:`ANY_PROGRESS` for a stream that is resumed. ``names`` translates names and URIs, None where they
-    are unchanged; ``seal_task`` seals ids of tasks.
+    ``token`` is the progress token of the request that the stream belongs to, as its server knows it, None where it has
+    none. ``resumed`` is that request where the stream is one that the client resumes: its response comes there.
+    ``names`` translates names and URIs, None where they are unchanged; ``seal_task`` seals ids of tasks.
     """
 
-    __slots__ = ("_names", "_seal_task", "_server", "_token")
+    __slots__ = ("_names", "_resumed", "_seal_task", "_server", "_token")
 
-    def __init__(self, server: str, *, token: Any, names: Translation | None, seal_task: ChangeTaskId) -> None:
+    def __init__(
+        self,
+        server: str,
+        *,
+        token: Any,
+        names: Translation | None,
+        seal_task: ChangeTaskId,
+        resumed: StreamOf | None = None,
+    ) -> None:
         self._server = server
+        self._resumed = resumed
         self._token = token
         self._names = names
         self._seal_task = seal_task
@@ -65,11 +75,13 @@ class LegTranslation:
     def streamed(self, text: bytes, message: dict[str, Any]) -> bytes | None:
         """Return a notification or a request of the server, None for one that is not this caller's.
 
-        On a stream that is resumed also the response to an earlier request, unless that was the gateway's own.
+        On a stream that is resumed also the response to its request, and to no other: a server must not answer what
+        another was asked.
         """
         if "method" not in message:
-            return None if is_own_id(message.get("id")) else self.response(text, message)
-        if self._token is not ANY_PROGRESS and is_foreign_progress(message, self._token):
+            is_due = self._resumed is not None and is_response_to(message, self._resumed.identifier)
+            return self.response(text, message) if is_due else None
+        if is_foreign_progress(message, self._token):
             return None
         before = message.get("id")
         if not expose_ids(message, self._server):
@@ -81,10 +93,6 @@ class LegTranslation:
         if changed or has_ids:
             text = _written(message)
         return text if self._names is None else self._names.streamed(text, message)
-
-
-#: The token of a stream on which all progress is the caller's: it resumes one of its own requests.
-ANY_PROGRESS: Final = object()
 
 
 def translation_for(exchange: Exchange, leg: Leg, sealer: Sealer) -> Translation:
@@ -102,12 +110,13 @@ def translation_for(exchange: Exchange, leg: Leg, sealer: Sealer) -> Translation
             return None
         return sealer.seal(TASK, content, proxy_uid=exchange.proxy.uid, principal=exchange.principal.id)
 
-    return LegTranslation(server.name, token=_token(leg), names=names, seal_task=seal_task)
+    token = leg.resumes.token if leg.resumes is not None else _token(leg)
+    return LegTranslation(server.name, token=token, names=names, seal_task=seal_task, resumed=leg.resumes)
 
 
 def _token(leg: Leg) -> Any:
     if leg.message is None:
-        return ANY_PROGRESS
+        return None
     params = leg.message.body.get("params")
     meta = params.get("_meta") if isinstance(params, dict) else None
     return meta.get("progressToken") if isinstance(meta, dict) else None

@@ -9,7 +9,7 @@ from ostiary_gateway.pipeline.blocks import check_server_blocked
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.merged_sessions.change_stream import ChangeStream
-from ostiary_gateway.pipeline.merged_sessions.server_message_ids import own_event_id
+from ostiary_gateway.pipeline.merged_sessions.event_ids import resumed_event
 from ostiary_gateway.pipeline.merged_sessions.session_legs import send_in_session
 from ostiary_gateway.pipeline.merged_sessions.session_vector import SessionVector
 from ostiary_gateway.pipeline.merged_sessions.visible_servers import named_server
@@ -36,12 +36,12 @@ async def open_stream(exchange: Exchange, span: ServerSpan, services: PipelineSe
             raise no_stream()  # without a session no server knows which caller this is
         await ChangeStream(exchange, span, services, WantedChanges()).run()
         return None
-    found = own_event_id(last)
-    server = named_server(exchange, found[0]) if found is not None else None
+    found = resumed_event(last)
+    server = named_server(exchange, found.server) if found is not None else None
     if found is None or server is None:
         raise no_stream()
     check_server_blocked(exchange, server)
-    leg = exchange.leg = Leg(server, None, None, last_event_id=found[1])
+    leg = exchange.leg = Leg(server, None, None, last_event_id=found.own, resumes=found.stream)
     return await send_in_session(exchange, leg, span, services)
 
 

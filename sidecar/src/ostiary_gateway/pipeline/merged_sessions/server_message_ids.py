@@ -4,7 +4,7 @@ Each has the name of its server before it.
 
 Two servers number their requests alike. So a request of a server reaches the client as ``<server>.<its id>``, and the
 client's response says to any replica which server it answers, and with which id. The tokens by which servers follow the
-progress of their requests, and the ids of events from which a stream is resumed, are exposed in the same way.
+progress of their requests are exposed in the same way.
 
 The id 7 becomes ``crm.7``. A text that could be taken for a number or for quoted text is quoted: "7" becomes
 ``crm."7"``. Names of servers are DNS labels, which contain no dot.
@@ -17,7 +17,7 @@ from typing import Any, Final
 from ostiary_core import strict_json
 from ostiary_core.errors import StrictJSONError
 
-#: The most characters of a server's id that are exposed; more would not pass as the header ``Last-Event-ID``.
+#: The most characters of a server's id that are exposed.
 _LONGEST: Final = 1024
 _NUMBER: Final = re.compile(r"0|-?[1-9][0-9]{0,18}")
 _CANCELLED: Final = "notifications/cancelled"
@@ -113,22 +113,6 @@ def is_foreign_progress(message: dict[str, Any], token: Any) -> bool:
     params = message.get("params")
     found = params.get("progressToken") if isinstance(params, dict) else None
     return token is None or type(found) is not type(token) or found != token
-
-
-def exposed_event_id(server: str, own: bytes) -> bytes | None:
-    """Return the id of an event as the client of several servers gets it.
-
-    None where it could not come back as a header: then the stream cannot be resumed from it.
-    """
-    if len(own) > _LONGEST or not own.isascii() or any(byte < 0x21 or byte > 0x7E for byte in own):
-        return None
-    return b"%b.%b" % (server.encode(), own)
-
-
-def own_event_id(exposed: str) -> tuple[str, str] | None:
-    """Return the server of an event id, and its own id of the event; None for any other text."""
-    server, dot, own = exposed.partition(".")
-    return (server, own) if dot and server and own and len(own) <= _LONGEST else None
 
 
 def _changed(holder: dict[str, Any], key: str, change: _Change) -> bool:

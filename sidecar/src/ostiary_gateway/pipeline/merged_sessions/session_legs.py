@@ -1,6 +1,5 @@
 """Send a leg to one of several servers, in the caller's session with that server."""
 
-from functools import partial
 from typing import Final
 
 from ostiary_core.mcp.protocol_revisions import MODERN_REVISIONS
@@ -10,8 +9,8 @@ from ostiary_gateway.pipeline.bridged.bridge_choice import set_bridge
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.http_checks import is_session_not_found
 from ostiary_gateway.pipeline.leg import Leg
+from ostiary_gateway.pipeline.merged_sessions.event_ids import EventIds, no_event_id, stream_of
 from ostiary_gateway.pipeline.merged_sessions.leg_translation import translation_for
-from ostiary_gateway.pipeline.merged_sessions.server_message_ids import exposed_event_id
 from ostiary_gateway.pipeline.merged_sessions.session_vector import SessionVector
 from ostiary_gateway.pipeline.merged_sessions.subscriptions import SUBSCRIBE, UNSUBSCRIBE, subscribe
 from ostiary_gateway.pipeline.send_and_shape import send_and_shape
@@ -36,7 +35,8 @@ async def send_in_session(
         CallerGone: the caller disconnected.
     """
     leg.translation = translation_for(exchange, leg, services.sealer)
-    leg.event_ids = partial(exposed_event_id, leg.server.name)
+    stream = leg.resumes or (stream_of(leg.message.body) if leg.message is not None else None)
+    leg.event_ids = EventIds(leg.server.name, stream) if stream is not None else no_event_id
     method = leg.message.method if leg.message is not None else None
     if method is not None and method.name in _SUBSCRIPTIONS:
         return await subscribe(exchange, leg, span, services)

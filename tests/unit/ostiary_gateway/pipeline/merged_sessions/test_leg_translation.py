@@ -6,16 +6,19 @@ from typing import Any
 import pytest
 
 from ostiary_gateway.errors import UpstreamFault
-from ostiary_gateway.pipeline.merged_sessions.leg_translation import ANY_PROGRESS, LegTranslation
+from ostiary_gateway.pipeline.merged_sessions.event_ids import StreamOf
+from ostiary_gateway.pipeline.merged_sessions.leg_translation import LegTranslation
 from ostiary_gateway.pipeline.server_request import own_id
 
 
-def translation(token: Any = None) -> LegTranslation:
-    return LegTranslation("crm", token=token, names=None, seal_task=lambda own: f"sealed-{own}" if own else None)
+def translation(token: Any = None, resumed: StreamOf | None = None) -> LegTranslation:
+    return LegTranslation(
+        "crm", token=token, names=None, seal_task=lambda own: f"sealed-{own}" if own else None, resumed=resumed
+    )
 
 
-def streamed(message: dict[str, Any], token: Any = None) -> dict[str, Any] | None:
-    text = translation(token).streamed(json.dumps(message).encode(), json.loads(json.dumps(message)))
+def streamed(message: dict[str, Any], token: Any = None, resumed: StreamOf | None = None) -> dict[str, Any] | None:
+    text = translation(token, resumed).streamed(json.dumps(message).encode(), json.loads(json.dumps(message)))
     found: dict[str, Any] | None = json.loads(text) if text is not None else None
     return found
 
@@ -26,16 +29,20 @@ def test_a_question_of_a_server_names_it() -> None:
     assert found == {"jsonrpc": "2.0", "id": "crm.1", "method": "elicitation/create", "params": {}}
 
 
-def test_a_response_on_a_resumed_stream_keeps_its_id_and_one_to_the_gateway_is_dropped() -> None:
+def test_a_resumed_stream_carries_the_response_to_its_own_request_and_to_no_other() -> None:
     response = {"jsonrpc": "2.0", "id": 1, "result": {"task": {"taskId": "a"}}}
 
-    assert streamed(response) == {"jsonrpc": "2.0", "id": 1, "result": {"task": {"taskId": "sealed-a"}}}
-    assert streamed({**response, "id": own_id()}) is None
+    answered = {"jsonrpc": "2.0", "id": 1, "result": {"task": {"taskId": "sealed-a"}}}
+    assert streamed(response, resumed=StreamOf(1)) == answered
+    assert streamed(response, resumed=StreamOf(2)) is None
+    assert streamed({**response, "id": own_id()}, resumed=StreamOf(1)) is None
 
 
-@pytest.mark.parametrize(
-    ("token", "passes"), [(7, True), (8, False), ("7", False), (None, False), (ANY_PROGRESS, True)]
-)
+def test_a_stream_that_resumes_no_request_carries_no_responses() -> None:
+    assert streamed({"jsonrpc": "2.0", "id": 1, "result": {}}) is None
+
+
+@pytest.mark.parametrize(("token", "passes"), [(7, True), (8, False), ("7", False), (None, False)])
 def test_progress_passes_only_on_the_stream_of_its_own_request(token: Any, passes: bool) -> None:
     message = {"method": "notifications/progress", "params": {"progressToken": 7, "progress": 1}}
 

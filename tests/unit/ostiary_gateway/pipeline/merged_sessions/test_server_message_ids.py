@@ -8,10 +8,8 @@ from hypothesis import strategies as st
 
 from ostiary_gateway.pipeline.merged_sessions.server_message_ids import (
     expose_ids,
-    exposed_event_id,
     exposed_id,
     is_foreign_progress,
-    own_event_id,
     own_id,
     server_of_progress,
     server_of_response,
@@ -117,19 +115,3 @@ def test_progress_passes_only_to_its_own_request(token: Any, is_foreign: bool) -
 
 def test_messages_that_are_no_progress_are_never_foreign() -> None:
     assert not is_foreign_progress({"method": "notifications/message", "params": {"progressToken": 9}}, 1)
-
-
-@given(st.text(alphabet=[chr(code) for code in range(0x21, 0x7F)], min_size=1, max_size=100))
-def test_an_event_id_leads_back_to_its_server(own: str) -> None:
-    exposed = exposed_event_id("crm", own.encode())
-
-    assert exposed is not None
-    assert own_event_id(exposed.decode()) == ("crm", own)
-
-
-@pytest.mark.parametrize("own", [b"", b"a b", b"\0", "é".encode(), b"x" * 1025])
-def test_an_event_id_that_no_header_could_carry_is_dropped(own: bytes) -> None:
-    exposed = exposed_event_id("crm", own)
-
-    assert exposed is None or own_event_id(exposed.decode()) is None
-    assert own_event_id("crm") is None
