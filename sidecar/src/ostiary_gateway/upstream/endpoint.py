@@ -3,13 +3,12 @@
 A redirect is followed to another path of the same server, once, and nowhere else.
 """
 
-import ssl
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Final
 
 from ostiary_gateway.upstream import redirects, via
-from ostiary_gateway.upstream.allowed_addresses import Network, OwnEndpoints
+from ostiary_gateway.upstream.allowed_addresses import OwnEndpoints
 from ostiary_gateway.upstream.egress import Egress
 from ostiary_gateway.upstream.egress_route import Place, Route
 from ostiary_gateway.upstream.http1 import request_head as http1
@@ -21,52 +20,21 @@ from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 _GONE: Final = frozenset({301, 302, 303, 307, 308, 404, 405, 410})
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """How an endpoint is connected to, by whichever route.
-
-    ``seconds`` bounds everything from the name to the handshake; ``granted`` are networks that it may be in although
-    the default forbids them.
-    """
-
-    scheme: str
-    host: str
-    port: int
-    seconds: float
-    tls: ssl.SSLContext | None
-    tls_name: str | None
-    granted: Sequence[Network]
-
-    def dialer(self, own: OwnEndpoints, egress: Egress) -> Dialer:
-        """Return the dialer, for the addresses that are refused now and the egress proxy."""
-        return Dialer(
-            host=self.host,
-            port=self.port,
-            seconds=self.seconds,
-            tls=self.tls,
-            tls_name=self.tls_name,
-            granted=self.granted,
-            own=own,
-            egress=egress.proxy_for(self.scheme, self.host, self.port),
-        )
-
-
 class UpstreamEndpoint:
     """An endpoint of a server, with its connections: at most ``connections`` at a time.
 
-    ``place`` is its URL with the lines of every request, among them ``Via`` with ``mark``.
+    ``place`` is its URL with the lines of every request, among them ``Via`` with ``mark``. ``direct`` connects to it
+    without an egress proxy.
     """
 
-    def __init__(
-        self, place: Place, reach: Reach, *, own: OwnEndpoints, egress: Egress, connections: int, mark: str
-    ) -> None:
+    def __init__(self, place: Place, direct: Dialer, *, egress: Egress, connections: int, mark: str) -> None:
         self.mark = mark
         self._place = place
-        self._reach = reach
+        self._direct = direct
         self._via = via_lines([mark])
         self._connections = connections
         #: The route in use.
-        self.route = Route(place, reach.dialer(own, egress), connections=connections)
+        self.route = Route(place, self._dialer(direct.own, egress), connections=connections)
         #: Pools of earlier routes, on which requests may be in flight.
         self._former: list[Pool] = []
         self._refused_by_former = 0
@@ -115,7 +83,7 @@ class UpstreamEndpoint:
 
         Requests in flight end on the old one, and its connections.
         """
-        dialer = self._reach.dialer(own, egress)
+        dialer = self._dialer(own, egress)
         if dialer == self.route.dialer:
             return
         old, self.route = self.route.pool, Route(self._place, dialer, connections=self._connections)
@@ -124,6 +92,11 @@ class UpstreamEndpoint:
             self.route.pool.close()
         self._former.append(old)
         self._forget_former()
+
+    def _dialer(self, own: OwnEndpoints, egress: Egress) -> Dialer:
+        direct = self._direct
+        proxy = egress.proxy_for(self._place.url.scheme, direct.host, direct.port)
+        return replace(direct, own=own, egress=proxy)
 
     def set_blocked(self, is_blocked: bool) -> None:
         """Close every connection and refuse every request from now on; or serve again."""

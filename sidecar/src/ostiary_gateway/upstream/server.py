@@ -20,9 +20,10 @@ from ostiary_gateway.upstream.caller import UpstreamCaller
 from ostiary_gateway.upstream.credentials import Credential, CredentialMakers
 from ostiary_gateway.upstream.egress import Egress
 from ostiary_gateway.upstream.egress_route import Place
-from ostiary_gateway.upstream.endpoint import Reach, UpstreamEndpoint, via_lines
+from ostiary_gateway.upstream.endpoint import UpstreamEndpoint, via_lines
 from ostiary_gateway.upstream.health import Health
 from ostiary_gateway.upstream.http1 import request_head as http1
+from ostiary_gateway.upstream.http1.dialer import Dialer
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 from ostiary_gateway.upstream.known_names import KnownNames
 from ostiary_gateway.upstream.server_eras import ServerEras
@@ -79,7 +80,7 @@ class UpstreamServer:
         place = Place(url, document.host, lines)
         #: Where it is reached.
         self.endpoints = (
-            UpstreamEndpoint(place, _reach(document, url), own=own, egress=egress, connections=connections, mark=mark),
+            UpstreamEndpoint(place, _dialer(document, url, own), egress=egress, connections=connections, mark=mark),
         )
         #: What stands for it in sessions with several servers; empty before the first.
         self.session_mark = b""
@@ -193,14 +194,14 @@ def _checked(url: URL) -> URL:
     return url
 
 
-def _reach(document: ServerConfig, url: URL) -> Reach:
+def _dialer(document: ServerConfig, url: URL, own: OwnEndpoints) -> Dialer:
     tls = document.tls
-    return Reach(
-        scheme=url.scheme,
+    return Dialer(
         host=url.host or "",
         port=url.port or 0,
         seconds=document.timeouts.connect / 1000,
         tls=client_context(tls.ca if tls is not None else None) if url.scheme == "https" else None,
         tls_name=tls.hostname if tls is not None else None,
         granted=networks(document.addresses),
+        own=own,
     )
