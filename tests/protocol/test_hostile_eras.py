@@ -1,17 +1,18 @@
 """Hostile servers and clients on the two sides of a bridge from legacy clients to a modern server."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from aiohttp import web
-from gateways import RunningGateway, running_gateway
+from gateways import RunningGateway, policy, running_gateway
+from limits import limit_config, limiting
 from mcp_caller import LEGACY, McpCaller, legacy, mcp_caller, modern
 from mcp_clients import eventually
 from modern_server import complete, initialized, meta_of, modern_server, refused
-from upstreams import Arrived, Upstream, answer, document, initialize_answer
+from upstreams import Arrived, Upstream, answer, document, initialize_answer, with_handshake
 
 CALL = legacy("tools/call", {"name": "t", "arguments": {"secret": "x" * 600}}, id=7)
 FORM = {
@@ -222,3 +223,95 @@ async def test_huge_capabilities_are_refused_before_a_session_is_opened() -> Non
             "clientInfo": {"name": "t", "version": "1"},
         }
         assert (await caller.post(legacy("initialize", params))).error["code"] == -32602
+
+
+# -- each round is judged
+
+
+async def answered_once(caller: McpCaller, before_answer: Callable[[], Awaitable[None]]) -> dict[str, Any]:
+    """The end of a call whose server asks once, with something that happens before the client answers."""
+    await initialized(caller, {"elicitation": {}})
+    async with caller.stream(CALL) as stream:
+        asked = await stream.message()
+        await before_answer()
+        assert (await caller.post({"jsonrpc": "2.0", "id": asked["id"], "result": ACCEPTED})).status == 202
+        return await stream.message()
+
+
+async def test_a_call_that_policy_forbids_while_it_waits_goes_no_further() -> None:
+    async with bridged(call=once) as (gateway, upstream, caller):
+
+        async def forbid() -> None:
+            await gateway.apply(gateway.entry("mock", upstream.url, [policy("none")]))
+
+        done = await answered_once(caller, forbid)
+
+    assert "error" in done or done["result"]["isError"] is True
+    assert upstream.count("tools/call") == 1
+
+
+async def test_the_answer_to_a_server_that_was_replaced_reaches_no_other() -> None:
+    async with bridged(call=once) as (gateway, upstream, caller), modern_server() as other:
+        await initialized(caller, {"elicitation": {}})
+        async with caller.stream(CALL) as stream:
+            asked = await stream.message()
+            await gateway.apply(gateway.entry("mock", other.url))
+            answered = {"jsonrpc": "2.0", "id": asked["id"], "result": ACCEPTED}
+            assert (await caller.post(answered)).status == 404, "the client initializes again"
+
+    assert (upstream.count("tools/call"), other.count("tools/call")) == (1, 0)
+
+
+async def test_each_round_counts_for_the_limits_of_policies() -> None:
+    async with bridged(call=once) as (gateway, upstream, caller):
+        await gateway.apply(gateway.entry("mock", upstream.url, [limiting(limit_config(requests=3))]))
+        await initialized(caller, {"elicitation": {}})
+
+        async def call() -> dict[str, Any]:
+            async with caller.stream(CALL) as stream:
+                asked = await stream.message()
+                if "method" not in asked:
+                    return asked
+                await caller.post({"jsonrpc": "2.0", "id": asked["id"], "result": ACCEPTED})
+                return await stream.message()
+
+        first, second = await call(), await call()
+
+    assert not first["result"].get("isError")
+    assert second["result"]["isError"] is True
+    assert upstream.count("tools/call") == 3
+
+
+async def test_a_server_that_becomes_a_legacy_one_makes_its_clients_initialize_again() -> None:
+    is_legacy = False
+
+    async def modern_only(arrived: Arrived) -> web.StreamResponse:
+        if "_meta" not in arrived.message.get("params", {}):
+            return refused(arrived, -32022, data={"supported": ["2026-07-28"]})
+        if arrived.method == "server/discover":
+            return complete(arrived, {"supportedVersions": ["2026-07-28"], "capabilities": {}})
+        return complete(arrived, {"content": []})
+
+    async def legacy_only(_: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        if "Mcp-Session-Id" not in arrived.headers:
+            return refused(arrived, -32000)
+        return document(answer(arrived, {"content": []}))
+
+    async def turned(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        if arrived.http_method != "POST":
+            return web.Response(status=405)
+        return await (with_handshake(legacy_only)(request, arrived) if is_legacy else modern_only(arrived))
+
+    async with bridged(handles=turned) as (_, upstream, caller):
+        await initialized(caller)
+        assert (await caller.post(CALL)).result == {"content": []}
+        is_legacy = True
+
+        async def is_told_to_initialize() -> bool:
+            return (await caller.post(CALL)).status == 404
+
+        await eventually(is_told_to_initialize)
+        await initialized(caller)
+        assert (await caller.post(CALL)).result == {"content": []}
+
+    assert upstream.arrived[-1].headers["Mcp-Session-Id"] == "upstream-session"

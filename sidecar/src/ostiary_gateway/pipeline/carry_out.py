@@ -51,6 +51,8 @@ def _send(leg: Leg, exchange: Exchange, span: ServerSpan, services: PipelineServ
     if exchange.proxy.names is not None:  # of several servers
         return send_in_session(exchange, leg, span, services)
     if leg.bridge is not None:
+        if era_fallback.is_outdated(leg):
+            return era_fallback.send_again(exchange, leg, span, services)
         return leg.bridge.carry_out(exchange, leg, span, services)
     if not era_fallback.is_settled(exchange, leg):
         return era_fallback.send(exchange, leg, span, services)

@@ -78,9 +78,8 @@ class RequestPipeline:
         self._telemetry = telemetry
         self._loopback = loopback
         self._metadata = metadata
-        self.services = services_of(
-            sealer, self.request_ids, self.streams, lambda: None if self.draining else snapshot(), self._is_cut_off
-        )
+        in_force = lambda: None if self.draining else snapshot()  # noqa: E731  short: it is used here only
+        self.services = services_of(sealer, self.request_ids, self.streams, in_force, self._is_cut_off, self.limits)
         self.sessions = self.services.sessions
 
     def serve(self, request: Request) -> Coroutine[Any, Any, Response | None]:

@@ -12,6 +12,7 @@ from ostiary_gateway.pipeline.continuations.hop_endpoint import HopEndpoint
 from ostiary_gateway.pipeline.continuations.replica_hops import ReplicaHops
 from ostiary_gateway.pipeline.continuations.request_states import RequestStates
 from ostiary_gateway.pipeline.exchange import Taken
+from ostiary_gateway.pipeline.limit_stage import LimitStage
 from ostiary_gateway.pipeline.merged_sessions.server_sessions import ServerSessions
 from ostiary_gateway.pipeline.merged_sessions.session_notes import SessionKey, SessionNotes
 from ostiary_gateway.pipeline.open_streams import OpenStreams
@@ -49,6 +50,7 @@ class PipelineServices:
     legacy_sessions: LegacySessions
     hops: ReplicaHops
     hop_endpoint: HopEndpoint
+    limits: LimitStage
     cancellable: dict[Taken, asyncio.Timeout] = field(default_factory=dict)
     subscribed: "dict[tuple[SessionKey, bytes], list[SubscribedResources]]" = field(default_factory=dict)
 
@@ -65,6 +67,7 @@ def services_of(
     streams: OpenStreams,
     snapshot: Callable[[], Snapshot | None],
     is_cut_off: Callable[[Request], bool],
+    limits: LimitStage,
 ) -> PipelineServices:
     """Return the services of one gateway."""
 
@@ -87,6 +90,7 @@ def services_of(
         LegacySessions(),
         hops,
         HopEndpoint(sealer, continuations, limit=limit),
+        limits,
     )
 
 

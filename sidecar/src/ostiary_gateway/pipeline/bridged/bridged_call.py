@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from ostiary_core import strict_json
 from ostiary_core.mcp import codes
-from ostiary_core.mcp.protocol_revisions import MODERN
+from ostiary_core.mcp.protocol_revisions import LEGACY, MODERN
 from ostiary_gateway import sse
 from ostiary_gateway.bridge.client_input import (
     ASKING_METHODS,
@@ -26,8 +26,11 @@ from ostiary_gateway.bridge.to_modern import REVISION, LegacyClient, modern_requ
 from ostiary_gateway.errors import InputAsked, Refusal, UpstreamFault
 from ostiary_gateway.pipeline import mirrored_parameters, record
 from ostiary_gateway.pipeline.bridged.client_questions import ClientQuestions
+from ostiary_gateway.pipeline.bridged.era_discovery import error_in, find_eras
+from ostiary_gateway.pipeline.bridged.judged_round import judge_round
 from ostiary_gateway.pipeline.bridged.tool_schemas import read_tool_schema
 from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.pipeline.http_checks import session_not_found
 from ostiary_gateway.pipeline.leg import Leg, Translation
 from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.pipeline.refusal_responses import message_for
@@ -39,6 +42,17 @@ from ostiary_gateway.telemetry import ServerSpan
 from ostiary_gateway.upstream import faults
 
 _CALL: Final = "tools/call"
+#: Statuses of a server that does not know the revision, and the errors with which a modern one has them, too.
+_NOT_FOUND: Final = frozenset({400, 404, 405})
+_OF_MODERN: Final = frozenset(
+    {
+        codes.METHOD_NOT_FOUND,
+        codes.INVALID_PARAMS,
+        codes.INTERNAL_ERROR,
+        codes.HEADER_MISMATCH,
+        codes.MISSING_CLIENT_CAPABILITY,
+    }
+)
 
 
 class BridgedCall:
@@ -63,15 +77,19 @@ class BridgedCall:
         self._name = message.name
         #: The request as it is repeated: its tree is freed once it has been sent.
         self._kept = strict_json.dumps(message.body) if self._method.name in ASKING_METHODS else b""
+        #: The same under the names that the caller knows, where they differ.
+        own = exchange.message
+        self._own = strict_json.dumps(own.body) if self._kept and own is not None and own is not message else self._kept
+        #: What the round brings besides: the client's answers, and the server's state.
+        self._more: Mapping[str, Any] = {}
         self._from_modern = FromModern(self._method.name)
         leg.translation = self._from_modern if leg.translation is None else Chained(self._from_modern, leg.translation)
         self._write(message.body)
 
-    def _write(self, body: Mapping[str, Any], more: Mapping[str, Any] | None = None) -> None:
+    def _write(self, body: Mapping[str, Any]) -> None:
         """Write the request of the next round into the leg."""
         request = modern_request(body, self._client)
-        if more:
-            request["params"] |= more
+        request["params"] |= self._more
         if self._exchange.sent_id is not None:
             request["id"] = self._exchange.sent_id
         leg = self._leg
@@ -140,7 +158,9 @@ class BridgedCall:
         own = self._exchange.request_id
         if own is not None:
             self._exchange.sent_id = substitute(own)
-        self._write(strict_json.loads(self._kept), repeated_params({}, answers, asked.state))
+        await judge_round(self._exchange, self._leg, self._services, strict_json.loads(self._own))
+        self._more = repeated_params({}, answers, asked.state)
+        self._write(strict_json.loads(self._kept))
 
     def _refusal(self, words: str) -> Refusal:
         refusal = Refusal(200, "InputRefused", words, code=codes.INTERNAL_ERROR)
@@ -152,12 +172,32 @@ class BridgedCall:
         """Return the last response, on the stream to the caller if there is one."""
         if response is None:
             return None
+        if response.status >= 400 and self._refuses_era(response):
+            await self._doubt()
         # A legacy client takes any other status for a broken connection, not for its response.
         response.status = 200
         if self._leg.downstream is None:
             return response
         await self._streamed(response.body)
         return None
+
+    def _refuses_era(self, response: Response) -> bool:
+        """Return whether a server that was modern answers as one that no longer is."""
+        error = error_in(response)
+        code = error["error"].get("code") if error is not None else None
+        return response.status in _NOT_FOUND and code not in _OF_MODERN
+
+    async def _doubt(self) -> None:
+        """Ask the server again which era it speaks.
+
+        Raises:
+            Refusal: 404, it speaks only the client's own by now: the client initializes again.
+        """
+        server = self._leg.server
+        server.eras.doubt()
+        await find_eras(self._exchange, server, span=self._span)
+        if server.eras.only is LEGACY and self._exchange.session is not None:
+            raise session_not_found()
 
     async def _refused(self, refusal: Refusal) -> None:
         """Answer with a refusal, on the stream to the caller if there is one.
@@ -167,6 +207,8 @@ class BridgedCall:
         """
         if self._leg.downstream is None:
             raise refusal
+        if refusal.code is None:  # such as a challenge, which has no place in a stream
+            refusal = Refusal(200, refusal.reason, refusal.message, code=codes.DENIED)
         record.refused(self._span, self._exchange, refusal)
         await self._streamed(strict_json.dumps(message_for(refusal, self._exchange.request_id)))
 

@@ -9,6 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ostiary_core import strict_json
+from ostiary_core.errors import StrictJSONError
 from ostiary_core.mcp.protocol_revisions import MODERN, NEWEST_LEGACY_REVISION
 from ostiary_gateway.bridge.to_modern import REVISION
 from ostiary_gateway.errors import UpstreamFault
@@ -16,6 +18,7 @@ from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.server_answer import ServerAnswer, fault_of
 from ostiary_gateway.pipeline.server_request import GATEWAY_INFO, OwnRequest, ask
 from ostiary_gateway.pipeline.server_streams import end_session
+from ostiary_gateway.server.response import Response
 from ostiary_gateway.telemetry import ServerSpan
 from ostiary_gateway.upstream.server import UpstreamServer
 from ostiary_gateway.upstream.server_eras import Eras, ProbeAnswer, refuses_era
@@ -123,3 +126,14 @@ async def _discovered(exchange: Exchange, server: UpstreamServer, span: ServerSp
         UpstreamFault: no answer, or none that is MCP.
     """
     return await ask(exchange, server, _DISCOVER, span=span, seconds=DISCOVER_SECONDS)
+
+
+def error_in(response: Response) -> dict[str, Any] | None:
+    """Return the message in a response if it is an error; None for any other."""
+    if b'"error"' not in response.body:
+        return None
+    try:
+        message = strict_json.loads(response.body)
+    except StrictJSONError:
+        return None
+    return message if isinstance(message, dict) and isinstance(message.get("error"), dict) else None

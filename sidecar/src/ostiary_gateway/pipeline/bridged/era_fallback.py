@@ -6,15 +6,16 @@ unless the server itself tells that it speaks the other era only.
 
 from typing import Any, Final
 
-from ostiary_core import strict_json
-from ostiary_core.errors import StrictJSONError
 from ostiary_core.mcp.methods import METHODS
 from ostiary_core.mcp.protocol_revisions import LEGACY
 from ostiary_gateway.errors import Refusal, UpstreamFault
-from ostiary_gateway.pipeline.bridged.bridge_choice import choose_bridge, set_bridge
-from ostiary_gateway.pipeline.bridged.era_discovery import find_eras, settle_handshake
+from ostiary_gateway.pipeline.bridged.bridge_choice import choose_bridge, era_of, set_bridge
+from ostiary_gateway.pipeline.bridged.era_discovery import error_in, find_eras, settle_handshake
+from ostiary_gateway.pipeline.bridged.legacy_client_bridge import LEGACY_CLIENT
+from ostiary_gateway.pipeline.bridged.legacy_server import LEGACY_SERVER
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.leg import Leg
+from ostiary_gateway.pipeline.merged_sessions.session_vector import SessionVector
 from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.pipeline.send_and_shape import send_and_shape
 from ostiary_gateway.pipeline.services import PipelineServices
@@ -60,7 +61,7 @@ async def send(exchange: Exchange, leg: Leg, span: ServerSpan, services: Pipelin
         if not await _needs_bridge(exchange, leg, message, body, span):
             raise
     else:
-        if response is None or not refuses_era(_method(message), response.status, _error(response)):
+        if response is None or not refuses_era(_method(message), response.status, error_in(response)):
             _note_accepted(leg.server, message, response)
             return response
         if not await _needs_bridge(exchange, leg, message, body, span):
@@ -70,9 +71,31 @@ async def send(exchange: Exchange, leg: Leg, span: ServerSpan, services: Pipelin
     return await leg.bridge.carry_out(exchange, leg, span, services)
 
 
+def is_outdated(leg: Leg) -> bool:
+    """Return whether the verdict because of which a leg has a bridge is too old."""
+    return (leg.bridge is LEGACY_CLIENT or leg.bridge is LEGACY_SERVER) and not leg.server.eras.is_fresh
+
+
+async def send_again(exchange: Exchange, leg: Leg, span: ServerSpan, services: PipelineServices) -> Response | None:
+    """Ask a server again which eras it speaks, and send a leg accordingly.
+
+    It has no bridge if it no longer needs one. A session that was opened through a bridge keeps it.
+
+    Raises:
+        Refusal: the server failed before a response began.
+        CallerGone: the caller disconnected.
+    """
+    await find_eras(exchange, leg.server, span=span)
+    needs_bridge = leg.server.eras.only not in (None, era_of(exchange)) or isinstance(exchange.session, SessionVector)
+    if needs_bridge and leg.bridge is not None:
+        return await leg.bridge.carry_out(exchange, leg, span, services)
+    leg.bridge, leg.session = None, exchange.session
+    return await send(exchange, leg, span, services)
+
+
 def _note_accepted(server: UpstreamServer, message: Message, response: Response | None) -> None:
     """Note that a server answers in the era of a message, if it does so with a result."""
-    if response is not None and (response.status != 200 or _error(response) is not None):
+    if response is not None and (response.status != 200 or error_in(response) is not None):
         return
     server.eras.note_spoken(message.era)
     if _method(message) == "initialize":
@@ -98,14 +121,3 @@ async def _needs_bridge(exchange: Exchange, leg: Leg, message: Message, body: di
 
 def _method(message: Message) -> str:
     return message.method.name if message.method is not None else ""
-
-
-def _error(response: Response) -> dict[str, Any] | None:
-    """Return the message in a response if it is an error; None for any other."""
-    if b'"error"' not in response.body:
-        return None
-    try:
-        message = strict_json.loads(response.body)
-    except StrictJSONError:
-        return None
-    return message if isinstance(message, dict) and isinstance(message.get("error"), dict) else None

@@ -6,6 +6,7 @@ from ostiary_core.mcp.protocol_revisions import MODERN_REVISIONS
 from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.pipeline.bridged import era_fallback
 from ostiary_gateway.pipeline.bridged.bridge_choice import set_bridge
+from ostiary_gateway.pipeline.bridged.era_discovery import find_eras
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.http_checks import is_session_not_found
 from ostiary_gateway.pipeline.leg import Leg
@@ -44,6 +45,8 @@ async def send_in_session(
         await _enter(exchange, leg, span, services)
     else:
         leg.session = None
+    if leg.session is None and leg.server.eras.only is not None and not leg.server.eras.is_fresh:
+        await find_eras(exchange, leg.server, span=span)
     _choose_bridge(leg)
     if leg.bridge is not None:
         return await leg.bridge.carry_out(exchange, leg, span, services)
