@@ -1,5 +1,6 @@
 """Lists that a real gateway keeps of its servers: what they cost, who shares them, and when they are old."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,8 @@ from api_keys import AGENT_KEY, OTHER_KEY, api_key, bearer, keyed
 from gateways import RunningGateway, policy
 from mcp_caller import McpCaller, legacy, modern
 from mcp_clients import ERAS, Era, connect
+from merged_proxies import merged
+from timeouts import TIMEOUT_SECONDS
 from upstreams import Arrived, Upstream, answer, document, events
 
 from ostiary_core.contract.access import SubjectConfig
@@ -194,6 +197,25 @@ async def test_what_is_no_list_is_not_kept_and_reaches_the_caller_as_it_is(
     assert (await caller.post(legacy("tools/list"))).status == 404
     scene.status = 200
     assert (await caller.post(legacy("tools/list"))).status == 200
+
+
+async def test_a_merged_list_is_old_once_one_of_its_servers_says_that_it_changed(
+    gateway: RunningGateway, caller: McpCaller, upstream: Upstream, scene: Scene, mock: str
+) -> None:
+    await gateway.apply(merged(gateway, {"one": upstream.url, "two": mock}, **CACHED))
+    await caller.initialize()
+
+    async def of_one() -> list[str]:
+        tools = (await caller.post(legacy("tools/list"))).result["tools"]
+        return [tool["name"] for tool in tools if tool["name"].startswith("one_")]
+
+    assert await of_one() == await of_one() == ["one_get_users", "one_delete_user"]
+    assert upstream.count("tools/list") == 1
+    scene.names = ["new"]
+    async with caller.listen() as stream:
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            while await of_one() != ["one_new"]:
+                await stream.message()
 
 
 @pytest.mark.parametrize("era", ERAS)

@@ -21,6 +21,7 @@ It decides for the gateway, for ``ostiary explain`` and for policy tests.
     name_matcher          names, prefixes, suffixes and patterns of one list
     uri_readings          every reading that servers may give a URI
     exposed_readings      the same, and both forms of a name, where servers are merged
+    routing               which of its servers a proxy sends a message to
     cost_limits           the steps that a decision may take
 
     judgement             the judgement of the rules that match a name

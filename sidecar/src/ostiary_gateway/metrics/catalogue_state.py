@@ -9,6 +9,7 @@ from prometheus_client.registry import Collector
 from ostiary_core.metric_family import MetricFamily, MetricKind
 from ostiary_gateway.config.store import ConfigStore
 from ostiary_gateway.telemetry.empty_lists import EMPTY_LISTS
+from ostiary_gateway.telemetry.list_cache_requests import LIST_CACHE_REQUESTS
 from ostiary_gateway.telemetry.server_listings import LISTINGS, ServerListing
 
 _LABELS: Final = ("ostiary_proxy", "ostiary_server")
@@ -30,6 +31,14 @@ EMPTY: Final = MetricFamily(
 )
 
 
+CACHED: Final = MetricFamily(
+    "ostiary_list_cache_requests",
+    "Lists of servers that were needed for callers, by outcome: hit, fetched, or stale where the server failed",
+    MetricKind.COUNTER,
+    labels=("outcome",),
+)
+
+
 class CatalogueState(Collector):
     """The catalogues of the proxies in force.
 
@@ -47,6 +56,7 @@ class CatalogueState(Collector):
         )
         yield DROPPED.values({(*key, why): count for key, each in found.items() for why, count in each.drops.items()})
         yield EMPTY.values(dict(EMPTY_LISTS.counts))
+        yield CACHED.values(dict(LIST_CACHE_REQUESTS))
 
     def _listings(self) -> Iterator[tuple[tuple[str, str], ServerListing]]:
         snapshot = self._store.snapshot

@@ -20,6 +20,7 @@ from ostiary_core.upstream_faults import NOT_OF_THE_SERVER
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.pipeline.lists.fetched_list import FetchedList, ListCopy
 from ostiary_gateway.pipeline.lists.kept_lists import KeptLists, RawListRequest, ServerLists
+from ostiary_gateway.telemetry.list_cache_requests import FETCHED, HIT, LIST_CACHE_REQUESTS, STALE
 from ostiary_gateway.upstream.server import UpstreamServer
 
 #: Seconds until a server that failed is asked for the same list again.
@@ -35,14 +36,12 @@ class RawListCache:
     def __init__(self, kept: KeptLists | None = None, *, clock: Callable[[], float] = monotonic) -> None:
         self.kept = kept or KeptLists()
         self._clock = clock
-        #: Lists that came from the cache, that were asked for, and that were shown although their server failed.
-        self.hits = self.fetches = self.stale = 0
 
     def find(self, server: UpstreamServer, request: RawListRequest) -> ListCopy[Any] | None:
         """Return a fresh list; None where there is none. It asks no server."""
         copy = self.kept.find(server, request, at=self._clock())
         if copy is not None:
-            self.hits += 1
+            LIST_CACHE_REQUESTS[HIT] += 1
         return copy
 
     async def get(
@@ -103,7 +102,7 @@ class RawListCache:
         self, lists: ServerLists, request: RawListRequest, config: ListCacheConfig, fetch: Fetch
     ) -> ListCopy[Any]:
         changes = lists.changes(request.method)
-        self.fetches += 1
+        LIST_CACHE_REQUESTS[FETCHED] += 1
         fetched = await fetch()
         is_current = lists.changes(request.method) == changes
         copy = ListCopy.of(fetched, config, now=self._clock(), is_current=is_current)
@@ -134,7 +133,7 @@ class RawListCache:
         last = lists.last(request, at=self._clock())
         if last is None:
             return None
-        self.stale += 1
+        LIST_CACHE_REQUESTS[STALE] += 1
         return replace(last, is_stale=True)
 
 

@@ -17,6 +17,7 @@ from ostiary_gateway.pipeline.lists.bounded_entries import BoundedEntries, Entri
 from ostiary_gateway.pipeline.lists.caller_context import presented
 from ostiary_gateway.pipeline.lists.fetched_list import Freshness, ListCopy
 from ostiary_gateway.pipeline.lists.page_template import PageTemplate
+from ostiary_gateway.telemetry.list_cache_requests import HIT, LIST_CACHE_REQUESTS
 from ostiary_gateway.upstream.server import UpstreamServer
 
 _BYTES_IN_ALL: Final = 32 << 20
@@ -65,6 +66,7 @@ class RenderedPages(BoundedEntries[Visibility, EntriesOfOwner[RenderedPageKey, R
         if page is None or not all(now < each.until for each in page.made_of):
             return None
         self.use(of, key)
+        LIST_CACHE_REQUESTS[HIT] += len(page.made_of)
         return page
 
     def keep_page(
