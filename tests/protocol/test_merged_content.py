@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 from gateways import RunningGateway
-from mcp_caller import McpCaller, modern
+from listing_servers import listing_server
+from mcp_caller import McpCaller, legacy, modern
 from merged_proxies import merged
 from upstreams import Arrived, Upstream, answer, document, events, serving
 
@@ -76,3 +77,36 @@ async def test_a_server_without_a_prefix_speaks_for_no_other(gateway: RunningGat
     assert len(reply.messages) == 1
     assert b"forged" not in reply.body
     assert json.loads(reply.body.split(b"data: ")[-1])["id"] == 1
+
+
+# Across eras
+
+
+@pytest.mark.parametrize("client", ["legacy", "modern"])
+@pytest.mark.parametrize("server", ["legacy", "modern"])
+async def test_a_link_can_be_read_whatever_eras_client_and_server_speak(
+    gateway: RunningGateway, caller: McpCaller, client: str, server: str
+) -> None:
+    async with listing_server("report") as crm:
+        crm.revision = "2025-11-25" if server == "legacy" else "2026-07-28"
+        crm.about = {"capabilities": {"tools": {}, "resources": {}}}
+        crm.items["tools/list"][0]["_meta"] = {"ui": {"resourceUri": "ui://report"}}
+        crm.results["tools/call"] = {"content": [LINK], "structuredContent": {"link": "ui://report"}}
+        crm.results["resources/read"] = {"contents": [{"uri": "ui://report", "text": "x"}]}
+        await gateway.apply(merged(gateway, {"crm": crm.url, "other": crm.url}))
+        make, session = modern, {}
+        if client == "legacy":
+            params = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+            opened = await caller.post(legacy("initialize", params))
+            make, session = legacy, {"Mcp-Session-Id": opened.headers["Mcp-Session-Id"]}
+
+        tools = (await caller.post(make("tools/list", {}), session)).result["tools"]
+        called = (await caller.post(make("tools/call", {"name": "crm_report"}), session)).result
+        read = (await caller.post(make("resources/read", {"uri": "ui://crm/report"}), session)).result
+
+    assert [tool["_meta"]["ui"]["resourceUri"] for tool in tools] == ["ui://crm/report", "ui://other/report"]
+    assert called["content"] == [{**LINK, "uri": "ui://crm/report"}]
+    assert called["structuredContent"] == {"link": "ui://report"}
+    assert read["contents"] == [{"uri": "ui://crm/report", "text": "x"}]
+    arrived = [each.message["params"] for each in crm.upstream.arrived if each.method in crm.results]
+    assert [each.get("uri", each.get("name")) for each in arrived] == ["report", "ui://report"]

@@ -1,14 +1,19 @@
 """Kept lists of merged servers: who shares them, and when they are old."""
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from api_keys import AGENT_KEY, OTHER_KEY, api_key, bearer, keyed
 from gateways import RunningGateway, policy
+from limits import limit_config, limiting
 from listing_servers import ListingServer, listing_server
-from mcp_caller import McpCaller, legacy, modern
+from mcp_caller import McpCaller, legacy, modern, modern_headers
 from merged_proxies import merged
+from timeouts import TIMEOUT_SECONDS
+from wire import connected, post
 
 from ostiary_core.contract.access import SubjectConfig
 from ostiary_core.contract.documents import PolicyDocument
@@ -19,6 +24,7 @@ CACHED: dict[str, Any] = {"list_cache": ListCacheConfig(ttl=600_000, stale_if_er
 AGENT, OTHER = bearer(AGENT_KEY), bearer(OTHER_KEY)
 KEYS = keyed(api_key(AGENT_KEY, "default/agent"), api_key(OTHER_KEY, "default/other"))
 LIST = modern("tools/list")
+HEADERS = {**AGENT, **modern_headers(LIST)}
 
 
 @pytest.fixture
@@ -126,3 +132,45 @@ async def test_a_server_that_comes_back_is_shown_again(
     crm.status = 200
     monkeypatch.setattr(RAW_LISTS, "_clock", lambda clock=RAW_LISTS._clock: clock() + 5)  # it is not asked at once
     assert await names(caller, AGENT) == ["crm_get", "crm_delete", "wiki_search"]
+
+
+async def test_many_callers_at_once_ask_each_server_once(
+    caller: McpCaller, crm: ListingServer, wiki: ListingServer
+) -> None:
+    crm.gate = asyncio.Event()
+    asking = [asyncio.create_task(names(caller, each)) for each in [AGENT, OTHER] * 10]
+    await crm.upstream.first("tools/list")
+    crm.gate.set()
+    assert await asyncio.gather(*asking) == [["crm_get", "crm_delete", "wiki_search"], ["crm_get", "wiki_search"]] * 10
+    assert (crm.asked(), wiki.asked()) == (1, 1)
+
+
+async def test_a_caller_that_leaves_hands_its_question_to_the_next_one(
+    gateway: RunningGateway, caller: McpCaller, crm: ListingServer, wiki: ListingServer
+) -> None:
+    crm.gate = asyncio.Event()
+    body = json.dumps(LIST).encode()
+    async with connected(gateway.app.port) as leaving:
+        await leaving.send(post("/mock/mcp", body, *(f"{name}: {value}" for name, value in HEADERS.items())))
+        first = await crm.upstream.first("tools/list")
+    asking = asyncio.create_task(names(caller, AGENT))
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        await first.gone.wait()
+    crm.gate.set()
+    assert await asking == ["crm_get", "crm_delete", "wiki_search"]
+    assert wiki.asked() == 1
+
+
+async def test_a_quota_hides_a_tool_of_a_kept_list_from_the_caller_that_used_it_up(
+    gateway: RunningGateway, caller: McpCaller, crm: ListingServer, wiki: ListingServer
+) -> None:
+    once = limiting(limit_config(tools={"names": ["crm_get"]}, requests=1, window=3_600_000, whenExhausted="Hide"))
+    await gateway.apply(merged(gateway, {"crm": crm.url, "wiki": wiki.url}, [KEYS, once], **CACHED))
+    crm.results["tools/call"] = {"content": []}
+    assert await names(caller, AGENT) == await names(caller, OTHER) == ["crm_get", "crm_delete", "wiki_search"]
+
+    await caller.post(modern("tools/call", {"name": "crm_get", "arguments": {}}), AGENT)
+
+    assert await names(caller, AGENT) == ["crm_delete", "wiki_search"]
+    assert await names(caller, OTHER) == ["crm_get", "crm_delete", "wiki_search"]
+    assert (crm.asked(), wiki.asked()) == (1, 1)

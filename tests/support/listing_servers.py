@@ -24,7 +24,8 @@ class ListingServer:
 
     ``revision`` is the one that it speaks; at an earlier one than 2026-07-28 it wants a session. ``status`` other than
     200 refuses every request, ``pages`` answers instead of ``items`` by cursor, ``hints`` are further members of each
-    result, ``about`` those of what it tells of itself, and lists wait for ``gate``.
+    result, ``about`` those of what it tells of itself, ``results`` what other methods return, and lists wait for
+    ``gate``.
     """
 
     revision: str = MODERN
@@ -35,6 +36,7 @@ class ListingServer:
     hints: dict[str, Any] = field(default_factory=dict)
     status: int = 200
     gate: asyncio.Event | None = None
+    results: dict[str, dict[str, Any]] = field(default_factory=dict)
     about: dict[str, Any] = field(default_factory=lambda: {"capabilities": {}})
     upstream: Upstream = field(default_factory=lambda: Upstream(""))
 
@@ -85,6 +87,8 @@ class ListingServer:
             return document(answer(arrived, {"supportedVersions": [MODERN], "resultType": "complete", **self.about}))
         if self.pages is not None:
             return document(answer(arrived, {**self.hints, **self.pages[arrived.message["params"].get("cursor")]}))
+        if arrived.method in self.results:
+            return document(answer(arrived, {"resultType": "complete", **self.results[arrived.method]}))
         if arrived.method not in self.items:
             return document(self.unknown(arrived), status=404)
         return document(answer(arrived, {**self.hints, KEYS[arrived.method][0]: self.items[arrived.method]}))

@@ -26,7 +26,7 @@ from ostiary_gateway.pipeline.message_members import bad_params
 from ostiary_gateway.pipeline.services import PipelineServices
 from ostiary_gateway.seal import CURSOR, Sealer
 from ostiary_gateway.server.response import Response
-from ostiary_gateway.telemetry import ServerSpan
+from ostiary_gateway.telemetry import ServerSpan, semantic_conventions
 from ostiary_gateway.telemetry.dropped_items import DROPPED
 from ostiary_gateway.telemetry.server_listings import LISTINGS
 from ostiary_gateway.upstream import faults
@@ -64,6 +64,8 @@ async def list_all(exchange: Exchange, span: ServerSpan, services: PipelineServi
     finally:
         exchange.request.release_from_caller()
     _refuse_if_missing(lists, runtime)
+    if exchange.proxy.list_cache is not None:
+        span.set(semantic_conventions.OSTIARY_LIST_CACHE, _found(lists))
     digest = digest_of(_digest(lists.get(place)) for place in range(len(exchange.proxy.servers)))
     if cursor is not None and cursor.digest != digest:
         raise _bad_cursor(message)
@@ -71,6 +73,13 @@ async def list_all(exchange: Exchange, span: ServerSpan, services: PipelineServi
     page = await _page(exchange, message.method, runtime, lists, key)
     following = _following(exchange, key, page, services.sealer)
     return await list_response(exchange, message, message.method, lists, page, following)
+
+
+def _found(lists: Mapping[int, ServerList]) -> str:
+    """Return what the cache had, for the span."""
+    if any(each.reason and each.raw is not None for each in lists.values()):
+        return "stale"
+    return "hit" if all(each.is_kept for each in lists.values()) else "miss"
 
 
 def _visible(visibility: Visibility, method: Method, servers: int) -> tuple[int, ...]:

@@ -43,11 +43,12 @@ class ServerList:
     is_private: bool = False
     retry_after_ms: int | None = None
     copy: ListCopy[RawList] | None = None
+    is_kept: bool = False
 
     @classmethod
-    def of(cls, copy: ListCopy[RawList], reason: str = "") -> "ServerList":
+    def of(cls, copy: ListCopy[RawList], reason: str = "", *, is_kept: bool = False) -> "ServerList":
         """Return the list in a copy."""
-        return cls(copy.value, reason, copy.remaining_ms(monotonic()), copy.is_private, copy=copy)
+        return cls(copy.value, reason, copy.remaining_ms(monotonic()), copy.is_private, copy=copy, is_kept=is_kept)
 
 
 async def lists_of(
@@ -78,7 +79,7 @@ def _kept(asker: ListAsker, method: Method) -> ServerList | None:
         return None
     request = list_request(exchange, server, method=method.name, revision=asker.revision)
     copy = RAW_LISTS.find(server, request)
-    return ServerList.of(copy) if copy is not None else None
+    return ServerList.of(copy, is_kept=True) if copy is not None else None
 
 
 async def _asked(asker: ListAsker, method: Method) -> ServerList:
