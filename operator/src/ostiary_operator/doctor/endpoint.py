@@ -10,7 +10,6 @@ import aiohttp
 
 from ostiary_core import upstream_faults as faults
 from ostiary_core.mcp import codes
-from ostiary_operator.api.conditions import ConditionType
 from ostiary_operator.api.upstream_reasons import UpstreamHealthyReason
 from ostiary_operator.compile.backends import is_in_cluster
 from ostiary_operator.compile.model import DiscoveredGateway
@@ -161,13 +160,13 @@ def _refused_by_status(case: Case, reply: McpReply) -> CheckResult:
 
 
 async def _upstream_message(case: Case, reason: str) -> str:
-    """Return the message of the condition UpstreamHealthy if it has this reason, else nothing.
+    """Return the message on the server's health if the condition has this reason, else nothing.
 
     It has details of the server's error that clients do not get. The condition may be some seconds old, so
     its reason is compared.
     """
     case.proxy = await case.cluster.get(PROXY, namespace=case.namespace, name=case.name)
-    seen = rows.condition(case.proxy, ConditionType.UPSTREAM_HEALTHY)
+    seen = rows.upstream_health(case.proxy)
     return seen.message.partition(f". {seen.remedy}")[0] if seen.reason == reason else ""
 
 

@@ -20,6 +20,8 @@ SHORT: Final = 12
 _URL: Final = 2048
 #: The length of a trace id.
 _TRACE_ID: Final = 32
+#: The conditions on servers, which are shown apart from the others.
+_OF_UPSTREAMS: Final = (ConditionType.UPSTREAM_HEALTHY, ConditionType.UPSTREAMS_HEALTHY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +79,15 @@ def remarks(resource: Mapping[str, Any], kind: str) -> tuple[Readiness, ...]:
 
     They do not decide whether a resource is ready.
     """
-    # UpstreamHealthy is shown separately.
-    others = (condition(resource, each) for each in ASIDE[kind] if each is not ConditionType.UPSTREAM_HEALTHY)
+    others = (condition(resource, each) for each in ASIDE[kind] if each not in _OF_UPSTREAMS)
     return tuple(each for each in others if each.status == ConditionStatus.FALSE)
+
+
+def upstream_health(proxy: Mapping[str, Any]) -> Readiness:
+    """Return UpstreamHealthy, or UpstreamsHealthy of a proxy with several servers."""
+    held = {each.get("type") for each in (proxy.get("status") or {}).get("conditions") or ()}
+    several = ConditionType.UPSTREAMS_HEALTHY in held
+    return condition(proxy, ConditionType.UPSTREAMS_HEALTHY if several else ConditionType.UPSTREAM_HEALTHY)
 
 
 def remedy(of_type: ConditionType, reason: str) -> str:
@@ -103,7 +111,7 @@ class ProxyRow:
     policies: tuple[str, ...]
     servers: tuple[str, ...]
     upstream: Readiness
-    """The condition UpstreamHealthy; it does not decide whether the proxy is ready."""
+    """The condition UpstreamHealthy or UpstreamsHealthy; it does not decide whether the proxy is ready."""
     change_trace: str = ""
     """The id of the trace of the change that its status shows."""
     remarks: tuple[Readiness, ...] = ()
@@ -163,7 +171,7 @@ def proxy_row(proxy: Mapping[str, Any], gateways: Mapping[str, GatewayOverview])
         digests={gateway: digest for gateway, digest in found.items() if digest is not None},
         policies=_references(status.get("policies"), near=namespace_of(proxy)),
         servers=tuple(_server(each) for each in proxy.get("spec", {}).get("servers") or ()),
-        upstream=condition(proxy, ConditionType.UPSTREAM_HEALTHY),
+        upstream=upstream_health(proxy),
         change_trace=_change_trace(status),
         remarks=remarks(proxy, PROXY.name),
     )
