@@ -19,7 +19,7 @@ ALL_TOOLS = sorted(fixture.name for fixture in (*everything_server_tools.FIXTURE
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ConformanceEnvironment]:
     directory = tmp_path_factory.mktemp("clients")
-    with running(directory, page_size=clients.PAGE_SIZE) as world:
+    with running(directory, [*SERVERS, *clients.BY_ERA], page_size=clients.PAGE_SIZE) as world:
         yield world
 
 
@@ -32,3 +32,14 @@ def test_a_client_does_through_the_gateway_all_that_it_can_do(world: Conformance
     assert [line for each in outcomes for line in clients.failures(client, each)] == []
     assert all(each["list"]["names"] == ALL_TOOLS for each in outcomes)
     assert clients.row(client, outcomes) in clients.DOCS.read_text()
+
+
+@pytest.mark.parametrize("client", clients.ACROSS, ids=lambda client: f"{client.name}, {client.revision}")
+def test_a_client_does_at_servers_of_the_other_era_all_that_is_carried_across(
+    world: ConformanceEnvironment, client: Client
+) -> None:
+    outcomes = clients.run_across_eras(world, client)
+
+    assert [line for each in outcomes for line in clients.failures(client, each)] == []
+    assert all(each["list"]["names"] == ALL_TOOLS for each in outcomes)
+    assert clients.row(client, outcomes) in clients.DOCS.read_text().partition("## Across eras")[2]

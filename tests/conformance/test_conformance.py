@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from ostiary_tools.conformance import main, report
-from ostiary_tools.conformance.suite import LEGS, SuiteRun
-from ostiary_tools.conformance.testbed import SERVERS, WAYS, ConformanceEnvironment, running
+from ostiary_tools.conformance.suite import BRIDGED, LEGS, SuiteRun
+from ostiary_tools.conformance.testbed import ERAS, SERVERS, WAYS, ConformanceEnvironment, of_era, running
 
 pytestmark = [pytest.mark.node, pytest.mark.timeout(400)]
 
@@ -37,6 +37,28 @@ def test_no_check_is_worse_through_the_gateway(world: ConformanceEnvironment, le
         assert all(result.through[way].scenarios >= result.direct.scenarios for way in WAYS)
         # `make conformance WRITE_DOCS=1` rewrites the page.
         assert report.row(result) in main.DOCS.read_text()
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def bridges(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, ConformanceEnvironment]]:
+    """A server of every revision and its twins of one era each, with a gateway of their own."""
+    server = request.param
+    with running(tmp_path_factory.mktemp(server), [server, *(of_era(server, era) for era in ERAS)]) as world:
+        yield server, world
+
+
+@pytest.mark.parametrize("leg", BRIDGED, ids=lambda leg: leg.name)
+def test_only_what_the_page_gives_reasons_for_is_worse_through_a_bridge(
+    bridges: tuple[str, ConformanceEnvironment], leg: SuiteRun, tmp_path: Path
+) -> None:
+    server, world = bridges
+    result = main.measure(world, server, leg, tmp_path)
+
+    assert result.lost == []
+    assert result.stale == []
+    assert report.row(result) in main.DOCS.read_text()
 
 
 def test_the_gateway_writes_no_error_into_its_log(world: ConformanceEnvironment) -> None:

@@ -197,6 +197,7 @@ def build(page_size: int | None = None) -> Server[Any]:
         on_completion=everything.complete,
         on_set_logging_level=everything.set_level,
     )
+    server.middleware.append(state)
     server.middleware.append(RequestStateBoundary(RequestStateSecurity.ephemeral(), default_audience=_NAME))
     return server
 

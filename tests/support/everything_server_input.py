@@ -1,4 +1,8 @@
-"""The fixtures of the conformance suite that ask by multi-round-trip results (2026-07-28, SEP-2322)."""
+"""The fixtures of the conformance suite that ask by multi-round-trip results (2026-07-28, SEP-2322).
+
+In a session, which has no such results, they ask one question after the other on the stream of the call, as the
+TypeScript SDK does for its servers.
+"""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -7,22 +11,27 @@ from everything_server_content import text
 from everything_server_state import State
 from everything_server_tools import Fixture, Request, answer
 from mcp.shared.exceptions import MCPError
+from mcp.shared.message import ServerMessageMetadata
 from mcp.types import (
     INVALID_PARAMS,
     CallToolRequestParams,
     CallToolResult,
     CreateMessageRequest,
     CreateMessageRequestParams,
+    CreateMessageResult,
     ElicitRequest,
     ElicitRequestFormParams,
+    ElicitResult,
     GetPromptRequestParams,
     GetPromptResult,
     InputRequest,
     InputRequiredResult,
     ListRootsRequest,
+    ListRootsResult,
     PromptMessage,
     SamplingMessage,
 )
+from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 
 
 def _ask(message: str, name: str, kind: str = "string") -> ElicitRequest:
@@ -49,6 +58,10 @@ _NEEDED: Final[Mapping[str, Mapping[str, InputRequest]]] = {
     },
     "test_streaming_elicitation": {"user_name": NAME},
 }
+_STEPS: Final = (
+    _ask("Step 1: What is your name?", "name"),
+    _ask("Step 2: What is your favorite color?", "color"),
+)
 _STATEFUL: Final = frozenset(
     f"test_input_required_result_{each}" for each in ("request_state", "tampered_state", "multiple_inputs")
 )
@@ -63,6 +76,27 @@ def _given(params: CallToolRequestParams | GetPromptRequestParams, key: str) -> 
     return data if data.get("action", "accept") == "accept" else None
 
 
+async def _answers(
+    ctx: Request, params: CallToolRequestParams | GetPromptRequestParams, needed: Mapping[str, InputRequest]
+) -> dict[str, dict[str, Any] | None]:
+    """What was answered to each of the questions: in this round, or in a session when it is asked now."""
+    if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
+        return {key: _given(params, key) for key in needed}
+    return {key: await _answer(ctx, question) for key, question in needed.items()}
+
+
+async def _answer(ctx: Request, question: InputRequest) -> dict[str, Any] | None:
+    kinds: dict[str, Any] = {
+        "elicitation/create": ElicitResult,
+        "sampling/createMessage": CreateMessageResult,
+        "roots/list": ListRootsResult,
+    }
+    related = ServerMessageMetadata(related_request_id=ctx.request_id)
+    result = await ctx.session.send_request(question, kinds[question.method], metadata=related)
+    data: dict[str, Any] = result.model_dump(by_alias=True, mode="json", exclude_none=True)
+    return data if data.get("action", "accept") == "accept" else None
+
+
 def _text_of(response: Mapping[str, Any]) -> str:
     """The text of a response."""
     if "roots" in response:
@@ -71,10 +105,10 @@ def _text_of(response: Mapping[str, Any]) -> str:
     return str(content.get("text") or next(iter(content.values()), ""))
 
 
-async def _asks(_state: State, _ctx: Request, params: CallToolRequestParams) -> CallToolResult | InputRequiredResult:
+async def _asks(_state: State, ctx: Request, params: CallToolRequestParams) -> CallToolResult | InputRequiredResult:
     needed = _NEEDED[params.name]
-    responses = {key: _given(params, key) for key in needed}
-    stateful = params.name in _STATEFUL
+    responses = await _answers(ctx, params, needed)
+    stateful = params.name in _STATEFUL and ctx.protocol_version in MODERN_PROTOCOL_VERSIONS
     if not all(responses.values()) or (stateful and params.request_state is None):
         return InputRequiredResult(input_requests=dict(needed), request_state="asked" if stateful else None)
     if stateful and params.request_state != "asked":
@@ -84,15 +118,16 @@ async def _asks(_state: State, _ctx: Request, params: CallToolRequestParams) -> 
     return answer(text(f"{words} {'state-ok ' if stateful else ''}({'; '.join(texts)})"))
 
 
-async def _rounds(_state: State, _ctx: Request, params: CallToolRequestParams) -> CallToolResult | InputRequiredResult:
+async def _rounds(_state: State, ctx: Request, params: CallToolRequestParams) -> CallToolResult | InputRequiredResult:
+    if ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS:
+        answered = await _answers(ctx, params, {"step1": _STEPS[0], "step2": _STEPS[1]})
+        return answer(text(f"Your favourite colour is {_text_of(answered['step2'] or {})}"))
     colour = _given(params, "step2")
     if params.request_state == "step 2" and colour:
         return answer(text(f"Your favourite colour is {_text_of(colour)}"))
     if params.request_state in {"step 1", "step 2"} and (params.request_state == "step 2" or _given(params, "step1")):
-        question = _ask("Step 2: What is your favorite color?", "color")
-        return InputRequiredResult(input_requests={"step2": question}, request_state="step 2")
-    question = _ask("Step 1: What is your name?", "name")
-    return InputRequiredResult(input_requests={"step1": question}, request_state="step 1")
+        return InputRequiredResult(input_requests={"step2": _STEPS[1]}, request_state="step 2")
+    return InputRequiredResult(input_requests={"step1": _STEPS[0]}, request_state="step 1")
 
 
 async def _capabilities(
@@ -104,21 +139,20 @@ async def _capabilities(
         "greeting": (declared and declared.sampling, _sample("Generate a greeting", 50)),
         "client_roots": (declared and declared.roots, ListRootsRequest()),
     }
-    missing: dict[str, InputRequest] = {
-        key: question for key, (can, question) in possible.items() if can is not None and not _given(params, key)
-    }
+    wanted: dict[str, InputRequest] = {key: question for key, (can, question) in possible.items() if can is not None}
+    given = await _answers(ctx, params, wanted)
+    missing = {key: question for key, question in wanted.items() if not given[key]}
     if missing:
         return InputRequiredResult(input_requests=missing)
     return answer(text("Asked for what the client can do, and no more"))
 
 
-async def prompt(_ctx: Request, params: GetPromptRequestParams) -> GetPromptResult | InputRequiredResult:
+async def prompt(ctx: Request, params: GetPromptRequestParams) -> GetPromptResult | InputRequiredResult:
     """Answer `prompts/get` for the prompt that needs a context."""
-    context = _given(params, "user_context")
+    needed: dict[str, InputRequest] = {"user_context": _ask("What context should the prompt use?", "context")}
+    context = (await _answers(ctx, params, needed))["user_context"]
     if context is None:
-        return InputRequiredResult(
-            input_requests={"user_context": _ask("What context should the prompt use?", "context")}
-        )
+        return InputRequiredResult(input_requests=needed)
     return GetPromptResult(messages=[PromptMessage(role="user", content=text(f"Context: {_text_of(context)}"))])
 
 

@@ -1,14 +1,15 @@
 """The state of the Python everything-server: subscriptions, added tools, cancelled calls."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from mcp.server.context import ServerRequestContext
+from anyio import BrokenResourceError, ClosedResourceError
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.session import ServerSession
 from mcp.server.streamable_http import EventCallback, EventId, EventMessage, EventStore, StreamId
 from mcp.server.subscriptions import InMemorySubscriptionBus, PromptsListChanged, ResourceUpdated, ToolsListChanged
 from mcp.types import EmptyResult, JSONRPCMessage, SubscribeRequestParams, UnsubscribeRequestParams
-from mcp.types.version import MODERN_PROTOCOL_VERSIONS
 
 Request = ServerRequestContext[Any, Any]
 
@@ -22,6 +23,13 @@ class State:
     prompt_added: bool = False
     cancelled: int = 0
     _watchers: dict[tuple[str, str], ServerSession] = field(default_factory=dict)
+    _sessions: dict[str, ServerSession] = field(default_factory=dict)
+
+    async def __call__(self, ctx: Request, call_next: CallNext) -> HandlerResult:
+        """Remember the session of a message, as a middleware of the server."""
+        if session_id := _session_id(ctx):
+            self._sessions[session_id] = ctx.session
+        return await call_next(ctx)
 
     async def subscribe(self, ctx: Request, params: SubscribeRequestParams) -> EmptyResult:
         """Answer `resources/subscribe`."""
@@ -40,19 +48,21 @@ class State:
             if watched == uri:
                 await channel.send_resource_updated(uri)
 
-    async def change_tools(self, ctx: Request) -> None:
-        """Add a tool or remove it, and send the notice."""
+    async def change_tools(self) -> None:
+        """Add a tool or remove it, and send the notice to every session."""
         self.tool_added = not self.tool_added
         await self.bus.publish(ToolsListChanged())
-        if ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS:
-            await ctx.session.send_tool_list_changed()
+        for session in list(self._sessions.values()):
+            with suppress(ClosedResourceError, BrokenResourceError):
+                await session.send_tool_list_changed()
 
-    async def change_prompts(self, ctx: Request) -> None:
-        """Add a prompt or remove it, and send the notice."""
+    async def change_prompts(self) -> None:
+        """Add a prompt or remove it, and send the notice to every session."""
         self.prompt_added = not self.prompt_added
         await self.bus.publish(PromptsListChanged())
-        if ctx.protocol_version not in MODERN_PROTOCOL_VERSIONS:
-            await ctx.session.send_prompt_list_changed()
+        for session in list(self._sessions.values()):
+            with suppress(ClosedResourceError, BrokenResourceError):
+                await session.send_prompt_list_changed()
 
 
 def _session_id(ctx: Request) -> str:

@@ -152,13 +152,13 @@ async def _reconnects(_state: State, ctx: Request, _params: CallToolRequestParam
     return answer(text("Reconnection test completed"))
 
 
-async def _changes_tools(state: State, ctx: Request, _params: CallToolRequestParams) -> CallToolResult:
-    await state.change_tools(ctx)
+async def _changes_tools(state: State, _ctx: Request, _params: CallToolRequestParams) -> CallToolResult:
+    await state.change_tools()
     return answer(text("The tools changed"))
 
 
-async def _changes_prompts(state: State, ctx: Request, _params: CallToolRequestParams) -> CallToolResult:
-    await state.change_prompts(ctx)
+async def _changes_prompts(state: State, _ctx: Request, _params: CallToolRequestParams) -> CallToolResult:
+    await state.change_prompts()
     return answer(text("The prompts changed"))
 
 

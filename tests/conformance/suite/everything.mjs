@@ -123,8 +123,12 @@ async function rounds(ctx) {
   return inputRequired({ inputRequests: { [step]: fixtures.STEPS[step] }, requestState });
 }
 
-function capabilities(ctx) {
-  const declared = ctx.mcpReq.envelope?.['io.modelcontextprotocol/clientCapabilities'] ?? {};
+/** What the client declared: with this request, or at the begin of its session. */
+const declaredBy = (ctx, server) =>
+  ctx.mcpReq.envelope?.['io.modelcontextprotocol/clientCapabilities'] ?? server.getClientCapabilities() ?? {};
+
+function capabilities(ctx, _, server) {
+  const declared = declaredBy(ctx, server);
   const missing = Object.entries(fixtures.POSSIBLE).filter(([key, { capability }]) => declared[capability] && !given(ctx, key));
   if (!missing.length) return answer(text('Asked for what the client can do, and no more'));
   return inputRequired({ inputRequests: Object.fromEntries(missing.map(([key, { request }]) => [key, request])) });
@@ -155,8 +159,8 @@ async function samples(ctx, { prompt }) {
   return answer(text(`LLM response: ${result.content.text}`));
 }
 
-function needsSampling(ctx) {
-  if (!ctx.mcpReq.envelope?.['io.modelcontextprotocol/clientCapabilities']?.sampling) {
+function needsSampling(ctx, _, server) {
+  if (!declaredBy(ctx, server).sampling) {
     throw new MissingRequiredClientCapabilityError({ requiredCapabilities: { sampling: {} } });
   }
   return answer(text('The client can sample'));
@@ -258,7 +262,7 @@ function newServer(watched) {
   on('tools/call', (request, ctx) => {
     const { name, arguments: args = {} } = request.params;
     if (!Object.hasOwn(TOOLS, name)) throw new ProtocolError(INVALID_PARAMS, `Unknown tool: ${name}`);
-    return TOOLS[name](ctx, args);
+    return TOOLS[name](ctx, args, mcp.server);
   });
   on('prompts/list', (request) => {
     const added = state.promptAdded ? [{ name: 'test_added_prompt', description: 'Was added' }] : [];

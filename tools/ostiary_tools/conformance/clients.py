@@ -21,7 +21,8 @@ from typing import Any, Final
 from ostiary_tools.common.errors import CommandError, ToolError
 from ostiary_tools.common.progress import say
 from ostiary_tools.conformance import installs
-from ostiary_tools.conformance.testbed import SERVERS, ConformanceEnvironment, running
+from ostiary_tools.conformance.compatibility_page import page
+from ostiary_tools.conformance.testbed import ERAS, SERVERS, ConformanceEnvironment, of_era, running
 from ostiary_tools.toolchain import node
 
 DOCS: Final = Path(__file__).parents[3] / "docs" / "compatibility.md"
@@ -52,6 +53,13 @@ FEATURES: Final = MappingProxyType(
 _REVISION: Final = "not in this revision"
 _NO_COMMAND: Final = "its command line has no command for it, or does not show it"
 _ONLY: Final = MappingProxyType({LEGACY: ("resumption",), MODERN: ("mrtr", "listen")})
+#: By the revision of the client.
+_NOT_ACROSS: Final = MappingProxyType(
+    {
+        LEGACY: {"resumption": "streams of calls are not resumed across eras"},
+        MODERN: {"mrtr": "a server with sessions asks one question after the other"},
+    }
+)
 _INSPECTOR_CAN: Final = ("connect", "list", "call", "roots", "resumption")
 
 
@@ -70,6 +78,16 @@ class Client:
     driver: str
     revision: str
     cannot: Mapping[str, str]
+
+    @property
+    def other_era(self) -> str:
+        """The era that it does not speak in this revision."""
+        return "legacy" if self.revision == MODERN else "modern"
+
+    def across_eras(self) -> "Client":
+        """Return the same client as it is at servers of the other era."""
+        cannot = {name: why for name, why in self.cannot.items() if self.driver == "inspector" or name != "mrtr"}
+        return dataclasses.replace(self, cannot={**cannot, **_NOT_ACROSS[self.revision]})
 
 
 def _client(name: str, driver: str, revision: str) -> Client:
@@ -93,12 +111,23 @@ CLIENTS: Final = (
     _client("MCP Inspector CLI 2.12.0", "inspector", MODERN),
 )
 
+ACROSS: Final = tuple(each.across_eras() for each in CLIENTS if each.driver != "inspector")
+"""The clients at servers of the other era. The Inspector is tested at servers of its own."""
+
+BY_ERA: Final = tuple(of_era(server, era) for server in SERVERS for era in ERAS)
+"""The servers that speak one era only."""
+
 Outcomes = dict[str, dict[str, Any]]
 """By feature: `ok`, or `error` with a message; and details of the feature."""
 
 
-def run(client: Client, url: str) -> Outcomes:
+def run(client: Client, url: str, *, server_revision: str | None = None) -> Outcomes:
     """Run all features of a client, which is installed on first use.
+
+    Args:
+        client: the client.
+        url: the endpoint.
+        server_revision: the revision of the server, if it is of the other era.
 
     Raises:
         ToolError: the client could not be installed, did not connect, or did not end.
@@ -106,6 +135,8 @@ def run(client: Client, url: str) -> Outcomes:
     command = [*_command(client), "--url", url, "--revision", client.revision]
     if client.driver == "inspector":
         command += ["--", *installs.inspector()]
+    elif server_revision is not None:
+        command += ["--server-revision", server_revision]
     # Loopback must not go through a proxy of the environment.
     environment = os.environ | {"NO_PROXY": "127.0.0.1,localhost", "PYTHONPATH": str(_TESTS / "support")}
     try:
@@ -136,94 +167,6 @@ def _command(client: Client) -> list[str]:
     return [str(python), str(_DRIVERS / f"{client.driver}.py")]
 
 
-#: An agent framework, and its reaction to both forms of a denial of a listed tool.
-_FRAMEWORKS: Final = (
-    (
-        "LangChain 1.5.2 (`langchain-mcp-adapters` 0.3.2, `create_agent`)",
-        "the run ends with `McpError`",
-        "the model reads the reason and continues",
-    ),
-    (
-        "CrewAI 1.15.30 (`crewai-tools`, `MCPServerAdapter`)",
-        "the model gets the list of tools again, without a reason",
-        "the model reads the reason and continues",
-    ),
-    (
-        "Agno 3.1.10 (`MCPTools`, its function call alone)",
-        'the model reads the reason, and that "the MCP server may be unreachable"',
-        "the model reads the reason",
-    ),
-    (
-        "Pydantic AI 2.68.0 (`MCPToolset`)",
-        "the model reads the reason, as a return of the tool",
-        "the model reads the reason and continues",
-    ),
-)
-
-_YES: Final = ("yes",) * 4
-_FLOWS: Final = (
-    ("Client registered beforehand, with a secret and without", *_YES, "`test_sign_in.py`"),
-    ("Client id metadata document", *_YES, "`test_sign_in.py`"),
-    ("Dynamic registration", *_YES, "`test_sign_in.py`"),
-    ("Opaque tokens, confirmed by introspection", *_YES, "`test_sign_in.py`"),
-    ("An issuer whose certificate has a private authority", *_YES, "`test_sign_in.py`"),
-    (
-        "A call needs more scopes: a wider token, in the same session",
-        *("yes", "yes", "without a refresh token only", "yes"),
-        "`test_sign_in_sessions.py`",
-    ),
-    ("A token expires: a new one, in the same session", *_YES, "`test_sign_in_sessions.py`"),
-    ("The issuer signs with a new key during a session", *_YES, "`test_sign_in_faults.py`"),
-    ("Passthrough before a server that does its own OAuth", *_YES, "`test_sign_in_passthrough.py`"),
-)
-
-_PAGE: Final = """\
-<!-- Written by `make conformance WRITE_DOCS=1`. Do not edit. -->
-# Compatibility
-
-What unchanged clients can do through an Ostiary gateway, under a policy that allows everything by name, with two
-test servers: one on the Python SDK 2.3.0 and one on the TypeScript SDK 2.4.0. The tests repeat every cell at both
-servers. A dash means that the client cannot do it, with or without the gateway.
-
-{table}
-
-{legend}
-
-Dashes: `resumption` belongs to sessions, `mrtr` and `listen` to 2026-07-28; in that revision sampling, elicitation and
-roots are rounds of `input_required`, and a `subscriptions/listen` stream reports changes. The Inspector's command line
-opens a session for each command, and has no command for the rest.
-
-## Signing in with OAuth
-
-The OAuth clients of the official SDKs sign in through a gateway, from the 401 to the call of a tool, at a real
-authorization server: `oidc-provider` 9.13.3. A scripted browser follows its redirects and posts its forms. Each
-sign-in uses PKCE (S256) and `resource` (RFC 8707). Clients of version 2 do it in the revisions 2025-11-25 and
-2026-07-28, those of version 1 in 2025-11-25. Each run of the tests repeats it.
-
-| Flow | Python 1.30.0 | Python 2.3.0 | TypeScript 1.32.2 | TypeScript 2.4.0 | Test, in `tests/protocol` |
-|---|---|---|---|---|---|
-{flows}
-
-With a refresh token the TypeScript SDK 1.32.2 refreshes where it should ask for more scopes, and its call fails with
-the status 403. At a 401 the Python SDKs sign in again where they could refresh; they refresh by their own clock.
-
-GitHub's server, `https://api.githubcopilot.com/mcp/`, does its own OAuth and goes behind `passthrough`
-([how](guides/identity-providers.md#servers-with-their-own-oauth)). It needs an account, so no test signs in there: the
-tests have a server of the same kind in its place. GitHub registers no clients dynamically; VS Code has a client there.
-
-## Agent frameworks at a tool that may be seen and not called
-
-Measured once, on 29 November 2026, with a scripted model that calls `delete_user` under a policy that lists and denies
-it. The middle column is what error -31001 did in earlier versions, the right one what the result with `isError` does.
-
-| Framework | -31001 | `isError` |
-|---|---|---|
-{frameworks}
-
-Each test run checks the official SDKs (`tests/protocol/test_access.py`, `tests/protocol/test_typescript.py`).
-"""
-
-
 def row(client: Client, outcomes: Sequence[Outcomes]) -> str:
     """Return the table row of a client, from its runs against every server."""
     failed = {line.split(": ")[1] for each in outcomes for line in failures(client, each)}
@@ -231,27 +174,36 @@ def row(client: Client, outcomes: Sequence[Outcomes]) -> str:
     return f"| {client.name} | {client.revision} | {' | '.join(cells)} |"
 
 
-def page(rows: Sequence[str]) -> str:
-    """Return the page with these rows."""
-    head = f"| Client | Revision | {' | '.join(f'`{each}`' for each in FEATURES)} |"
-    table = "\n".join([head, "|---" * (len(FEATURES) + 2) + "|", *rows])
-    legend = "\n".join(f"- `{name}`: {meaning}" for name, meaning in FEATURES.items())
-    flows, frameworks = ("\n".join(f"| {' | '.join(each)} |" for each in lines) for lines in (_FLOWS, _FRAMEWORKS))
-    return _PAGE.format(table=table, legend=legend, flows=flows, frameworks=frameworks)
+def run_across_eras(world: ConformanceEnvironment, client: Client) -> list[Outcomes]:
+    """Run a client at servers of every SDK that speak the other era only."""
+    era = client.other_era
+    revision = LEGACY if era == "legacy" else MODERN
+    urls = [world.through(of_era(server, era), "governed") for server in SERVERS]
+    return [run(client, url, server_revision=revision) for url in urls]
 
 
 def _measure(world: ConformanceEnvironment, client: Client) -> list[Outcomes]:
     outcomes = [run(client, world.through(server, "governed")) for server in SERVERS]
-    lost = [line for each in outcomes for line in failures(client, each)]
-    say("\n".join(lost) or f"{client.name}, {client.revision}: all supported features work")
+    _report(client, outcomes, where="")
     return outcomes
+
+
+def _measure_across(world: ConformanceEnvironment, client: Client) -> list[Outcomes]:
+    outcomes = run_across_eras(world, client)
+    _report(client, outcomes, where=" across eras")
+    return outcomes
+
+
+def _report(client: Client, outcomes: Sequence[Outcomes], *, where: str) -> None:
+    lost = [line for each in outcomes for line in failures(client, each)]
+    say("\n".join(lost) or f"{client.name}, {client.revision}: all supported features work{where}")
 
 
 @contextlib.contextmanager
 def _world() -> Iterator[ConformanceEnvironment]:
     with (
         tempfile.TemporaryDirectory(prefix="ostiary-clients-") as directory,
-        running(Path(directory), page_size=PAGE_SIZE) as world,
+        running(Path(directory), [*SERVERS, *BY_ERA], page_size=PAGE_SIZE) as world,
     ):
         yield world
 
@@ -264,14 +216,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with _world() as world:
             results = [(client, _measure(world, client)) for client in CLIENTS]
+            across = [(client, _measure_across(world, client)) for client in ACROSS]
     except ToolError as error:
         say(f"error: {error}")
         return 1
-    text = page([row(client, outcomes) for client, outcomes in results])
+    text = page(FEATURES, [row(*each) for each in results], [row(*each) for each in across])
     print(text)
     if arguments.write_docs:
         DOCS.write_text(text)
-    return int(any(failures(client, each) for client, outcomes in results for each in outcomes))
+    return int(any(failures(client, each) for client, outcomes in (*results, *across) for each in outcomes))
 
 
 if __name__ == "__main__":

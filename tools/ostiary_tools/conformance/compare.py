@@ -59,8 +59,41 @@ class ExpectedRefusal:
         return (self.leg, self.way, self.scenario) == (leg, way, key.scenario) and is_named
 
 
+_JSON: Final = (
+    "lists of several servers and answers of a bridge are made by the gateway, which writes them as one JSON document; "
+    "event streams are optional"
+)
+_NO_RESUMPTION: Final = (
+    "the stateless revision cannot resume a stream, so the gateway offers no event ids; a stream of the gateway is not "
+    "closed early, so nothing has to be resumed"
+)
+_NO_KEY: Final = "a question of a server with sessions has no key; the gateway chooses one, the suite looks for another"
+_OWN_ERRORS: Final = "a server with sessions has no error for a missing capability; its own error has no other meaning"
+_ONE_BY_ONE: Final = "a server with sessions asks one question after the other, each in a round of its own"
+_ERAS: Final = ("0.1.16", "0.2.0-alpha.12, 2025-11-25")
+_STATELESS: Final = "0.2.0-alpha.12, 2026-07-28, bridged"
+_STREAMS: Final = "server-sse-multiple-streams"
 #: The expected refusals, each with the reason that the page shows. Legs through a bridge have names of their own.
-REFUSED_ON_PURPOSE: Final[tuple[ExpectedRefusal, ...]] = ()
+REFUSED_ON_PURPOSE: Final[tuple[ExpectedRefusal, ...]] = (
+    *(ExpectedRefusal(leg, "merged", _STREAMS, _JSON) for leg in _ERAS),
+    *(ExpectedRefusal(f"{leg}, bridged", "bridged", _STREAMS, _JSON) for leg in _ERAS),
+    *(ExpectedRefusal(f"{leg}, bridged", "bridged", "server-sse-polling", _NO_RESUMPTION) for leg in _ERAS),
+    *(
+        ExpectedRefusal(_STATELESS, "bridged", f"input-required-result-{name}", reason)
+        for name, reason in (
+            ("basic-elicitation", _NO_KEY),
+            ("ignore-extra-params", _NO_KEY),
+            ("multiple-input-requests", _ONE_BY_ONE),
+        )
+    ),
+    ExpectedRefusal(
+        _STATELESS,
+        "bridged",
+        "server-stateless",
+        _OWN_ERRORS,
+        checks=frozenset({"sep-2575-missing-capability-http-400", "sep-2575-server-rejects-undeclared-capability"}),
+    ),
+)
 
 
 def differences(direct: Run, through: Run) -> list[Difference]:

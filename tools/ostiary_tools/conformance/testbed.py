@@ -22,7 +22,7 @@ from ostiary_tools.common.processes import Process, wait_until
 from ostiary_tools.conformance import suite
 
 SERVERS: Final = ("python", "typescript")
-WAYS: Final = ("ungoverned", "governed")
+WAYS: Final = ("ungoverned", "governed", "merged")
 ERAS: Final = ("legacy", "modern")
 _EVERY_ANONYMOUS_CALL: Final = 'consumer == "" && request.method != "" && size(args) >= 0'
 _SUPPORT: Final = Path(__file__).parents[3] / "tests" / "support"
