@@ -41,8 +41,7 @@ async def judge_head(exchange: Exchange, leg: Leg, response: UpstreamResponse) -
     if status < 300:
         return
     if status == 404 and leg.session is not None:
-        SESSIONS.note_refused(exchange.proxy.identity, FORGOTTEN)
-        raise session_not_found()
+        raise _forgotten(exchange, leg)
     if status < 400:
         where = redirects.shown(response.header("location"))
         raise UpstreamFault(faults.REDIRECTED, f"the upstream answered HTTP {status} and redirects to {where}")
@@ -63,6 +62,16 @@ async def judge_head(exchange: Exchange, leg: Leg, response: UpstreamResponse) -
     if not exchange.awaits_response and not _is_overload(status):
         raise _passed_on(exchange, status)
     raise http_fault(response)
+
+
+def _forgotten(exchange: Exchange, leg: Leg) -> Refusal:
+    """Return the refusal of a session that the server has forgotten.
+
+    It counts where the client gets it: a leg that is kept is sent again in a new session.
+    """
+    if not leg.is_kept:
+        SESSIONS.note_refused(exchange.proxy.identity, FORGOTTEN)
+    return session_not_found()
 
 
 def _relayed(exchange: Exchange, response: UpstreamResponse) -> Refusal | None:
