@@ -1,8 +1,7 @@
 """What servers of one catalogue list and answer: no item and no URI leaves the space of its server."""
 
 import json
-from collections.abc import Generator
-from typing import Any, TypeVar
+from typing import Any
 
 from hypothesis import event, given
 from hypothesis import strategies as st
@@ -14,8 +13,8 @@ from ostiary_gateway.catalogue.merged_list import MergedPage, merging
 from ostiary_gateway.catalogue.raw_list import RawList, RawPages
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.pipeline import jsonrpc
+from ostiary_gateway.pipeline.large_messages import at_once
 
-Made = TypeVar("Made")
 NAMES = CatalogueNames([("crm", "crm_"), ("web", ""), ("crm-2", "crm2.")])
 METHOD_NAMES = sorted(row.name for row in LISTS.values())
 PIECES = [
@@ -70,18 +69,9 @@ results = st.fixed_dictionaries(
 )
 
 
-def whole(steps: Generator[None, None, Made]) -> Made:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stop:
-            made: Made = stop.value
-            return made
-
-
 def merged(method: str, lists: list[list[Any]]) -> MergedPage:
     raw = [RawList.of(json.dumps(each).encode(), len(each)) for each in lists]
-    return whole(merging(NAMES, METHODS[method], raw, 0))
+    return at_once(merging(NAMES, METHODS[method], raw, 0))
 
 
 @given(st.sampled_from(METHOD_NAMES), st.lists(st.lists(items, max_size=5), min_size=3, max_size=3))

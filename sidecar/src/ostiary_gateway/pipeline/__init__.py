@@ -19,6 +19,7 @@ exit, too.
     request_ids, upstream_ids    ids in flight, and the substitutes of duplicates
     shape                   the form of the response
     json_response, list_filter, lenient_list_filter, list_cache, list_cost    a document; lists that the caller may see
+    empty_list_causes       why a list is empty
     cache_scope             what one caller may read stays out of shared caches
     sse_response, sse_filter, sse_transport    a stream, event by event
     leg_events, caller_stream    its two halves: the events of one server, and the writer to the caller
@@ -26,6 +27,15 @@ exit, too.
     server_revisions, server_capabilities    what a server supports
     jsonrpc                 which request a response answers, and how it ended
     refusal_responses, http_error_responses    refusals as responses: our own, and a server's
+    server_request, server_answer    what the gateway itself asks a server
     whoami                  how the gateway identified a caller
     record, content_capture    telemetry
+
+and one package for each way to use servers that are several, or of another era than the caller:
+
+    merged                  one catalogue of several servers: the owner of a name, and merged lists
+    merged_sessions         one session, stream and description of a client for several servers
+    routing                 which server the rules of a proxy choose
+    lists                   lists of servers that are kept
+    bridged, continuations    callers and servers of different eras, and calls that wait for an answer
 """

@@ -1,8 +1,7 @@
 """Lists of several servers become one, and no server can take what belongs to another."""
 
 import json
-from collections.abc import Generator
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
@@ -11,8 +10,8 @@ from ostiary_core.mcp.methods import METHODS
 from ostiary_gateway.catalogue.drops import Drop, DropReason
 from ostiary_gateway.catalogue.merged_list import MOST_NAMES, PAGE_ITEMS, MergedPage, digest_of, digesting, merging
 from ostiary_gateway.catalogue.raw_list import RawList
+from ostiary_gateway.pipeline.large_messages import at_once
 
-Made = TypeVar("Made")
 NAMES = CatalogueNames([("crm", "crm_"), ("web", ""), ("shop", "shop_")])
 
 
@@ -21,16 +20,7 @@ def raw(*items: dict[str, Any], **more: Any) -> RawList:
 
 
 def merged(method: str, *lists: RawList | None, offset: int = 0) -> MergedPage:
-    return whole(merging(NAMES, METHODS[method], [*lists, *[None] * (3 - len(lists))], offset))
-
-
-def whole(steps: Generator[None, None, Made]) -> Made:
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stop:
-            made: Made = stop.value
-            return made
+    return at_once(merging(NAMES, METHODS[method], [*lists, *[None] * (3 - len(lists))], offset))
 
 
 def names(found: MergedPage, key: str = "name") -> list[str]:
@@ -131,7 +121,7 @@ def test_the_digest_tells_lists_apart_and_by_their_server() -> None:
 
 def test_what_a_caller_sees_has_another_digest_only_if_something_that_it_sees_changed() -> None:
     def digest(*lists: RawList | None) -> bytes:
-        return whole(digesting(NAMES, METHODS["tools/list"], lists, lambda name: name != "crm_secret"))
+        return at_once(digesting(NAMES, METHODS["tools/list"], lists, lambda name: name != "crm_secret"))
 
     before = digest(raw({"name": "a"}), raw({"name": "b"}))
 
