@@ -1,8 +1,9 @@
 """Send a leg to one of several servers, in the caller's session with that server."""
 
+from collections.abc import Callable
 from typing import Final
 
-from ostiary_core.mcp.protocol_revisions import MODERN_REVISIONS
+from ostiary_core.mcp.protocol_revisions import LEGACY, MODERN_REVISIONS
 from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.pipeline.bridged import era_fallback
 from ostiary_gateway.pipeline.bridged.bridge_choice import set_bridge
@@ -36,8 +37,7 @@ async def send_in_session(
         CallerGone: the caller disconnected.
     """
     leg.translation = translation_for(exchange, leg, services.sealer)
-    stream = leg.resumes or (stream_of(leg.message.body) if leg.message is not None else None)
-    leg.event_ids = EventIds(leg.server.name, stream) if stream is not None else no_event_id
+    leg.event_ids = _event_ids(leg)
     method = leg.message.method if leg.message is not None else None
     if method is not None and method.name in _SUBSCRIPTIONS:
         return await subscribe(exchange, leg, span, services)
@@ -52,7 +52,18 @@ async def send_in_session(
         return await leg.bridge.carry_out(exchange, leg, span, services)
     if leg.session is None and not era_fallback.is_settled(exchange, leg):
         return await era_fallback.send(exchange, leg, span, services)
+    if leg.session is None or not leg.session.upstream_id:
+        return await send_and_shape(exchange, leg, span, services.shaper, services.request_ids)
     return await _send_and_renew(exchange, leg, span, services)
+
+
+def _event_ids(leg: Leg) -> Callable[[bytes], bytes | None]:
+    """Return how the caller knows events of a leg, in an era that resumes no stream not at all."""
+    message = leg.message
+    stream = leg.resumes
+    if stream is None and message is not None and message.era is LEGACY:
+        stream = stream_of(message.body)
+    return EventIds(leg.server.name, stream) if stream is not None else no_event_id
 
 
 def _choose_bridge(leg: Leg) -> None:
@@ -68,11 +79,11 @@ async def _send_and_renew(
     exchange: Exchange, leg: Leg, span: ServerSpan, services: PipelineServices
 ) -> Response | None:
     """Send a leg in its session, and once more in a new one if the server has forgotten it."""
-    leg.is_kept = leg.session is not None and bool(leg.session.upstream_id)
+    leg.is_kept = True
     try:
         return await send_and_shape(exchange, leg, span, services.shaper, services.request_ids)
     except Refusal as refusal:
-        if not leg.is_kept or not is_session_not_found(refusal):
+        if not is_session_not_found(refusal):
             raise
     await _enter_again(exchange, leg, span, services)
     try:
