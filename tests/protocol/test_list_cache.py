@@ -15,6 +15,7 @@ from timeouts import TIMEOUT_SECONDS
 from upstreams import Arrived, Upstream, answer, document, events
 
 from ostiary_core.contract.access import SubjectConfig
+from ostiary_core.contract.authentication import AuthenticationConfig
 from ostiary_core.contract.documents import PolicyDocument
 from ostiary_core.contract.server_selection import ListCacheConfig
 
@@ -113,6 +114,36 @@ async def test_a_private_list_is_fetched_for_each_caller(
     assert await names(caller, OTHER) == ["of_other"]
     assert [await names(caller, each) for each in (AGENT, OTHER)] == [["get_users", "delete_user"], ["of_other"]]
     assert upstream.count("tools/list") == 2
+
+
+PASSTHROUGH = PolicyDocument(
+    namespace="default",
+    name="passthrough",
+    uid="uid-passthrough",
+    generation=1,
+    tier="owner",
+    authentication=AuthenticationConfig(passthrough=True),
+)
+
+
+@pytest.mark.parametrize("merges", [False, True])
+async def test_a_list_that_a_server_calls_public_never_crosses_credentials_of_callers(
+    gateway: RunningGateway, caller: McpCaller, upstream: Upstream, scene: Scene, mock: str, merges: bool
+) -> None:
+    policies = [PASSTHROUGH]
+    entry = gateway.entry("mock", upstream.url, policies, **CACHED)
+    if merges:
+        entry = merged(gateway, {"one": upstream.url, "two": mock}, policies, prefixes={"one": ""}, **CACHED)
+    await gateway.apply(entry)
+    shown = {}
+    for credential in ("one", "two", None):
+        scene.names = [f"of_{credential}"]
+        headers = {"Authorization": f"Bearer {credential}"} if credential is not None else {}
+        shown[credential] = [await names(caller, headers) for _ in range(2)]
+    for credential, lists in shown.items():
+        own = [[name for name in each if name.startswith("of_")] for each in lists]
+        assert own == [[f"of_{credential}"]] * 2
+    assert upstream.count("tools/list") == 3
 
 
 async def test_a_list_that_a_server_wants_unkept_is_asked_for_each_time(
