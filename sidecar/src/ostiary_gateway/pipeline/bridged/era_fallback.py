@@ -6,6 +6,7 @@ unless the server itself tells that it speaks the other era only.
 
 from typing import Any, Final
 
+from ostiary_core.mcp import codes
 from ostiary_core.mcp.methods import METHODS
 from ostiary_core.mcp.protocol_revisions import LEGACY
 from ostiary_gateway.errors import Refusal, UpstreamFault
@@ -27,6 +28,8 @@ from ostiary_gateway.upstream.server_eras import refuses_era
 #: What clients ask first: a server that has changed refuses it, whatever it answered before.
 _INITIALIZE: Final = METHODS["initialize"]
 _DISCOVER: Final = METHODS["server/discover"]
+#: How a bridge fails whose server does not take the other era either.
+_UNUSABLE: Final = frozenset({codes.UPSTREAM_UNAVAILABLE, codes.UPSTREAM_INVALID})
 
 
 def is_settled(exchange: Exchange, leg: Leg) -> bool:
@@ -51,6 +54,8 @@ async def send(exchange: Exchange, leg: Leg, span: ServerSpan, services: Pipelin
     if message is None:
         return await send_and_shape(exchange, leg, span, services.shaper, services.request_ids)
     body = message.body  # the message lets go of it once it is sent
+    refused: Refusal | None = None
+    response: Response | None = None
     try:
         response = await send_and_shape(exchange, leg, span, services.shaper, services.request_ids)
     except Refusal as refusal:
@@ -58,17 +63,20 @@ async def send(exchange: Exchange, leg: Leg, span: ServerSpan, services: Pipelin
         status = fault.http_status if isinstance(fault, UpstreamFault) else 0
         if not status or not refuses_era(_method(message), status, None):
             raise
-        if not await _needs_bridge(exchange, leg, message, body, span):
-            raise
-    else:
-        if response is None or not refuses_era(_method(message), response.status, error_in(response)):
-            _note_accepted(leg.server, message, response)
-            return response
-        if not await _needs_bridge(exchange, leg, message, body, span):
-            return response
-    if leg.bridge is None:
-        raise RuntimeError("a request was to be bridged without a bridge")
-    return await leg.bridge.carry_out(exchange, leg, span, services)
+        refused = refusal
+    if refused is None and (response is None or not _refuses_era(message, response)):
+        _note_accepted(leg.server, message, response)
+        return response
+    if await _needs_bridge(exchange, leg, message, body, span) and leg.bridge is not None:
+        try:
+            return await leg.bridge.carry_out(exchange, leg, span, services)
+        except Refusal as failure:
+            # A server that takes neither era: what it said to the client's own one tells more.
+            if failure.code not in _UNUSABLE or exchange.request.connection.stream is not None:
+                raise
+    if refused is not None:
+        raise refused
+    return response
 
 
 def is_outdated(leg: Leg) -> bool:
@@ -117,6 +125,10 @@ async def _needs_bridge(exchange: Exchange, leg: Leg, message: Message, body: di
     if leg.bridge is None:
         set_bridge(leg, message.era)
     return True
+
+
+def _refuses_era(message: Message, response: Response) -> bool:
+    return refuses_era(_method(message), response.status, error_in(response))
 
 
 def _method(message: Message) -> str:
