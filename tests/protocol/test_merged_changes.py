@@ -11,6 +11,7 @@ from mcp_caller import McpCaller, Stream, legacy, modern
 from mcp_clients import eventually
 from merged_proxies import merged
 from session_scenes import SessionScene
+from timeouts import TIMEOUT_SECONDS
 from upstreams import Arrived, Upstream, answer, document, events, serving
 
 from ostiary_core.contract.server_selection import ListCacheConfig
@@ -245,7 +246,7 @@ async def test_a_client_that_leaves_takes_the_streams_of_all_servers_with_it(
         gets = [each for upstream in (crm, wiki) for each in upstream.arrived if each.method == "GET"]
         stream.drop()
         for each in gets:
-            await asyncio.wait_for(each.gone.wait(), 20)
+            await asyncio.wait_for(each.gone.wait(), TIMEOUT_SECONDS)
 
 
 # -- subscriptions/listen of the newest revision, to servers of both eras
@@ -363,3 +364,15 @@ async def test_the_stream_of_a_session_ends_with_it(
         await settled(gateway, crm_scene, wiki_scene)
         assert (await caller.request("DELETE")).status == 200
         assert await stream.ended()
+
+
+async def test_a_gateway_that_drains_ends_the_streams_at_all_servers(
+    gateway: RunningGateway, caller: McpCaller, crm: Upstream, crm_scene: ChangingScene, wiki_scene: ChangingScene
+) -> None:
+    await caller.initialize()
+    async with caller.listen() as stream:
+        await begun(stream)
+        await settled(gateway, crm_scene, wiki_scene)
+        gateway.app.pipeline.streams.end_all()
+        assert await stream.ended()
+        await asyncio.wait_for((await crm.first("GET")).gone.wait(), TIMEOUT_SECONDS)

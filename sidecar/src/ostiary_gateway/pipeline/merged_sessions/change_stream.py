@@ -82,9 +82,9 @@ class ChangeStream:
     async def run(self) -> None:
         """Feed the stream until the caller leaves or it is ended."""
         exchange, services = self._exchange, self._services
+        exchange.request.bind_to_caller()
         exchange.request.connection.accept_no_more()
         services.streams.opened(self._stream, services.snapshot())
-        exchange.request.bind_to_caller()
         tasks = [asyncio.create_task(source.run()) for source in self._sources]
         keeping = self._keeping = asyncio.create_task(self._keep(tasks))
         try:

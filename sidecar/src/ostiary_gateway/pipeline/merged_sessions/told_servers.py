@@ -11,6 +11,7 @@ from typing import Final
 
 from ostiary_core.mcp import codes
 from ostiary_core.mcp.protocol_revisions import LEGACY_REVISIONS
+from ostiary_gateway.bridge.to_modern import LOG_LEVELS
 from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.pipeline.bridged.legacy_client_bridge import CANCELLED, cancel
 from ostiary_gateway.pipeline.exchange import Exchange
@@ -28,8 +29,6 @@ from ostiary_gateway.upstream.server import UpstreamServer
 
 #: Seconds that telling all servers may take.
 SECONDS: Final = 5.0
-#: The levels of a log message (specification, Logging).
-LOG_LEVELS: Final = frozenset({"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"})
 
 
 async def ping(exchange: Exchange, span: ServerSpan, _services: PipelineServices) -> Response:
