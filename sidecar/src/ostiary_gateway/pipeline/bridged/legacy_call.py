@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from ostiary_core import strict_json
 from ostiary_gateway.bridge.from_legacy import FromLegacy, http_status
+from ostiary_gateway.bridge.from_modern import written
 from ostiary_gateway.bridge.server_input import (
     capability_error,
     input_request,
@@ -129,7 +130,7 @@ class LegacyCall:
         text = translation.response(text, message)
         if "error" in message and self._lacking:
             message["error"] = capability_error(self._lacking)
-            text = strict_json.dumps(message)
+            text = written(message)
         return MadeMessage(text, is_last=True, status=http_status(message))
 
     def _is_response(self, message: dict[str, Any]) -> bool:
@@ -165,7 +166,7 @@ class LegacyCall:
             return MadeMessage(strict_json.dumps(error_message(refusal, round_.reply_id)), is_last=True)
         self._question = question
         result = input_required_result(question.key, request, state=state, info=self._session.info)
-        return MadeMessage(strict_json.dumps({"jsonrpc": "2.0", "id": round_.reply_id, "result": result}), is_last=True)
+        return MadeMessage(written({"jsonrpc": "2.0", "id": round_.reply_id, "result": result}), is_last=True)
 
     async def _refuse(self, message: dict[str, Any]) -> None:
         self._refused += 1

@@ -8,10 +8,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import partial
 from typing import Final
 
-from ostiary_core import strict_json
 from ostiary_core.mcp import codes
 from ostiary_core.mcp.protocol_revisions import LEGACY
 from ostiary_gateway.bridge.client_input import ASKING_METHODS
+from ostiary_gateway.bridge.from_modern import written
 from ostiary_gateway.bridge.legacy_changes import discover_result
 from ostiary_gateway.bridge.to_legacy import (
     LegacyHandling,
@@ -86,9 +86,7 @@ async def _discover(
     result = discover_result(session.handshake)
 
     async def told() -> AsyncGenerator[MadeMessage]:
-        yield MadeMessage(
-            strict_json.dumps({"jsonrpc": "2.0", "id": exchange.upstream_id, "result": result}), is_last=True
-        )
+        yield MadeMessage(written({"jsonrpc": "2.0", "id": exchange.upstream_id, "result": result}), is_last=True)
 
     return await made_response(told())
 

@@ -5,6 +5,7 @@ and passes the same stages as every response: lists are filtered, limits and aud
 """
 
 import asyncio
+import logging
 import struct
 from collections.abc import AsyncGenerator
 from typing import Final, NamedTuple
@@ -14,6 +15,8 @@ from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.media_types import EVENT_STREAM, JSON
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
+
+_log = logging.getLogger(__name__)
 
 #: Seconds after which the caller gets a stream, which keeps its connection open, although there is no message yet.
 _PATIENCE_SECONDS: Final = 5.0
@@ -83,6 +86,15 @@ async def _end(first: "asyncio.Future[MadeMessage | None]", messages: AsyncGener
     await messages.aclose()
 
 
+def _one_line(text: bytes) -> bytes:
+    """Return JSON without line ends, which are insignificant in it and would end the data of an event."""
+    return text.replace(b"\r", b" ").replace(b"\n", b" ") if b"\n" in text or b"\r" in text else text
+
+
+#: What is just being ended: the event loop itself keeps no task alive.
+_ENDING: Final[set["asyncio.Future[None]"]] = set()
+
+
 class _Nothing:
     """The connection of a response that is complete."""
 
@@ -106,12 +118,14 @@ class _Source:
         self._may_feed = asyncio.Event()
         self._may_feed.set()
         self._task = asyncio.ensure_future(self._feed_all())
+        # Not in the task itself: one that is cancelled before its first step does nothing at all.
+        self._task.add_done_callback(self._end_messages)
 
     async def _feed_all(self) -> None:
         try:
             message = await self._first
             while message is not None:
-                self.response.feed(sse.event(message.text))
+                self.response.feed(sse.event(_one_line(message.text)))
                 if message.is_last:
                     break
                 await self._may_feed.wait()
@@ -121,8 +135,14 @@ class _Source:
             self.response.fail(fault)
         except Refusal as refusal:
             self.response.fail(UpstreamFault(faults.UNAVAILABLE, refusal.message))
-        finally:
-            await _end(self._first, self._messages)
+
+    def _end_messages(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("a bridged response failed: this is a bug of the gateway", exc_info=error)
+            self.response.fail(UpstreamFault(faults.UNAVAILABLE, "the gateway failed to translate a response"))
+        ending = asyncio.ensure_future(_end(self._first, self._messages))
+        _ENDING.add(ending)
+        ending.add_done_callback(_ENDING.discard)
 
     def close(self) -> None:
         """End the messages: the caller has gone, or has what it needs."""

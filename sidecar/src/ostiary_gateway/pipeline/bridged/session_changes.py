@@ -15,6 +15,7 @@ from ostiary_gateway.bridge.legacy_changes import is_change
 from ostiary_gateway.bridge.server_input import own_answer
 from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.media_types import EVENT_STREAM
+from ostiary_gateway.pipeline import jsonrpc
 from ostiary_gateway.pipeline.bridged.legacy_messages import MessageLimits, messages_of
 from ostiary_gateway.pipeline.bridged.server_link import ServerLink
 from ostiary_gateway.pipeline.server_request import own_id
@@ -124,7 +125,7 @@ class SessionChanges:
         try:
             with suppress(UpstreamFault, Refusal):
                 async for _, message in messages:
-                    if "id" in message and "method" in message:
+                    if "method" in message and jsonrpc.id_of(message) is not None:
                         # It belongs to no call, so there is no caller to ask.
                         await link.tell(own_answer(message), session_id=session_id, revision=revision)
                     else:
