@@ -110,6 +110,9 @@ async def test_a_question_parks_the_call_and_its_answer_is_used_once(scene: Scen
     assert asked["resultType"] == "input_required"
     assert asked["inputRequests"]["input-1"]["method"] == "elicitation/create"
     assert scene.parked == 1
+    shown = scene.gateway.app.metrics.exposition("")[0].decode()
+    assert "ostiary_parked_calls 1.0" in shown
+    assert "ostiary_bridge_sessions 1.0" in shown
     again = {"inputResponses": ADA, "requestState": asked["requestState"]}
     reply = await scene.call("ask", id="second", **again)
     assert (reply.json["id"], reply.result["resultType"]) == ("second", "complete")
@@ -117,6 +120,7 @@ async def test_a_question_parks_the_call_and_its_answer_is_used_once(scene: Scen
     assert scene.parked == 0
     used = (await scene.call("ask", **again)).error
     assert (used["code"], used["data"]["reason"]) == (-31003, "ContinuationLost")
+    assert "ostiary_continuations_lost_total 1.0" in scene.gateway.app.metrics.exposition("")[0].decode()
     assert scene.server.cancelled.empty()
 
 

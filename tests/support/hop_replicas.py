@@ -36,7 +36,7 @@ async def hop_replica(keys: Mapping[int, bytes] = KEYS) -> AsyncIterator[HopRepl
     hops = ReplicaHops(sealer, limit=lambda: LIMIT)
     continuations = Continuations(sealer, hops=hops)
     app = web.Application()
-    app.add_routes([web.post(PATH, HopEndpoint(sealer, continuations, limit=lambda: LIMIT).serve)])
+    app.add_routes([HopEndpoint(sealer, continuations, limit=lambda: LIMIT).route])
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

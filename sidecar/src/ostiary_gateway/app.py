@@ -23,13 +23,13 @@ from ostiary_gateway.identity.auth_discovery import DiscoveryChecks
 from ostiary_gateway.identity.authenticators import Authenticators, client_authorities
 from ostiary_gateway.metrics import GatewayMetrics
 from ostiary_gateway.metrics.audit_state import AuditState
+from ostiary_gateway.metrics.bridge_state import BridgeState
 from ostiary_gateway.metrics.debug_capture_state import DebugCaptureState
 from ostiary_gateway.metrics.event_loop_lag import EventLoopLag
 from ostiary_gateway.metrics.limit_store import LimitStoreMetrics
 from ostiary_gateway.metrics.policy_limits import LimitMetrics
 from ostiary_gateway.options import GatewayOptions
 from ostiary_gateway.pipeline.blocked_in_flight import BlockedInFlight
-from ostiary_gateway.pipeline.continuations.hop_frames import PATH as CONTINUATIONS
 from ostiary_gateway.pipeline.debug_recording import capture_streams
 from ostiary_gateway.pipeline.merged_sessions.notes_setting import NotesSetting
 from ostiary_gateway.pipeline.pipeline import RequestPipeline
@@ -119,6 +119,7 @@ class GatewayApp:
         self.metrics.register(DebugCaptureState(pipeline.captures))
         self.metrics.register(LimitMetrics(pipeline.limits.floods, pipeline.local_counters, pipeline.loops))
         self.metrics.register(AuditState(self.auditor))
+        self.metrics.register(BridgeState(pipeline.services.continuations, pipeline.services.legacy_sessions))
         self.metrics.register(LimitStoreMetrics(self.limit_store))
 
     def _listeners(self) -> list[SwapListener]:
@@ -183,7 +184,7 @@ class GatewayApp:
             state=self._state,
         )
         application = admin.application()
-        application.add_routes([web.post(CONTINUATIONS, self.pipeline.services.hop_endpoint.serve)])
+        application.add_routes([self.pipeline.services.hop_endpoint.route])
         self._admin = web.AppRunner(application, access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
         try:
             await self._listen()

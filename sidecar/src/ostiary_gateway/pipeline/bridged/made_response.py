@@ -87,7 +87,7 @@ async def _end(first: "asyncio.Future[MadeMessage | None]", messages: AsyncGener
 
 
 def _one_line(text: bytes) -> bytes:
-    """Return JSON without line ends, which are insignificant in it and would end the data of an event."""
+    """Return JSON without line ends, which would end the data of an event."""
     return text.replace(b"\r", b" ").replace(b"\n", b" ") if b"\n" in text or b"\r" in text else text
 
 

@@ -17,6 +17,7 @@ from ostiary_gateway.pipeline.continuations.hop_frames import (
     END,
     KEEP_ALIVE_SECONDS,
     MESSAGE,
+    PATH,
     FrameWriter,
     HopRequest,
     most_sealed,
@@ -39,6 +40,11 @@ class HopEndpoint:
         self._continuations = continuations
         self._limit = limit
         self._turns = asyncio.Semaphore(_BODIES)
+
+    @property
+    def route(self) -> web.RouteDef:
+        """The route of the admin port that it serves."""
+        return web.post(PATH, self.serve)
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Go on with what a replica names, and answer with what its caller gets."""
