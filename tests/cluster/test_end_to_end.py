@@ -141,6 +141,23 @@ async def test_the_status_names_the_urls_and_the_gateways_of_a_proxy(cluster: Lo
     }
 
 
+async def test_the_status_shows_each_server_of_a_proxy_and_what_it_lists(cluster: LocalCluster) -> None:
+    servers = [{"name": name, "prefix": f"{name}_", "url": cluster.mock_url} for name in ("one", "two")]
+    apply(cluster, proxy(cluster, "pair", serverSelection="Merge", servers=servers))
+    apply(cluster, policy("pair", "pair", [allowing("one_get_users")]))
+    await until_tools(cluster, "pair", {"one_get_users"})
+
+    def shown() -> dict[str, Any]:
+        path = f"{_API}/namespaces/default/mcpproxies/pair"
+        found = cluster.control_plane.api.request("GET", path)["status"].get("servers", ())
+        return {each["name"]: each for each in found}
+
+    await eventually(lambda: shown().get("one", {}).get("tools", 0) > 10)
+    assert [each["url"] for each in shown().values()] == [cluster.mock_url] * 2
+    wait_for_condition(cluster, "mcpproxies", "pair", "UpstreamsHealthy", lambda found: found["status"] == "True")
+    cluster.kubectl("delete", "mcpproxy/pair", "mcppolicy/pair", "-n", "default")
+
+
 async def test_a_policy_is_programmed_when_every_replica_runs_it(cluster: LocalCluster) -> None:
     apply(cluster, policy("extra", "mock-mcp-server", [{"name": "no", "effect": "Deny", "tools": {"names": ["x_*"]}}]))
 
