@@ -1,4 +1,4 @@
-import asyncio
+import socket
 from collections.abc import AsyncIterator
 
 import pytest
@@ -55,9 +55,21 @@ async def test_one_that_runs_is_not_started_again(mocks: MockServers) -> None:
     assert mocks.running_ports == before
 
 
+def taken_port_before_a_free_one() -> socket.socket:
+    """Listen on a port; the one after it is free."""
+    while True:
+        listener = socket.create_server(("127.0.0.1", 0))
+        try:
+            socket.create_server(("127.0.0.1", listener.getsockname()[1] + 1)).close()
+        except (OSError, OverflowError):
+            listener.close()
+            continue
+        return listener
+
+
 async def test_one_that_does_not_start_is_tried_again_and_the_others_run() -> None:
-    listener = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
-    taken = listener.sockets[0].getsockname()[1]
+    listener = taken_port_before_a_free_one()
+    taken = listener.getsockname()[1]
     mocks = MockServers(taken - 1, say=lambda _: None)
     try:
         with pytest.raises(
@@ -66,8 +78,8 @@ async def test_one_that_does_not_start_is_tried_again_and_the_others_run() -> No
             await mocks.ensure([proxy(7879, 7880)])
         assert mocks.running_ports == {taken + 1}
         listener.close()
-        await listener.wait_closed()
         await mocks.ensure([proxy(7879, 7880)])
         assert mocks.running_ports == {taken, taken + 1}
     finally:
+        listener.close()
         await mocks.stop()
