@@ -1,6 +1,7 @@
 """Calls at a proxy that merges servers: the name says which server gets it, under its own name."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from otlp_sink import http_sink
 from upstreams import Arrived, Upstream, answer, document, serving
 
 from ostiary_core.contract.blocks import BlockedConfig
+from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.telemetry import Telemetry
 
 DEPLOY = {
@@ -293,3 +295,14 @@ async def test_the_trace_of_a_call_has_the_exposed_name_and_below_it_the_servers
     assert spans["CLIENT"].name == "tools/call search"
     assert spans["CLIENT"].attributes["ostiary.server.name"] == "wiki"
     assert spans["CLIENT"].parent_span_id == spans["SERVER"].span_id
+
+
+async def test_a_call_leaves_nothing_for_the_garbage_collector(caller: McpCaller) -> None:
+    await caller.post(modern("tools/call", {"name": "wiki_search"}))
+    gc.collect()
+    gc.disable()
+    try:
+        await caller.post(modern("tools/call", {"name": "wiki_search"}))
+        await eventually(lambda: not any(type(each) is Exchange for each in gc.get_objects()))
+    finally:
+        gc.enable()

@@ -104,11 +104,12 @@ def translation_for(exchange: Exchange, leg: Leg, sealer: Sealer) -> Translation
     if names is None and merge is not None:
         names = merge.content[exchange.proxy.servers.index(server)]
 
+    # Nothing here holds the exchange, which holds the leg: the garbage collector would have to find them.
+    name, uid, principal = server.name, exchange.proxy.uid, exchange.principal.id
+
     def seal_task(own: str) -> str | None:
-        content = content_of(server.name, own)
-        if content is None:
-            return None
-        return sealer.seal(TASK, content, proxy_uid=exchange.proxy.uid, principal=exchange.principal.id)
+        content = content_of(name, own)
+        return sealer.seal(TASK, content, proxy_uid=uid, principal=principal) if content is not None else None
 
     token = leg.resumes.token if leg.resumes is not None else _token(leg)
     return LegTranslation(server.name, token=token, names=names, seal_task=seal_task, resumed=leg.resumes)
