@@ -4,9 +4,11 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import pytest
+from api_keys import AGENT_KEY, api_key, bearer, keyed
 from gateway_replicas import gateway_replicas
 from gateways import RunningGateway
 from mcp.types import ElicitResult
+from mcp_caller import mcp_caller, modern, modern_headers
 from mcp_clients import connect
 from servers_by_era import everything
 
@@ -53,3 +55,20 @@ async def test_the_answer_may_arrive_at_any_replica(old: str) -> None:
                 result = await client.call_tool("test_elicitation", {"message": "Who?"})
                 assert "ada@example.com" in str(result.content)
         assert len(set(replicas.balancer.chosen)) == 3
+
+
+async def test_a_change_in_the_session_of_a_callers_calls_is_told_to_its_listener(
+    gateway: RunningGateway, old: str
+) -> None:
+    await gateway.apply(gateway.entry("old", old, [keyed(api_key(AGENT_KEY))], server=LEGACY_ONLY))
+    listen = modern("subscriptions/listen", {"notifications": {"toolsListChanged": True}}, id="listen-1")
+    change = modern("tools/call", {"name": "test_trigger_tool_change", "arguments": {}})
+    headers = {**modern_headers(listen), **bearer(AGENT_KEY)}
+    async with mcp_caller(gateway.url("old")) as caller, caller.stream(listen, headers) as stream:
+        acknowledged = await stream.message()
+        assert acknowledged["params"]["notifications"] == {"toolsListChanged": True}
+        for _ in range(2):  # there and back
+            await caller.post(change, {**modern_headers(change), **bearer(AGENT_KEY)})
+        told = await stream.message()
+    assert told["method"] == "notifications/tools/list_changed"
+    assert told["params"]["_meta"] == {"io.modelcontextprotocol/subscriptionId": "listen-1"}
