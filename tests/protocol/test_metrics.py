@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from gateways import RunningGateway, policy, running_gateway
 from limits import limit_config, limiting
-from mcp_caller import legacy, mcp_caller
+from mcp_caller import legacy, mcp_caller, modern
 from mcp_clients import connect
 from otlp_sink import http_sink
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
@@ -225,7 +225,7 @@ async def test_a_sampled_call_is_the_exemplar_of_its_bucket(mock: str) -> None:
         async with running_gateway(telemetry=telemetry) as gateway:
             await gateway.apply(gateway.entry("mock", mock))
             async with mcp_caller(gateway.url()) as caller:
-                await caller.post(legacy("tools/call", {"name": "echo", "arguments": {"message": "x"}}))
+                await caller.post(modern("tools/call", {"name": "echo", "arguments": {"message": "x"}}))
             url = f"http://127.0.0.1:{gateway.app.admin_port}/metrics"
             accept = {"Accept": "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"}
             async with aiohttp.ClientSession() as http, http.get(url, headers=accept) as response:
