@@ -12,7 +12,7 @@ from ostiary_gateway.pipeline.continuations.server_states import leg_of, may_ask
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.merged_sessions.session_legs import send_in_session
-from ostiary_gateway.pipeline.plans import Fan, Local, One, Plan
+from ostiary_gateway.pipeline.plans import Fan, One, Plan
 from ostiary_gateway.pipeline.routing.server_preference import was_not_sent
 from ostiary_gateway.pipeline.send_and_shape import send_and_shape
 from ostiary_gateway.pipeline.services import PipelineServices
@@ -32,16 +32,14 @@ def carry_out(
         Refusal: no server answered before a response began.
         CallerGone: the caller disconnected.
     """
-    if type(plan) is One:
+    if isinstance(plan, One):
         leg = plan.leg
         if exchange.message is not None and exchange.message.era is MODERN and may_ask(exchange):
             leg = exchange.leg = _in_its_round(exchange, leg, services)
         return _send(leg, exchange, span, services)
-    if type(plan) is Fan:
+    if isinstance(plan, Fan):
         return plan.answer(exchange, span, services)
-    if type(plan) is Local:
-        return plan.answer(exchange)
-    raise NotImplementedError(type(plan).__name__)
+    return plan.answer(exchange)
 
 
 def _send(leg: Leg, exchange: Exchange, span: ServerSpan, services: PipelineServices) -> Awaitable[Response | None]:

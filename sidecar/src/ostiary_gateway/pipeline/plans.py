@@ -39,14 +39,4 @@ class Local:
     answer: Callable[[Exchange], Awaitable[Response]]
 
 
-@dataclass(slots=True)
-class Parked:
-    """A call that waits at its server continues, here or at the replica that holds it.
-
-    ``state`` is the sealed one that the caller has sent.
-    """
-
-    state: str
-
-
-Plan: TypeAlias = One | Fan | Local | Parked
+Plan: TypeAlias = One | Fan | Local
