@@ -61,6 +61,7 @@ async def relay_changes(exchange: Exchange, leg: Leg, span: ServerSpan, services
     try:
         return await send_and_shape(exchange, leg, span, services.shaper, services.request_ids)
     finally:
+        leg.on_stream = None  # it holds the exchange, which holds the leg
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
