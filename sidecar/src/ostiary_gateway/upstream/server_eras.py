@@ -27,6 +27,9 @@ _OPENING: Final = frozenset({_DISCOVER, "initialize"})
 _NOT_FOUND: Final = frozenset({400, 404, 405})
 #: Errors of servers without it. The Python SDK answered unknown methods with -32602, the TypeScript SDK with -32000.
 _NO_DISCOVER: Final = frozenset({codes.METHOD_NOT_FOUND, codes.INVALID_REQUEST, codes.INVALID_PARAMS, -32000})
+#: Errors of earlier revisions alone, such as for a session that is missing.
+_OF_SESSIONS: Final = range(-32019, -31999)
+_BAD_REQUEST: Final = 400
 #: Errors that only modern servers know, and so prove one.
 _OF_MODERN: Final = frozenset({codes.HEADER_MISMATCH, codes.MISSING_CLIENT_CAPABILITY})
 #: Errors with which a server refuses what belongs to the other era: reasons to ask, not verdicts.
@@ -124,6 +127,8 @@ def refuses_era(method: str, status: int, message: Mapping[str, Any] | None) -> 
     if method in _OPENING and status in _NOT_FOUND:
         return True  # whatever the code: a session that it misses, a revision, a header
     code = error.get("code")
+    if status == _BAD_REQUEST and type(code) is int and code in _OF_SESSIONS:
+        return True
     refusing = _NO_DISCOVER | _REFUSING if method == _DISCOVER else _REFUSING
     return type(code) is int and code in refusing and (status == 200 or status in _NOT_FOUND)
 
