@@ -174,7 +174,7 @@ async def test_a_server_that_fails_is_named_and_takes_no_other_with_it(
 
 
 async def test_a_server_that_is_silent_is_waited_for_no_longer_than_a_fan_out_takes(
-    caller: McpCaller, crm: ListingServer, monkeypatch: pytest.MonkeyPatch
+    gateway: RunningGateway, caller: McpCaller, crm: ListingServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server_lists, "SECONDS", 0.2)
     crm.gate = asyncio.Event()
@@ -183,6 +183,8 @@ async def test_a_server_that_is_silent_is_waited_for_no_longer_than_a_fan_out_ta
 
     assert [tool["name"] for tool in result["tools"]] == ["wiki_search"]
     assert result["_meta"][UNAVAILABLE] == [{"prefix": "crm_", "reason": "UpstreamTimeout"}]
+    health = gateway.app.store.snapshot.proxies["default/mock"].servers[0].health  # type: ignore[union-attr]
+    assert health.counts["UpstreamTimeout"] == 1
     crm.gate.set()
 
 

@@ -77,13 +77,13 @@ class Freshness:
 class ListCopy(Generic[Value]):
     """A list as it is kept.
 
-    Until ``shown_until``, by the same clock as its freshness, it may be shown in place of one that cannot be fetched:
-    then ``is_stale`` is set. Where the list changes before, it becomes old in place, so that all know it that have it.
+    Once it is old it may be shown in place of one that cannot be fetched: then ``is_stale`` is set. For how long is
+    asked then, as an edited ``staleIfError`` applies at once. Where the list changes before, it becomes old in place,
+    so that all know it that have it.
     """
 
     value: Value
     freshness: Freshness
-    shown_until: float
     is_private: bool = False
     is_stale: bool = False
 
@@ -97,8 +97,7 @@ class ListCopy(Generic[Value]):
         """
         ttl = fetched.hints.ttl_ms if fetched.hints.ttl_ms is not None else config.ttl
         fresh_until = now + (min(ttl, LONGEST_TTL_MS) / 1000 if is_current else 0.0)
-        shown_until = fresh_until + config.stale_if_error / 1000
-        return cls(fetched.value, Freshness(fresh_until), shown_until, fetched.hints.is_private)
+        return cls(fetched.value, Freshness(fresh_until), fetched.hints.is_private)
 
     @property
     def fresh_until(self) -> float:
@@ -107,9 +106,7 @@ class ListCopy(Generic[Value]):
 
     def expire(self, now: float) -> None:
         """Ask for it again from now on."""
-        if now < self.fresh_until:
-            self.shown_until += now - self.fresh_until
-            self.freshness.until = now
+        self.freshness.until = min(now, self.fresh_until)
 
     def remaining_ms(self, now: float) -> int:
         """Return how long callers may keep it, in milliseconds."""

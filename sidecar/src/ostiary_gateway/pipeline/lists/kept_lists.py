@@ -59,10 +59,10 @@ class ServerLists(EntriesOfOwner[RawListRequest, ListCopy[Any]]):
         """
         return request if request.shared in self._private else request.shared
 
-    def last(self, request: RawListRequest, *, at: float) -> ListCopy[Any] | None:
-        """Return the last list that may be shown although its server fails."""
+    def last(self, request: RawListRequest, *, at: float, seconds: float) -> ListCopy[Any] | None:
+        """Return the last list, which may be shown for ``seconds`` while its server fails."""
         found = (self.value(key) for key in (request.shared, request))
-        shown = [copy for copy in found if copy is not None and at < copy.shown_until]
+        shown = [copy for copy in found if copy is not None and at < copy.fresh_until + seconds]
         return max(shown, key=lambda copy: copy.fresh_until, default=None)
 
     def changes(self, method: str) -> int:

@@ -65,7 +65,7 @@ class RawListCache:
                 return await self._lead(lists, request, key, config, fetch)
             arrived = await asyncio.shield(flight)
             if isinstance(arrived, UpstreamFault):
-                return self._in_place_of(lists, request, arrived)
+                return self._in_place_of(lists, request, config, arrived)
             if arrived is not None and (key == request or not arrived.is_private):
                 return arrived
 
@@ -81,14 +81,14 @@ class RawListCache:
         """Fetch a list, for this request and for those that wait for the same one."""
         fault = lists.fault(key, at=self._clock())
         if fault is not None:
-            return self._in_place_of(lists, request, fault)
+            return self._in_place_of(lists, request, config, fault)
         flight = lists.flights[key] = asyncio.get_running_loop().create_future()
         arrived: ListCopy[Any] | UpstreamFault | None = None
         try:
             arrived = await self._fetched(lists, request, config, fetch)
         except UpstreamFault as found:
             arrived = self._noted(lists, key, found)
-            last = self._last(lists, request)
+            last = self._last(lists, request, config)
             if last is None:
                 raise
             return last
@@ -118,19 +118,21 @@ class RawListCache:
         lists.note_fault(key, fault, until=self._clock() + RETRY_SECONDS)
         return fault
 
-    def _in_place_of(self, lists: ServerLists, request: RawListRequest, fault: UpstreamFault) -> ListCopy[Any]:
+    def _in_place_of(
+        self, lists: ServerLists, request: RawListRequest, config: ListCacheConfig, fault: UpstreamFault
+    ) -> ListCopy[Any]:
         """Return the last list that is known, in place of one that another request could not fetch.
 
         Raises:
             UpstreamFault: there is none. It is a new one: a shared error would collect the frames of all requests.
         """
-        last = self._last(lists, request)
+        last = self._last(lists, request, config)
         if last is None:
             raise UpstreamFault(fault.kind, fault.message, retry_after_ms=fault.retry_after_ms)
         return last
 
-    def _last(self, lists: ServerLists, request: RawListRequest) -> ListCopy[Any] | None:
-        last = lists.last(request, at=self._clock())
+    def _last(self, lists: ServerLists, request: RawListRequest, config: ListCacheConfig) -> ListCopy[Any] | None:
+        last = lists.last(request, at=self._clock(), seconds=config.stale_if_error / 1000)
         if last is None:
             return None
         LIST_CACHE_REQUESTS[STALE] += 1

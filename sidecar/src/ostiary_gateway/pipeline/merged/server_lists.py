@@ -100,8 +100,9 @@ async def _fetched(asker: ListAsker, method: Method) -> ServerList:
             async with asyncio.timeout(SECONDS):
                 return await drained(asker, method)
         except TimeoutError as error:
-            words = f"the server did not list everything within {SECONDS:g} s"
-            raise UpstreamFault(faults.TIMEOUT, words) from error
+            fault = UpstreamFault(faults.TIMEOUT, f"the server did not answer {method.name} within {SECONDS:g} s")
+            server.health.failed(fault)
+            raise fault from error
         finally:
             asker.close()
 

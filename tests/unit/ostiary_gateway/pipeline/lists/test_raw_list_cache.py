@@ -230,6 +230,19 @@ async def test_the_last_list_is_shown_while_the_server_fails_and_then_its_names_
         await lists.get()
 
 
+async def test_an_edited_time_for_which_last_lists_are_shown_applies_to_those_that_are_kept() -> None:
+    lists = Lists()
+    await lists.get()
+    lists.fails()
+    lists.clock.now += 61
+    lists.config = ListCacheConfig(ttl=60_000, stale_if_error=0)
+    with pytest.raises(UpstreamFault):
+        await lists.get()
+    lists.clock.now += 600
+    lists.config = ListCacheConfig(ttl=60_000, stale_if_error=3_600_000)
+    assert await lists.get() == "a"
+
+
 async def test_a_stale_private_list_is_still_shown_to_its_caller_only() -> None:
     lists = Lists()
     lists.hints = PRIVATE
