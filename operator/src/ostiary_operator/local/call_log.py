@@ -58,6 +58,8 @@ class CallRecord:
     def _reasons(self) -> Iterator[str]:
         if self.outcome not in (CallOutcome.DENIED, CallOutcome.HIDDEN):
             yield self.detail
+        elif self.rule and not self.policy:
+            yield f"by routing rule {self.rule} ({self.reason})"
         elif self.rule:
             yield f"by rule {self.rule} of policy {self.policy}"
         elif self.policy:

@@ -69,7 +69,8 @@ def _decision(record: Mapping[str, Any]) -> Iterator[str]:
     if isinstance(decision, Mapping):
         effect = "allowed" if decision.get("effect") == "Allow" else "denied"
         rule, policy, reason = (_word(decision, key) for key in ("rule", "policy", "reason"))
-        by = f" by rule {rule} of policy {policy}" if rule else f" by policy {policy}" if policy else ""
+        of = f" of policy {policy}" if policy else ""  # a rule of no policy is one of spec.routing
+        by = f" by rule {rule}{of}" if rule else f" by policy {policy}" if policy else ""
         yield from _block("decision", [f"{effect}{by}{f' ({reason})' if reason else ''}"])
     if isinstance(refusal, Mapping):
         code = f" ({_word(refusal, 'code')})" if "code" in refusal else ""

@@ -15,6 +15,10 @@ def hidden(span: ServerSpan) -> None:
     span.deny(policy="default/p", reason="NotAllowed", code=-32602)
 
 
+def lost(span: ServerSpan) -> None:
+    span.deny(policy="", rule="eu", reason="NoRoute", code=-31001)
+
+
 def unreachable(span: ServerSpan) -> None:
     span.respond(code=-31003, message="UpstreamUnreachable")
 
@@ -50,6 +54,7 @@ def call_after(
     [
         (fine, CallOutcome.OK, ""),
         (denied, CallOutcome.DENIED, "by rule r of policy default/p"),
+        (lost, CallOutcome.DENIED, "by routing rule eu (NoRoute)"),
         (hidden, CallOutcome.HIDDEN, "no rule of policy default/p allows it"),
         (unreachable, CallOutcome.FAILED, "-31003: UpstreamUnreachable"),
         (wrong_arguments, CallOutcome.FAILED, "-32602"),
