@@ -14,6 +14,9 @@ METHOD_NOT_FOUND: Final = -32601
 INVALID_PARAMS: Final = -32602
 INTERNAL_ERROR: Final = -32603
 
+#: Of the legacy revisions: a resource does not exist. Later ones say it with INVALID_PARAMS.
+RESOURCE_NOT_FOUND: Final = -32002
+
 HEADER_MISMATCH: Final = -32020
 MISSING_CLIENT_CAPABILITY: Final = -32021
 UNSUPPORTED_PROTOCOL_VERSION: Final = -32022

@@ -24,7 +24,3 @@ LEGACY_REVISIONS: Final = frozenset({"2024-11-05", "2025-03-26", "2025-06-18", "
 
 #: The revision that a gateway offers to an ``initialize`` that asks for one without a handshake.
 NEWEST_LEGACY_REVISION: Final = "2025-11-25"
-
-#: Keys of ``params._meta`` that every modern request holds.
-META_PROTOCOL_VERSION: Final = "io.modelcontextprotocol/protocolVersion"
-META_CLIENT_CAPABILITIES: Final = "io.modelcontextprotocol/clientCapabilities"

@@ -11,10 +11,10 @@ from ostiary_core import strict_json
 from ostiary_core.errors import StrictJSONError
 from ostiary_core.json_spans import SpanReader
 from ostiary_core.mcp import codes
+from ostiary_core.mcp.meta_keys import META_SERVER_INFO
 from ostiary_core.mcp.methods import METHODS, AuthorizationKind
 from ostiary_gateway.bridge.client_input import ELICITATION, missing_capability
-from ostiary_gateway.bridge.from_modern import COMPLETE, INPUT_REQUIRED, RESOURCE_NOT_FOUND, written
-from ostiary_gateway.bridge.handshake import META_SERVER_INFO
+from ostiary_gateway.bridge.from_modern import COMPLETE, INPUT_REQUIRED, written
 from ostiary_gateway.bridge.to_legacy import is_logged
 
 _URL_ELICITATION_REQUIRED: Final = -32042
@@ -142,7 +142,7 @@ def modern_result(result: Mapping[str, Any], *, method: str, info: Mapping[str, 
 def modern_error(error: dict[str, Any], *, method: str) -> dict[str, Any]:
     """Return an error as a modern client understands it; the same object where it does already."""
     code = error.get("code")
-    if code == RESOURCE_NOT_FOUND and method == _READ:
+    if code == codes.RESOURCE_NOT_FOUND and method == _READ:
         return {**error, "code": codes.INVALID_PARAMS}
     if type(code) is int and code in _MODERN_CODES:
         return {**error, "code": codes.INTERNAL_ERROR}

@@ -10,21 +10,18 @@ from typing import Any, Final
 from ostiary_core import strict_json
 from ostiary_core.errors import StrictJSONError
 from ostiary_core.mcp import codes
+from ostiary_core.mcp.meta_keys import META_SERVER_INFO, META_SUBSCRIPTION
 from ostiary_core.upstream_faults import INVALID
 from ostiary_gateway.bridge.client_input import ASKING_METHODS
-from ostiary_gateway.bridge.handshake import META_SERVER_INFO
 from ostiary_gateway.errors import InputAsked, UpstreamFault
 
 #: The members of a result that only the modern era has.
 _MODERN_MEMBERS: Final = ("resultType", "ttlMs", "cacheScope")
-META_SUBSCRIPTION: Final = "io.modelcontextprotocol/subscriptionId"
 #: The values of ``resultType``: absent reads as complete (2026-07-28, Results).
 COMPLETE: Final = "complete"
 INPUT_REQUIRED: Final = "input_required"
 _READ: Final = "resources/read"
 _CALL: Final = "tools/call"
-#: "Resource not found" of the legacy revisions.
-RESOURCE_NOT_FOUND: Final = -32002
 #: The errors of the modern era that no legacy client knows: their causes are between gateway and server.
 _BETWEEN_SERVERS: Final = frozenset(
     {codes.HEADER_MISMATCH, codes.MISSING_CLIENT_CAPABILITY, codes.UNSUPPORTED_PROTOCOL_VERSION}
@@ -124,7 +121,7 @@ def legacy_error(error: dict[str, Any], *, method: str) -> dict[str, Any]:
     if type(code) is int and code in _BETWEEN_SERVERS:
         return {"code": codes.INTERNAL_ERROR, "message": error.get("message")}
     if code == codes.INVALID_PARAMS and method == _READ and _names_resource(error.get("data")):
-        return {**error, "code": RESOURCE_NOT_FOUND}
+        return {**error, "code": codes.RESOURCE_NOT_FOUND}
     return error
 
 

@@ -4,17 +4,11 @@ That is the result of ``server/discover``.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
+from ostiary_core.mcp.meta_keys import META_SERVER_INFO
 from ostiary_core.mcp.protocol_revisions import LEGACY_REVISIONS, NEWEST_LEGACY_REVISION
-
-META_SERVER_INFO: Final = "io.modelcontextprotocol/serverInfo"
-#: The name of a server that does not tell its own: an initialize result must hold one.
-_UNNAMED: Final[Mapping[str, Any]] = {"name": "unnamed", "version": "0"}
-#: What a server of either era may declare; ``tasks`` is not bridged.
-_CAPABILITIES: Final = ("completions", "experimental", "logging", "prompts", "resources", "tools")
-_TASKS: Final = "io.modelcontextprotocol/tasks"
-_WITH_LISTS: Final = ("prompts", "resources", "tools")
+from ostiary_gateway.bridge.declarations import UNNAMED, implementation, server_capabilities
 
 
 def negotiated_revision(asked: Any) -> str:
@@ -44,39 +38,16 @@ def initialize_result(discovered: Mapping[str, Any], *, asked: Any, keeps_notes:
 
 
 def server_info(result: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return how a modern server names itself in a result.
-
-    It is for display only, and never a basis of a decision.
-    """
+    """Return how a modern server names itself in a result."""
     meta = result.get("_meta")
-    for info in (meta.get(META_SERVER_INFO) if isinstance(meta, dict) else None, result.get("serverInfo")):
-        if isinstance(info, dict) and isinstance(info.get("name"), str) and isinstance(info.get("version"), str):
-            return info
-    return _UNNAMED
+    info = implementation(meta.get(META_SERVER_INFO)) if isinstance(meta, dict) else None
+    return info or implementation(result.get("serverInfo")) or UNNAMED
 
 
 def legacy_capabilities(capabilities: Any, *, keeps_notes: bool) -> dict[str, Any]:
     """Return the capabilities of a modern server that a legacy client may use."""
-    if not isinstance(capabilities, dict):
-        return {}
-    offered = {name: dict(each) for name in _CAPABILITIES if isinstance(each := capabilities.get(name), dict)}
-    extensions = capabilities.get("extensions")
-    if isinstance(extensions, dict):
-        kept = {name: each for name, each in extensions.items() if isinstance(each, dict) and name != _TASKS}
-        if kept:
-            offered["extensions"] = kept
+    offered = server_capabilities(capabilities)
     if not keeps_notes:
         offered.pop("logging", None)
         offered.get("resources", {}).pop("subscribe", None)
     return offered
-
-
-def has_changes(capabilities: Any) -> bool:
-    """Return whether a server declares any notification of changes.
-
-    Such a server accepts ``subscriptions/listen``.
-    """
-    if not isinstance(capabilities, dict):
-        return False
-    offered = [each for name in _WITH_LISTS if isinstance(each := capabilities.get(name), dict)]
-    return any(each.get("listChanged") is True or each.get("subscribe") is True for each in offered)

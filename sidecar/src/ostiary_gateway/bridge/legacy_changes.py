@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ostiary_core import strict_json
+from ostiary_core.mcp.meta_keys import META_SERVER_INFO, META_SUBSCRIPTION
 from ostiary_core.mcp.protocol_revisions import MODERN_REVISIONS
-from ostiary_gateway.bridge.from_modern import COMPLETE, META_SUBSCRIPTION, written
-from ostiary_gateway.bridge.handshake import META_SERVER_INFO
+from ostiary_gateway.bridge.declarations import UNNAMED, implementation, server_capabilities
+from ostiary_gateway.bridge.from_modern import COMPLETE, written
 
 #: By the member of a filter: the capability that announces such changes, and their notification.
 _KINDS: Final = {
@@ -20,8 +21,6 @@ _KINDS: Final = {
 }
 _UPDATED: Final = "notifications/resources/updated"
 _RESOURCES: Final = "resourceSubscriptions"
-#: The capabilities of a server that both eras have; ``tasks`` is not bridged.
-_CAPABILITIES: Final = ("completions", "experimental", "extensions", "logging", "prompts", "resources", "tools")
 
 
 def discover_result(handshake: Mapping[str, Any]) -> dict[str, Any]:
@@ -29,12 +28,10 @@ def discover_result(handshake: Mapping[str, Any]) -> dict[str, Any]:
 
     ``handshake`` is its answer to ``initialize``.
     """
-    capabilities = handshake.get("capabilities")
-    offered = capabilities if isinstance(capabilities, dict) else {}
     result: dict[str, Any] = {
         "resultType": COMPLETE,
         "supportedVersions": sorted(MODERN_REVISIONS, reverse=True),
-        "capabilities": {name: offered[name] for name in _CAPABILITIES if isinstance(offered.get(name), dict)},
+        "capabilities": server_capabilities(handshake.get("capabilities")),
         "ttlMs": 0,
         "cacheScope": "private",
         "_meta": {META_SERVER_INFO: dict(server_name(handshake))},
@@ -44,11 +41,8 @@ def discover_result(handshake: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def server_name(handshake: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return how a legacy server names itself: display only, never a basis of a decision."""
-    info = handshake.get("serverInfo")
-    if isinstance(info, dict) and isinstance(info.get("name"), str) and isinstance(info.get("version"), str):
-        return info
-    return {"name": "unnamed", "version": "0"}
+    """Return how a legacy server names itself."""
+    return implementation(handshake.get("serverInfo")) or UNNAMED
 
 
 def honoured(wanted: Mapping[str, Any], capabilities: Mapping[str, Any]) -> dict[str, Any]:

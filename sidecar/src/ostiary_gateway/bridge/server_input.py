@@ -9,15 +9,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from ostiary_core.mcp import codes
+from ostiary_core.mcp.meta_keys import META_SERVER_INFO, without_own_keys
 from ostiary_gateway.bridge.client_input import ASKING_METHODS, ELICITATION, ROOTS, SAMPLING, missing_capability
 from ostiary_gateway.bridge.from_modern import INPUT_REQUIRED
-from ostiary_gateway.bridge.handshake import META_SERVER_INFO
 
 #: The members of a request's params that only the legacy era has.
 _LEGACY_MEMBERS: Final = frozenset({"elicitationId", "task"})
 #: What a user may decide of an elicitation.
 _ACTIONS: Final = frozenset({"accept", "decline", "cancel"})
-_OWN_KEYS: Final = "io.modelcontextprotocol/"
 
 
 def input_request(asked: Mapping[str, Any], *, method: str, capabilities: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -32,10 +31,9 @@ def input_request(asked: Mapping[str, Any], *, method: str, capabilities: Mappin
     if missing_capability(str(wanted), params, capabilities):
         return None
     kept = {name: each for name, each in params.items() if name not in _LEGACY_MEMBERS}
-    meta = kept.pop("_meta", None)
-    if isinstance(meta, dict) and (named := {key: each for key, each in meta.items() if not key.startswith(_OWN_KEYS)}):
-        named.pop("progressToken", None)
-        kept |= {"_meta": named} if named else {}
+    meta = without_own_keys(kept.pop("_meta", None))
+    meta.pop("progressToken", None)
+    kept |= {"_meta": meta} if meta else {}
     return {"method": wanted} if wanted == ROOTS and not kept else {"method": wanted, "params": kept}
 
 

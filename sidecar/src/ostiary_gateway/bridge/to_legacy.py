@@ -9,14 +9,12 @@ import enum
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ostiary_core.mcp.protocol_revisions import META_CLIENT_CAPABILITIES, NEWEST_LEGACY_REVISION
-from ostiary_gateway.bridge.to_modern import LOG_LEVELS, META_CLIENT_INFO, META_LOG_LEVEL
+from ostiary_core.mcp.meta_keys import META_CLIENT_CAPABILITIES, META_CLIENT_INFO, META_LOG_LEVEL, without_own_keys
+from ostiary_core.mcp.methods import NOTIFICATION_PREFIX
+from ostiary_core.mcp.protocol_revisions import NEWEST_LEGACY_REVISION
+from ostiary_gateway.bridge.declarations import client_capabilities, implementation
+from ostiary_gateway.bridge.to_modern import LOG_LEVELS
 
-#: The prefix of keys that only the specification defines.
-_OWN_KEYS: Final = "io.modelcontextprotocol/"
-_TASKS: Final = "io.modelcontextprotocol/tasks"
-#: What a client of either era may declare; ``tasks`` is not bridged.
-_CAPABILITIES: Final = ("roots", "sampling", "elicitation", "experimental")
 #: The members of params that no legacy server knows, or that it gives another meaning.
 _MODERN_MEMBERS: Final = frozenset({"inputResponses", "requestState", "task"})
 _TOKEN: Final = "progressToken"  # noqa: S105  the name of a member
@@ -39,26 +37,14 @@ def legacy_handling(method: str) -> LegacyHandling:
         return LegacyHandling.DISCOVERED
     if method == "subscriptions/listen":
         return LegacyHandling.LISTENED
-    if method.startswith("notifications/"):
+    if method.startswith(NOTIFICATION_PREFIX):
         return LegacyHandling.ACCEPTED
     return LegacyHandling.REFUSED if method.startswith("tasks/") else LegacyHandling.FORWARDED
 
 
 def legacy_client_capabilities(meta: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a modern client declares in its request, as ``initialize`` declares it.
-
-    Nothing is added: a server may ask only for what the caller can answer. Members of another type are dropped.
-    """
-    declared = meta.get(META_CLIENT_CAPABILITIES)
-    if not isinstance(declared, dict):
-        return {}
-    kept: dict[str, Any] = {name: declared[name] for name in _CAPABILITIES if isinstance(declared.get(name), dict)}
-    extensions = declared.get("extensions")
-    if isinstance(extensions, dict):
-        named = {name: each for name, each in extensions.items() if isinstance(each, dict) and name != _TASKS}
-        if named:
-            kept["extensions"] = named
-    return kept
+    """Return what a modern client declares in its request, as ``initialize`` declares it."""
+    return client_capabilities(meta.get(META_CLIENT_CAPABILITIES))
 
 
 def initialize_params(meta: Mapping[str, Any], *, gateway: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,12 +52,10 @@ def initialize_params(meta: Mapping[str, Any], *, gateway: Mapping[str, Any]) ->
 
     ``gateway`` names the client where the caller does not say its name.
     """
-    info = meta.get(META_CLIENT_INFO)
-    is_named = isinstance(info, dict) and isinstance(info.get("name"), str) and isinstance(info.get("version"), str)
     return {
         "protocolVersion": NEWEST_LEGACY_REVISION,
         "capabilities": legacy_client_capabilities(meta),
-        "clientInfo": dict(info if is_named and isinstance(info, dict) else gateway),
+        "clientInfo": dict(implementation(meta.get(META_CLIENT_INFO)) or gateway),
     }
 
 
@@ -80,8 +64,7 @@ def legacy_params(params: Mapping[str, Any], *, token: str | None) -> dict[str, 
 
     ``token`` stands for the caller's progress token: sessions are shared by calls, whose tokens may be equal.
     """
-    written = params.get("_meta")
-    meta = {name: each for name, each in written.items() if not _is_own(name)} if isinstance(written, dict) else {}
+    meta = without_own_keys(params.get("_meta"))
     if _TOKEN in meta and token is not None:
         meta[_TOKEN] = token
     kept = {name: each for name, each in params.items() if name not in _MODERN_MEMBERS and name != "_meta"}
@@ -117,7 +100,3 @@ def is_lower(level: str, *, than: str) -> bool:
 
 def _rank(level: str) -> int:
     return _ORDER.index(level)
-
-
-def _is_own(key: str) -> bool:
-    return key.startswith(_OWN_KEYS)

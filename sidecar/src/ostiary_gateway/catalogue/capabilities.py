@@ -7,12 +7,13 @@ declared. A server of which nothing is known may have each kind of list.
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from ostiary_core.mcp.meta_keys import TASKS_EXTENSION, UI_EXTENSION
 from ostiary_core.mcp.methods import Primitive
 from ostiary_core.mcp.protocol_revisions import LEGACY, Era
 
 #: Extensions that the gateway understands, and so passes on. Others are dropped: what they mean for names and URIs is
 #: not known.
-KNOWN_EXTENSIONS: Final = frozenset({"io.modelcontextprotocol/ui", "io.modelcontextprotocol/tasks"})
+KNOWN_EXTENSIONS: Final = frozenset({UI_EXTENSION, TASKS_EXTENSION})
 _EACH_LIST: Final[Mapping[str, Any]] = {primitive.value: {} for primitive in Primitive}
 
 

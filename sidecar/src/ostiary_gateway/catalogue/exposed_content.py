@@ -15,6 +15,7 @@ from ostiary_core import json_weight, strict_json
 from ostiary_core.catalogue_names import CatalogueNames
 from ostiary_core.errors import StrictJSONError
 from ostiary_core.json_edits import REMOVED, Edits, edited
+from ostiary_core.mcp import codes
 from ostiary_core.mcp.methods import Primitive
 from ostiary_core.upstream_faults import INVALID
 from ostiary_gateway.catalogue.exposed_items import META_URIS
@@ -22,8 +23,6 @@ from ostiary_gateway.errors import UpstreamFault
 
 #: The places of a heavier text are not searched: it is written again as a whole.
 _WEIGHT: Final = 10_000 * json_weight.UNIT
-#: The error of earlier revisions for a resource that does not exist; its data names the URI.
-_NOT_FOUND: Final = -32002
 #: The members of a result, besides its content, that may hold URIs.
 _PLACES: Final = frozenset(("_meta", "contents", "inputRequests", "messages"))
 #: Items of content that are looked through first for something else than text.
@@ -62,7 +61,7 @@ class ExposedContent:
                 return text
             return self._edited(text, message, self._in_result(result, ("result",)))
         error = message.get("error")
-        data = error.get("data") if isinstance(error, dict) and error.get("code") == _NOT_FOUND else None
+        data = error.get("data") if isinstance(error, dict) and error.get("code") == codes.RESOURCE_NOT_FOUND else None
         if isinstance(data, dict):
             return self._edited(text, message, self._in_uri(data, "uri", ("error", "data")))
         return text

@@ -11,6 +11,7 @@ from time import time_ns
 from typing import Any, Final
 
 from ostiary_core.mcp import codes
+from ostiary_core.mcp.meta_keys import META_CLIENT_INFO
 from ostiary_core.mcp.methods import AuthorizationKind
 from ostiary_core.policy.principal import ANONYMOUS, Principal
 from ostiary_gateway.audit.audit_events import COMPLETE, LIMITED, RECEIVED, SHADOW, RequestEvent
@@ -31,7 +32,6 @@ _warner: Final = WarningLimiter(_log, level=logging.ERROR)
 #: Of these methods there is a record only where they are refused: they decide nothing.
 _SILENT: Final = frozenset({"ping", "logging/setLevel"})
 _ALWAYS: Final = AuthorizationKind.ALWAYS
-_CLIENT_INFO: Final = "io.modelcontextprotocol/clientInfo"
 #: Members of the params that the record has elsewhere, or must not have.
 _NO_ARGUMENTS: Final = frozenset({"_meta", "name", "uri", "taskId"})
 _UNAVAILABLE: Final = "This call cannot be recorded now, and it must not be made unrecorded; try again later"
@@ -216,7 +216,7 @@ def _client(exchange: Exchange) -> Any:
         return None
     params = message.params
     meta = params.get("_meta")
-    return (meta.get(_CLIENT_INFO) if type(meta) is dict else None) or params.get("clientInfo")
+    return (meta.get(META_CLIENT_INFO) if type(meta) is dict else None) or params.get("clientInfo")
 
 
 def _unavailable(exchange: Exchange) -> Refusal:

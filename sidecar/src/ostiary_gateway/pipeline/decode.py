@@ -12,12 +12,11 @@ from typing import Any, Final
 from ostiary_core import strict_json
 from ostiary_core.errors import StrictJSONError
 from ostiary_core.mcp import codes
+from ostiary_core.mcp.meta_keys import META_CLIENT_CAPABILITIES, META_PROTOCOL_VERSION
 from ostiary_core.mcp.methods import METHODS, NOTIFICATION_PREFIX, UNKNOWN_NOTIFICATION, AuthorizationKind, Method
 from ostiary_core.mcp.protocol_revisions import (
     LEGACY,
     LEGACY_REVISIONS,
-    META_CLIENT_CAPABILITIES,
-    META_PROTOCOL_VERSION,
     MODERN,
     MODERN_REVISIONS,
     NEWEST_LEGACY_REVISION,

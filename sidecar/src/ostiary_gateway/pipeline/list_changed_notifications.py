@@ -21,6 +21,7 @@ from weakref import WeakKeyDictionary, ref
 
 from ostiary_core import strict_json
 from ostiary_core.errors import StrictJSONError
+from ostiary_core.mcp.meta_keys import META_SUBSCRIPTION
 from ostiary_core.mcp.methods import Primitive
 from ostiary_core.mcp.protocol_revisions import MODERN
 from ostiary_core.policy.visibility import Visibility
@@ -31,7 +32,6 @@ from ostiary_gateway.pipeline.exchange import Exchange
 QUIET_SECONDS: Final = 0.2
 SPREAD_SECONDS: Final = 0.5
 ACKNOWLEDGED: Final = "notifications/subscriptions/acknowledged"
-_SUBSCRIPTION: Final = "io.modelcontextprotocol/subscriptionId"
 #: The members of a listen filter.
 _ASKED_FOR: Final = {primitive: f"{primitive.value}ListChanged" for primitive in Primitive}
 
@@ -114,7 +114,7 @@ class ListNotices:
     def _notice(self, primitive: Primitive) -> dict[str, Any]:
         message: dict[str, Any] = {"jsonrpc": "2.0", "method": f"notifications/{primitive.value}/list_changed"}
         if self._subscription is not None:
-            message["params"] = {"_meta": {_SUBSCRIPTION: self._subscription}}
+            message["params"] = {"_meta": {META_SUBSCRIPTION: self._subscription}}
         return message
 
     def acknowledged(self, text: bytes, message: Mapping[str, Any], governed: frozenset[Primitive]) -> bytes:

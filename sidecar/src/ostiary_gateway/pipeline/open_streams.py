@@ -19,6 +19,7 @@ from time import monotonic, time
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
+from ostiary_core.mcp.meta_keys import META_SUBSCRIPTION
 from ostiary_core.mcp.methods import Primitive
 from ostiary_core.policy.principal import ANONYMOUS, Principal
 from ostiary_gateway.config.runtime import CallerAuthenticator, ProxyRuntime
@@ -295,5 +296,5 @@ def _is_due(stream: OpenStream) -> bool:
 
 def listen_ended(request_id: str | int | None) -> dict[str, Any]:
     """Return the graceful end of a listen stream (specification, Subscriptions)."""
-    meta = {"io.modelcontextprotocol/subscriptionId": request_id}
+    meta = {META_SUBSCRIPTION: request_id}
     return {"jsonrpc": "2.0", "id": request_id, "result": {"resultType": "complete", "_meta": meta}}

@@ -14,8 +14,9 @@ from typing import Any, Final
 from ostiary_core import strict_json
 from ostiary_core.errors import StrictJSONError
 from ostiary_core.mcp import codes
+from ostiary_core.mcp.meta_keys import META_CLIENT_CAPABILITIES, META_CLIENT_INFO, META_PROTOCOL_VERSION
 from ostiary_core.mcp.methods import METHODS, NOTIFICATION_PREFIX, REPEATABLE
-from ostiary_core.mcp.protocol_revisions import META_CLIENT_CAPABILITIES, META_PROTOCOL_VERSION, MODERN_REVISIONS
+from ostiary_core.mcp.protocol_revisions import MODERN_REVISIONS
 from ostiary_core.policy.principal import PASSTHROUGH
 from ostiary_core.version import __version__
 from ostiary_gateway.errors import UpstreamFault
@@ -32,7 +33,6 @@ from ostiary_gateway.upstream.server import UpstreamServer
 
 #: How the gateway names itself to servers, as a client (specification, Implementation), and to clients, as a server.
 GATEWAY_INFO: Final[Mapping[str, str]] = {"name": "ostiary", "title": "Ostiary", "version": __version__}
-_META_CLIENT_INFO: Final = "io.modelcontextprotocol/clientInfo"
 _OWN: Final = "ostiary-own-"
 #: Random for each process.
 _PROCESS: Final = os.urandom(6).hex()
@@ -195,7 +195,7 @@ def own_body(request: OwnRequest, identifier: str | None, client: ClientSpan) ->
     """
     meta: dict[str, Any] = dict(request.params.get("_meta") or {})
     if request.is_modern:
-        envelope = {META_CLIENT_CAPABILITIES: {}, _META_CLIENT_INFO: dict(GATEWAY_INFO)}
+        envelope = {META_CLIENT_CAPABILITIES: {}, META_CLIENT_INFO: dict(GATEWAY_INFO)}
         meta = {**envelope, **meta, META_PROTOCOL_VERSION: request.revision}
     meta.update(client.context)
     params = {**request.params, "_meta": meta} if meta else request.params

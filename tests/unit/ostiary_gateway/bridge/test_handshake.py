@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from mcp_types._v2025_11_25 import InitializeResult
 
 from ostiary_core.mcp.protocol_revisions import LEGACY_REVISIONS
-from ostiary_gateway.bridge.handshake import has_changes, initialize_result, legacy_capabilities, negotiated_revision
+from ostiary_gateway.bridge.handshake import initialize_result, legacy_capabilities, negotiated_revision
 
 CAPABILITIES: Final[dict[str, dict[str, Any]]] = {
     "tools": {"listChanged": True},
@@ -75,10 +75,3 @@ def test_whatever_a_server_tells_the_answer_is_an_initialize_result(
     assert result["serverInfo"].keys() >= {"name", "version"}
     assert all(isinstance(each, dict) for each in result["capabilities"].values())
     assert "tasks" not in result["capabilities"]
-
-
-def test_a_server_has_changes_if_it_declares_a_notification() -> None:
-    assert has_changes({"tools": {"listChanged": True}})
-    assert has_changes({"resources": {"subscribe": True}})
-    assert not has_changes({"tools": {"listChanged": False}, "logging": {"listChanged": True}})
-    assert not any(map(has_changes, (None, [], {}, {"tools": []}, {"tools": {"listChanged": "yes"}})))

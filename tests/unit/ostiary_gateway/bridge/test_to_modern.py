@@ -13,7 +13,6 @@ from ostiary_gateway.bridge.to_modern import (
     LegacyClient,
     envelope,
     handling,
-    modern_capabilities,
     modern_params,
     modern_request,
 )
@@ -67,18 +66,7 @@ def test_a_client_cannot_write_the_envelope_itself(meta: dict[str, Any]) -> None
     }
 
 
-@given(st.dictionaries(st.sampled_from(["roots", "sampling", "elicitation", "tasks", "extensions", "odd"]), values))
-def test_no_capability_is_added_that_the_client_did_not_declare(declared: dict[str, Any]) -> None:
-    found = modern_capabilities(declared)
-
-    assert found.keys() <= declared.keys() - {"tasks", "odd"}
-    assert all(isinstance(each, dict) for each in found.values())
-
-
 def test_tasks_are_not_bridged() -> None:
-    declared: dict[str, Any] = {"tasks": {"cancel": {}}, "extensions": {"io.modelcontextprotocol/tasks": {}, "a/b": {}}}
-
-    assert modern_capabilities(declared) == {"extensions": {"a/b": {}}}
     assert "task" not in modern_params({"name": "t", "task": {"ttl": 1}}, CLIENT)
     assert handling("tasks/get") is Handling.REFUSED
 

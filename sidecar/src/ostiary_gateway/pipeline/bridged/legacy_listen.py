@@ -9,7 +9,8 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Final
 
 from ostiary_core import strict_json
-from ostiary_gateway.bridge.from_modern import COMPLETE, META_SUBSCRIPTION
+from ostiary_core.mcp.meta_keys import META_SUBSCRIPTION
+from ostiary_gateway.bridge.from_modern import COMPLETE
 from ostiary_gateway.bridge.legacy_changes import acknowledged, change, honoured, subscribed_uris
 from ostiary_gateway.pipeline.bridged.legacy_messages import MessageLimits
 from ostiary_gateway.pipeline.bridged.legacy_sessions import LegacySession, LegacySessions

@@ -33,8 +33,6 @@ _USES: Final = {
 }
 #: What servers say of a name that they do not know: in errors, and in results of tools that failed.
 _UNKNOWN: Final = ("unknown", "not found", "no such")
-#: Legacy servers' code for a resource that does not exist.
-_NO_RESOURCE: Final = -32002
 #: The characters of a text in which these words are looked for.
 _READ: Final = 512
 _provoked: Final[WeakKeyDictionary[UpstreamServer, float]] = WeakKeyDictionary()
@@ -75,7 +73,7 @@ def _is_unknown(outcome: ResponseSummary, text: str) -> bool:
     """Return whether a response says that a list names something that is not there."""
     if outcome.code is None:
         return outcome.tool_error and _says_unknown(text)
-    if outcome.code in (codes.HEADER_MISMATCH, _NO_RESOURCE):
+    if outcome.code in (codes.HEADER_MISMATCH, codes.RESOURCE_NOT_FOUND):
         return True
     return outcome.code in (codes.INVALID_PARAMS, codes.METHOD_NOT_FOUND) and _says_unknown(outcome.message)
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ostiary_core import strict_json
+from ostiary_core.mcp.meta_keys import META_SERVER_INFO
 from ostiary_core.mcp.methods import Method
 from ostiary_core.mcp.protocol_revisions import MODERN
-from ostiary_gateway.bridge.handshake import META_SERVER_INFO
 from ostiary_gateway.catalogue.unavailable import (
     FILTERED_TO_EMPTY,
     UPSTREAM_EMPTY,

@@ -9,10 +9,10 @@ from typing import Any, Final
 
 from ostiary_core import strict_json
 from ostiary_core.errors import StrictJSONError
+from ostiary_core.mcp.meta_keys import META_SUBSCRIPTION
 from ostiary_core.mcp.methods import Primitive
 from ostiary_gateway.pipeline.leg import Translation
 
-META_SUBSCRIPTION: Final = "io.modelcontextprotocol/subscriptionId"
 _UPDATED: Final = "notifications/resources/updated"
 _LIST_CHANGED: Final[Mapping[str, Primitive]] = {f"notifications/{each.value}/list_changed": each for each in Primitive}
 #: What begins the stream of one server, and what belongs to a request, which has a stream of its own.

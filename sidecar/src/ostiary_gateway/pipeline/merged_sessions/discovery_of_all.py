@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from ostiary_core import strict_json
 from ostiary_core.errors import StrictJSONError
+from ostiary_core.mcp.meta_keys import META_SERVER_INFO
 from ostiary_core.mcp.protocol_revisions import LEGACY, MODERN, MODERN_REVISIONS
-from ostiary_gateway.bridge.handshake import META_SERVER_INFO
 from ostiary_gateway.bridge.to_modern import REVISION
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.pipeline.bridged.era_discovery import discover, find_eras

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from ostiary_core.mcp.meta_keys import META_SUBSCRIPTION
 from ostiary_core.mcp.methods import Primitive
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.list_changed_notifications import ACKNOWLEDGED
 from ostiary_gateway.pipeline.listen_filter import listen_filter
-from ostiary_gateway.pipeline.merged_sessions.change_translation import META_SUBSCRIPTION
 from ostiary_gateway.pipeline.merged_sessions.visible_servers import visible_servers
 
 _RESOURCES: Final = "resourceSubscriptions"
