@@ -87,6 +87,10 @@ class RecordedRequest(ApiModel):
     truncated: StrictBool | None = None
     """True where the name was longer than a record shows. Example: `true`."""
 
+    round: Annotated[StrictInt, Field(ge=2)] | None = None
+    """How often the call was sent to its server, where that asks its caller in between. Each time has a record with
+    the stage RequestReceived. Example: `2`."""
+
     client_info: RecordedClient | None = None
     """What the client says that it is. Example: `{name: claude, selfReported: true}`."""
 

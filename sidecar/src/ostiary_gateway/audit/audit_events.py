@@ -27,7 +27,8 @@ class RequestEvent(NamedTuple):
     policies, also of a refusal. ``arguments`` and ``result`` are JSON values, or None where they are not recorded.
     ``limit`` is a policy, the name of its limit, and whether that limited the request or would (`limited`, `shadow`).
     ``shown`` is a list as its caller sees it, as JSON; of ``dropped`` items it could not be judged whether the caller
-    may see them. ``sizes`` are the bytes of the request and of the response.
+    may see them. ``sizes`` are the bytes of the request and of the response. ``round`` is the number of times
+    that a bridged call was sent to its server, which asked the caller in between.
     """
 
     plan: AuditPlan
@@ -58,6 +59,7 @@ class RequestEvent(NamedTuple):
     client: Any
     trace: tuple[str, str, bool]
     revision: int
+    round: int = 1
 
 
 class LostRecords(NamedTuple):

@@ -64,6 +64,8 @@ def mcp_of(event: RequestEvent) -> dict[str, Any]:
         members[target] = text_of(event.name, _NAME)
         if len(event.name) > _NAME:
             members["truncated"] = True
+    if event.round > 1:
+        members["round"] = event.round
     if type(event.client) is dict:
         members["clientInfo"] = _client(event.client)
     return members

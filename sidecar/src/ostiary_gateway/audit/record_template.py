@@ -56,7 +56,7 @@ def key_of(event: RequestEvent) -> Hashable | None:
     # Unpacked at once: it is part of every record.
     # fmt: off
     (plan, stage, _, _, _, _, _, agent, http_method, method, name, request_id, protocol, session, decision, shadow,
-     limit, refusal, error, code, shown, dropped, _, arguments, result, client, trace, revision) = event
+     limit, refusal, error, code, shown, dropped, _, arguments, result, client, trace, revision, round_) = event
     # fmt: on
     if arguments is not None or result is not None or shown or len(name) > _NAME:
         return None
@@ -71,6 +71,7 @@ def key_of(event: RequestEvent) -> Hashable | None:
     return (
         id(plan), id(decision), stage, method, name, protocol, revision, error, code, http_method, request_id is None,
         session is None, not agent, not trace_id, sampled, id(shadow), limit, refusal, dropped, client,
+        round_,
     )
     # fmt: on
 

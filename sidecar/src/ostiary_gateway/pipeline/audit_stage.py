@@ -49,7 +49,7 @@ def receive(auditor: Auditor, exchange: Exchange, span: ServerSpan) -> None:
         return
     if plan.fails and auditor.unavailable() is not None:
         raise _unavailable(exchange)
-    exchange.audited = audited = AuditedExchange(plan, next(NUMBERS))
+    exchange.audited = audited = AuditedExchange(plan, next(NUMBERS), auditor)
     message = exchange.message
     if plan.fails:
         auditor.queue.reserve()
@@ -58,6 +58,22 @@ def receive(auditor: Auditor, exchange: Exchange, span: ServerSpan) -> None:
         audited.arguments = _arguments(exchange)
     if _records_reception(plan, exchange):
         _put(auditor, exchange, span, audited, RECEIVED)
+
+
+def next_round(exchange: Exchange, span: ServerSpan) -> None:
+    """Record that a call is sent to its server once more, with what its caller has answered.
+
+    Raises:
+        Refusal: it cannot be recorded, and a policy refuses such requests.
+    """
+    audited = exchange.audited
+    if audited is None:
+        return
+    if audited.plan.fails and audited.auditor.unavailable() is not None:
+        raise _unavailable(exchange)
+    audited.round += 1
+    if audited.plan.received is not False:
+        _put(audited.auditor, exchange, span, audited, RECEIVED)
 
 
 def _records_reception(plan: AuditPlan, exchange: Exchange) -> bool:
@@ -125,7 +141,7 @@ def _late(auditor: Auditor, exchange: Exchange) -> AuditedExchange | None:
     is_unknown = not isinstance(refusal, DeniedError) and not exchange.principal.authenticated
     if refusal is not None and is_unknown and not auditor.admits(plan.proxy, refusal.reason):
         return None
-    audited = AuditedExchange(plan, next(NUMBERS))
+    audited = AuditedExchange(plan, next(NUMBERS), auditor)
     if plan.arguments != "None" and exchange.message is not None:
         audited.arguments = _arguments(exchange)
     return audited
@@ -170,6 +186,7 @@ def _put(auditor: Auditor, exchange: Exchange, span: ServerSpan, audited: Audite
         _client(exchange),
         (span.trace_id, span.span_id if span.sampled else "", span.sampled),
         exchange.snapshot.revision,
+        audited.round,
     )
     event = tuple.__new__(RequestEvent, fields)
     size = exchange.request_bytes if audited.arguments is not None else 0

@@ -17,6 +17,7 @@ from ostiary_core.policy.routing import RouteDecision
 from ostiary_core.policy.visibility import Visibility
 from ostiary_core.secret_bytes import SecretBytes
 from ostiary_gateway.audit.audit_plan import AuditPlan
+from ostiary_gateway.audit.auditor import Auditor
 from ostiary_gateway.config.runtime import ProxyRuntime
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.debug_capture.captured_exchange import CapturedExchange
@@ -41,13 +42,16 @@ _LISTEN: Final = AuthorizationKind.LISTEN
 class AuditedExchange:
     """What the audit record of a request will hold, as far as it is known.
 
-    ``number`` is the same in both of its records. ``is_reserved`` where the queue keeps a place for the last one.
+    ``auditor`` is the one that records it. ``number`` is the same in all of its records, and ``round`` counts how often
+    its call was sent to a server that asks in between. ``is_reserved`` where the queue keeps a place for the last one.
     ``arguments`` and ``result`` are JSON values, None where they are not recorded. ``shown`` is a list as its caller
     sees it, and ``dropped`` counts items of it that could not be judged.
     """
 
     plan: AuditPlan
     number: int
+    auditor: Auditor
+    round: int = 1
     is_reserved: bool = False
     arguments: Any = None
     result: Any = None

@@ -24,7 +24,7 @@ from ostiary_gateway.bridge.client_input import (
 from ostiary_gateway.bridge.from_modern import FromModern, tool_error
 from ostiary_gateway.bridge.to_modern import REVISION, LegacyClient, modern_request
 from ostiary_gateway.errors import InputAsked, Refusal, UpstreamFault
-from ostiary_gateway.pipeline import mirrored_parameters, record
+from ostiary_gateway.pipeline import audit_stage, mirrored_parameters, record
 from ostiary_gateway.pipeline.bridged.client_questions import ClientQuestions
 from ostiary_gateway.pipeline.bridged.era_discovery import error_in, find_eras
 from ostiary_gateway.pipeline.bridged.judged_round import judge_round
@@ -159,6 +159,7 @@ class BridgedCall:
         if own is not None:
             self._exchange.sent_id = substitute(own)
         await judge_round(self._exchange, self._leg, self._services, strict_json.loads(self._own))
+        audit_stage.next_round(self._exchange, self._span)
         self._more = repeated_params({}, answers, asked.state)
         self._write(strict_json.loads(self._kept))
 
