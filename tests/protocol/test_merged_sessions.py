@@ -66,6 +66,21 @@ async def test_one_id_leads_to_the_session_with_each_server(caller: McpCaller, c
         assert [each.method for each in later] == ["notifications/initialized", "tools/call"]
 
 
+async def test_a_session_from_before_the_second_server_is_initialized_again(
+    gateway: RunningGateway, caller: McpCaller, crm: Upstream, wiki: Upstream
+) -> None:
+    await gateway.apply(gateway.entry("mock", crm.url))
+    await caller.initialize()
+    assert caller.session is not None
+    assert caller.session.startswith("1.")
+    await gateway.apply(merged(gateway, {"crm": crm.url, "wiki": wiki.url}))
+
+    assert (await caller.post(CALL)).status == 404
+    caller.session = None
+    await caller.initialize()
+    assert (await caller.post(CALL)).result["by"] == "crm"
+
+
 async def test_a_server_that_forgot_its_session_is_initialized_again_and_gets_the_call_once_more(
     caller: McpCaller, crm: Upstream, crm_scene: SessionScene
 ) -> None:

@@ -133,7 +133,8 @@ def open_session(exchange: Exchange, sealer: Sealer) -> UpstreamSession | None:
     bound = {"proxy_uid": exchange.proxy.uid, "principal": exchange.principal.id}
     is_vector = sealed.startswith(SESSION_VECTOR.prefix)
     session = (open_vector if is_vector else open_session_id)(sealer, sealed, **bound, max_age=max_age)
-    if session is None:
+    # One of the time when the proxy had a single server names none of those that it has now.
+    if session is None or not (is_vector or len(exchange.proxy.servers) == 1):
         SESSIONS.note_refused(exchange.proxy.identity, INVALID)
         raise session_not_found()
     exchange.session = session
