@@ -82,7 +82,7 @@ def find_proxies(configs: Mapping[str, GatewayConfig], wanted: str | None, *, na
     identity = f"{namespace}/{wanted}" if wanted is not None and "/" not in wanted else wanted
     if identity is not None and identity not in found:
         known = ", ".join(sorted(found)) or "none"
-        raise UnknownProxy(f"no gateway serves MCPProxy {identity}: correct --proxy; known: {known}")
+        raise UnknownProxy(f"no gateway serves MCPProxy {identity}: correct the name; known: {known}")
     return [GovernedProxy.of(found[each], each) for each in sorted(found) if identity in {None, each}]
 
 

@@ -34,7 +34,7 @@ async def read(cluster: ReadOnlyClient, *, namespace: str, name: str) -> Governe
     try:
         proxy = await cluster.get(PROXY, namespace=namespace, name=name)
     except NotFound:
-        raise UnknownProxy(f"there is no MCPProxy {identity}: correct --proxy or -n") from None
+        raise UnknownProxy(f"there is no MCPProxy {identity}: correct the name or -n") from None
     gateways = serving_gateways(proxy)
     if not gateways:
         _fail(identity, "no gateway serves it; `ostiary status` says why")

@@ -71,7 +71,7 @@ def test_a_list_of_a_server_gives_the_names(ostiary: Ostiary, path: str, tmp_pat
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["--proxy", "x"], "no gateway serves MCPProxy default/x: correct --proxy; known: team-a/crm"),
+        (["--proxy", "x"], "no gateway serves MCPProxy default/x: correct the name; known: team-a/crm"),
         (["--list", "/nowhere"], "/nowhere is not a list as JSON"),
         (["--list", "NO_LIST"], "NO_LIST must be the result of a list method"),
         (["/nowhere"], "/nowhere"),

@@ -197,7 +197,7 @@ def test_a_control_character_in_a_name_does_not_reach_the_terminal(ostiary: Osti
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["--tool", "a", "--proxy", "x"], "no gateway serves MCPProxy default/x: correct --proxy; known: team-a/crm"),
+        (["--tool", "a", "--proxy", "x"], "no gateway serves MCPProxy default/x: correct the name; known: team-a/crm"),
         (["--tool", "a", "--verb", "Read"], "--verb Read: a tool has no such verb; use List, Call"),
         (["--tool", "a", "--args", "[]"], "it must be a JSON object, such as {}"),
         (["--tool", "a", "--args", "{"], "it is not JSON"),

@@ -48,7 +48,7 @@ async def test_a_proxy_is_read_with_all_policies_that_its_gateway_runs() -> None
 
 async def test_a_proxy_that_does_not_exist_is_named() -> None:
     cluster = await cluster_with("both-tiers-must-allow")
-    with pytest.raises(UnknownProxy, match="there is no MCPProxy team-a/erp: correct --proxy or -n"):
+    with pytest.raises(UnknownProxy, match="there is no MCPProxy team-a/erp: correct the name or -n"):
         await read(cluster, namespace="team-a", name="erp")
 
 
