@@ -32,8 +32,8 @@ CALL = modern("tools/call", {"name": "get_record", "arguments": {"id": 1}})
 
 def script_of(name: str) -> Any:
     async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
-        if arrived.method.endswith("/list"):
-            listed = {"tools": [{"name": f"of_{name}", "inputSchema": {}}], "resultType": "complete"}
+        if arrived.method.endswith(("/list", "/read")):
+            listed = {"tools": [{"name": f"of_{name}", "inputSchema": {}}], "contents": [], "resultType": "complete"}
             return document(answer(arrived, {**listed, "ttlMs": 60_000, "cacheScope": "public"}))
         return document(answer(arrived, {"content": [{"type": "text", "text": name}], "resultType": "complete"}))
 
@@ -139,6 +139,16 @@ async def test_arguments_and_headers_route_calls_and_lists_pass_over_rules_that_
     assert [tool["name"] for tool in listed] == ["of_us"]
     call["params"]["arguments"] = {}
     assert (await caller.post(call, {**EU, "X-Site": "us"})).error["data"] == {"reason": "NoRoute"}
+
+
+@pytest.mark.parametrize("method", ["tools/list", "resources/read"])
+async def test_what_a_header_routes_is_in_no_cache_that_others_share(
+    gateway: RunningGateway, caller: McpCaller, servers: Servers, method: str
+) -> None:
+    entry, _ = servers.entry(("us", 'headers["x-site"] == "us"', ["us"]))
+    await gateway.apply((entry.model_copy(update={"policies": []}), {}))  # no caller is authenticated
+    result = (await caller.post(modern(method, {"uri": "doc://a"}), {"X-Site": "us"})).result
+    assert (result["ttlMs"], result["cacheScope"]) == (60_000, "private")
 
 
 async def test_a_server_that_cannot_be_reached_yields_to_the_next_of_its_rule_only(

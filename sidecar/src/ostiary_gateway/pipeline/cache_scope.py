@@ -1,8 +1,8 @@
-"""Keep what an authenticated caller may read out of caches that others share.
+"""Keep what one caller may read out of caches that others share.
 
-A server says ``cacheScope: public`` (specification, Caching) without knowing that the gateway authenticates callers. A
-cache in front of the gateway could then show one caller's list, or a resource, to another, or to a client without any
-credential.
+A server says ``cacheScope: public`` (specification, Caching) without knowing that the gateway authenticates callers, or
+chooses a server by their headers. A cache in front of the gateway could then show one caller's list, or a resource, to
+another, or to a client without any credential.
 """
 
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from ostiary_core.errors import StrictJSONError
 from ostiary_core.json_spans import SpanReader
+from ostiary_gateway.config.runtime import ProxyRuntime
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.large_messages import LIGHT_BYTES, Steps
@@ -19,6 +20,11 @@ _SCOPE: Final = "cacheScope"
 _PRIVATE: Final = "private"
 
 
+def caller_matters(proxy: ProxyRuntime) -> bool:
+    """Return whether others may get another answer: it authenticates callers, or routes."""
+    return proxy.authenticator is not None or proxy.routing is not None
+
+
 def may_be_shared(message: Mapping[str, Any]) -> bool:
     """Return whether a response permits caches to show it to several callers."""
     result = message.get("result")
@@ -26,7 +32,7 @@ def may_be_shared(message: Mapping[str, Any]) -> bool:
 
 
 def kept_private(exchange: Exchange, text: bytes, message: Mapping[str, Any]) -> Steps[bytes]:
-    """Return a response with a private ``cacheScope`` where the proxy authenticates callers.
+    """Return a response with a private ``cacheScope`` where it matters to the proxy who calls.
 
     It stays without one if it has none.
     ``message`` is the parsed text. All other bytes stay.
@@ -34,7 +40,7 @@ def kept_private(exchange: Exchange, text: bytes, message: Mapping[str, Any]) ->
     Raises:
         UpstreamFault: the text can be read in two ways.
     """
-    if exchange.proxy.authenticator is None or not may_be_shared(message):
+    if not (caller_matters(exchange.proxy) and may_be_shared(message)):
         return text
     if len(text) > LIGHT_BYTES:
         yield

@@ -19,7 +19,7 @@ from ostiary_gateway.pipeline import (
     jsonrpc,
     server_revisions,
 )
-from ostiary_gateway.pipeline.cache_scope import kept_private, may_be_shared
+from ostiary_gateway.pipeline.cache_scope import caller_matters, kept_private, may_be_shared
 from ostiary_gateway.pipeline.continuations.server_states import with_sealed_state
 from ostiary_gateway.pipeline.empty_list_causes import cause_of_empty, explained, listed_items, note_empty
 from ostiary_gateway.pipeline.exchange import Exchange
@@ -120,7 +120,7 @@ async def relay_document(
     if use is not None or exchange.repetition is not None:
         note_result(exchange, message, len(text))
         text = with_warning(exchange, text, message)
-    if exchange.proxy.authenticator is not None and may_be_shared(message):
+    if caller_matters(exchange.proxy) and may_be_shared(message):
         text = await process_large(kept_private(exchange, text, message), text=text, proxy=exchange.proxy.uid)
     headers: Mapping[str, str] = JSON_HEADERS
     if method is None or method.authorization is _LIFECYCLE or "error" in message or response.status >= 400:
