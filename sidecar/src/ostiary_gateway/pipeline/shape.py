@@ -57,6 +57,8 @@ class ResponseShaper:
             UpstreamFault: the response is not one to the request.
         """
         health = leg.server.health
+        if response.status >= 400 and leg.message is not None:
+            leg.server.eras.note_refused(leg.message.era)
         if exchange.request.method == "DELETE":
             health.succeeded()
             if exchange.session is not None and response.status < 300:

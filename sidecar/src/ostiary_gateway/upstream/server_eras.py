@@ -163,6 +163,10 @@ class ServerEras:
         """Whether the verdict need not be found out again."""
         return self._fixed or self._clock() - self._found_at < VERDICT_SECONDS
 
+    def must_be_asked(self, era: Era) -> bool:
+        """Return whether the server is asked for its eras before a request of an era is sent."""
+        return era not in self.spoken if self.only is None else not self.is_fresh
+
     async def find(self, probe: Probe) -> Eras:
         """Return the verdict, and ask the server before if there is none or it is too old.
 
@@ -200,6 +204,16 @@ class ServerEras:
         """Note that the server has answered a request of an era with a result."""
         if era not in self.spoken:
             self.spoken += (era,)
+
+    def note_refused(self, era: Era) -> None:
+        """Note that the server has refused a request of an era by its HTTP status: the next one is sent with care."""
+        if era in self.spoken:
+            self.spoken = tuple(each for each in self.spoken if each is not era)
+
+    def note_answer(self, method: str, status: int, message: Mapping[str, Any] | None) -> None:
+        """Note the answer to a request in the only era that the server is known to speak: a refusal is a doubt."""
+        if refuses_era(method, status, message):
+            self.doubt()
 
     def refused_handshake(self) -> None:
         """Note that a server with modern revisions refused ``initialize``: it has no legacy ones."""

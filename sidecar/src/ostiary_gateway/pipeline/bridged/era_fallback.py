@@ -113,6 +113,8 @@ def _note_accepted(server: UpstreamServer, message: Message, response: Response 
 async def _needs_bridge(exchange: Exchange, leg: Leg, message: Message, body: dict[str, Any], span: ServerSpan) -> bool:
     """Return whether a refused request is to be bridged; then the leg has the bridge."""
     server = leg.server
+    if server.eras.current.speaks(message.era):
+        server.eras.doubt()
     eras = (await find_eras(exchange, server, span=span)).eras
     if message.era is LEGACY and eras.modern and eras.legacy is None:
         await settle_handshake(exchange, server, span=span)

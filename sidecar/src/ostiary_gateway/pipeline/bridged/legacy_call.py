@@ -140,6 +140,7 @@ class LegacyCall:
         read it.
         """
         if self._response.status >= 400 and jsonrpc.is_error(message.get("error")):
+            self._link.server.eras.note_answer(self._sent.method, self._response.status, message)
             message["id"] = self._sent.identifier
             return True
         return jsonrpc.is_response_to(message, self._sent.identifier)

@@ -25,6 +25,8 @@ from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 
 #: The most resources that one listen subscribes to at a legacy server: each takes a request.
 MOST_SUBSCRIPTIONS: Final = 64
+#: The status of a server that does not know a session.
+_GONE: Final = 404
 _SUBSCRIBE: Final = "resources/subscribe"
 
 
@@ -39,7 +41,7 @@ async def listen(
     """
     params = leg.message.params if leg.message is not None else {}
     wanted = params.get("notifications")
-    session = await services.legacy_sessions.acquire(exchange, leg.server, span)
+    session = await _living_session(exchange, leg, span, services)
     listening = _Listening(exchange, session, services.legacy_sessions)
     try:
         await listening.begin(wanted if isinstance(wanted, dict) else {}, span)
@@ -47,6 +49,34 @@ async def listen(
         listening.end()
         raise
     return await made_response(listening.messages(), is_quick=False)
+
+
+async def _living_session(exchange: Exchange, leg: Leg, span: ServerSpan, services: PipelineServices) -> LegacySession:
+    """Return a session that its server still knows.
+
+    A stream of one that it has forgotten would be silent for ever, as one is that it does not offer.
+
+    Raises:
+        UpstreamFault: the server opens none, or does not answer.
+        Refusal: the caller's credential cannot be sent.
+    """
+    sessions = services.legacy_sessions
+    session = await sessions.acquire(exchange, leg.server, span)
+    try:
+        if session.session_id is None or not await _is_forgotten(exchange, session, span):
+            return session
+    except BaseException:
+        sessions.release(session)
+        raise
+    sessions.lose(session)
+    sessions.release(session)
+    return await sessions.acquire(exchange, leg.server, span)
+
+
+async def _is_forgotten(exchange: Exchange, session: LegacySession, span: ServerSpan) -> bool:
+    server = session.link.server
+    request = OwnRequest("ping", {}, session.revision, session.session_id)
+    return (await ask(exchange, server, request, span=span, seconds=server.request_seconds)).status == _GONE
 
 
 class _Listening:

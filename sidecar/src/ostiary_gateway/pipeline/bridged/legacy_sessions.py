@@ -272,6 +272,7 @@ async def _open(
     answer = await ask(exchange, server, OwnRequest(_INITIALIZE, params, ""), span=span, seconds=seconds)
     result = answer.result
     if result is None:
+        server.eras.note_answer(_INITIALIZE, answer.status, answer.message or None)
         fault = fault_of(server, answer)
         raise fault if fault is not None else UpstreamFault(faults.INVALID, "the server opens no session")
     revision = result.get("protocolVersion")

@@ -19,6 +19,7 @@ from ostiary_gateway.pipeline.server_request import OwnRequest, ask
 from ostiary_gateway.pipeline.services import PipelineServices
 from ostiary_gateway.telemetry import ServerSpan
 from ostiary_gateway.upstream.server import UpstreamServer
+from ostiary_gateway.upstream.server_eras import refuses_era
 
 #: The status of a server that does not know a session.
 _SESSION_LOST: Final = 404
@@ -60,14 +61,18 @@ class ListAsker:
             sessions = self._services.sessions
             return await sessions.ask(exchange, self.server, method, params, span=self._span, seconds=seconds)
         era = message.era if message is not None else LEGACY
-        only = self.server.eras.only
-        if only is None and era not in self.server.eras.spoken:
+        eras = self.server.eras
+        if eras.must_be_asked(era):
             await find_eras(exchange, self.server, span=self._span)
-            only = self.server.eras.only
+        only = eras.only
         if era is MODERN and only is LEGACY:
             return await self._page_in_session(method, params, seconds=seconds)
         revision = REVISION if only is MODERN else message.revision if message is not None else ""
-        return await self._ask(OwnRequest(method, params, revision), seconds=seconds)
+        answer = await self._ask(OwnRequest(method, params, revision), seconds=seconds)
+        if answer.status >= 400 and refuses_era(method, answer.status, answer.message or None):
+            eras.note_refused(MODERN if only is MODERN else era)
+            eras.doubt()
+        return answer
 
     async def _page_in_session(self, method: str, params: Mapping[str, Any], *, seconds: float) -> ServerAnswer:
         """Ask in a session that the gateway keeps for a modern caller.
@@ -75,6 +80,8 @@ class ListAsker:
         It is opened again where the server has forgotten it.
         """
         answer = await self._ask(await self._in_session(method, params), seconds=seconds)
+        if answer.status >= 400:
+            self.server.eras.note_answer(method, answer.status, answer.message or None)
         if answer.status != _SESSION_LOST or self._session is None or self._session.session_id is None:
             return answer
         self._services.legacy_sessions.lose(self._session)

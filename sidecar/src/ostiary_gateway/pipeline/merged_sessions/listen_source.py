@@ -35,7 +35,7 @@ class ListenSource(ChangeSource):
 
     async def _is_legacy(self) -> bool:
         eras = self.server.eras
-        if eras.only is None and MODERN not in eras.spoken:
+        if eras.must_be_asked(MODERN):
             await find_eras(self.exchange, self.server, span=self.span)
         return self.server.eras.only is LEGACY
 
