@@ -161,6 +161,17 @@ async def test_a_principal_can_park_so_many_calls_and_what_is_beyond_is_cancelle
     assert scene.parked == MOST_PER_PRINCIPAL + 1
 
 
+async def test_an_answer_never_reaches_a_server_that_has_left_the_config(scene: Scene) -> None:
+    asked = (await scene.call("ask")).result
+    async with serving(AskingServer().script) as other:
+        fixed = {"protocol_version": "2025-11-25"}
+        await scene.gateway.apply(scene.gateway.entry("old", other.url, [KEYS], server=fixed))
+        answered = await scene.call("ask", requestState=asked["requestState"], inputResponses=ADA)
+    assert (answered.error["code"], answered.error["data"]["reason"]) == (-31003, "ContinuationLost")
+    assert (await scene.server.cancelled.get())["requestId"]
+    assert scene.server.told.empty()
+
+
 async def test_a_parked_call_that_expires_is_cancelled_at_the_server_and_lost(scene: Scene) -> None:
     state = (await scene.call("ask")).result["requestState"]
     scene.gateway.app.pipeline.services.continuations.close()  # as when the time of each is over

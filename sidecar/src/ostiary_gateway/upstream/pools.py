@@ -120,6 +120,7 @@ class ServerPools:
         for key, server in list(self._servers.items()):
             if id(server) not in used:
                 del self._servers[key]
+                server.is_retired = True
                 self._retiring[server] = asyncio.get_running_loop().create_task(self._retire(server))
 
     def _reroute(self, settings: SettingsDocument) -> None:

@@ -60,6 +60,8 @@ class UpstreamServer:
         self.mark = mark
         self.proxy = proxy
         self.is_blocked = False
+        #: Whether no config in force has it any more.
+        self.is_retired = False
         self.health = Health(f"server {document.name} of MCPProxy {proxy} ({url.with_query(None)})")
         #: The newest protocol revision that it has shown to support; None before any.
         self.revision: str | None = document.protocol_version

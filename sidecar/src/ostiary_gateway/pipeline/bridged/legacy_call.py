@@ -205,9 +205,16 @@ class LegacyCall:
             await messages.aclose()
 
     async def _answer(self, question: _Question | None, answer: CallAnswer) -> None:
-        """Send the server the response to its request."""
+        """Send the server the response to its request.
+
+        Raises:
+            UpstreamFault: it cannot be sent.
+            Refusal: the server has forgotten the session, or is not one of the config any more.
+        """
         if question is None:
             raise AssertionError("a call is parked with a question")
+        if self._link.server.is_retired:
+            raise continuation_lost()
         if answer.authorization:
             self._link = self._link.with_credential_of(answer.authorization)
         given = answer.inputs.get(question.key)
@@ -221,9 +228,9 @@ class LegacyCall:
 
     async def _end(self) -> None:
         """Release everything. A call that was not answered is cancelled at its server."""
-        await self._received.aclose()
-        self._response.close()
-        if not self._is_answered:
+        if not self._is_answered:  # first, as a server that is retired is closed once its responses are
             params = {"requestId": self._sent.identifier, "reason": "The caller has gone"}
             self._sessions.run(self._tell({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": params}))
+        await self._received.aclose()
+        self._response.close()
         self._sessions.release(self._session)
