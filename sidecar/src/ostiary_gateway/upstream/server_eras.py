@@ -206,12 +206,18 @@ class ServerEras:
             self.spoken += (era,)
 
     def note_refused(self, era: Era) -> None:
-        """Note that the server has refused a request of an era by its HTTP status: the next one is sent with care."""
+        """Note that the server has refused a request of an era by its HTTP status.
+
+        The next one is sent with care.
+        """
         if era in self.spoken:
             self.spoken = tuple(each for each in self.spoken if each is not era)
 
     def note_answer(self, method: str, status: int, message: Mapping[str, Any] | None) -> None:
-        """Note the answer to a request in the only era that the server is known to speak: a refusal is a doubt."""
+        """Note the answer to a request in the only era that the server is known to speak.
+
+        A refusal is a doubt.
+        """
         if refuses_era(method, status, message):
             self.doubt()
 
