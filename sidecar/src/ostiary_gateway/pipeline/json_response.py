@@ -152,14 +152,17 @@ def report_response(exchange: Exchange, message: dict[str, Any]) -> None:
         exchange.audited.answered(message)
 
 
-def report_list(exchange: Exchange, shown: bytes, outcome: ResponseSummary) -> None:
-    """Tell them a list as the caller sees it, and count one that is empty."""
+def report_list(exchange: Exchange, shown: bytes | tuple[bytes, ...], outcome: ResponseSummary) -> None:
+    """Tell them a list as the caller sees it, and count one that is empty. Pieces are joined only for who keeps it."""
     if outcome.empty:
         note_empty(exchange, outcome.empty)
+    if exchange.debug is None and exchange.audited is None:
+        return
+    text = shown if isinstance(shown, bytes) else b"".join(shown)
     if exchange.debug is not None:
-        debug_recording.answered_text(exchange, exchange.debug, shown)
+        debug_recording.answered_text(exchange, exchange.debug, text)
     if exchange.audited is not None:
-        exchange.audited.listed(shown, outcome.dropped)
+        exchange.audited.listed(text, outcome.dropped)
 
 
 async def _list(exchange: Exchange, leg: Leg, response: UpstreamResponse, method: Method, text: bytes) -> ListResponse:

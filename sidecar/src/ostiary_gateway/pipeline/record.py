@@ -265,7 +265,7 @@ def _content(span: ServerSpan, found: CapturedContent) -> None:
 def responded(span: ServerSpan, request: Request, response: Response | None) -> Response | None:
     """Report a response, None where it was sent as a stream; return it."""
     if response is not None:
-        span.http_status, span.response_bytes = response.status, len(response.body)
+        span.http_status, span.response_bytes = response.status, response.size
     elif (stream := request.connection.stream) is not None:
         span.http_status, span.response_bytes = 200, stream.sent
     return response

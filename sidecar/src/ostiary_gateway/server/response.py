@@ -20,17 +20,35 @@ _LAST_CHUNK: Final = b"0\r\n\r\n"
 
 
 class Response:
-    """A whole response. ``close`` ends the connection with it."""
+    """A whole response. ``close`` ends the connection with it.
 
-    __slots__ = ("body", "close", "headers", "status")
+    A body in several ``pieces`` is copied once, into what is sent.
+    """
+
+    __slots__ = ("close", "headers", "pieces", "status")
 
     def __init__(
-        self, status: int, body: bytes = b"", headers: Mapping[str, str] | None = None, *, close: bool = False
+        self,
+        status: int,
+        body: bytes | tuple[bytes, ...] = b"",
+        headers: Mapping[str, str] | None = None,
+        *,
+        close: bool = False,
     ) -> None:
         self.status = status
-        self.body = body
+        self.pieces: tuple[bytes, ...] = (body,) if isinstance(body, bytes) else body
         self.headers = headers
         self.close = close
+
+    @property
+    def body(self) -> bytes:
+        """The body in one piece."""
+        return self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
+
+    @property
+    def size(self) -> int:
+        """The length of the body in bytes."""
+        return len(self.pieces[0]) if len(self.pieces) == 1 else sum(map(len, self.pieces))
 
     def encoded(self, request: Request, *, keep: bool) -> bytes:
         """Return the bytes of the response; ``keep`` says whether another request may follow."""
@@ -40,10 +58,10 @@ class Response:
         if request.response_headers:
             parts.append(_lines(request.response_headers))
         if self.status not in _BODILESS:
-            parts.append(b"Content-Length: %d\r\n" % len(self.body))
+            parts.append(b"Content-Length: %d\r\n" % self.size)
         parts.append(b"\r\n")
         if request.method != "HEAD":
-            parts.append(self.body)
+            parts += self.pieces
         return b"".join(parts)
 
 

@@ -81,14 +81,14 @@ class _KeptPage:
             raise faults.refusal(fault) from fault
         return _finished(exchange, span, *await self._shaped(exchange, copy))
 
-    def _rendered(self, exchange: Exchange) -> tuple[bytes, ResponseSummary] | None:
+    def _rendered(self, exchange: Exchange) -> tuple[tuple[bytes, ...], ResponseSummary] | None:
         """Return the response if this caller, or one with the same rights, has had it."""
         page = RENDERED_PAGES.find(exchange, (self._leg.server,), self._key()) if may_share(exchange) else None
         if page is None:
             return None
-        body = page.template.filled(strict_json.dumps(exchange.request_id), page.remaining_ms(monotonic()))
-        report_list(exchange, body, page.outcome)
-        return body, page.outcome
+        pieces = page.template.filled_pieces(strict_json.dumps(exchange.request_id), page.remaining_ms(monotonic()))
+        report_list(exchange, pieces, page.outcome)
+        return pieces, page.outcome
 
     def _key(self) -> RenderedPageKey:
         return RenderedPageKey(self._method.name, self._revision, self._cursor, self._leg.server.name)
@@ -159,7 +159,9 @@ def _no_session(_: Any) -> str:
     raise AssertionError("a list opens no session")
 
 
-def _finished(exchange: Exchange, span: ServerSpan, body: bytes, outcome: ResponseSummary) -> Response:
+def _finished(
+    exchange: Exchange, span: ServerSpan, body: bytes | tuple[bytes, ...], outcome: ResponseSummary
+) -> Response:
     """Report a response, and return it."""
     if exchange.limit_use is not None:
         exchange.limit_use.is_written = True  # it counts, although no server got it

@@ -32,12 +32,16 @@ class PageTemplate:
 
     def filled(self, identifier: bytes, remaining_ms: int) -> bytes:
         """Return the response to a request with this id, that may be kept for this time at most."""
+        return b"".join(self.filled_pieces(identifier, remaining_ms))
+
+    def filled_pieces(self, identifier: bytes, remaining_ms: int) -> tuple[bytes, ...]:
+        """Return the same in pieces, none of which is copied."""
         pieces = self.pieces
         if self.most_ttl is None:
-            return b"".join((pieces[0], identifier, pieces[1]))
+            return pieces[0], identifier, pieces[1]
         ttl = b"%d" % min(self.most_ttl, remaining_ms)
         one, two = (ttl, identifier) if self.ttl_first else (identifier, ttl)
-        return b"".join((pieces[0], one, pieces[1], two, pieces[2]))
+        return pieces[0], one, pieces[1], two, pieces[2]
 
 
 def template_of(body: bytes) -> PageTemplate | None:

@@ -42,9 +42,14 @@ class RenderedPage:
     outcome: ResponseSummary
     made_of: tuple[Freshness, ...]
 
+    @property
+    def until(self) -> float:
+        """When it becomes old: with the first of its lists."""
+        return min([each.until for each in self.made_of])
+
     def remaining_ms(self, now: float) -> int:
         """Return how long it may be kept: as long as each of its lists."""
-        return min(each.remaining_ms(now) for each in self.made_of)
+        return max(0, int((self.until - now) * 1000))
 
 
 class RenderedPages(BoundedEntries[Visibility, EntriesOfOwner[RenderedPageKey, RenderedPage]]):
@@ -58,12 +63,13 @@ class RenderedPages(BoundedEntries[Visibility, EntriesOfOwner[RenderedPageKey, R
         of = self.known(exchange.visibility)
         if of is None or not of.entries:
             return None
-        page = None if _is_told_apart(exchange, servers) else self._fresh(of, key)
-        return page if page is not None else self._fresh(of, _own(exchange, servers, key))
+        is_own = _is_told_apart(exchange, servers)
+        page = None if is_own else self._fresh(of, key)
+        return page if page is not None else self._fresh(of, _own(exchange, servers if is_own else (), key))
 
     def _fresh(self, of: EntriesOfOwner[RenderedPageKey, RenderedPage], key: RenderedPageKey) -> RenderedPage | None:
-        page, now = of.value(key), monotonic()
-        if page is None or not all(now < each.until for each in page.made_of):
+        page = of.value(key)
+        if page is None or monotonic() >= page.until:
             return None
         self.use(of, key)
         LIST_CACHE_REQUESTS[HIT] += len(page.made_of)
@@ -84,21 +90,30 @@ class RenderedPages(BoundedEntries[Visibility, EntriesOfOwner[RenderedPageKey, R
         """
         if any(copy.is_stale for copy in copies):
             return
-        is_own = any(copy.is_private for copy in copies) or _is_told_apart(exchange, servers)
-        chosen = _own(exchange, servers, key) if is_own else key
+        is_told_apart = _is_told_apart(exchange, servers)
+        is_own = is_told_apart or any(copy.is_private for copy in copies)
+        chosen = _own(exchange, servers if is_told_apart else (), key) if is_own else key
         page = RenderedPage(template, outcome, tuple(copy.freshness for copy in copies))
         self.keep(self.of(exchange.visibility), chosen, page, size=template.size)
 
 
 def _is_told_apart(exchange: Exchange, servers: Sequence[UpstreamServer]) -> bool:
     """Return whether some server may tell this caller from others."""
-    return exchange.principal is PASSTHROUGH or any(server.credential.is_of_caller for server in servers)
+    if exchange.principal is PASSTHROUGH:
+        return True
+    for server in servers:  # noqa: SIM110  a generator would cost more than the loop, on every request
+        if server.credential.is_of_caller:
+            return True
+    return False
 
 
 def _own(exchange: Exchange, servers: Sequence[UpstreamServer], key: RenderedPageKey) -> RenderedPageKey:
-    """Return the key of a page that is of this caller alone."""
-    contexts = tuple(presented(exchange, server) for server in servers)
-    return key._replace(caller=(exchange.principal.id, contexts))
+    """Return the key of a page that is of this caller alone.
+
+    ``servers`` are those that may present more of it than who it is.
+    """
+    contexts = tuple([presented(exchange, server) for server in servers])
+    return RenderedPageKey(key.method, key.revision, key.cursor, key.server, (exchange.principal.id, contexts))
 
 
 #: The pages of this process.

@@ -42,12 +42,12 @@ def kept_page(
         return None
     if isinstance(exchange.session, SessionVector):
         services.sessions.at_hand(exchange, servers[0])  # it must not have ended
-    body = page.template.filled(strict_json.dumps(exchange.request_id), page.remaining_ms(monotonic()))
+    pieces = page.template.filled_pieces(strict_json.dumps(exchange.request_id), page.remaining_ms(monotonic()))
     if exchange.limit_use is not None:
         exchange.limit_use.is_written = True  # it counts, although no server got it
-    report_list(exchange, body, page.outcome)
+    report_list(exchange, pieces, page.outcome)
     span.set(semantic_conventions.OSTIARY_LIST_CACHE, "hit")
-    return Response(200, body, JSON_HEADERS)
+    return Response(200, pieces, JSON_HEADERS)
 
 
 def keep_page(

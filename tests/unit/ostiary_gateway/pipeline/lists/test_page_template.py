@@ -38,6 +38,7 @@ def test_only_the_id_and_the_time_are_replaced(
     template = template_of(response(identifier, ttl, value, order=order))
     assert template is not None
     filled = template.filled(strict_json.dumps(other), remaining)
+    assert b"".join(template.filled_pieces(strict_json.dumps(other), remaining)) == filled
     expected = response(other, ttl if ttl is None else min(ttl, remaining), value, order=order)
     assert json.loads(filled) == json.loads(expected)
     assert template.most_ttl == ttl
