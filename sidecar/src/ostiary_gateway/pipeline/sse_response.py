@@ -82,6 +82,8 @@ class EventRelay:
                 raise
             uncancel()
             self._send_cut_off()
+        finally:
+            self._events.leave()  # the two refer to each other: the garbage collector would have to find them
         await self._caller.end()
 
     async def _relay(self) -> None:
