@@ -43,7 +43,9 @@ key, and a policy governs every proxy. All rows are measured in turns of a secon
 the median over {rounds} rounds; the target is the most that it may be, and a multiple above its target is bold.
 `make bench ONLY=merge` runs it.
 
-- The merged list has 200 tools of three servers, and is cached. nginx forwards a list of 200 tools.
+- The merged list has 200 tools of three servers, and is cached. nginx gets the same request, and forwards a list of 200
+  tools that is as long.
+- A merged call goes to the server of the caller's era, except in the row that says otherwise: there it is bridged, too.
 - A bridged call is one request to the server, as a call without a bridge: the column counts them.
 
 Measured {at} on {machine}.
@@ -126,7 +128,7 @@ def _targets(directory: Path) -> Iterator[tuple[list[_Target], int]]:
         stack.enter_context(ending(gateway))
         floor, floor_port = servers.nginx_proxy(directory, files)
         stack.enter_context(ending(floor))
-        plain = MergedWay(_NGINX, "list-200", Load(messages.encoded(messages.LIST)))
+        plain = MergedWay(_NGINX, "list-200", _stateless_list())
         found = [_Target(plain, floor, f"http://127.0.0.1:{floor_port}/list-200")]
         found += [_Target(way, gateway, _endpoint(port, way.path)) for way in _ways(port)]
         for each in found:
@@ -156,7 +158,9 @@ def _ways(port: int) -> list[MergedWay]:
         MergedWay("a call, stateless, bridged to a server with sessions", "plain-legacy", _stateless(messages.TOOL),
                   _STATELESS, 1.5),
         MergedWay(_SESSION, "plain-legacy", _in_session(one, messages.TOOL)),
-        MergedWay("a call in a session, merged", "tools", _in_session(merged, f"a_{messages.TOOL}"), _SESSION, 1.15),
+        MergedWay("a call in a session, merged", "tools", _in_session(merged, f"b_{messages.TOOL}"), _SESSION, 1.15),
+        MergedWay("a call in a session, merged, at a stateless server", "tools",
+                  _in_session(merged, f"a_{messages.TOOL}"), _SESSION),
         MergedWay("a call in a session, bridged to a stateless server", "plain-modern",
                   _in_session(bridged, messages.TOOL), _SESSION, 1.5),
         MergedWay("merged list of 200, cached", "tools", _stateless_list(), _NGINX, 0.6),
