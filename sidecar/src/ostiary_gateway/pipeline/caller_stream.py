@@ -47,7 +47,8 @@ class CallerStream:
         #: What waits until the session's header is known.
         self._before_header = b""
         self._reserved = 0
-        self._turn = asyncio.Lock()
+        #: Made where several feed the stream: most have one.
+        self._turn: asyncio.Lock | None = None
         if stream is not None:
             stream.notices.ready = self.send_notices
 
@@ -140,6 +141,7 @@ class CallerStream:
         """Send what was written; once the caller has disconnected, it is dropped."""
         untaken = self.downstream.untaken
         if len(self.readers) > 1:
+            self._turn = self._turn or asyncio.Lock()
             async with self._turn:  # one of them at a time waits for a slow caller
                 await self.downstream.flush()
         else:
