@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from gateways import RunningGateway
+from gateways import LONG_TIMEOUTS, LOOPBACK, RunningGateway
 from mcp_caller import McpCaller, modern
 from mcp_clients import eventually
 from merged_proxies import merged
 from upstreams import Arrived, answer, document, events, serving, with_handshake
 
+from ostiary_core.contract.documents import ServerConfig
+from ostiary_core.contract.server_selection import ListCacheConfig, RoutingRuleConfig
 from ostiary_gateway.pipeline.caller_stream import CallerStream
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.leg import Leg
@@ -72,3 +74,30 @@ async def test_of_merged_servers(gateway: RunningGateway, caller: McpCaller, scr
     async with serving(script) as crm, serving(written) as wiki:
         await gateway.apply(merged(gateway, {"crm": crm.url, "wiki": wiki.url}))
         await is_left_by(caller, modern(method, {"name": "crm_x"} if method == "tools/call" else {}))
+
+
+ROUTED: dict[str, Any] = {
+    "server_selection": "Route",
+    "routing": [RoutingRuleConfig(name="all", when=None, servers=["a", "b"])],
+}
+KEPT: dict[str, Any] = {"list_cache": ListCacheConfig(ttl=60_000, stale_if_error=0)}
+
+
+@pytest.mark.parametrize("script", [streamed, written])
+@pytest.mark.parametrize("method", ["tools/call", "tools/list"])
+async def test_of_routed_servers(gateway: RunningGateway, caller: McpCaller, script: Any, method: str) -> None:
+    async with serving(script) as first, serving(written) as second:
+        urls = {"a": first.url, "b": second.url}
+        servers = [
+            ServerConfig(name=name, url=url, timeouts=LONG_TIMEOUTS, addresses=LOOPBACK) for name, url in urls.items()
+        ]
+        await gateway.apply(gateway.entry("mock", "", servers=servers, **ROUTED))
+        await is_left_by(caller, modern(method, {"name": "x"} if method == "tools/call" else {}))
+
+
+async def test_of_a_list_that_is_kept(gateway: RunningGateway, caller: McpCaller) -> None:
+    async with serving(written) as upstream:
+        await gateway.apply(gateway.entry("mock", upstream.url, **KEPT))
+        await is_left_by(caller, modern("tools/list", {}))
+        await gateway.apply(merged(gateway, {"crm": upstream.url}, **KEPT))
+        await is_left_by(caller, modern("tools/list", {}))
