@@ -153,11 +153,11 @@ def report_response(exchange: Exchange, message: dict[str, Any]) -> None:
 
 
 def report_list(exchange: Exchange, shown: bytes | tuple[bytes, ...], outcome: ResponseSummary) -> None:
-    """Tell them a list as the caller sees it, and count one that is empty. Pieces are joined only for who keeps it."""
+    """Tell them a list as the caller sees it, and count one that is empty."""
     if outcome.empty:
         note_empty(exchange, outcome.empty)
     if exchange.debug is None and exchange.audited is None:
-        return
+        return  # pieces are joined only where that is kept
     text = shown if isinstance(shown, bytes) else b"".join(shown)
     if exchange.debug is not None:
         debug_recording.answered_text(exchange, exchange.debug, text)
