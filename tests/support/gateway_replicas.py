@@ -110,6 +110,11 @@ class GatewayReplicas:
         """Let every replica load a config with exactly these proxies."""
         await self._each(lambda gateway: gateway.apply(*entries))
 
+    def set(self, **settings: Any) -> None:
+        """Change settings of every replica; they come with the next :meth:`apply`."""
+        for gateway in self.gateways:
+            gateway.settings = gateway.settings.model_copy(update=settings)
+
     async def _each(self, act: Callable[[RunningGateway], Awaitable[None]]) -> None:
         await asyncio.gather(*map(act, self.gateways))
 

@@ -15,6 +15,7 @@ from ostiary_gateway.pipeline.exchange import Taken
 from ostiary_gateway.pipeline.limit_stage import LimitStage
 from ostiary_gateway.pipeline.merged_sessions.server_sessions import ServerSessions
 from ostiary_gateway.pipeline.merged_sessions.session_notes import SessionKey, SessionNotes
+from ostiary_gateway.pipeline.merged_sessions.session_places import SessionPlaces
 from ostiary_gateway.pipeline.open_streams import OpenStreams
 from ostiary_gateway.pipeline.request_ids import RequestIds
 from ostiary_gateway.pipeline.shape import ResponseShaper
@@ -35,7 +36,8 @@ class PipelineServices:
     ``snapshot`` returns the config in force, None while the gateway drains; ``is_cut_off`` says whether a request was
     cancelled because the drain period is over. ``sessions`` are those of callers with several servers,
     ``continuations`` what waits for an answer. ``cancellable`` are the bridged requests in flight, which their callers
-    may cancel; ``subscribed`` follow what sessions with open streams subscribe to, by session and server.
+    may cancel; ``subscribed`` follow what sessions with open streams subscribe to, by session and server; ``places``
+    finds both in other replicas.
     """
 
     sealer: Sealer
@@ -51,11 +53,13 @@ class PipelineServices:
     hops: ReplicaHops
     hop_endpoint: HopEndpoint
     limits: LimitStage
+    places: SessionPlaces
     cancellable: dict[Taken, asyncio.Timeout] = field(default_factory=dict)
     subscribed: "dict[tuple[SessionKey, bytes], list[SubscribedResources]]" = field(default_factory=dict)
 
     async def close(self) -> None:
         """End what waits, and the sessions that the gateway has opened."""
+        await self.places.close()
         self.continuations.close()
         await self.legacy_sessions.close()
         await self.hops.close()
@@ -76,6 +80,7 @@ def services_of(
 
     hops = ReplicaHops(sealer, limit=limit)
     continuations = Continuations(sealer, hops=hops)
+    notes = SessionNotes()
     shaper = ResponseShaper(sealer=sealer, streams=streams, snapshot=snapshot, is_cut_off=is_cut_off)
     return PipelineServices(
         sealer,
@@ -84,13 +89,14 @@ def services_of(
         streams,
         snapshot,
         is_cut_off,
-        ServerSessions(SessionNotes()),
+        ServerSessions(notes),
         continuations,
         RequestStates(sealer),
         LegacySessions(),
         hops,
         HopEndpoint(sealer, continuations, limit=limit),
         limits,
+        SessionPlaces(notes, continuations),
     )
 
 

@@ -87,9 +87,8 @@ async def client_of(exchange: Exchange, services: PipelineServices) -> LegacyCli
     if not isinstance(vector, SessionVector):
         return LegacyClient()
     key, notes = key_of(exchange, vector), services.sessions.notes
-    note = notes.known(key)
-    if note is None and notes.shared is not None:
-        note = await notes.looked_up(key)
+    # Another replica may have noted another level since.
+    note = notes.known(key) if notes.shared is None else await notes.looked_up(key)
     if note is not None and note.ended:
         raise session_not_found()
     level = note.log_level if note is not None else None
@@ -149,11 +148,19 @@ async def unsubscribe(exchange: Exchange, leg: Leg, span: ServerSpan, services: 
 
 
 async def followed(services: PipelineServices, key: SessionKey, server: UpstreamServer) -> None:
-    """Wait until open streams of a session have followed a change of its subscriptions.
+    """Wait until open streams of a session follow its subscriptions, in all replicas."""
+    mark = mark_of(server)
+    await asyncio.gather(followed_here(services, key, mark), services.places.tell_streams(key, mark))
 
-    Those of other replicas follow it later.
+
+async def followed_here(services: PipelineServices, key: SessionKey, mark: bytes) -> None:
+    """Wait until open streams in this replica follow a session's subscriptions at a server.
+
+    ``mark`` is the server's fingerprint.
     """
-    await asyncio.gather(*(each.follow() for each in services.subscribed.get((key, mark_of(server)), ())))
+    for stream in services.sessions.following.get(key, ()):
+        stream.subscribed_elsewhere(mark)
+    await asyncio.gather(*(each.follow() for each in services.subscribed.get((key, mark), ())))
 
 
 async def end(exchange: Exchange, services: PipelineServices) -> Response:

@@ -5,13 +5,14 @@ lists, and by streams of their own for those of resources (:mod:`.subscribed_res
 """
 
 import asyncio
+from functools import partial
 from typing import Final
 
 from ostiary_core.mcp.methods import METHODS
 from ostiary_core.mcp.protocol_revisions import MODERN
 from ostiary_gateway.bridge.from_modern import FromModern
 from ostiary_gateway.bridge.to_modern import REVISION, LegacyClient, modern_request
-from ostiary_gateway.pipeline.bridged.bridged_session import client_of
+from ostiary_gateway.pipeline.bridged.bridged_session import client_of, followed_here
 from ostiary_gateway.pipeline.bridged.subscribed_resources import SubscribedResources
 from ostiary_gateway.pipeline.caller_stream import CallerStream
 from ostiary_gateway.pipeline.exchange import Exchange
@@ -44,12 +45,13 @@ async def relay_changes(exchange: Exchange, leg: Leg, span: ServerSpan, services
     leg.translation = FromModern("")
     leg.parameters = {}
     tasks: list[asyncio.Task[None]] = []
+    key = key_of(exchange, vector)
 
     def follow(stream: CallerStream) -> None:
         resources = SubscribedResources(
             exchange,
             leg.server,
-            key=key_of(exchange, vector),
+            key=key,
             to=stream,
             span=span,
             services=services,
@@ -59,7 +61,8 @@ async def relay_changes(exchange: Exchange, leg: Leg, span: ServerSpan, services
 
     leg.on_stream = follow
     try:
-        return await send_and_shape(exchange, leg, span, services.shaper, services.request_ids)
+        async with services.places.stream(key, partial(followed_here, services, key)):
+            return await send_and_shape(exchange, leg, span, services.shaper, services.request_ids)
     finally:
         leg.on_stream = None  # it holds the exchange, which holds the leg
         for task in tasks:

@@ -7,6 +7,7 @@ nothing, so it cannot be asked for input.
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
 from ostiary_core import strict_json
@@ -19,6 +20,9 @@ from ostiary_gateway.pipeline.bridged.bridged_session import answer_owner, clien
 from ostiary_gateway.pipeline.continuations.continuations import QUESTION
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.leg import Leg
+from ostiary_gateway.pipeline.merged_sessions.session_opening import key_of
+from ostiary_gateway.pipeline.merged_sessions.session_places import Told
+from ostiary_gateway.pipeline.merged_sessions.session_vector import SessionVector
 from ostiary_gateway.pipeline.services import PipelineServices
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.telemetry import ServerSpan
@@ -78,9 +82,15 @@ class LegacyClientBridge:
         if taken is None:
             return await call.run()
         scope = services.cancellable[taken] = asyncio.timeout(None)
+
+        async def cancelled(_: bytes) -> None:
+            services.request_ids.cancelled.add(taken)
+            _end(scope)
+
         try:
             async with scope:
-                return await call.run()
+                with places_of_call(exchange, services, cancelled):
+                    return await call.run()
         except TimeoutError:
             if not scope.expired():
                 raise
@@ -129,12 +139,31 @@ async def was_asked_by_gateway(exchange: Exchange, services: PipelineServices) -
     return await services.continuations.deliver(identifier, payload, owner=answer_owner(exchange))
 
 
+def places_of_call(exchange: Exchange, services: PipelineServices, told: Told) -> AbstractContextManager[None]:
+    """Let other replicas find a call in flight, in a block, to cancel it."""
+    vector = exchange.session
+    if not isinstance(vector, SessionVector):
+        return nullcontext()
+    return services.places.call(key_of(exchange, vector), exchange.request_id, told)
+
+
 def cancel(exchange: Exchange, services: PipelineServices) -> None:
-    """Cancel the requests in flight here that a caller's notification names."""
+    """Cancel the requests in flight that a notification names, here or in another replica."""
     message, session = exchange.message, exchange.session
     if message is None or session is None:
         return
-    for identifier in (message.params.get("requestId"), *exchange.cancels_too):
-        scope = services.cancellable.get((exchange.proxy.uid, session.upstream_id, str(identifier)))
-        if scope is not None and not scope.expired():
-            scope.reschedule(asyncio.get_running_loop().time())
+    named = message.params.get("requestId")
+    found = [
+        scope
+        for each in (named, *exchange.cancels_too)
+        if (scope := services.cancellable.get((exchange.proxy.uid, session.upstream_id, str(each)))) is not None
+    ]
+    for scope in found:
+        _end(scope)
+    if not found and isinstance(session, SessionVector) and type(named) in (int, str):
+        services.places.tell_call(key_of(exchange, session), named)
+
+
+def _end(scope: asyncio.Timeout) -> None:
+    if not scope.expired():
+        scope.reschedule(asyncio.get_running_loop().time())

@@ -60,7 +60,8 @@ class _Waiting:
     owner: Owner
     #: What it is counted by; None where it is not counted.
     share: str | None
-    timer: asyncio.TimerHandle
+    #: Ends it; None for what may be told any number of times, until it is forgotten.
+    timer: asyncio.TimerHandle | None
 
 
 class Continuations:
@@ -157,16 +158,23 @@ class Continuations:
         return handle.key in self._waiting or not handle.replica or handle.replica == self.address
 
     def take(self, key: bytes, owner: Owner) -> Continuation | None:
-        """Return what waits here under a key, once, if it waits for this owner; else None."""
+        """Return what waits here under a key, once unless it lasts; None if not for this owner."""
         waiting = self._waiting.get(key)
         if waiting is None or waiting.owner != owner:
             return None
-        self._forget(key)
+        if waiting.timer is not None:
+            self._forget(key)
         return waiting.continuation
 
     def keep(self, continuation: Continuation, *, owner: Owner, seconds: float) -> Handle:
         """Keep what is not counted, since an open request of its caller waits for it."""
         return self._keep(continuation, owner, share=None, seconds=seconds)
+
+    def keep_lasting(self, continuation: Continuation, *, owner: Owner) -> Handle:
+        """Keep what may be told any number of times, until :meth:`forget`."""
+        handle = Handle.new(self.address)
+        self._waiting[handle.key] = _Waiting(continuation, owner, None, None)
+        return handle
 
     def seal_question(self, handle: Handle, owner: Owner) -> str:
         """Return the id of a question: what its answer is found by."""
@@ -190,7 +198,8 @@ class Continuations:
 
     def _forget(self, key: bytes) -> _Waiting:
         waiting = self._waiting.pop(key)
-        waiting.timer.cancel()
+        if waiting.timer is not None:
+            waiting.timer.cancel()
         if waiting.share is not None:
             self._parked[waiting.share] -= 1
             if not self._parked[waiting.share]:

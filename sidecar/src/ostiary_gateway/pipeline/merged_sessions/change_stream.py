@@ -6,13 +6,15 @@ cannot be resumed. A change of a list reaches the caller only if what it sees of
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from functools import partial
 from time import monotonic
 from typing import Final
 
 from ostiary_core import strict_json
 from ostiary_core.mcp.methods import Primitive
 from ostiary_gateway.errors import Refusal
+from ostiary_gateway.pipeline.bridged.bridged_session import followed_here
 from ostiary_gateway.pipeline.caller_stream import CallerStream
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.leg_events import KEEP_ALIVE_SECONDS
@@ -20,12 +22,13 @@ from ostiary_gateway.pipeline.merged_sessions.change_source import ChangeSource
 from ostiary_gateway.pipeline.merged_sessions.change_translation import list_changed
 from ostiary_gateway.pipeline.merged_sessions.listen_source import ListenSource
 from ostiary_gateway.pipeline.merged_sessions.seen_lists import SeenLists
+from ostiary_gateway.pipeline.merged_sessions.session_opening import key_of, mark_of
+from ostiary_gateway.pipeline.merged_sessions.session_vector import SessionVector
 from ostiary_gateway.pipeline.merged_sessions.visible_servers import visible_servers
 from ostiary_gateway.pipeline.merged_sessions.wanted_changes import WantedChanges
 from ostiary_gateway.pipeline.open_streams import OpenStream, listen_ended
 from ostiary_gateway.pipeline.services import PipelineServices
 from ostiary_gateway.telemetry import ServerSpan
-from ostiary_gateway.upstream.server import UpstreamServer
 
 #: Seconds between two times that a caller is told of changed lists.
 _NOTICE_SECONDS: Final = 1.0
@@ -73,17 +76,30 @@ class ChangeStream:
         """End the stream, since its session has ended."""
         self._stream.end()
 
-    def subscribed_elsewhere(self, server: UpstreamServer) -> None:
-        """Ask a server again for changes, since the session's subscriptions there are others now."""
+    def subscribed_elsewhere(self, mark: bytes) -> None:
+        """Ask a server, named by its fingerprint, for changes of what is subscribed now."""
         for source in self._sources:
-            if source.server is server:
+            if mark_of(source.server) == mark:
                 source.ask_again()
 
     async def run(self) -> None:
         """Feed the stream until the caller leaves or it is ended."""
-        exchange, services = self._exchange, self._services
+        exchange = self._exchange
         exchange.request.bind_to_caller()
         exchange.request.connection.accept_no_more()
+        async with self._place():
+            await self._follow_all()
+
+    def _place(self) -> AbstractAsyncContextManager[None]:
+        """Let other replicas find the stream, to tell it of subscriptions that they get."""
+        vector, services = self._exchange.session, self._services
+        if not isinstance(vector, SessionVector):
+            return nullcontext()
+        key = key_of(self._exchange, vector)
+        return services.places.stream(key, partial(followed_here, services, key))
+
+    async def _follow_all(self) -> None:
+        exchange, services = self._exchange, self._services
         services.streams.opened(self._stream, services.snapshot())
         tasks = [asyncio.create_task(source.run()) for source in self._sources]
         keeping = self._keeping = asyncio.create_task(self._keep(tasks))

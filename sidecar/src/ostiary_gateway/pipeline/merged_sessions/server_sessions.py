@@ -45,8 +45,8 @@ class FollowsSession(Protocol):
     def end(self) -> None:
         """End it: its session has ended."""
 
-    def subscribed_elsewhere(self, server: UpstreamServer) -> None:
-        """Ask a server again for changes, since the session's subscriptions there are others now."""
+    def subscribed_elsewhere(self, mark: bytes) -> None:
+        """Ask a server, named by its fingerprint, for changes of what is subscribed now."""
 
 
 class ServerSessions:

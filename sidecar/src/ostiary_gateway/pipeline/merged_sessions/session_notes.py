@@ -10,6 +10,7 @@ have them (:mod:`.shared_notes`). ``None``: nowhere; then neither logging nor su
 """
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
@@ -37,6 +38,8 @@ class SessionNote:
     log_level: str | None = None
     subscriptions: dict[bytes, set[str]] = field(default_factory=dict)
     ended: bool = False
+    #: Subscriptions that the store did not take, by the server's fingerprint and URI.
+    unshared: set[tuple[bytes, str]] = field(default_factory=set)
 
     def has_room_for(self, uri: str) -> bool:
         """Return whether one more subscription can be noted."""
@@ -48,8 +51,10 @@ class SessionNote:
         self.servers.update(other.servers)
         self.log_level = other.log_level or self.log_level
         self.ended = self.ended or other.ended
-        for mark, uris in other.subscriptions.items():
-            self.subscriptions.setdefault(mark, set()).update(uris)
+        # Another replica may have ended subscriptions that this one knows.
+        self.subscriptions = {mark: set(uris) for mark, uris in other.subscriptions.items()}
+        for mark, uri in self.unshared:
+            self.subscriptions.setdefault(mark, set()).add(uri)
 
 
 class SessionKey(NamedTuple):
@@ -68,7 +73,7 @@ class SharedStore(Protocol):
     """
 
     async def read(self, key: SessionKey) -> SessionNote | None:
-        """Return what is noted of a session; None where nothing is, or the store failed."""
+        """Return what is noted of a session; None where the store failed."""
 
     async def note_server(self, key: SessionKey, mark: bytes, session: UpstreamSession) -> None:
         """Note the session of a server."""
@@ -76,11 +81,26 @@ class SharedStore(Protocol):
     async def note_log_level(self, key: SessionKey, level: str) -> None:
         """Note the log level."""
 
-    async def note_subscription(self, key: SessionKey, mark: bytes, uri: str, *, subscribed: bool) -> None:
-        """Note that a client has subscribed to a URI of a server, or no longer has."""
+    async def note_subscription(self, key: SessionKey, mark: bytes, uri: str, *, subscribed: bool) -> bool:
+        """Note that a client has subscribed to a URI of a server, or no longer has.
+
+        Return False where the store failed.
+        """
 
     async def note_end(self, key: SessionKey) -> None:
         """Forget what is noted of a session, and note that it has ended."""
+
+    async def note_place(self, key: SessionKey, name: str, handle: str) -> None:
+        """Note where something of a session is open (:mod:`.session_places`)."""
+
+    async def forget_place(self, key: SessionKey, name: str) -> None:
+        """Note that it no longer is."""
+
+    async def places(self, key: SessionKey) -> Mapping[str, str]:
+        """Return the handles of what is open of a session, by name.
+
+        There are none where the store failed.
+        """
 
 
 class SessionNotes:
@@ -133,17 +153,21 @@ class SessionNotes:
         """Note that the client has subscribed to a URI of a server, or no longer has."""
         if not self.are_kept:
             return
-        uris = self._own(key).subscriptions.setdefault(mark, set())
+        note = self._own(key)
+        uris = note.subscriptions.setdefault(mark, set())
         (uris.add if subscribed else uris.discard)(uri)
+        note.unshared.discard((mark, uri))
         if self.shared is not None:
-            await self.shared.note_subscription(key, mark, uri, subscribed=subscribed)
+            is_shared = await self.shared.note_subscription(key, mark, uri, subscribed=subscribed)
+            if subscribed and not is_shared:
+                note.unshared.add((mark, uri))
 
     async def note_end(self, key: SessionKey) -> None:
         """Forget what is noted of a session, and note that its client has ended it."""
         if not self.are_kept:
             return
         note = self._own(key)
-        note.servers, note.subscriptions, note.ended = {}, {}, True
+        note.servers, note.subscriptions, note.unshared, note.ended = {}, {}, set(), True
         if self.shared is not None:
             await self.shared.note_end(key)
 

@@ -31,6 +31,8 @@ _log = logging.getLogger(__name__)
 
 #: One value of a note: a server's session id, a URI, or a log level.
 NOTE: Final = Purpose("n1.", "session note v1", 24 * 1024)
+#: Where something of a session is open: the handle of what waits in a replica.
+PLACE: Final = Purpose("p1.", "session place v1", 1024)
 _SERVER: Final = "s"
 _LEVEL: Final = "l"
 _URI: Final = "u"
@@ -52,10 +54,10 @@ class SharedNotes:
         self._warner = WarningLimiter(_log)
 
     async def read(self, key: SessionKey) -> SessionNote | None:
-        """Return what is noted of a session; None where nothing is, or the store failed."""
+        """Return what is noted of a session; None where the store failed."""
         found = await self._command("HGETALL", _name(key))
         fields = _fields(found)
-        if not fields or len(fields) > _MOST_FIELDS:
+        if found is None or len(fields) > _MOST_FIELDS:
             return None
         note = SessionNote()
         for field, value in fields.items():
@@ -70,13 +72,15 @@ class SharedNotes:
         """Note the log level."""
         await self._set(key, _LEVEL, level)
 
-    async def note_subscription(self, key: SessionKey, mark: bytes, uri: str, *, subscribed: bool) -> None:
-        """Note that a client has subscribed to a URI of a server, or no longer has."""
+    async def note_subscription(self, key: SessionKey, mark: bytes, uri: str, *, subscribed: bool) -> bool:
+        """Note that a client has subscribed to a URI of a server, or no longer has.
+
+        Return False where the store failed.
+        """
         field = f"{_URI}{mark.hex()}{hashlib.sha256(uri.encode()).hexdigest()[:32]}"
         if subscribed:
-            await self._set(key, field, uri)
-        else:
-            await self._command("HDEL", _name(key), field)
+            return await self._set(key, field, uri)
+        return await self._command("HDEL", _name(key), field) is not None
 
     async def note_end(self, key: SessionKey) -> None:
         """Forget what is noted of a session, and note that it has ended."""
@@ -85,23 +89,47 @@ class SharedNotes:
             await self._command("HDEL", _name(key), *fields)
         await self._set(key, _ENDED, "ended")
 
-    async def _set(self, key: SessionKey, field: str, value: str) -> None:
-        sealed = self._sealer.seal(
-            NOTE, f"{key.key}\n{field}\n{value}".encode(), proxy_uid=key.proxy_uid, principal=key.principal
-        )
-        if await self._command("HSET", _name(key), field, sealed) is not None:
-            await self._command("PEXPIRE", _name(key), str(self._max_age()))
+    async def note_place(self, key: SessionKey, name: str, handle: str) -> None:
+        """Note where something of a session is open."""
+        await self._set(key, name, handle, PLACE)
 
-    def _take(self, note: SessionNote, key: SessionKey, field: str, sealed: str) -> None:
-        """Add one field to a note, if it is what a gateway wrote there for this session."""
+    async def forget_place(self, key: SessionKey, name: str) -> None:
+        """Note that it no longer is."""
+        await self._command("HDEL", _name(key, PLACE), name)
+
+    async def places(self, key: SessionKey) -> Mapping[str, str]:
+        """Return the handles of what is open of a session, by name.
+
+        There are none where the store failed.
+        """
+        fields = _fields(await self._command("HGETALL", _name(key, PLACE)))
+        opened = ((name, self._opened(key, name, sealed, PLACE)) for name, sealed in fields.items())
+        return {name: handle for name, handle in opened if handle is not None}
+
+    async def _set(self, key: SessionKey, field: str, value: str, purpose: Purpose = NOTE) -> bool:
+        sealed = self._sealer.seal(
+            purpose, f"{key.key}\n{field}\n{value}".encode(), proxy_uid=key.proxy_uid, principal=key.principal
+        )
+        name = _name(key, purpose)
+        if await self._command("HSET", name, field, sealed) is None:
+            return False
+        await self._command("PEXPIRE", name, str(self._max_age()))
+        return True
+
+    def _opened(self, key: SessionKey, field: str, sealed: str, purpose: Purpose) -> str | None:
+        """Return the value of a field, if it is what a gateway wrote there for this session."""
         plain = self._sealer.open(
-            NOTE, sealed, proxy_uid=key.proxy_uid, principal=key.principal, max_age=self._max_age() / 1000
+            purpose, sealed, proxy_uid=key.proxy_uid, principal=key.principal, max_age=self._max_age() / 1000
         )
         begin = f"{key.key}\n{field}\n"
         text = plain.decode() if plain is not None else ""
-        if not text.startswith(begin):
+        return text.removeprefix(begin) if text.startswith(begin) else None
+
+    def _take(self, note: SessionNote, key: SessionKey, field: str, sealed: str) -> None:
+        """Add one field to a note, if it is what a gateway wrote there for this session."""
+        value = self._opened(key, field, sealed, NOTE)
+        if value is None:
             return
-        value = text.removeprefix(begin)
         if field == _LEVEL:
             note.log_level = value
         elif field == _ENDED:
@@ -121,9 +149,9 @@ class SharedNotes:
             return None
 
 
-def _name(key: SessionKey) -> str:
-    namespace = key.proxy.partition("/")[0]
-    return f"{{ostiary:{namespace}}}:s:{hashlib.sha256(key.proxy_uid.encode()).hexdigest()[:16]}:{key.key}"
+def _name(key: SessionKey, purpose: Purpose = NOTE) -> str:
+    namespace, kind = key.proxy.partition("/")[0], "s" if purpose is NOTE else "p"
+    return f"{{ostiary:{namespace}}}:{kind}:{hashlib.sha256(key.proxy_uid.encode()).hexdigest()[:16]}:{key.key}"
 
 
 def _fields(found: Any) -> Mapping[str, str]:

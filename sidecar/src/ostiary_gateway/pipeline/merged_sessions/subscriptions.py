@@ -9,6 +9,7 @@ from typing import Final
 from ostiary_core.mcp import codes
 from ostiary_core.mcp.protocol_revisions import MODERN_REVISIONS
 from ostiary_gateway.errors import Refusal, UpstreamFault
+from ostiary_gateway.pipeline.bridged.bridged_session import followed
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.merged_sessions.own_answers import error_of_server, result_of_ours
@@ -45,8 +46,8 @@ async def subscribe(exchange: Exchange, leg: Leg, span: ServerSpan, services: Pi
         if not is_modern and (error := await _asked(exchange, leg, span, services)) is not None:
             return error
         await notes.note_subscription(key, mark_of(leg.server), uri, subscribed=is_new)
-        for stream in services.sessions.following.get(key, ()) if is_modern else ():
-            stream.subscribed_elsewhere(leg.server)
+        if is_modern:
+            await followed(services, key, leg.server)
         return result_of_ours(exchange, span, {})
     except UpstreamFault as fault:
         raise faults.refusal(fault) from fault
