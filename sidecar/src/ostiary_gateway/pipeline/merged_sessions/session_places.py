@@ -25,6 +25,9 @@ STREAM: Final = "stream"
 _CALL_SECONDS: Final = 0.5
 #: Seconds after which a call to be cancelled is looked for: at once, and when it has been noted by then.
 _LOOKS: Final = (0.0, 2 * _CALL_SECONDS, 2 * _CALL_SECONDS)
+#: The most calls that are looked for at once, of one session and of all: a client may cancel in a storm.
+_LOOKING: Final = 16
+_LOOKING_IN_ALL: Final = 1024
 #: Seconds that telling other replicas may take.
 _TELL_SECONDS: Final = 6.0
 #: The most that one replica notes of one session at once.
@@ -44,6 +47,7 @@ class SessionPlaces:
         self._notes = notes
         self._continuations = continuations
         self._open: Counter[SessionKey] = Counter()
+        self._looking: Counter[SessionKey] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
@@ -75,8 +79,10 @@ class SessionPlaces:
 
     def tell_call(self, key: SessionKey, identifier: str | int | None) -> None:
         """Tell a call of a client in another replica, without waiting for it."""
-        if self._notes.shared is not None:
-            _ = self._start(self._tell_once_noted(key, _call_name(identifier)))
+        if self._notes.shared is None or self._looking[key] >= _LOOKING or self._looking.total() >= _LOOKING_IN_ALL:
+            return
+        self._looking[key] += 1
+        _ = self._start(self._tell_once_noted(key, _call_name(identifier)))
 
     async def close(self) -> None:
         """End what is told and noted now."""
@@ -115,10 +121,15 @@ class SessionPlaces:
             await self._notes.shared.forget_place(place.key, place.name)
 
     async def _tell_once_noted(self, key: SessionKey, name: str) -> None:
-        for seconds in _LOOKS:
-            await asyncio.sleep(seconds)
-            if await self._tell(key, name, b""):
-                return
+        try:
+            for seconds in _LOOKS:
+                await asyncio.sleep(seconds)
+                if await self._tell(key, name, b""):
+                    return
+        finally:
+            self._looking[key] -= 1
+            if not self._looking[key]:
+                del self._looking[key]
 
     async def _tell(self, key: SessionKey, name: str, content: bytes) -> bool:
         """Tell all that is noted under a name, and return whether anything is."""

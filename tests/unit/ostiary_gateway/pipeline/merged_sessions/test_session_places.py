@@ -80,6 +80,18 @@ async def test_a_call_is_found_by_its_id_also_if_it_is_looked_for_before_it_was_
         assert one.told == [b""]
 
 
+async def test_a_storm_of_cancellations_asks_the_store_for_a_few_of_them(server: RedisServer) -> None:
+    async with replica(server) as one, replica(server) as two:
+        with server.client() as client:
+            client.config_resetstat()
+            for number in range(1000):
+                two.places.tell_call(ONE, number)
+            with one.places.call(OTHER, 7, one.tell):
+                two.places.tell_call(OTHER, 7)
+                await eventually(lambda: one.told != [])
+            assert client.info("commandstats")["cmdstat_hgetall"]["calls"] < 100
+
+
 async def test_what_has_ended_is_noted_no_longer(server: RedisServer) -> None:
     async with replica(server) as one:
         with one.places.call(ONE, 7, one.tell):
