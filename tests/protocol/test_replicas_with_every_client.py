@@ -57,23 +57,13 @@ CELLS = [
 ]
 
 
+@pytest.mark.parametrize("place", ["", "merged-"], ids=["alone", "merged with one of the other era"])
 @pytest.mark.parametrize(("client", "era"), CELLS)
 async def test_a_client_does_all_that_it_can_do_at_whichever_replica_its_requests_arrive(
-    replicas: GatewayReplicas, client: Client, era: str
+    replicas: GatewayReplicas, client: Client, era: str, place: str
 ) -> None:
     known = client.across_eras() if client.other_era == era else client
     for sdk in SERVER_SDKS:
-        url = replicas.url(f"{sdk}-{era}")
-        found = await asyncio.to_thread(clients.run, client, url, server_revision=REVISIONS[era])
-        assert clients.failures(known, found) == []
-
-
-@pytest.mark.parametrize(("client", "era"), CELLS)
-async def test_a_client_does_all_that_it_can_do_with_merged_servers_of_both_eras(
-    replicas: GatewayReplicas, client: Client, era: str
-) -> None:
-    known = client.across_eras() if client.other_era == era else client
-    for sdk in SERVER_SDKS:
-        url = replicas.url(f"merged-{sdk}-{era}")
+        url = replicas.url(f"{place}{sdk}-{era}")
         found = await asyncio.to_thread(clients.run, client, url, server_revision=REVISIONS[era])
         assert clients.failures(known, found) == []
