@@ -45,6 +45,7 @@ SHORT = {
     "sidecar/src/ostiary_core/closest_name.py": "used by both planes",
     "sidecar/src/ostiary_core/contract/compression.py": "boundary: zlib with limits",
     "sidecar/src/ostiary_core/policy/authentication_in_force.py": "one rule, which every method uses",
+    "sidecar/src/ostiary_core/policy/principal_memo.py": "one cache, which rules and routes use",
     "sidecar/src/ostiary_core/policy/cel_engine.py": "boundary: the CEL engine, which is imported late",
     "sidecar/src/ostiary_gateway/pipeline/routing/route_decision.py": "boundary: below the stages that ask",
     "sidecar/src/ostiary_gateway/pipeline/select_stage.py": "one stage of the pipeline",

@@ -11,6 +11,7 @@ import aiohttp
 
 from ostiary_core.errors import OstiaryError
 from ostiary_core.mcp.methods import Primitive
+from ostiary_operator.local.caller_catalogue import ListedNames
 from ostiary_operator.status.replicas import NoResponse
 from ostiary_operator.view import admin_client
 from ostiary_operator.view.admin_client import AdminPort
@@ -20,14 +21,11 @@ _PATH: Final = "/catalogue"
 _MOST: Final = 500
 _LONGEST: Final = 4096
 
-#: By server, and by what it offers, the names that it has listed.
-ServerNames = Mapping[str, Mapping[Primitive, Sequence[str]]]
-
 
 class ReadNames(NamedTuple):
     """What replicas have seen; ``problems`` are of those that did not answer."""
 
-    names: ServerNames
+    names: ListedNames
     problems: tuple[str, ...]
     replicas: int
 
@@ -39,7 +37,7 @@ async def read(http: aiohttp.ClientSession, ports: Sequence[AdminPort], *, proxy
     return ReadNames(_joined(answers), tuple(each for each in found if isinstance(each, str)), len(answers))
 
 
-async def _of_replica(http: aiohttp.ClientSession, port: AdminPort, proxy: str) -> ServerNames | str:
+async def _of_replica(http: aiohttp.ClientSession, port: AdminPort, proxy: str) -> ListedNames | str:
     """Return what a replica has seen, or why it does not say."""
     try:
         return _parsed(await admin_client.document(http, port, _PATH, {"proxy": proxy}))
@@ -47,7 +45,7 @@ async def _of_replica(http: aiohttp.ClientSession, port: AdminPort, proxy: str) 
         return f"replica {port.replica}: {error}"
 
 
-def _parsed(found: Any) -> ServerNames:
+def _parsed(found: Any) -> ListedNames:
     try:
         return {str(server["name"]): _names(server["names"]) for server in found["servers"]}
     except (KeyError, TypeError, ValueError, AttributeError):
@@ -65,7 +63,7 @@ def _is_name(name: Any) -> bool:
     return isinstance(name, str) and len(name) <= _LONGEST
 
 
-def _joined(answers: Iterable[ServerNames]) -> ServerNames:
+def _joined(answers: Iterable[ListedNames]) -> ListedNames:
     joined: dict[str, dict[Primitive, set[str]]] = {}
     for answer in answers:
         for server, names in answer.items():

@@ -10,13 +10,13 @@ What depends on the caller alone is decided once for each principal; only the re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
-from weakref import ref
 
 from ostiary_core.errors import ContractError
 from ostiary_core.policy.expressions import Expression, ExpressionResult
 from ostiary_core.policy.message_conditions import Call
 from ostiary_core.policy.principal import Principal
 from ostiary_core.policy.principal_conditions import PrincipalConditions
+from ostiary_core.policy.principal_memo import PrincipalMemo
 
 #: The methods whose params have ``arguments``: rules that read ``args`` are tried for these only.
 WITH_ARGUMENTS: Final = frozenset({"tools/call", "prompts/get"})
@@ -107,8 +107,7 @@ class Routing:
 
     def __init__(self, rules: Iterable[RoutingRule]) -> None:
         self.rules = tuple(rules)
-        #: By the address of the principal, which must not live longer because of this.
-        self._by_principal: dict[int, tuple[ref[Principal], _Residual]] = {}
+        self._by_principal: PrincipalMemo[_Residual] = PrincipalMemo()
 
     @classmethod
     def build(cls, rules: Iterable[RuleConfig], servers: Sequence[str]) -> "Routing":
@@ -162,16 +161,10 @@ class Routing:
         return tuple(traced)
 
     def _residual(self, principal: Principal) -> _Residual:
-        found = self._by_principal.pop(id(principal), None)
-        if found is None or found[0]() is not principal:
-            found = ref(principal), self._specialised(PrincipalConditions(principal))
-            if len(self._by_principal) >= _CALLERS:
-                del self._by_principal[next(iter(self._by_principal))]
-        self._by_principal[id(principal)] = found  # the most recently used comes last
-        return found[1]
+        return self._by_principal.of(principal, self._specialised)
 
-    def _specialised(self, known: PrincipalConditions) -> _Residual:
-        left = []
+    def _specialised(self, principal: Principal) -> _Residual:
+        known, left = PrincipalConditions(principal), []
         for rule in self.rules:
             if rule.needs_message:
                 left.append(rule)

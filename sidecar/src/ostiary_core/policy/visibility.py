@@ -9,7 +9,6 @@ name exists?
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
-from weakref import ref
 
 from ostiary_core.catalogue_names import CatalogueNames
 from ostiary_core.contract.documents import CatalogueConfig, EntryDocument
@@ -26,6 +25,7 @@ from ostiary_core.policy.judgement import all_must_allow
 from ostiary_core.policy.message_conditions import Call
 from ostiary_core.policy.principal import Principal
 from ostiary_core.policy.principal_conditions import PrincipalConditions
+from ostiary_core.policy.principal_memo import PrincipalMemo
 from ostiary_core.policy.schema_narrowing import narrowed
 from ostiary_core.policy.uri_readings import Readings
 from ostiary_core.policy.usable_names import NameJudge, candidates, ends_of_names, usable_servers
@@ -36,8 +36,7 @@ _NAME_TOO_LONG: Final = Decision(False, DecisionReason.NAME_TOO_LONG)
 _NO_POLICY: Final = Decision(False, DecisionReason.NO_POLICY)
 _POLICY_INVALID: Final = Decision(False, DecisionReason.POLICY_INVALID)
 
-#: Callers that one proxy remembers, and different sets of grants.
-_CALLERS: Final = 1024
+#: The different sets of grants that one proxy remembers.
 _GRANTS: Final = 128
 
 
@@ -73,9 +72,8 @@ class Visibility:
     _judged: frozenset[Primitive] = frozenset()
     _memo: Memo[tuple[Primitive, Verb, str], Decision] = field(default_factory=Memo, repr=False)
     _usable: dict[tuple[Primitive, Verb], frozenset[int]] = field(default_factory=dict, repr=False)
+    _by_principal: "PrincipalMemo[Visibility]" = field(default_factory=PrincipalMemo, repr=False)
     #: Callers with the same grants share one visibility, with its caches.
-    #: By the address of the principal, which must not live longer because of this.
-    _by_principal: dict[int, tuple[ref[Principal], "Visibility"]] = field(default_factory=dict, repr=False)
     _by_states: dict[tuple[RuleStates, RuleStates], "Visibility"] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -140,15 +138,10 @@ class Visibility:
         """Return what one caller may see and use: this object if no rule depends on it."""
         if not self.depends_on_caller:
             return self
-        found = self._by_principal.pop(id(principal), None)
-        if found is None or found[0]() is not principal:
-            found = ref(principal), self._specialised(PrincipalConditions(principal))
-            if len(self._by_principal) >= _CALLERS:
-                del self._by_principal[next(iter(self._by_principal))]
-        self._by_principal[id(principal)] = found  # the most recently used comes last
-        return found[1]
+        return self._by_principal.of(principal, self._specialised)
 
-    def _specialised(self, known: PrincipalConditions) -> "Visibility":
+    def _specialised(self, principal: Principal) -> "Visibility":
+        known = PrincipalConditions(principal)
         states = self.access.states(known), self.shadow.access.states(known) if self.shadow is not None else ()
         found = self._by_states.get(states)
         if found is None:

@@ -63,11 +63,14 @@ class Leg:
     ``message`` has the names, URIs and id that this server knows; None for GET and DELETE. ``session`` is the session
     at this server; None without one. ``translation`` is None where bytes pass as they came, and ``bridge`` where caller
     and server are of the same era. ``parameters`` are the mirrored parameters (``Mcp-Param-*``) that the gateway writes
-    itself; None where those of the caller are forwarded. ``downstream`` is the stream to the caller that the leg's
+    itself; None where those of the caller are forwarded. ``states`` seals a ``requestState`` of the server for the
+    caller; None where it has none of its own. ``digest`` is what such a state is bound to of the request, whose
+    params are freed when it is sent. ``downstream`` is the stream to the caller that the leg's
     events go to, once there is one. ``instead`` is the leg that takes its place if its server cannot be connected to.
     ``is_kept`` where its body may have to be sent again, which is ``sent`` then. ``last_event_id`` is the event
     after which its server resumes a stream, where the caller knows it by another id, and ``resumes`` the request of
     that stream. ``event_ids`` returns how the caller knows an event, or None where it cannot resume from it.
+    ``on_stream`` is told the stream to the caller when it begins.
     """
 
     server: UpstreamServer

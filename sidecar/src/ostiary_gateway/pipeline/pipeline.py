@@ -92,7 +92,8 @@ class RequestPipeline:
         """Answer one request.
 
         The stages are receive, route, check origin, authenticate, admit (in-flight limits), decode, check blocks, check
-        loop, authorize, stream limits, limits of policies, loop detection, select, audit, forward, shape and record.
+        loop, authorize, stream limits, limits of policies, loop detection, select, audit, carry out (in which servers'
+        responses are shaped) and record.
         """
         exchange: Exchange | None = None
         traceparent, tracestate = self._telemetry.context_in(request.headers)

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.server_request import OwnRequest, own_body, own_id, own_lines, own_span, report_fault
-from ostiary_gateway.telemetry import ServerSpan
+from ostiary_gateway.telemetry import ClientSpan, ServerSpan
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 from ostiary_gateway.upstream.server import UpstreamServer
@@ -28,14 +28,8 @@ async def own_stream(
     identifier = None if is_get else own_id()
     with own_span(span, server, request, identifier) as client:
         try:
-            response = await server.request(
-                "GET" if is_get else "POST",
-                own_lines(exchange, server, request, client),
-                None if is_get else own_body(request, identifier, client),
-                passed=exchange.passed,
-                repeatable=True,
-                caller=exchange.upstream_caller if server.credential.is_of_caller else None,
-            )
+            body = None if is_get else own_body(request, identifier, client)
+            response = await _sent("GET" if is_get else "POST", exchange, server, request, body, client)
         except UpstreamFault as found:
             raise report_fault(server, client, found) from found
         client.respond(http_status=response.status)
@@ -59,14 +53,7 @@ async def end_session(
     with own_span(span, server, request, None) as client:
         try:
             async with asyncio.timeout(seconds):
-                response = await server.request(
-                    "DELETE",
-                    own_lines(exchange, server, request, client),
-                    None,
-                    passed=exchange.passed,
-                    repeatable=True,
-                    caller=exchange.upstream_caller if server.credential.is_of_caller else None,
-                )
+                response = await _sent("DELETE", exchange, server, request, None, client)
         except TimeoutError as error:
             fault = UpstreamFault(faults.TIMEOUT, f"the server did not answer DELETE within {seconds:g} s")
             raise report_fault(server, client, fault) from error
@@ -74,3 +61,21 @@ async def end_session(
             raise report_fault(server, client, found) from found
         response.close()
         client.respond(http_status=response.status)
+
+
+async def _sent(
+    http_method: str,
+    exchange: Exchange,
+    server: UpstreamServer,
+    request: OwnRequest,
+    body: bytes | None,
+    client: ClientSpan,
+) -> UpstreamResponse:
+    return await server.request(
+        http_method,
+        own_lines(exchange, server, request, client),
+        body,
+        passed=exchange.passed,
+        repeatable=True,
+        caller=exchange.upstream_caller if server.credential.is_of_caller else None,
+    )

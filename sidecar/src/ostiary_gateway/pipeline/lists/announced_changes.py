@@ -1,6 +1,4 @@
-"""Drops kept lists that a server says have changed.
-
-At once, and then at most once a second.
+"""Drops kept lists that a server says have changed, each at most once a second.
 
 A server may say so a thousand times a second, and each time the lists would be fetched again for all callers.
 """

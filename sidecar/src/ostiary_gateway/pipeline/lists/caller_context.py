@@ -1,9 +1,8 @@
 """What a server can tell callers apart by.
 
-A list is shared only among callers that look the same to its server.
-
-It is the credential that the server is presented. Where it is the gateway's own, all callers look the same. Where it is
-made for the caller, or is the caller's own, each credential has its own lists.
+That is the credential that the server is presented. A list is shared only among callers that look the same to its
+server. Where the credential is the gateway's own, all callers do. Where it is made for the caller, or is the caller's
+own, each credential has its own lists.
 """
 
 from collections.abc import Hashable

@@ -104,9 +104,7 @@ async def delete_sessions(exchange: Exchange, span: ServerSpan, services: Pipeli
 
 
 def open_sessions(exchange: Exchange, services: PipelineServices) -> Iterator[tuple[UpstreamServer, UpstreamSession]]:
-    """Yield the servers with which the client has a session of a handshake revision.
-
-    Those are yielded that are known here.
+    """Yield the servers with which this replica knows a session with a handshake.
 
     Servers of the newest revision have none, and are told in each request.
 

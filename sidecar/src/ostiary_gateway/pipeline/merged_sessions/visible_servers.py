@@ -40,9 +40,7 @@ def named_server(exchange: Exchange, name: str | None) -> UpstreamServer | None:
 
 
 def sees_whole(exchange: Exchange, place: int, offered: Mapping[str, Any]) -> bool:
-    """Return whether no rule hides anything of a server from the caller.
-
-    What it has listed decides.
+    """Return whether no rule hides anything that a server has listed from the caller.
 
     ``offered`` are the server's capabilities. What it offers and has not listed yet counts as hidden, unless no rule
     hides anything of that kind.
