@@ -45,10 +45,10 @@ async def run(ostiary: Ostiary, gateway: RunningGateway, folder: Path, *argument
     return await asyncio.to_thread(ostiary, "catalogue", "mock", str(folder / "proxy.yaml"), *admin, *arguments)
 
 
-async def apply(gateway: RunningGateway, mock: str) -> None:
+async def apply(gateway: RunningGateway, mock: str, *, two: str = "") -> None:
     servers = [
-        ServerConfig(name=name, prefix=f"{name}_", url=mock, timeouts=LONG_TIMEOUTS, addresses=LOOPBACK)
-        for name in ("one", "two")
+        ServerConfig(name=name, prefix=f"{name}_", url=url, timeouts=LONG_TIMEOUTS, addresses=LOOPBACK)
+        for name, url in (("one", mock), ("two", two or mock))
     ]
     await gateway.apply(gateway.entry("mock", mock, servers=servers, server_selection="Merge"))
 
@@ -68,6 +68,18 @@ async def test_each_name_that_servers_have_listed_is_shown_with_what_decides(
     seen = await run(ostiary, gateway, tmp_path, "--seen")
     assert "one_get_user " in seen.out
     assert "two_" not in seen.out
+
+
+async def test_a_server_whose_lists_never_passed_is_named(
+    gateway: RunningGateway, mock: str, ostiary: Ostiary, tmp_path: Path
+) -> None:
+    await apply(gateway, mock, two="http://127.0.0.1:1/mcp")
+    async with mcp_caller(gateway.url()) as caller:
+        assert (await caller.post(modern("tools/list"))).result["tools"]
+    found = await run(ostiary, gateway, tmp_path)
+    assert "two_" not in found.out
+    assert "server two: no list of it has passed the gateway" in found.err
+    assert "server one" not in found.err
 
 
 async def test_before_a_list_has_passed_it_says_so(

@@ -6,12 +6,14 @@ from typing import Any, Final
 import pytest
 from api_keys import AGENT_KEY, api_key, bearer, keyed
 from gateway_replicas import gateway_replicas
-from gateways import RunningGateway
+from gateways import RunningGateway, running_gateway
 from mcp.types import ElicitResult
 from mcp_caller import mcp_caller, modern, modern_headers
 from mcp_clients import connect
+from otlp_sink import http_sink
 from servers_by_era import everything
 
+from ostiary_gateway.telemetry import Telemetry
 from ostiary_operator.demo.served_eras import ServedEras
 
 LEGACY_ONLY: Final[dict[str, Any]] = {"protocol_version": "2025-11-25"}
@@ -32,6 +34,21 @@ async def test_an_official_client_discovers_lists_and_calls(gateway: RunningGate
         result = await client.call_tool("test_simple_text", {})
         assert not result.is_error
         assert result.content
+
+
+async def test_what_the_server_refused_before_it_was_bridged_is_no_failure_of_the_request(
+    old: str,
+) -> None:
+    with http_sink() as sink:
+        telemetry = Telemetry.from_env({"OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint})
+        async with running_gateway(telemetry=telemetry) as gateway, mcp_caller(gateway.url("old")) as caller:
+            await gateway.apply(gateway.entry("old", old))
+            discovered = await caller.post(modern("server/discover"))
+        spans = sink.wait_for(lambda found: any(each.kind == "SERVER" for each in found))
+    assert discovered.result["supportedVersions"]
+    [span] = [each for each in spans if each.kind == "SERVER"]
+    assert "rpc.response.status_code" not in span.attributes
+    assert "error.type" not in span.attributes
 
 
 async def elicited(context: Any, params: Any) -> ElicitResult:

@@ -13,6 +13,7 @@ from aiohttp import web
 from api_keys import AGENT_KEY, api_key, exposed, keyed
 from gateways import RunningGateway, policy
 from identity_provider import identity_provider
+from merged_proxies import merged
 from timeouts import TIMEOUT_SECONDS
 from upstreams import Arrived, answer, document, serving
 
@@ -176,6 +177,8 @@ async def test_a_refused_token_is_shown_next_to_what_the_proxy_needs(gateway: Ru
 
 async def test_a_server_of_the_stateless_revision_alone_is_listed(gateway: RunningGateway) -> None:
     async def script(_: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        if arrived.method == "server/discover":
+            return document(answer(arrived, {"supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}}))
         if arrived.method != "tools/list":
             return document({"jsonrpc": "2.0", "id": arrived.message["id"], "error": {"code": -32601, "message": "no"}})
         return document(answer(arrived, {"resultType": "complete", "tools": [{"name": "x", "inputSchema": {}}]}))
@@ -193,7 +196,16 @@ async def test_a_server_that_is_down_is_a_note_and_the_caller_is_still_named(gat
     ended = await whoami("--key", AGENT_KEY, gateway.url())
     assert ended.code == 0
     assert "default/agent" in ended.out
+    assert "What it sees is not known." in ended.out
     assert "note: tools/list:" in ended.err
+    assert "(-31003, UpstreamUnreachable)" in ended.err
+
+
+async def test_missing_names_of_one_of_several_servers_are_a_note(gateway: RunningGateway, mock: str) -> None:
+    await gateway.apply(merged(gateway, {"one": mock, "two": "http://127.0.0.1:1/mcp"}))
+    ended = await whoami(gateway.url())
+    assert "one_get_users" in ended.out
+    assert "note: tools/list: names that begin with two_ may be missing or old: UpstreamUnreachable" in ended.err
 
 
 async def test_control_characters_of_a_server_do_not_reach_the_terminal(gateway: RunningGateway) -> None:

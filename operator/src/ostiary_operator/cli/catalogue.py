@@ -21,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "paths",
         metavar="PATH",
         nargs="*",
+        default=(),  # without one, argparse calls it required in its errors
         help="YAML files with its MCPPolicies (default: those of the `ostiary run`, or of the cluster)",
     )
     parser.add_argument("--seen", action="store_true", help="only what the caller sees")
@@ -55,6 +56,8 @@ async def _show(arguments: argparse.Namespace) -> int:
         cluster.note("catalogue", "no policy tells callers of this MCPProxy apart: every caller sees this")
     shown = caller_catalogue.entries(proxy, caller.principal, found.names)
     _write(arguments, identity, [each for each in shown if each.is_seen or not arguments.seen])
+    for server in caller_catalogue.unlisted(proxy, found.names):
+        cluster.note("catalogue", f"server {server}: no list of it has passed the gateway, so its names are missing")
     for problem in found.problems:
         cluster.note("catalogue", f"{problem}: what only it has seen is missing")
     return cluster.NOT_WELL if found.problems else cluster.WELL
@@ -89,7 +92,7 @@ def _paths_of_run(arguments: argparse.Namespace) -> tuple[str, ...]:
     from ostiary_operator.local.running_projects import running_projects  # noqa: PLC0415  likewise
 
     found = running_projects() if not (arguments.admin or arguments.kubeconfig or arguments.context) else ()
-    return found[0].paths if len(found) == 1 else ()
+    return found[0].files if len(found) == 1 else ()
 
 
 def _write(arguments: argparse.Namespace, identity: str, shown: "Sequence[CatalogueEntry]") -> None:

@@ -82,7 +82,8 @@ def _write(report: "CallerReport", output: str) -> None:
         return
     sys.stdout.writelines(f"{line}\n" for line in caller_report.lines(report))
     header, rows = caller_report.table(report)
-    sys.stdout.write(f"\n{tables.render(header, rows)}\n{_LEGEND}\n" if rows else "\nIt sees no names.\n")
+    nothing = "What it sees is not known." if report.notes else "It sees no names."
+    sys.stdout.write(f"\n{tables.render(header, rows)}\n{_LEGEND}\n" if rows else f"\n{nothing}\n")
     sys.stderr.writelines(f"note: {note}\n" for note in report.notes)
 
 

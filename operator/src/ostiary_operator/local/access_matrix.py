@@ -18,8 +18,10 @@ from ostiary_operator.local.governed_proxy import GovernedProxy
 
 #: What replaces a `*`, so that the name is unlikely to be one that a rule writes out.
 _FILLING: Final = "q7_x"
-#: Any URI that no rule writes out.
+#: Any URI that no rule writes out; its scheme is shown as :data:`_SHOWN_SCHEME`.
 _ANY_URI: Final = "x://*"
+_ANY_SCHEME: Final = "x://"
+_SHOWN_SCHEME: Final = "*://"
 _MOST_NAMES: Final = 500
 _SHOWN: Final = 80
 
@@ -126,12 +128,18 @@ def _of_each(names: CatalogueNames, primitive: Primitive, known: Iterable[str]) 
     own = {_ANY_URI if primitive is Primitive.RESOURCES and name == "*" else name for name in known}
     owned = {name for name in own if name not in {"*", _ANY_URI} and names.owner_of(primitive, name) is not None}
     exposed = (names.exposed(primitive, server, name) for name in own - owned for server in range(len(names.servers)))
-    return owned.union(name for name in exposed if name is not None)
+    return owned.union(_shown(name) for name in exposed if name is not None)
+
+
+def _shown(name: str) -> str:
+    return f"{_SHOWN_SCHEME}{name.removeprefix(_ANY_SCHEME)}" if name.startswith(_ANY_SCHEME) else name
 
 
 def _access(view: Visibility, primitive: Primitive, name: str) -> NameAccess:
-    tried = (_ANY_URI if primitive is Primitive.RESOURCES and name == "*" else name).replace("*", _FILLING)
-    return name_access(view, primitive, tried)
+    tried = _ANY_URI if primitive is Primitive.RESOURCES and name == "*" else name
+    if tried.startswith(_SHOWN_SCHEME):
+        tried = f"{_ANY_SCHEME}{tried.removeprefix(_SHOWN_SCHEME)}"
+    return name_access(view, primitive, tried.replace("*", _FILLING))
 
 
 def table(found: AccessMatrix) -> tuple[list[str], list[list[str]]]:

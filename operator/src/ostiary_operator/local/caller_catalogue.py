@@ -61,6 +61,17 @@ def entries(proxy: GovernedProxy, principal: Principal, listed: ListedNames) -> 
     return found
 
 
+def unlisted(proxy: GovernedProxy, listed: ListedNames) -> list[str]:
+    """Return the servers of a merged catalogue of which no name is known.
+
+    There are none as long as nothing is known at all.
+    """
+    if CatalogueNames.of_entry(proxy.entry) is None:
+        return []
+    unknown = [server.name for server in proxy.entry.servers if not any(listed.get(server.name, {}).values())]
+    return unknown if len(unknown) < len(proxy.entry.servers) else []
+
+
 def _reachable(proxy: GovernedProxy, principal: Principal) -> frozenset[int] | None:
     """Return the places of the servers that rules could lead a caller to.
 

@@ -20,10 +20,13 @@ from ostiary_operator.local.mcp_probe import McpClientSession, McpReply
 _SUFFIX: Final = "/whoami"
 _PAGES: Final = 50
 _MOST_NAMES: Final = 5000
+_MOST_SERVERS: Final = 16
 #: A request about names has at most 8 KiB.
 _BATCH_CHARACTERS: Final = 6000
 _SHOWN: Final = 80
 _METHOD_NOT_FOUND: Final = -32601
+#: Where a list of several servers says whose names are missing.
+_UNAVAILABLE: Final = "dev.ostiary/unavailable"
 #: Reasons of refusals by `blocked` in the gateway's settings.
 _BLOCKED: Final = frozenset({"PrincipalBlocked", "ProxyBlocked", "UpstreamBlocked"})
 
@@ -159,35 +162,49 @@ def _refusal(reply: McpReply, url: str) -> OstiaryError:
 
 
 async def _listed(session: McpClientSession) -> tuple[dict[ListedKind, list[str]], list[str]]:
-    """Return the names in each list, and why lists are missing."""
+    """Return the names in each list, and why lists or names are missing."""
     hello = await session.initialize()
     if hello.result is None:
         session.use_stateless_revision()
     names: dict[ListedKind, list[str]] = {}
     notes: list[str] = []
     for kind in _KINDS:
-        found, failure = await _all_names(session, kind)
+        found, last = await _all_names(session, kind)
         if found:
             names[kind] = found
-        if failure is not None and failure.error.get("code") != _METHOD_NOT_FOUND:
+        if last.result is None and last.error.get("code") != _METHOD_NOT_FOUND:
             # A server that refuses both ways of beginning is described by the error of the first.
-            notes.append(f"{kind.method}: {_fault(failure if hello.result is not None else hello)}")
+            notes.append(f"{kind.method}: {_fault(last if hello.result is not None else hello)}")
+        notes += [f"{kind.method}: {words}" for words in _missing(last.result or {})]
     return names, notes
 
 
-async def _all_names(session: McpClientSession, kind: ListedKind) -> tuple[list[str], McpReply | None]:
+def _missing(result: Mapping[str, Any]) -> Iterator[str]:
+    """Yield whose names are not in a list of several servers, and why."""
+    meta = result.get("_meta")
+    servers = meta.get(_UNAVAILABLE) if isinstance(meta, Mapping) else None
+    for each in servers[:_MOST_SERVERS] if isinstance(servers, list) else ():
+        if isinstance(each, Mapping):
+            prefix = str(each.get("prefix") or "")
+            names = f"names that begin with {prefix}" if prefix else "names of the server without a prefix"
+            yield printable(f"{names} may be missing or old: {each.get('reason')}", limit=_SHOWN * 2)
+
+
+async def _all_names(session: McpClientSession, kind: ListedKind) -> tuple[list[str], McpReply]:
+    """Return the names in all pages of a list, and the last reply."""
     names: list[str] = []
     cursor: dict[str, Any] = {}
+    reply = await session.request(kind.method, cursor)
     for _ in range(_PAGES):
-        reply = await session.request(kind.method, cursor)
         if reply.result is None:
-            return names, reply
+            break
         items = reply.result.get(kind.member)
         names += [item[kind.name] for item in items if _has_name(item, kind)] if isinstance(items, list) else []
         if not isinstance(reply.result.get("nextCursor"), str) or len(names) >= _MOST_NAMES:
             break
         cursor = {"cursor": reply.result["nextCursor"]}
-    return names[:_MOST_NAMES], None
+        reply = await session.request(kind.method, cursor)
+    return names[:_MOST_NAMES], reply
 
 
 def _has_name(item: Any, kind: ListedKind) -> bool:
@@ -197,7 +214,8 @@ def _has_name(item: Any, kind: ListedKind) -> bool:
 def _fault(reply: McpReply) -> str:
     error = reply.error
     words = error.get("message") or reply.message.get("message") or f"HTTP {reply.status}"
-    return printable(f"{words} ({error['code']})" if "code" in error else str(words))
+    code = ", ".join(filter(None, (str(error.get("code", "")), reply.reason)))
+    return printable(f"{words} ({code})" if code else str(words))
 
 
 async def _with_access(

@@ -25,11 +25,20 @@ _WILDCARDS: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104  compa
 
 @dataclass(frozen=True, slots=True)
 class RunningProject:
-    """One run: the files that it serves, its admin port, and the token of that."""
+    """One run: the files that it serves, its admin port, and the token of that.
+
+    ``paths`` are as its user named them, in ``folder``.
+    """
 
     paths: tuple[str, ...]
+    folder: str
     url: str
     token: SecretBytes
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files that it serves, whatever folder they are read from."""
+        return tuple(str(Path(self.folder, path)) for path in self.paths)
 
     @property
     def title(self) -> str:
@@ -46,7 +55,9 @@ def published(folder: Path, *, paths: tuple[Path, ...], host: str, port: int) ->
     """
     file = folder / _FILE
     shown = _WILDCARDS.get(host, f"[{host}]" if ":" in host else host)
-    content = json.dumps({"url": f"http://{shown}:{port}", "paths": [str(path) for path in paths]})
+    content = json.dumps(
+        {"url": f"http://{shown}:{port}", "paths": [str(path) for path in paths], "folder": str(Path.cwd())}
+    )
     new = folder / f"{_FILE}.new"
     new.write_text(content, encoding="utf-8")
     new.replace(file)
@@ -74,7 +85,8 @@ def _read(folder: Path) -> RunningProject | None:
         content = json.loads((folder / _FILE).read_text(encoding="utf-8"))
         token = secret.parse(Volume(folder / key_names.FOLDER).files()).admin_token
         if token is not None:
-            return RunningProject(tuple(map(str, content["paths"])), str(content["url"]), token)
+            paths, where = tuple(map(str, content["paths"])), str(content.get("folder", ""))
+            return RunningProject(paths, where, str(content["url"]), token)
     return None
 
 

@@ -171,6 +171,11 @@ class Span:
         if code is not None:
             self.rpc_code = code
 
+    def begin_again(self) -> None:
+        """Forget how an attempt ended that is not the answer: another one follows."""
+        self.error_type = self.rpc_code = None
+        self._description = ""
+
     def settle(self) -> None:
         """Make the reports so far final, whatever leaves the block.
 

@@ -50,6 +50,22 @@ def test_each_name_of_the_rules_is_a_row(ostiary: Ostiary, path: str) -> None:
     )
 
 
+def test_a_uri_of_each_of_several_servers_is_a_row(ostiary: Ostiary, tmp_path: Path) -> None:
+    servers = "".join(
+        f"  - {{name: {name}, prefix: {name}_, url: 'http://localhost:1/mcp'}}\n" for name in ("one", "two")
+    )
+    (tmp_path / "files.yaml").write_text(
+        "apiVersion: ostiary.dev/v1alpha1\nkind: MCPProxy\nmetadata: {name: crm}\n"
+        f"spec:\n  serverSelection: Merge\n  servers:\n{servers}"
+        "---\napiVersion: ostiary.dev/v1alpha1\nkind: MCPPolicy\nmetadata: {name: p}\n"
+        "spec:\n  targetRefs: [{kind: MCPProxy, name: crm}]\n  access:\n    rules:\n"
+        "    - {name: read, effect: Allow, resources: {names: ['*://one/*']}}\n"
+    )
+    rows = [line.split() for line in ostiary("access", str(tmp_path / "files.yaml")).out.splitlines()]
+    assert ["resource", "*://one/*", "use"] in rows
+    assert ["resource", "*://two/*", "-"] in rows
+
+
 def test_a_matrix_for_a_pull_request_escapes_names(ostiary: Ostiary, path: str) -> None:
     result = ostiary("access", "-o", "markdown", path)
     assert "### team-a/crm\n\n|  | NAME | anonymous |\n| --- | --- | --- |\n" in result.out

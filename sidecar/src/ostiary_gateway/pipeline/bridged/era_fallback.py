@@ -68,12 +68,15 @@ async def send(exchange: Exchange, leg: Leg, span: ServerSpan, services: Pipelin
         _note_accepted(leg.server, message, response)
         return response
     if await _needs_bridge(exchange, leg, message, body, span) and leg.bridge is not None:
+        told = span.error_type, span.rpc_code
+        span.begin_again()
         try:
             return await leg.bridge.carry_out(exchange, leg, span, services)
         except Refusal as failure:
             # A server that takes neither era: what it said to the client's own one tells more.
             if failure.code not in _UNUSABLE or exchange.request.connection.stream is not None:
                 raise
+            span.error_type, span.rpc_code = told
     if refused is not None:
         raise refused
     return response
