@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from upstreams import Arrived, Upstream, answer, document, events, serving
 
 from ostiary_core.contract.server_selection import ListCacheConfig
 from ostiary_gateway.pipeline.merged_sessions.change_stream import ChangeStream
-from ostiary_gateway.pipeline.open_streams import OpenStream
+from ostiary_gateway.pipeline.open_stream import OpenStream
 
 CACHE = ListCacheConfig(ttl=60_000, stale_if_error=600_000)
 KINDS = ("prompts", "resources", "tools")
@@ -376,3 +377,24 @@ async def test_a_gateway_that_drains_ends_the_streams_at_all_servers(
         gateway.app.pipeline.streams.end_all()
         assert await stream.ended()
         await asyncio.wait_for((await crm.first("GET")).gone.wait(), TIMEOUT_SECONDS)
+
+
+async def test_nothing_is_heard_of_a_server_that_a_policy_hides_from_now_on(
+    gateway: RunningGateway, caller: McpCaller, crm: Upstream, wiki: Upstream, wiki_scene: ChangingScene
+) -> None:
+    only_crm = policy("crm", {"name": "crm", "effect": "Allow", "tools": {"names": ["crm_*"]}})
+    urls = {"crm": crm.url, "wiki": wiki.url}
+    await caller.initialize()
+    async with caller.listen() as stream:
+        await begun(stream)
+        await eventually(lambda: bool(wiki_scene.streams))
+        await gateway.apply(merged(gateway, urls, [only_crm], list_cache=CACHE))
+        with suppress(ConnectionError):
+            await wiki_scene.say({"id": 5, "method": "elicitation/create", "params": {"message": "of the wiki"}})
+        while (block := await stream.block()) is not None:
+            assert "of the wiki" not in block
+
+    async with caller.listen() as stream:
+        await begun(stream)
+        await eventually(lambda: crm.count("GET") == 2)
+    assert wiki.count("GET") == 1

@@ -12,7 +12,7 @@ from mcp_clients import eventually
 from session_scenes import SessionScene
 from upstreams import Upstream, serving
 
-from ostiary_core.contract.documents import ServerConfig
+from ostiary_core.contract.documents import PolicyDocument, ServerConfig
 from ostiary_core.contract.server_selection import RoutingRuleConfig
 
 EU = bearer(AGENT_KEY)
@@ -30,16 +30,19 @@ def scenes() -> dict[str, SessionScene]:
 async def servers(gateway: RunningGateway, scenes: dict[str, SessionScene]) -> AsyncIterator[dict[str, Upstream]]:
     async with AsyncExitStack() as stack:
         found = {name: await stack.enter_async_context(serving(scene.script)) for name, scene in scenes.items()}
-        common: dict[str, Any] = {"timeouts": LONG_TIMEOUTS, "addresses": LOOPBACK}
-        described = [ServerConfig(name=name, url=each.url, **common) for name, each in found.items()]
-        rules = [
-            RoutingRuleConfig(name="eu", when='"eu" in groups', servers=["eu", "eu-2"]),
-            RoutingRuleConfig(name="us", servers=["us"]),
-        ]
-        await gateway.apply(
-            gateway.entry("mock", "", [KEYS], servers=described, server_selection="Route", routing=rules)
-        )
+        await gateway.apply(routed(gateway, found))
         yield found
+
+
+def routed(gateway: RunningGateway, found: dict[str, Upstream], keys: PolicyDocument = KEYS) -> Any:
+    """A proxy whose callers of the group eu reach the servers there, and all others the one elsewhere."""
+    common: dict[str, Any] = {"timeouts": LONG_TIMEOUTS, "addresses": LOOPBACK}
+    described = [ServerConfig(name=name, url=each.url, **common) for name, each in found.items()]
+    rules = [
+        RoutingRuleConfig(name="eu", when='"eu" in groups', servers=["eu", "eu-2"]),
+        RoutingRuleConfig(name="us", servers=["us"]),
+    ]
+    return gateway.entry("mock", "", [keys], servers=described, server_selection="Route", routing=rules)
 
 
 @pytest.fixture
@@ -94,3 +97,31 @@ async def test_what_a_client_tells_all_reaches_only_servers_of_its_rules(
 
     assert servers["us"].arrived == []
     assert servers["eu-2"].count("logging/setLevel") == servers["eu-2"].count("DELETE") == 1
+
+
+async def test_a_server_that_the_caller_has_lost_hears_only_that_its_session_ends(
+    gateway: RunningGateway, eu: McpCaller, servers: dict[str, Upstream]
+) -> None:
+    await gateway.apply(routed(gateway, servers, keyed(api_key(AGENT_KEY, "default/eu", groups=["us"]))))
+    before = len(servers["eu"].arrived)
+
+    assert (await eu.post(CALL)).result["by"] == "us"
+    told = legacy("notifications/cancelled", {"requestId": 1, "reason": "of us alone"}, id=None)
+    assert (await eu.post(told)).status == 202
+    assert (await eu.post(legacy("logging/setLevel", {"level": "debug"}))).result == {}
+    assert (await eu.request("DELETE")).status == 200
+
+    assert [each.http_method for each in servers["eu"].arrived[before:]] == ["DELETE"]
+
+
+async def test_a_stream_of_changes_ends_when_its_caller_is_led_elsewhere(
+    gateway: RunningGateway, eu: McpCaller, servers: dict[str, Upstream]
+) -> None:
+    async with eu.listen() as stream:
+        await eventually(lambda: servers["eu"].count("GET") == 1)
+        await gateway.apply(routed(gateway, servers, keyed(api_key(AGENT_KEY, "default/eu", groups=["us"]))))
+        assert await stream.ended()
+
+    async with eu.listen() as stream:
+        await eventually(lambda: servers["us"].count("GET") == 1)
+    assert servers["eu"].count("GET") == 1

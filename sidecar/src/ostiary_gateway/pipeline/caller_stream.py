@@ -12,7 +12,7 @@ from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.limits.checks import reserve_response_bytes
 from ostiary_gateway.media_types import EVENT_STREAM_HEADERS
 from ostiary_gateway.pipeline.exchange import Exchange
-from ostiary_gateway.pipeline.open_streams import OpenStream
+from ostiary_gateway.pipeline.open_stream import OpenStream
 from ostiary_gateway.pipeline.sse_transport import DownstreamWriter
 from ostiary_gateway.upstream import faults
 

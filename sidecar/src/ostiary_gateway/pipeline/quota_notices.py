@@ -17,7 +17,8 @@ from ostiary_core.mcp.methods import Primitive
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.large_messages import SLICE_SECONDS
-from ostiary_gateway.pipeline.open_streams import OpenStream, OpenStreams
+from ostiary_gateway.pipeline.open_stream import OpenStream
+from ostiary_gateway.pipeline.open_streams import OpenStreams
 from ostiary_gateway.pipeline.quota_discovery import most_hidden, watched_charges, watched_limits
 from ostiary_gateway.policy_limits.exhausted_keys import ExhaustedKeys
 from ostiary_gateway.policy_limits.store import CounterStore, Exhaustion

@@ -14,7 +14,8 @@ from ostiary_gateway.pipeline.json_response import relay_document
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.lists.list_invalidation import note_outcome
-from ostiary_gateway.pipeline.open_streams import OpenStream, OpenStreams
+from ostiary_gateway.pipeline.open_stream import OpenStream
+from ostiary_gateway.pipeline.open_streams import OpenStreams
 from ostiary_gateway.pipeline.response_head import no_stream
 from ostiary_gateway.pipeline.sse_response import EventRelay
 from ostiary_gateway.seal import Sealer

@@ -41,7 +41,7 @@ from ostiary_gateway.pipeline.list_filter import (
 from ostiary_gateway.pipeline.list_observation import observe
 from ostiary_gateway.pipeline.lists.list_invalidation import note_message
 from ostiary_gateway.pipeline.loop_stage import with_warning
-from ostiary_gateway.pipeline.open_streams import OpenStream
+from ostiary_gateway.pipeline.open_stream import OpenStream
 from ostiary_gateway.pipeline.quota_discovery import showing_quotas
 from ostiary_gateway.pipeline.refusal_responses import error_message, message_for
 from ostiary_gateway.pipeline.response_limits import note_result

@@ -16,7 +16,7 @@ from ostiary_gateway.pipeline.json_response import SealSession, opens_session
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.leg_events import LegEvents
-from ostiary_gateway.pipeline.open_streams import OpenStream, listen_ended
+from ostiary_gateway.pipeline.open_stream import OpenStream, listen_ended
 from ostiary_gateway.pipeline.refusal_responses import error_message
 from ostiary_gateway.threads import uncancel
 from ostiary_gateway.upstream import faults

@@ -14,10 +14,11 @@ from ostiary_core.policy.principal import ANONYMOUS, Principal
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.identity import introspection
-from ostiary_gateway.pipeline import open_streams
+from ostiary_gateway.pipeline import open_stream, open_streams
 from ostiary_gateway.pipeline.decode import decode
 from ostiary_gateway.pipeline.exchange import Exchange
-from ostiary_gateway.pipeline.open_streams import OpenStream, OpenStreams
+from ostiary_gateway.pipeline.open_stream import OpenStream
+from ostiary_gateway.pipeline.open_streams import OpenStreams
 
 ALLOW = visibility_by_rules({"name": "docs", "effect": "Allow", "resources": {"names": ["doc://*"]}})
 REFUSE = visibility_by_rules({"name": "none", "effect": "Deny", "resources": {}})
@@ -25,7 +26,13 @@ REFUSE = visibility_by_rules({"name": "none", "effect": "Deny", "resources": {}}
 
 def proxy(visibility: Any) -> Any:
     return SimpleNamespace(
-        identity="default/mock", uid="u", servers=("s",), visibility=visibility, authenticator=None, limits=None
+        identity="default/mock",
+        uid="u",
+        servers=("s",),
+        names=None,
+        visibility=visibility,
+        authenticator=None,
+        limits=None,
     )
 
 
@@ -181,7 +188,7 @@ async def test_many_streams_of_one_proxy_do_not_wait_for_its_identity_provider_a
 
 
 async def test_a_stream_whose_caller_cannot_be_authenticated_in_time_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(open_streams, "_AUTHENTICATION_SECONDS", 0.01)
+    monkeypatch.setattr(open_stream, "_AUTHENTICATION_SECONDS", 0.01)
     all_of_them, found = opened(1)
     swap_authentication(all_of_them, found, [Provider(ANONYMOUS, hangs=True)])
 

@@ -24,7 +24,7 @@ from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.message import Message
-from ostiary_gateway.pipeline.open_streams import OpenStream
+from ostiary_gateway.pipeline.open_stream import OpenStream
 from ostiary_gateway.pipeline.sse_response import EventRelay
 from ostiary_gateway.sse_splitter import BlockSplitter
 from ostiary_gateway.upstream.known_names import KnownNames
@@ -51,6 +51,7 @@ class Stub:
         self.server = self
         self.known = KnownNames()
         self.list_cache = None
+        self.names = None
 
     def header(self, _: str) -> str | None:
         return None

@@ -26,7 +26,7 @@ from ostiary_gateway.pipeline.merged_sessions.session_opening import key_of, mar
 from ostiary_gateway.pipeline.merged_sessions.session_vector import SessionVector
 from ostiary_gateway.pipeline.merged_sessions.visible_servers import visible_servers
 from ostiary_gateway.pipeline.merged_sessions.wanted_changes import WantedChanges
-from ostiary_gateway.pipeline.open_streams import OpenStream, listen_ended
+from ostiary_gateway.pipeline.open_stream import OpenStream, listen_ended
 from ostiary_gateway.pipeline.services import PipelineServices
 from ostiary_gateway.telemetry import ServerSpan
 

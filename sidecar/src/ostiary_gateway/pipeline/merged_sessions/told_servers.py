@@ -18,6 +18,7 @@ from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.merged_sessions.own_answers import accepted, result_of_ours
 from ostiary_gateway.pipeline.merged_sessions.session_opening import in_session, key_of
 from ostiary_gateway.pipeline.merged_sessions.session_vector import SessionVector
+from ostiary_gateway.pipeline.merged_sessions.visible_servers import visible_servers
 from ostiary_gateway.pipeline.server_request import OwnRequest, ask
 from ostiary_gateway.pipeline.server_streams import end_session
 from ostiary_gateway.pipeline.services import PipelineServices
@@ -49,7 +50,7 @@ async def notify(exchange: Exchange, span: ServerSpan, services: PipelineService
             exchange,
             [
                 (server, in_session(session, name, each))
-                for server, session in open_sessions(exchange, services)
+                for server, session in _heard_by(exchange, services)
                 for each in requests
             ],
             span,
@@ -69,7 +70,7 @@ async def set_log_level(exchange: Exchange, span: ServerSpan, services: Pipeline
         raise Refusal(200, "InvalidParams", words, code=codes.INVALID_PARAMS, silent=True)
     told = [
         (server, in_session(session, "logging/setLevel", {"level": level}))
-        for server, session in open_sessions(exchange, services)
+        for server, session in _heard_by(exchange, services)
     ]
     await _tell(exchange, told, span)
     if isinstance(exchange.session, SessionVector):
@@ -115,6 +116,19 @@ def open_sessions(exchange: Exchange, services: PipelineServices) -> Iterator[tu
         session = services.sessions.at_hand(exchange, server)
         if session is not None and session.revision in LEGACY_REVISIONS and not server.is_blocked:
             yield server, session
+
+
+def _heard_by(exchange: Exchange, services: PipelineServices) -> Iterator[tuple[UpstreamServer, UpstreamSession]]:
+    """Yield those of the open sessions whose servers are there for the caller now.
+
+    Rules and policies may have changed since a session was opened: a server that the caller has lost hears only that
+    the session ends.
+
+    Raises:
+        Refusal: 404, the client has ended its session.
+    """
+    seen = {exchange.proxy.servers[place] for place in visible_servers(exchange)}
+    return ((server, session) for server, session in open_sessions(exchange, services) if server in seen)
 
 
 async def _tell(
