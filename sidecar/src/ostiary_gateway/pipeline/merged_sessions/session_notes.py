@@ -9,7 +9,7 @@ server again, and does not know earlier subscriptions. ``Shared``: also in the s
 have them (:mod:`.shared_notes`). ``None``: nowhere; then neither logging nor subscriptions are advertised.
 """
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
@@ -19,6 +19,11 @@ from ostiary_gateway.session_ids import UpstreamSession
 #: Sessions of one proxy that are remembered, and of all together; the ones that were used least recently go first.
 _OF_ONE_PROXY: Final = 4096
 _IN_ALL: Final = 32_768
+#: The bytes that they may take.
+_BYTES_OF_ONE_PROXY: Final = 16 << 20
+_BYTES_IN_ALL: Final = 64 << 20
+#: The approximate size of a note, and of each of its texts besides their characters.
+_OVERHEAD: Final = 512
 #: Subscriptions of one session.
 MOST_SUBSCRIPTIONS: Final = 256
 #: Bytes of all subscribed URIs of one session.
@@ -40,6 +45,15 @@ class SessionNote:
     ended: bool = False
     #: Subscriptions that the store did not take, by the server's fingerprint and URI.
     unshared: set[tuple[bytes, str]] = field(default_factory=set)
+    #: The size that is counted for it.
+    counted: int = field(default=0, compare=False)
+
+    @property
+    def size(self) -> int:
+        """The approximate number of bytes that it takes."""
+        texts = [each.upstream_id for each in self.servers.values()]
+        texts += [uri for uris in self.subscriptions.values() for uri in uris]
+        return _OVERHEAD + sum(len(text) + _OVERHEAD // 4 for text in texts)
 
     def has_room_for(self, uri: str) -> bool:
         """Return whether one more subscription can be noted."""
@@ -111,6 +125,7 @@ class SessionNotes:
         #: False where the settings say None.
         self.are_kept = True
         self._by_proxy: dict[str, OrderedDict[str, SessionNote]] = {}
+        self._bytes: Counter[str] = Counter()
         self._count = 0
 
     def __len__(self) -> int:
@@ -131,13 +146,16 @@ class SessionNotes:
         found = await self.shared.read(key) if self.shared is not None else None
         if found is not None:
             note.update(found)
+            self._weigh(key, note)
         return note
 
     async def note_server(self, key: SessionKey, mark: bytes, session: UpstreamSession) -> None:
         """Note that a server has another session than the one in the vector."""
         if not self.are_kept:
             return
-        self._own(key).servers[mark] = session
+        note = self._own(key)
+        note.servers[mark] = session
+        self._weigh(key, note)
         if self.shared is not None:
             await self.shared.note_server(key, mark, session)
 
@@ -157,6 +175,7 @@ class SessionNotes:
         uris = note.subscriptions.setdefault(mark, set())
         (uris.add if subscribed else uris.discard)(uri)
         note.unshared.discard((mark, uri))
+        self._weigh(key, note)
         if self.shared is not None:
             is_shared = await self.shared.note_subscription(key, mark, uri, subscribed=subscribed)
             if subscribed and not is_shared:
@@ -168,6 +187,7 @@ class SessionNotes:
             return
         note = self._own(key)
         note.servers, note.subscriptions, note.unshared, note.ended = {}, {}, set(), True
+        self._weigh(key, note)
         if self.shared is not None:
             await self.shared.note_end(key)
 
@@ -175,6 +195,7 @@ class SessionNotes:
         """Forget the sessions of proxies that are no longer served."""
         for proxy in [each for each in self._by_proxy if each not in served]:
             self._count -= len(self._by_proxy.pop(proxy))
+            del self._bytes[proxy]
 
     def _own(self, key: SessionKey) -> SessionNote:
         """Return the note of a session, which is new where there was none.
@@ -187,11 +208,29 @@ class SessionNotes:
             notes.move_to_end(key.key)
             return note
         if len(notes) >= _OF_ONE_PROXY:
-            notes.popitem(last=False)
-            self._count -= 1
+            self._forget_oldest(key.proxy)
         elif self._count >= _IN_ALL:
-            max(self._by_proxy.values(), key=len).popitem(last=False)
-            self._count -= 1
+            self._forget_oldest(max(self._by_proxy, key=lambda each: len(self._by_proxy[each])))
         self._count += 1
         note = notes[key.key] = SessionNote()
+        self._weigh(key, note)
         return note
+
+    def _weigh(self, key: SessionKey, note: SessionNote) -> None:
+        """Count the size of a note that has changed, and make room for it."""
+        notes = self._by_proxy.get(key.proxy)
+        if notes is None or notes.get(key.key) is not note:
+            return  # it was forgotten meanwhile
+        size = note.size
+        self._bytes[key.proxy] += size - note.counted
+        note.counted = size
+        while self._bytes[key.proxy] > _BYTES_OF_ONE_PROXY and len(notes) > 1:
+            self._forget_oldest(key.proxy)
+        while self._bytes.total() > _BYTES_IN_ALL and self._count > 1:
+            self._forget_oldest(max(self._bytes, key=lambda each: self._bytes[each]))
+
+    def _forget_oldest(self, proxy: str) -> None:
+        """Forget the session of a proxy that was used least recently."""
+        _, note = self._by_proxy[proxy].popitem(last=False)
+        self._bytes[proxy] -= note.counted
+        self._count -= 1

@@ -85,3 +85,26 @@ def test_a_session_has_room_for_a_bounded_number_of_subscriptions() -> None:
     assert not note.has_room_for("file:///more")
     assert not SessionNote().has_room_for("x" * 65_537)
     assert SessionNote().has_room_for("x" * 4096)
+
+
+async def test_sessions_with_much_to_note_take_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_notes, "_BYTES_OF_ONE_PROXY", 20_000)
+    monkeypatch.setattr(session_notes, "_BYTES_IN_ALL", 30_000)
+    notes = SessionNotes()
+    await notes.note_log_level(key("other", proxy="tools/other"), "info")
+    for number in range(50):
+        for part in range(4):
+            await notes.note_subscription(key(str(number)), CRM, f"file:///{part}" + "x" * 1000, subscribed=True)
+
+    assert [number for number in range(50) if notes.known(key(str(number))) is not None] == [47, 48, 49]
+    assert notes.known(key("other", proxy="tools/other")) is not None
+
+    await notes.note_end(key("47"))
+    await notes.note_subscription(key("50"), CRM, "file:///" + "x" * 4000, subscribed=True)
+    assert notes.known(key("47")) is not None
+
+    for number in range(4):
+        await notes.note_subscription(key("1", f"tools/{number}"), CRM, "file:///" + "x" * 6000, subscribed=True)
+    assert len(notes) < 8
+    notes.forget_proxies(frozenset({"tools/3"}))
+    assert len(notes) == 1
