@@ -250,3 +250,17 @@ async def test_a_call_whose_replica_is_gone_is_lost_and_says_so() -> None:
             lost = await caller.post(message, {**modern_headers(message), **AGENT})
             assert replicas.balancer.chosen[-1] != owner
             assert lost.error["data"]["reason"] == "ContinuationLost"
+
+
+async def test_a_session_of_which_much_was_declared_is_not_kept(scene: Scene) -> None:
+    kept = scene.gateway.app.pipeline.services.legacy_sessions
+    huge = {"experimental": {"x": {"text": "x" * 100_000}}}
+    for _ in range(2):
+        assert (await scene.call("plain", capabilities=huge)).result["resultType"] == "complete"
+    await eventually(lambda: scene.server.ended == ["session-1", "session-2"])
+    assert kept.kept == 0
+
+    scene.server.instructions = "x" * 100_000
+    assert (await scene.call("plain")).result["resultType"] == "complete"
+    await eventually(lambda: scene.server.ended[2:] == ["session-3"])
+    assert kept.kept == 0

@@ -39,6 +39,7 @@ class AskingServer:
     cancelled: asyncio.Queue[Any] = field(default_factory=asyncio.Queue)
     answered: asyncio.Event = field(default_factory=asyncio.Event)
     fails_without_answer: bool = False
+    instructions: str = ""
     repeats: int = 1
     """How often a call asks its question."""
 
@@ -64,6 +65,7 @@ class AskingServer:
             "protocolVersion": arrived.message["params"]["protocolVersion"],
             "capabilities": {"tools": {}, "logging": {}},
             "serverInfo": {"name": "asking", "version": "1"},
+            "instructions": self.instructions,
         }
         return document(answer(arrived, result), headers={"Mcp-Session-Id": session})
 

@@ -38,6 +38,9 @@ _SWEEP_SECONDS: Final = 60.0
 #: The most sessions that are kept: of one caller at one server, and of all.
 MOST_PER_CALLER: Final = 8
 MOST_SESSIONS: Final = 4096
+#: The most bytes that what client and server declared may take: of one session that is kept, and of all.
+_LARGEST: Final = 64 << 10
+_BYTES_IN_ALL: Final = 32 << 20
 #: Seconds to end a session, and to end all when the gateway stops.
 _END_SECONDS: Final = 5.0
 _INITIALIZE: Final = "initialize"
@@ -50,7 +53,7 @@ class LegacySession:
 
     ``session_id`` is None at a server that keeps none. ``handshake`` is the server's answer to initialize, and ``link``
     the caller's that used it last. ``level`` is its log level, ``changes`` what it announces. ``is_single`` if it ends
-    with its one call.
+    with its one call. ``size`` is that of what both sides declared.
     """
 
     link: ServerLink
@@ -58,6 +61,7 @@ class LegacySession:
     revision: str
     handshake: Mapping[str, Any]
     is_single: bool
+    size: int = 0
     level: str = ""
     users: int = 0
     idle_since: float = field(default_factory=monotonic)
@@ -92,6 +96,7 @@ class LegacySessions:
     def __init__(self) -> None:
         self._servers: WeakKeyDictionary[UpstreamServer, dict[str, _Caller]] = WeakKeyDictionary()
         self._kept = 0
+        self._bytes = 0
         self._background: set[asyncio.Task[None]] = set()
         self._sweeping: asyncio.TimerHandle | None = None
 
@@ -155,7 +160,9 @@ class LegacySessions:
                     return self._used(found, caller, declared, exchange)
                 is_single = not self._has_room(caller)
                 session = await _open(exchange, server, span, meta, is_single=is_single)
-                if not is_single:
+                session.size += len(declared)
+                session.is_single = is_single or session.size > _LARGEST
+                if not session.is_single:
                     self._keep(session, caller, declared)
                 return session
         finally:
@@ -169,23 +176,29 @@ class LegacySessions:
 
     def _has_room(self, caller: _Caller) -> bool:
         """Make room for one more session of a caller; return whether there is."""
-        if self._kept >= MOST_SESSIONS:
+        if self._is_full():
             self._sweep_idle(seconds=0.0)
         if len(caller.sessions) >= MOST_PER_CALLER:
             oldest = next((key for key, each in caller.sessions.items() if not each.users), None)
             if oldest is not None:
                 self._end(self._dropped(caller, oldest))
-        return self._kept < MOST_SESSIONS and len(caller.sessions) < MOST_PER_CALLER
+        return not self._is_full() and len(caller.sessions) < MOST_PER_CALLER
+
+    def _is_full(self) -> bool:
+        return self._kept >= MOST_SESSIONS or self._bytes >= _BYTES_IN_ALL
 
     def _keep(self, session: LegacySession, caller: _Caller, declared: bytes) -> None:
         caller.sessions[declared] = session
         self._kept += 1
+        self._bytes += session.size
         if self._sweeping is None:
             self._sweeping = asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep)
 
     def _dropped(self, caller: _Caller, declared: bytes) -> LegacySession:
+        session = caller.sessions.pop(declared)
         self._kept -= 1
-        return caller.sessions.pop(declared)
+        self._bytes -= session.size
+        return session
 
     def release(self, session: LegacySession) -> None:
         """Note that a call needs its session no more."""
@@ -278,7 +291,8 @@ async def _open(
     revision = result.get("protocolVersion")
     if not isinstance(revision, str) or revision not in LEGACY_REVISIONS:
         raise UpstreamFault(faults.INVALID, "the server negotiated a revision that has no handshake")
-    session = LegacySession(ServerLink.of(exchange, server), answer.session_id, revision, result, is_single)
+    link, size = ServerLink.of(exchange, server), len(answer.text)
+    session = LegacySession(link, answer.session_id, revision, result, is_single, size)
     initialized = OwnRequest(_INITIALIZED, {}, revision, answer.session_id)
     await ask(exchange, server, initialized, span=span, seconds=seconds)
     return session
