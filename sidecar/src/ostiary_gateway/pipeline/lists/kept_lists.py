@@ -84,10 +84,13 @@ class ServerLists(EntriesOfOwner[RawListRequest, ListCopy[Any]]):
         return found[0] if found is not None and at < found[1] else None
 
     def note_fault(self, key: RawListRequest, fault: UpstreamFault, *, until: float) -> None:
-        """Remember for a short time that a request failed."""
+        """Remember for a short time that a request failed.
+
+        What is remembered is a fault of its own: the frames in that of the request hold all of the request.
+        """
         if len(self._faults) >= _MOST:
             self._faults.clear()
-        self._faults[key] = fault, until
+        self._faults[key] = UpstreamFault(fault.kind, fault.message, retry_after_ms=fault.retry_after_ms), until
 
     def note_scope(self, request: RawListRequest, *, is_private: bool) -> None:
         """Remember whether the list of a request is private."""

@@ -343,3 +343,15 @@ def test_a_modern_list_without_a_valid_scope_is_private() -> None:
     assert hints_of({"cacheScope": "Public"}, "2026-07-28").is_private
     assert not hints_of({"cacheScope": "public"}, "2026-07-28").is_private
     assert not hints_of({}, "2025-11-25").is_private
+
+
+async def test_a_fault_that_is_remembered_keeps_nothing_of_the_request_that_met_it() -> None:
+    lists = Lists()
+    lists.fails()
+    with pytest.raises(UpstreamFault):
+        await lists.get()
+
+    asked = RawListRequest(TOOLS, "2025-11-25")
+    found = lists.kept.of(lists.server).fault(asked, at=lists.clock())
+    assert found is not None
+    assert (found.kind, found.__traceback__, found.__context__) == (faults.UNREACHABLE, None, None)
