@@ -18,8 +18,10 @@ from ostiary_gateway.pipeline.continuations.hop_frames import (
     KEEP_ALIVE_SECONDS,
     MESSAGE,
     PATH,
+    TICKET,
     FrameWriter,
     HopRequest,
+    is_ticket,
     most_sealed,
 )
 from ostiary_gateway.seal import Sealer
@@ -61,6 +63,9 @@ class HopEndpoint:
     async def _read(self, request: web.Request) -> HopRequest | None:
         limit = most_sealed(self._limit())
         if (request.content_length or limit + 1) > limit:
+            return None
+        # Without it slow bodies of others would take all turns.
+        if not is_ticket(self._sealer, request.headers.get(TICKET, "")):
             return None
         async with self._turns:
             try:

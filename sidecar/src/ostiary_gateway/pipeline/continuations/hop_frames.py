@@ -19,6 +19,9 @@ from ostiary_gateway.seal import HOP, Purpose, Sealer
 
 #: Where the admin port takes requests of other replicas.
 PATH: Final = "/continuations"
+#: The header that shows, before the body is read, that a replica of this gateway sends the request.
+TICKET: Final = "Ostiary-Hop"
+_TICKET: Final = Purpose("k1.", "hop ticket v1", 512)
 #: Seconds that a request of another replica is accepted for: its way, and clocks that differ.
 REQUEST_SECONDS: Final = 60.0
 #: After this many seconds without a message the replica reports that it still works on it.
@@ -62,6 +65,10 @@ class HopRequest:
         parts = pack(self.key, owner.proxy_uid.encode(), owner.principal.encode(), self.payload, self.nonce.encode())
         return sealer.seal(HOP, parts, proxy_uid="", principal="").encode()
 
+    def ticket(self, sealer: Sealer) -> str:
+        """Return the value of the header that is sent with it."""
+        return sealer.seal(_TICKET, self.nonce.encode(), proxy_uid="", principal="")
+
     @classmethod
     def opened(cls, sealer: Sealer, body: bytes) -> "HopRequest | None":
         """Return the request in a body; None for any that no replica of this gateway made just now."""
@@ -72,6 +79,11 @@ class HopRequest:
             return None
         key, uid, principal, payload, nonce = unpack(content)
         return cls(key, Owner(uid.decode(), principal.decode()), payload, nonce.decode())
+
+
+def is_ticket(sealer: Sealer, text: str) -> bool:
+    """Return whether a replica of this gateway made this header just now."""
+    return sealer.open(_TICKET, text, proxy_uid="", principal="", max_age=REQUEST_SECONDS) is not None
 
 
 def most_sealed(size: int) -> int:

@@ -19,6 +19,7 @@ from ostiary_gateway.pipeline.continuations.hop_frames import (
     LENGTH,
     MESSAGE,
     PATH,
+    TICKET,
     FrameReader,
     HopRequest,
     most_sealed,
@@ -53,7 +54,10 @@ class ReplicaHops:
         request = HopRequest.new(handle.key, owner, payload)
         try:
             async with self._connected().post(
-                f"http://{handle.replica}{PATH}", data=BytesIO(request.sealed(self._sealer)), allow_redirects=False
+                f"http://{handle.replica}{PATH}",
+                data=BytesIO(request.sealed(self._sealer)),
+                headers={TICKET: request.ticket(self._sealer)},
+                allow_redirects=False,
             ) as response:
                 if response.status != 200:
                     raise continuation_lost()

@@ -13,7 +13,7 @@ from ostiary_core.mcp import codes
 from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.pipeline.continuations import hop_endpoint
 from ostiary_gateway.pipeline.continuations.handle import Handle, Owner
-from ostiary_gateway.pipeline.continuations.hop_frames import FrameReader, HopRequest
+from ostiary_gateway.pipeline.continuations.hop_frames import TICKET, FrameReader, HopRequest
 from ostiary_gateway.seal import HOP, Sealer
 from ostiary_gateway.upstream import faults
 
@@ -139,13 +139,22 @@ async def test_without_the_key_nothing_is_found_and_nothing_is_used_up() -> None
         handle = parked(owner, call)
         with pytest.raises(Refusal):
             await answered(foreign, handle)
-        for body in (
-            b"",
-            b"x",
-            b"\xff" * 9,
-            HopRequest.new(handle.key, ALICE, b"yes").sealed(Sealer(lambda: {2: b"k" * 32})),
+        sealer, other = Sealer(lambda: KEYS), Sealer(lambda: {2: b"k" * 32})
+        request = HopRequest.new(handle.key, ALICE, b"yes")
+        ticket = request.ticket(sealer)
+        for ticket_sent, body in (
+            (ticket, b""),
+            (ticket, b"x"),
+            (ticket, b"\xff" * 9),
+            (ticket, request.sealed(other)),
+            (request.ticket(other), request.sealed(sealer)),
+            ("", request.sealed(sealer)),
         ):
-            async with aiohttp.ClientSession() as client, client.post(owner.url, data=body) as response:
+            headers = {TICKET: ticket_sent}
+            async with (
+                aiohttp.ClientSession() as client,
+                client.post(owner.url, data=body, headers=headers) as response,
+            ):
                 assert response.status == 404
         assert await answered(owner, handle) == [b"result"]
 
@@ -153,9 +162,29 @@ async def test_without_the_key_nothing_is_found_and_nothing_is_used_up() -> None
 async def test_an_old_request_of_a_replica_is_not_accepted() -> None:
     async with hop_replica() as owner:
         handle = parked(owner, Call())
-        stale = HopRequest.new(handle.key, ALICE, b"yes").sealed(Sealer(lambda: KEYS, clock=lambda: 1_000_000))
-        async with aiohttp.ClientSession() as client, client.post(owner.url, data=stale) as response:
-            assert response.status == 404
+        now, before = Sealer(lambda: KEYS), Sealer(lambda: KEYS, clock=lambda: 1_000_000)
+        request = HopRequest.new(handle.key, ALICE, b"yes")
+        for by_ticket, by_body in ((now, before), (before, now)):
+            body, headers = request.sealed(by_body), {TICKET: request.ticket(by_ticket)}
+            async with (
+                aiohttp.ClientSession() as client,
+                client.post(owner.url, data=body, headers=headers) as response,
+            ):
+                assert response.status == 404
+
+
+async def test_slow_bodies_of_other_clients_take_no_turn_of_a_replica() -> None:
+    async with hop_replica() as owner, hop_replica() as other:
+        handle = parked(owner, Call(b"result"))
+        host, _, port = owner.continuations.address.partition(":")
+        clients = [await asyncio.open_connection(host, int(port)) for _ in range(32)]
+        for _, writer in clients:
+            writer.write(b"POST /continuations HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nx")
+        for reader, _ in clients:
+            assert (await reader.readline()).split()[1] == b"404"
+        assert await answered(other, handle) == [b"result"]
+        for _, writer in clients:
+            writer.close()
 
 
 async def test_a_request_that_is_too_large_or_of_unknown_length_is_not_read() -> None:
