@@ -12,6 +12,7 @@ from aiohttp import web
 from api_keys import AGENT_KEY, OTHER_KEY, api_key, bearer, keyed
 from gateways import LONG_TIMEOUTS, LOOPBACK, RunningGateway, running_gateway
 from mcp_caller import McpCaller, legacy, mcp_caller, modern
+from mcp_clients import eventually
 from otlp_sink import http_sink
 from upstreams import Arrived, Upstream, answer, document, serving, with_handshake
 
@@ -194,3 +195,25 @@ async def test_a_kept_list_of_a_routed_proxy_is_that_of_the_callers_own_server(
                 assert [tool["name"] for tool in listed] == [f"of_{name}"]
         assert servers.by_name[name].count("tools/list") == 1
     assert servers.by_name["eu-2"].count("tools/list") == 0
+
+
+async def test_a_uri_that_a_listen_names_reaches_only_the_servers_of_its_rule(
+    servers: Servers, caller: McpCaller
+) -> None:
+    by_header = '"x-region" in headers && headers["x-region"] == "eu"'
+    by_uri = 'request.name.startsWith("records://eu/")'
+    rules = (("header", by_header, ["eu"]), ("uri", by_uri, ["eu-2"]), ("else", None, ["us"]))
+    await servers.gateway.apply(servers.entry(*rules))
+    uris = ["records://eu/patient-7", "records://patient-8"]
+    listen = modern("subscriptions/listen", {"notifications": {"resourceSubscriptions": uris}})
+
+    def named_at(name: str) -> list[str]:
+        return [uri for uri in uris if any(uri.encode() in each.body for each in servers.by_name[name].arrived)]
+
+    async with caller.stream(listen, {**EU, "X-Region": "eu"}) as stream:
+        assert (await stream.message())["params"]["notifications"]["resourceSubscriptions"] == uris
+        await eventually(lambda: named_at("eu") == uris)
+    assert (named_at("eu-2"), named_at("us")) == ([], [])
+
+    async with caller.stream(listen, EU):
+        await eventually(lambda: (named_at("eu-2"), named_at("us")) == (uris[:1], uris[1:]))

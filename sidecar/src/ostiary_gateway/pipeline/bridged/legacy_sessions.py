@@ -286,8 +286,8 @@ async def _open(
     result = answer.result
     if result is None:
         server.eras.note_answer(_INITIALIZE, answer.status, answer.message or None)
-        fault = fault_of(server, answer)
-        raise fault if fault is not None else UpstreamFault(faults.INVALID, "the server opens no session")
+        # No variable holds it: the frame, which it holds, would hold it.
+        raise fault_of(server, answer) or UpstreamFault(faults.INVALID, "the server opens no session")
     revision = result.get("protocolVersion")
     if not isinstance(revision, str) or revision not in LEGACY_REVISIONS:
         raise UpstreamFault(faults.INVALID, "the server negotiated a revision that has no handshake")

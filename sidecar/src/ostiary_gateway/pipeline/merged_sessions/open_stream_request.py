@@ -51,5 +51,5 @@ async def listen(exchange: Exchange, span: ServerSpan, services: PipelineService
     Raises:
         Refusal: its filter does not have the specified shape.
     """
-    await ChangeStream(exchange, span, services, wanted_by_listen(exchange)).run()
+    await ChangeStream(exchange, span, services, await wanted_by_listen(exchange)).run()
     return None

@@ -1,17 +1,22 @@
 """Which changes the caller of a stream wants to hear of."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ostiary_core.mcp.meta_keys import META_SUBSCRIPTION
 from ostiary_core.mcp.methods import Primitive
+from ostiary_gateway.config.server_selection import MergeRuntime
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.list_changed_notifications import ACKNOWLEDGED
 from ostiary_gateway.pipeline.listen_filter import listen_filter
 from ostiary_gateway.pipeline.merged_sessions.visible_servers import visible_servers
+from ostiary_gateway.pipeline.routing.route_decision import decide_subscription
 
 _RESOURCES: Final = "resourceSubscriptions"
+#: URIs that are routed before other requests are served.
+_AT_ONCE: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,7 @@ class WantedChanges:
         return {"jsonrpc": "2.0", "method": ACKNOWLEDGED, "params": params}
 
 
-def wanted_by_listen(exchange: Exchange) -> WantedChanges:
+async def wanted_by_listen(exchange: Exchange) -> WantedChanges:
     """Return what a ``subscriptions/listen`` asks for.
 
     Raises:
@@ -56,7 +61,8 @@ def wanted_by_listen(exchange: Exchange) -> WantedChanges:
     params = exchange.message.params if exchange.message is not None else {}
     asked = params.get("notifications")
     kinds = asked if isinstance(asked, dict) else {}
-    owned = _owned(exchange, listen_filter(params, _RESOURCES))
+    uris, merge = listen_filter(params, _RESOURCES), exchange.proxy.merge
+    owned = _owned(exchange, merge, uris) if merge is not None else await _routed(exchange, uris)
     return WantedChanges(
         frozenset(primitive for primitive in Primitive if kinds.get(_member(primitive)) is True),
         exchange.request_id,
@@ -65,19 +71,27 @@ def wanted_by_listen(exchange: Exchange) -> WantedChanges:
     )
 
 
-def _owned(exchange: Exchange, uris: Sequence[str]) -> dict[int, list[tuple[str, str]]]:
-    """Return URIs with their servers' own, by the place of the server.
-
-    Where names are unchanged, every server that the caller may reach is asked for all of them.
-    """
-    visible, merge = visible_servers(exchange), exchange.proxy.merge
-    if merge is None:
-        return {place: [(uri, uri) for uri in uris] for place in visible} if uris else {}
+def _owned(exchange: Exchange, merge: MergeRuntime, uris: Sequence[str]) -> dict[int, list[tuple[str, str]]]:
+    """Return URIs with their servers' own, by the place of the server."""
+    visible = visible_servers(exchange)
     found: dict[int, list[tuple[str, str]]] = {}
     for uri in uris:
         owned = merge.catalogue.owner_of(Primitive.RESOURCES, uri)
         if owned is not None and owned.server in visible:
             found.setdefault(owned.server, []).append((uri, owned.name))
+    return found
+
+
+async def _routed(exchange: Exchange, uris: Sequence[str]) -> dict[int, list[tuple[str, str]]]:
+    """Return URIs, which servers know as they are, by the place of each server of their rule."""
+    routing = exchange.proxy.routing
+    found: dict[int, list[tuple[str, str]]] = {}
+    for number, uri in enumerate(uris if routing is not None else ()):
+        if number % _AT_ONCE == _AT_ONCE - 1:
+            await asyncio.sleep(0)  # rules that read the URI are evaluated for each
+        if routing is not None:
+            for place in decide_subscription(exchange, routing, uri).servers:
+                found.setdefault(place, []).append((uri, uri))
     return found
 
 
