@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from aiohttp import web
 from api_keys import AGENT_KEY, OTHER_KEY, api_key, bearer, keyed
 from asking_server import AskingServer, called
 from gateway_replicas import gateway_replicas
-from gateways import RunningGateway
+from gateways import RunningGateway, policy
 from mcp_caller import McpCaller, Reply, mcp_caller, modern, modern_headers
 from mcp_clients import eventually
-from upstreams import Upstream, serving
+from upstreams import Arrived, Upstream, serving
 
+from ostiary_core.contract.authentication import AuthenticationConfig
+from ostiary_gateway.pipeline.bridged.legacy_sessions import LegacySessions
 from ostiary_gateway.pipeline.continuations.continuations import MOST_PER_PRINCIPAL
 
 AGENT, OTHER = bearer(AGENT_KEY), bearer(OTHER_KEY)
@@ -264,3 +267,40 @@ async def test_a_session_of_which_much_was_declared_is_not_kept(scene: Scene) ->
     assert (await scene.call("plain")).result["resultType"] == "complete"
     await eventually(lambda: scene.server.ended[2:] == ["session-3"])
     assert kept.kept == 0
+
+
+async def test_callers_that_their_server_refuses_leave_nothing(gateway: RunningGateway) -> None:
+    async def script(_: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        return web.Response(status=401)
+
+    async with serving(script) as upstream, mcp_caller(gateway.url("old")) as caller:
+        passes = policy("passes").model_copy(
+            update={"access": None, "authentication": AuthenticationConfig(passthrough=True)}
+        )
+        await gateway.apply(gateway.entry("old", upstream.url, [passes], server={"protocol_version": "2025-11-25"}))
+        for number in range(5):
+            message = called("plain")
+            await caller.post(message, {**modern_headers(message), **bearer(f"token-{number}")})
+    assert upstream.count("initialize") == 5
+    assert [*gateway.app.pipeline.services.legacy_sessions._servers.values()] == [{}]
+
+
+async def test_callers_that_leave_while_a_session_is_opened_never_leave_two(scene: Scene) -> None:
+    scene.server.gate = asyncio.Event()
+    kept = scene.gateway.app.pipeline.services.legacy_sessions
+    first, second = (asyncio.create_task(scene.call("plain")) for _ in range(2))
+    await eventually(lambda: scene.upstream.count("initialize") == 1)
+    await eventually(lambda: _calls_that_open(kept) == 2)
+    first.cancel()
+    await eventually(lambda: scene.upstream.count("initialize") == 2)
+    third = asyncio.create_task(scene.call("plain"))
+    await eventually(lambda: _calls_that_open(kept) == 2)
+    scene.server.gate.set()
+    await asyncio.gather(second, third)
+    assert scene.upstream.count("initialize") == 2
+    assert kept.kept == 1
+
+
+def _calls_that_open(kept: LegacySessions) -> int:
+    callers = [caller for each in kept._servers.values() for caller in each.values()]
+    return sum(turn.calls for caller in callers for turn in caller.opening.values())

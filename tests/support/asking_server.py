@@ -40,12 +40,16 @@ class AskingServer:
     answered: asyncio.Event = field(default_factory=asyncio.Event)
     fails_without_answer: bool = False
     instructions: str = ""
+    gate: asyncio.Event | None = None
+    """What ``initialize`` waits for."""
     repeats: int = 1
     """How often a call asks its question."""
 
     async def script(self, request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
         """Answer one request."""
         if arrived.method == "initialize":
+            if self.gate is not None:
+                await self.gate.wait()
             return self._initialize(arrived)
         session = arrived.headers.get("Mcp-Session-Id", "")
         if session not in self.sessions:

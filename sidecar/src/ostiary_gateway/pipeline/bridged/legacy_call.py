@@ -23,7 +23,8 @@ from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.pipeline import jsonrpc
 from ostiary_gateway.pipeline.bridged.call_rounds import CallAnswer, CallRound
 from ostiary_gateway.pipeline.bridged.legacy_messages import MessageLimits, messages_of
-from ostiary_gateway.pipeline.bridged.legacy_sessions import LegacySession, LegacySessions
+from ostiary_gateway.pipeline.bridged.legacy_session import LegacySession
+from ostiary_gateway.pipeline.bridged.legacy_sessions import LegacySessions
 from ostiary_gateway.pipeline.bridged.made_response import MadeMessage
 from ostiary_gateway.pipeline.continuations.continuation_errors import continuation_lost
 from ostiary_gateway.pipeline.refusal_responses import error_message

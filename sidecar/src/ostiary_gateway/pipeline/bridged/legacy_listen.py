@@ -13,7 +13,8 @@ from ostiary_core.mcp.meta_keys import META_SUBSCRIPTION
 from ostiary_gateway.bridge.from_modern import COMPLETE
 from ostiary_gateway.bridge.legacy_changes import acknowledged, change, honoured, subscribed_uris
 from ostiary_gateway.pipeline.bridged.legacy_messages import MessageLimits
-from ostiary_gateway.pipeline.bridged.legacy_sessions import LegacySession, LegacySessions
+from ostiary_gateway.pipeline.bridged.legacy_session import LegacySession
+from ostiary_gateway.pipeline.bridged.legacy_sessions import LegacySessions
 from ostiary_gateway.pipeline.bridged.made_response import MadeMessage, made_response
 from ostiary_gateway.pipeline.bridged.session_changes import ChangeListener, unsubscribe
 from ostiary_gateway.pipeline.exchange import Exchange

@@ -26,7 +26,7 @@ from ostiary_gateway.pipeline.bridged.call_rounds import CallRound
 from ostiary_gateway.pipeline.bridged.legacy_call import LegacyCall, SentCall
 from ostiary_gateway.pipeline.bridged.legacy_listen import listen
 from ostiary_gateway.pipeline.bridged.legacy_messages import MessageLimits
-from ostiary_gateway.pipeline.bridged.legacy_sessions import LegacySession
+from ostiary_gateway.pipeline.bridged.legacy_session import LegacySession
 from ostiary_gateway.pipeline.bridged.made_response import MadeMessage, made_response
 from ostiary_gateway.pipeline.continuations.callers import owner_of, share_of
 from ostiary_gateway.pipeline.continuations.continuations import ANSWER_SECONDS

@@ -16,18 +16,13 @@ from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from ostiary_core import strict_json
-from ostiary_core.mcp.protocol_revisions import LEGACY_REVISIONS
-from ostiary_gateway.bridge.legacy_changes import server_name
-from ostiary_gateway.bridge.to_legacy import initialize_params, legacy_client_capabilities
+from ostiary_gateway.bridge.to_legacy import legacy_client_capabilities
 from ostiary_gateway.errors import Refusal, UpstreamFault
+from ostiary_gateway.pipeline.bridged.legacy_session import LegacySession, open_legacy_session
 from ostiary_gateway.pipeline.bridged.server_link import ServerLink
-from ostiary_gateway.pipeline.bridged.session_changes import SessionChanges
 from ostiary_gateway.pipeline.continuations.callers import credential_mark
 from ostiary_gateway.pipeline.exchange import Exchange
-from ostiary_gateway.pipeline.server_answer import fault_of
-from ostiary_gateway.pipeline.server_request import GATEWAY_INFO, OwnRequest, ask
 from ostiary_gateway.telemetry import ServerSpan
-from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.server import UpstreamServer
 
 _log = logging.getLogger(__name__)
@@ -43,40 +38,17 @@ _LARGEST: Final = 64 << 10
 _BYTES_IN_ALL: Final = 32 << 20
 #: Seconds to end a session, and to end all when the gateway stops.
 _END_SECONDS: Final = 5.0
-_INITIALIZE: Final = "initialize"
-_INITIALIZED: Final = "notifications/initialized"
 
 
-@dataclass(slots=True, eq=False)
-class LegacySession:
-    """One session, as its server opened it.
+@dataclass(slots=True)
+class _Opening:
+    """Calls that open the same session, one after the other.
 
-    ``session_id`` is None at a server that keeps none. ``handshake`` is the server's answer to initialize, and ``link``
-    the caller's that used it last. ``level`` is its log level, ``changes`` what it announces. ``is_single`` if it ends
-    with its one call. ``size`` is that of what both sides declared.
+    ``calls`` have begun, and not ended.
     """
 
-    link: ServerLink
-    session_id: str | None
-    revision: str
-    handshake: Mapping[str, Any]
-    is_single: bool
-    size: int = 0
-    level: str = ""
-    users: int = 0
-    idle_since: float = field(default_factory=monotonic)
-    changes: SessionChanges = field(default_factory=SessionChanges)
-
-    @property
-    def info(self) -> Mapping[str, Any]:
-        """How the server names itself."""
-        return server_name(self.handshake)
-
-    @property
-    def capabilities(self) -> Mapping[str, Any]:
-        """What the server declares."""
-        found = self.handshake.get("capabilities")
-        return found if isinstance(found, dict) else {}
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    calls: int = 0
 
 
 class _Caller:
@@ -87,7 +59,12 @@ class _Caller:
 
     def __init__(self) -> None:
         self.sessions: OrderedDict[bytes, LegacySession] = OrderedDict()
-        self.opening: dict[bytes, asyncio.Lock] = {}
+        self.opening: dict[bytes, _Opening] = {}
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether nothing of it is kept, and nothing is being opened."""
+        return not self.sessions and not self.opening
 
 
 class LegacySessions:
@@ -125,7 +102,9 @@ class LegacySessions:
             UpstreamFault, Refusal: as for :meth:`acquire`.
         """
         meta = exchange.message.params.get("_meta") if exchange.message is not None else None
-        session = await _open(exchange, server, span, meta if isinstance(meta, dict) else {}, is_single=True)
+        session = await open_legacy_session(
+            exchange, server, span, meta if isinstance(meta, dict) else {}, is_single=True
+        )
         session.users += 1
         return session
 
@@ -134,13 +113,18 @@ class LegacySessions:
     ) -> LegacySession:
         name = _caller_name(exchange)
         if name is None:
-            return await _open(exchange, server, span, meta, is_single=True)
-        caller = self._servers.setdefault(server, {}).setdefault(name, _Caller())
+            return await open_legacy_session(exchange, server, span, meta, is_single=True)
+        callers = self._servers.setdefault(server, {})
+        caller = callers.setdefault(name, _Caller())
         declared = strict_json.dumps(legacy_client_capabilities(meta))
         found = caller.sessions.get(declared)
-        if found is None:
+        if found is not None:
+            return self._used(found, caller, declared, exchange)
+        try:
             return await self._open_once(exchange, server, span, meta, caller, declared)
-        return self._used(found, caller, declared, exchange)
+        finally:
+            if caller.is_unused and callers.get(name) is caller:
+                del callers[name]  # a caller that the server refuses leaves nothing
 
     async def _open_once(
         self,
@@ -152,22 +136,24 @@ class LegacySessions:
         declared: bytes,
     ) -> LegacySession:
         """Open a session, unless another call of the caller is just doing so."""
-        lock = caller.opening.setdefault(declared, asyncio.Lock())
+        turn = caller.opening.setdefault(declared, _Opening())
+        turn.calls += 1
         try:
-            async with lock:
+            async with turn.lock:
                 found = caller.sessions.get(declared)
                 if found is not None:
                     return self._used(found, caller, declared, exchange)
                 is_single = not self._has_room(caller)
-                session = await _open(exchange, server, span, meta, is_single=is_single)
+                session = await open_legacy_session(exchange, server, span, meta, is_single=is_single)
                 session.size += len(declared)
                 session.is_single = is_single or session.size > _LARGEST
                 if not session.is_single:
                     self._keep(session, caller, declared)
                 return session
         finally:
-            if not lock.locked():
-                caller.opening.pop(declared, None)
+            turn.calls -= 1
+            if not turn.calls:  # a lock that is free may still have calls that wait for it
+                del caller.opening[declared]
 
     def _used(self, session: LegacySession, caller: _Caller, declared: bytes, exchange: Exchange) -> LegacySession:
         caller.sessions.move_to_end(declared)
@@ -227,7 +213,7 @@ class LegacySessions:
             for name, caller in list(callers.items()):
                 for key in [k for k, each in caller.sessions.items() if not each.users and each.idle_since <= before]:
                     self._end(self._dropped(caller, key))
-                if not caller.sessions and not caller.opening:
+                if caller.is_unused:
                     del callers[name]
 
     def _end(self, session: LegacySession) -> None:
@@ -270,29 +256,3 @@ def _caller_name(exchange: Exchange) -> str | None:
     """
     mark = credential_mark(exchange)
     return exchange.principal.id + mark if exchange.principal.authenticated or mark else None
-
-
-async def _open(
-    exchange: Exchange, server: UpstreamServer, span: ServerSpan, meta: Mapping[str, Any], *, is_single: bool
-) -> LegacySession:
-    """Open a session with what a caller declares.
-
-    Raises:
-        UpstreamFault: the server opens none.
-    """
-    params = initialize_params(meta, gateway=GATEWAY_INFO)
-    seconds = server.request_seconds
-    answer = await ask(exchange, server, OwnRequest(_INITIALIZE, params, ""), span=span, seconds=seconds)
-    result = answer.result
-    if result is None:
-        server.eras.note_answer(_INITIALIZE, answer.status, answer.message or None)
-        # No variable holds it: the frame, which it holds, would hold it.
-        raise fault_of(server, answer) or UpstreamFault(faults.INVALID, "the server opens no session")
-    revision = result.get("protocolVersion")
-    if not isinstance(revision, str) or revision not in LEGACY_REVISIONS:
-        raise UpstreamFault(faults.INVALID, "the server negotiated a revision that has no handshake")
-    link, size = ServerLink.of(exchange, server), len(answer.text)
-    session = LegacySession(link, answer.session_id, revision, result, is_single, size)
-    initialized = OwnRequest(_INITIALIZED, {}, revision, answer.session_id)
-    await ask(exchange, server, initialized, span=span, seconds=seconds)
-    return session

@@ -11,7 +11,7 @@ from typing import Any, Final
 from ostiary_core.mcp.protocol_revisions import LEGACY, MODERN
 from ostiary_gateway.bridge.to_modern import REVISION
 from ostiary_gateway.pipeline.bridged.era_discovery import find_eras
-from ostiary_gateway.pipeline.bridged.legacy_sessions import LegacySession
+from ostiary_gateway.pipeline.bridged.legacy_session import LegacySession
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.merged_sessions.session_vector import SessionVector
 from ostiary_gateway.pipeline.server_answer import ServerAnswer

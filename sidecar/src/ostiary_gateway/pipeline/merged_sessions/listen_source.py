@@ -12,7 +12,7 @@ from ostiary_core.mcp.protocol_revisions import LEGACY, MODERN
 from ostiary_gateway.bridge.to_modern import REVISION
 from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.pipeline.bridged.era_discovery import find_eras
-from ostiary_gateway.pipeline.bridged.legacy_sessions import LegacySession
+from ostiary_gateway.pipeline.bridged.legacy_session import LegacySession
 from ostiary_gateway.pipeline.merged_sessions.change_source import ChangeSource, Outcome
 from ostiary_gateway.pipeline.server_request import OwnRequest, ask
 from ostiary_gateway.session_ids import UpstreamSession
