@@ -52,6 +52,7 @@ class Stub:
         self.known = KnownNames()
         self.list_cache = None
         self.names = None
+        self.routing = None
 
     def header(self, _: str) -> str | None:
         return None
