@@ -67,9 +67,9 @@ async def judge_head(exchange: Exchange, leg: Leg, response: UpstreamResponse) -
 def _forgotten(exchange: Exchange, leg: Leg) -> Refusal:
     """Return the refusal of a session that the server has forgotten.
 
-    It counts where the client gets it: a leg that is kept is sent again in a new session.
+    It counts where the client gets it: of several servers, a leg that is kept is sent again in a new session.
     """
-    if not leg.is_kept:
+    if not leg.is_kept or exchange.proxy.names is None:
         SESSIONS.note_refused(exchange.proxy.identity, FORGOTTEN)
     return session_not_found()
 

@@ -4,8 +4,9 @@ A server that has answered in an era once is sent to without any of this. What a
 unless the server itself tells that it speaks the other era only.
 """
 
-from typing import Any, Final
+from typing import Final
 
+from ostiary_core import strict_json
 from ostiary_core.mcp import codes
 from ostiary_core.mcp.methods import METHODS
 from ostiary_core.mcp.protocol_revisions import LEGACY
@@ -15,6 +16,7 @@ from ostiary_gateway.pipeline.bridged.era_discovery import error_in, find_eras, 
 from ostiary_gateway.pipeline.bridged.legacy_client_bridge import LEGACY_CLIENT
 from ostiary_gateway.pipeline.bridged.legacy_server import LEGACY_SERVER
 from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.pipeline.large_messages import process_large
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.merged_sessions.session_vector import SessionVector
 from ostiary_gateway.pipeline.message import Message
@@ -53,7 +55,7 @@ async def send(exchange: Exchange, leg: Leg, span: ServerSpan, services: Pipelin
     message = leg.message
     if message is None:
         return await send_and_shape(exchange, leg, span, services.shaper, services.request_ids)
-    body = message.body  # the message lets go of it once it is sent
+    leg.is_kept = True  # as text: parsed, it takes up to twenty times as much, and the response may take long
     refused: Refusal | None = None
     response: Response | None = None
     try:
@@ -67,7 +69,7 @@ async def send(exchange: Exchange, leg: Leg, span: ServerSpan, services: Pipelin
     if refused is None and (response is None or not _refuses_era(message, response)):
         _note_accepted(leg.server, message, response)
         return response
-    if await _needs_bridge(exchange, leg, message, body, span) and leg.bridge is not None:
+    if await _needs_bridge(exchange, leg, message, span) and leg.bridge is not None:
         told = span.error_type, span.rpc_code
         span.begin_again()
         try:
@@ -113,7 +115,7 @@ def _note_accepted(server: UpstreamServer, message: Message, response: Response 
         server.eras.accepted_handshake()
 
 
-async def _needs_bridge(exchange: Exchange, leg: Leg, message: Message, body: dict[str, Any], span: ServerSpan) -> bool:
+async def _needs_bridge(exchange: Exchange, leg: Leg, message: Message, span: ServerSpan) -> bool:
     """Return whether a refused request is to be bridged; then the leg has the bridge."""
     server = leg.server
     if server.eras.current.speaks(message.era):
@@ -124,12 +126,19 @@ async def _needs_bridge(exchange: Exchange, leg: Leg, message: Message, body: di
     only = server.eras.only
     if only is None or only is message.era:
         return False
-    message.body = body
+    await _restore_body(exchange, leg, message)
     if exchange.proxy.names is None:
         choose_bridge(exchange, leg)
     if leg.bridge is None:
         set_bridge(leg, message.era)
     return True
+
+
+async def _restore_body(exchange: Exchange, leg: Leg, message: Message) -> None:
+    """Give a message the body back that was sent, and keep it no longer."""
+    text, leg.sent, leg.is_kept = leg.sent, None, False
+    if text is not None:
+        message.body = await process_large(strict_json.loading(text), text=text, proxy=exchange.proxy.uid)
 
 
 def _refuses_era(message: Message, response: Response) -> bool:
