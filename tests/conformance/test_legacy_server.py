@@ -40,10 +40,19 @@ async def test_a_request_without_a_session_is_400_with_its_own_id_and_the_messag
     gateway: RunningGateway,
 ) -> None:
     async with mcp_caller(gateway.url()) as caller:
-        for message in (legacy("tools/list", id=7), modern("tools/list", id=7), modern("server/discover", id=7)):
+        reply = await caller.post(legacy("tools/list", id=7))
+        assert (reply.status, reply.json["id"]) == (400, 7)
+        assert reply.error == {"code": -32600, "message": "Bad Request: Missing session ID"}
+
+
+async def test_a_request_of_the_stateless_revision_is_answered_in_a_session_of_the_gateway(
+    gateway: RunningGateway,
+) -> None:
+    async with mcp_caller(gateway.url()) as caller:
+        for message in (modern("tools/list", id=7), modern("server/discover", id=7)):
             reply = await caller.post(message)
-            assert (reply.status, reply.json["id"]) == (400, 7)
-            assert reply.error == {"code": -32600, "message": "Bad Request: Missing session ID"}
+            assert (reply.status, reply.json["id"]) == (200, 7)
+            assert reply.json["result"]["resultType"] == "complete"
 
 
 async def test_a_session_that_the_server_has_forgotten_is_404(gateway: RunningGateway) -> None:
@@ -54,19 +63,22 @@ async def test_a_session_that_the_server_has_forgotten_is_404(gateway: RunningGa
         assert (reply.status, reply.json["id"], reply.error["code"]) == (404, 7, -32001)
 
 
-async def test_the_official_python_client_works_in_a_session(gateway: RunningGateway) -> None:
-    async with Client(gateway.url()) as client:
-        assert client.protocol_version == "2025-11-25"
+@pytest.mark.parametrize(("mode", "revision"), [("legacy", "2025-11-25"), ("auto", "2026-07-28")])
+async def test_the_official_python_client_works_in_its_own_era(
+    gateway: RunningGateway, mode: Literal["legacy", "auto"], revision: str
+) -> None:
+    async with Client(gateway.url(), mode=mode) as client:
+        assert client.protocol_version == revision
         assert (await client.call_tool("add", {"a": 1, "b": 2})).structured_content == {"result": 3}
 
 
 @pytest.mark.node
-@pytest.mark.parametrize("era", ["legacy", "auto"])
-async def test_the_official_typescript_client_works_in_a_session(
-    gateway: RunningGateway, era: Era | Literal["auto"]
+@pytest.mark.parametrize(("era", "revision"), [("legacy", "2025-11-25"), ("auto", "2026-07-28")])
+async def test_the_official_typescript_client_works_in_its_own_era(
+    gateway: RunningGateway, era: Era | Literal["auto"], revision: str
 ) -> None:
     steps: list[dict[str, Any]] = [{"op": "server"}, {"op": "callTool", "name": "add", "arguments": {"a": 1, "b": 2}}]
     found, called = await run_session(gateway.url(), sdk="v2", era=era, steps=steps)
 
-    assert found["result"]["protocolVersion"] == "2025-11-25"
+    assert found["result"]["protocolVersion"] == revision
     assert called["result"]["structuredContent"] == {"result": 3}

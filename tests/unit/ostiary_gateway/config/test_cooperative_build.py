@@ -14,6 +14,7 @@ from ostiary_gateway.upstream.server import UpstreamServer
 
 @pytest.fixture(autouse=True)
 def thawed() -> Iterator[None]:
+    sys.setswitchinterval(0.005)  # builds of several gateways at once, in earlier tests of this process, change it
     yield
     gc.unfreeze()
 

@@ -129,8 +129,8 @@ def test_the_matrix_shows_names_of_rules_as_each_server_exposes_them(ostiary: Os
         ("tools", "crm_delete_user"): "-",
         ("tools", "erp_*"): "use",
         ("tools", "erp_delete_user"): "-",
-        ("resources", "x://crm/*"): "use",
-        ("resources", "x://erp/*"): "use",
+        ("resources", "*://crm/*"): "use",
+        ("resources", "*://erp/*"): "use",
         ("prompts", "crm_*"): "use",
         ("prompts", "erp_*"): "use",
     }
