@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from hypothesis import event, given
+from hypothesis import event, example, given
 from hypothesis import strategies as st
 
 from ostiary_core.catalogue_names import CatalogueNames
@@ -92,6 +92,8 @@ def test_every_item_is_in_the_space_of_the_server_that_lists_it(method: str, lis
 
 
 @given(st.integers(0, 2), results)
+@example(0, {"structuredContent": [float("inf")], "content": {"type": "resource_link", "uri": ""}})
+@example(0, {"structuredContent": [float("-inf")], "content": {"type": "resource_link", "uri": "ui://a"}})
 def test_every_uri_of_an_answer_leads_back_to_its_server_and_data_stays(server: int, result: dict[str, Any]) -> None:
     text = json.dumps({"jsonrpc": "2.0", "id": 1, "result": result}).encode()
     message = jsonrpc.read(text)

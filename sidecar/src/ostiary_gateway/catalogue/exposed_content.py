@@ -8,6 +8,7 @@ A value that can have no URI in the catalogue, since it has no scheme or is in t
 with the item that it names.
 """
 
+import json
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -203,7 +204,21 @@ def _written(text: bytes, message: dict[str, Any], found: list[tuple[Path, str]]
             return edited(text, _nested(found))
         except StrictJSONError:
             pass  # the text can be read in two ways: what was read is written instead
+    if b"Infinity" in text or b"NaN" in text or strict_json.may_hold_wild_numbers(text):
+        _check_finite(message)
     return strict_json.dumps(message)
+
+
+def _check_finite(message: dict[str, Any]) -> None:
+    """Check that a message can be written without a change: no JSON has infinite numbers.
+
+    Raises:
+        StrictJSONError: it holds one, which would be written as null.
+    """
+    try:
+        json.dumps(message, allow_nan=False)
+    except ValueError as error:
+        raise StrictJSONError(str(error)) from None
 
 
 def _nested(found: list[tuple[Path, str]]) -> Edits:
