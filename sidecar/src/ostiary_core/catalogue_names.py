@@ -3,6 +3,7 @@
 Who owns each, and what it is called in public.
 """
 
+import enum
 from collections.abc import Sequence
 
 from ostiary_core.contract.documents import EntryDocument
@@ -10,6 +11,17 @@ from ostiary_core.errors import ContractError
 from ostiary_core.exposed_names import LONGEST_NAME, ExposedNames, Owned
 from ostiary_core.exposed_uris import LONGEST_URI, ExposedURIs
 from ostiary_core.mcp.methods import Primitive
+
+
+class NoPlace(enum.Enum):
+    """Why a server's own name or URI has none in the catalogue."""
+
+    FOREIGN = "Foreign"
+    """It would be in the space of another server."""
+    TOO_LONG = "TooLong"
+    """With its prefix or mark, it would be longer than is permitted. It is never shortened."""
+    NO_SCHEME = "NoScheme"
+    """It is no URI that can be marked with its server: it has no scheme, or a template's expression fills it."""
 
 
 class CatalogueNames:
@@ -60,10 +72,22 @@ class CatalogueNames:
         It is None where it can have no name there: it would be in the space of another server, cannot be marked, or is
         empty or too long.
         """
-        if primitive is Primitive.RESOURCES:
-            found, longest = self.uris.exposed(server, name), LONGEST_URI
-        else:
-            found, longest = self.names.exposed(server, name), LONGEST_NAME
-        if found is None or len(found) > longest or self.owner_of(primitive, found) != (server, name):
-            return None
-        return found
+        form, problem = self.placed(primitive, server, name)
+        return form if problem is None else None
+
+    def placed(self, primitive: Primitive, server: int, name: str) -> tuple[str, NoPlace | None]:
+        """Return what a name is called in public, and None.
+
+        Where it can have no name there, return the one that it would have, or its own, and the reason.
+        """
+        form = self.uris.exposed(server, name) if primitive is Primitive.RESOURCES else self.names.exposed(server, name)
+        if form is None:
+            return name, NoPlace.NO_SCHEME
+        if len(form) > longest_of(primitive):
+            return form, NoPlace.TOO_LONG
+        return form, None if self.owner_of(primitive, form) == (server, name) else NoPlace.FOREIGN
+
+
+def longest_of(primitive: Primitive) -> int:
+    """Return the most characters of a name, or URI, in the catalogue."""
+    return LONGEST_URI if primitive is Primitive.RESOURCES else LONGEST_NAME

@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from ostiary_core.catalogue_names import CatalogueNames
-from ostiary_core.exposed_names import LONGEST_NAME
+from ostiary_core.catalogue_names import CatalogueNames, NoPlace, longest_of
 from ostiary_core.mcp.methods import USE, Primitive, Verb
 from ostiary_core.policy.name_access import NameAccess, name_access
 from ostiary_core.policy.principal import Principal
@@ -17,9 +16,11 @@ from ostiary_operator.local.governed_proxy import GovernedProxy
 HEADER: Final = ("", "NAME", "SERVER", "ACCESS", "WHY")
 _SHOWN: Final = 100
 _UNREACHABLE: Final = "no routing rule leads this caller to the server"
-_NO_SCHEME: Final = "its URI cannot be marked with the server: it has no scheme, or an expression fills it"
-_FOREIGN: Final = "the server lists it in the space of another server"
-_TOO_LONG: Final = f"with its prefix it is longer than {LONGEST_NAME} characters"
+_WORDS: Final = {
+    NoPlace.NO_SCHEME: "its URI cannot be marked with the server: it has no scheme, or an expression fills it",
+    NoPlace.FOREIGN: "the server lists it in the space of another server",
+    NoPlace.TOO_LONG: "with its prefix it is longer than {longest} characters",
+}
 _CONDITIONAL: Final = "arguments or headers decide"
 
 #: By server, and by what it offers, the names that it has listed.
@@ -91,15 +92,9 @@ def _exposed(names: CatalogueNames | None, primitive: Primitive, place: int, own
     """
     if names is None:
         return own, ""
-    is_uri = primitive is Primitive.RESOURCES
-    exposed = names.uris.exposed(place, own) if is_uri else names.names.exposed(place, own)
-    if exposed is None:
-        return own, _NO_SCHEME
-    owned = names.owner_of(primitive, exposed)
-    if owned is None or owned.server != place:
-        return exposed, _FOREIGN
-    is_long = not is_uri and len(exposed) > LONGEST_NAME
-    return exposed, _TOO_LONG if is_long else ""
+    form, problem = names.placed(primitive, place, own)
+    words = _WORDS[problem].format(longest=longest_of(primitive)) if problem is not None else ""
+    return form, words
 
 
 def _entry(view: Visibility, primitive: Primitive, name: str, server: str, problem: str) -> CatalogueEntry:

@@ -4,6 +4,8 @@ import enum
 from collections import Counter
 from typing import Final, NamedTuple
 
+from ostiary_core.catalogue_names import NoPlace
+
 #: The characters of a dropped name that are kept, and the number of such names, for the log.
 _SHOWN: Final = 128
 _SAMPLES: Final = 8
@@ -12,13 +14,13 @@ _SAMPLES: Final = 8
 class DropReason(enum.StrEnum):
     """Why an item of a server's list is not in the catalogue."""
 
-    FOREIGN = "Foreign"
+    FOREIGN = NoPlace.FOREIGN.value
     """Its name or URI is in the space of another server."""
     DUPLICATE = "Duplicate"
     """The server has listed this name before."""
-    TOO_LONG = "TooLong"
+    TOO_LONG = NoPlace.TOO_LONG.value
     """With its prefix, the name would be longer than MCP permits. It is never shortened."""
-    NO_SCHEME = "NoScheme"
+    NO_SCHEME = NoPlace.NO_SCHEME.value
     """It is no URI that can be marked with its server: it has no scheme, or a template's expression fills it."""
     NO_NAME = "NoName"
     """It has no name, or a member that some readers take for the name."""

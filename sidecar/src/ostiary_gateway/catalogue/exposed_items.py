@@ -4,8 +4,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from ostiary_core.catalogue_names import CatalogueNames
-from ostiary_core.exposed_names import LONGEST_NAME
-from ostiary_core.exposed_uris import LONGEST_URI
 from ostiary_core.mcp.methods import Method, Primitive
 from ostiary_gateway.catalogue.drops import Drop, DropReason, drop
 
@@ -29,9 +27,9 @@ class ItemExposer:
         own = item.get(self._key)
         if not isinstance(own, str) or not own or has_look_alike(item, self._key):
             return drop(DropReason.NO_NAME, own)
-        name = self._names.exposed(self._primitive, self._server, own)
-        if name is None:
-            return drop(self._why_not(own), own)
+        name, problem = self._names.placed(self._primitive, self._server, own)
+        if problem is not None:
+            return drop(DropReason(problem.value), own)
         if name in self._seen:
             return drop(DropReason.DUPLICATE, own)
         self._seen.add(name)
@@ -43,15 +41,6 @@ class ItemExposer:
 
     def _exposed_uri(self, uri: str) -> str | None:
         return self._names.exposed(Primitive.RESOURCES, self._server, uri)
-
-    def _why_not(self, own: str) -> DropReason:
-        if self._primitive is Primitive.RESOURCES:
-            found, longest = self._names.uris.exposed(self._server, own), LONGEST_URI
-        else:
-            found, longest = self._names.names.exposed(self._server, own), LONGEST_NAME
-        if found is None:
-            return DropReason.NO_SCHEME
-        return DropReason.TOO_LONG if len(found) > longest else DropReason.FOREIGN
 
 
 def has_look_alike(item: Mapping[str, Any], key: str) -> bool:
