@@ -8,7 +8,7 @@ from ostiary_gateway.pipeline.bridged import era_fallback
 from ostiary_gateway.pipeline.bridged.parked_call import ParkedCallBridge
 from ostiary_gateway.pipeline.continuations.continuation_errors import continuation_lost
 from ostiary_gateway.pipeline.continuations.request_states import StateKind
-from ostiary_gateway.pipeline.continuations.server_states import leg_of, may_ask, opened_state, with_own_state
+from ostiary_gateway.pipeline.continuations.server_states import leg_of_state, may_ask, opened_state, with_own_state
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.merged_sessions.session_legs import send_in_session
@@ -65,7 +65,7 @@ def _in_its_round(exchange: Exchange, leg: Leg, services: PipelineServices) -> L
     """
     state = opened_state(exchange, services.states)
     if state is not None:
-        leg = leg_of(state, leg)
+        leg = leg_of_state(state, leg)
         if state.kind is StateKind.PARKED:
             leg.bridge = ParkedCallBridge(state)
         elif leg.bridge is not None:

@@ -50,7 +50,7 @@ def opened_state(exchange: Exchange, states: RequestStates) -> CallState | None:
     return states.open(message.params[_STATE], digest=digest_of(exchange), owner=owner_of(exchange))
 
 
-def leg_of(state: CallState, leg: Leg) -> Leg:
+def leg_of_state(state: CallState, leg: Leg) -> Leg:
     """Return the leg to the server that a state belongs to, of those that are tried in turn.
 
     Raises:
