@@ -12,7 +12,6 @@ from ostiary_core import strict_json
 from ostiary_core.errors import StrictJSONError
 from ostiary_core.mcp.methods import REPEATABLE
 from ostiary_core.mcp.protocol_revisions import MODERN
-from ostiary_core.policy.principal import PASSTHROUGH
 from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.limits.checks import release_tree_bytes
 from ostiary_gateway.pipeline import mirrored_parameters
@@ -22,6 +21,7 @@ from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.pipeline.message_members import invalid
 from ostiary_gateway.pipeline.mirrored_headers import encoded, mismatch
+from ostiary_gateway.pipeline.passed_on_credential import passed_on
 from ostiary_gateway.pipeline.response_head import judge_head
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.telemetry import ClientSpan
@@ -95,12 +95,8 @@ def upstream_lines(exchange: Exchange, leg: Leg, span: ClientSpan) -> bytes:
     if revision:
         headers["MCP-Protocol-Version"] = revision
     lines = http1.lines(headers) if headers else b""
-    if (
-        exchange.principal is PASSTHROUGH
-        and "authorization" in request.headers
-        and not leg.server.credential.is_set  # which the server gets in its place
-    ):
-        lines += http1.private_line("Authorization", request.headers["authorization"])
+    if (given := passed_on(exchange, leg.server)) is not None:
+        lines += http1.private_line("Authorization", given)
     context = span.headers()
     if not context:
         return lines

@@ -17,12 +17,12 @@ from ostiary_core.mcp import codes
 from ostiary_core.mcp.meta_keys import META_CLIENT_CAPABILITIES, META_CLIENT_INFO, META_PROTOCOL_VERSION
 from ostiary_core.mcp.methods import METHODS, NOTIFICATION_PREFIX, REPEATABLE
 from ostiary_core.mcp.protocol_revisions import MODERN_REVISIONS
-from ostiary_core.policy.principal import PASSTHROUGH
 from ostiary_core.version import __version__
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.pipeline import jsonrpc, record, server_revisions
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.mirrored_headers import encoded
+from ostiary_gateway.pipeline.passed_on_credential import passed_on
 from ostiary_gateway.pipeline.server_answer import ServerAnswer, fault_of, read_answer
 from ostiary_gateway.telemetry import ClientSpan, ServerSpan
 from ostiary_gateway.upstream import faults
@@ -181,9 +181,8 @@ def own_lines(exchange: Exchange, server: UpstreamServer, request: OwnRequest, c
         if name := request.name:
             headers["Mcp-Name"] = encoded(name)
     lines = http1.lines(headers) if headers else b""
-    passed = exchange.request.headers.get("authorization") if exchange.principal is PASSTHROUGH else None
-    if passed is not None and not server.credential.is_set:
-        lines += http1.private_line("Authorization", passed)
+    if (given := passed_on(exchange, server)) is not None:
+        lines += http1.private_line("Authorization", given)
     return lines + http1.lines(client.headers())
 
 

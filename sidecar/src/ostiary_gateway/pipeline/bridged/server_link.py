@@ -10,11 +10,11 @@ from typing import Any, Final
 
 from ostiary_core import strict_json
 from ostiary_core.errors import StrictJSONError
-from ostiary_core.policy.principal import PASSTHROUGH
 from ostiary_core.secret_bytes import SecretBytes
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.message_members import invalid
+from ostiary_gateway.pipeline.passed_on_credential import passed_on
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.caller import UpstreamCaller
 from ostiary_gateway.upstream.http1 import request_head as http1
@@ -41,10 +41,11 @@ class ServerLink:
     @classmethod
     def of(cls, exchange: Exchange, server: UpstreamServer) -> "ServerLink":
         """Return the link of the caller of an exchange to a server."""
+        given = passed_on(exchange, server)
         return cls(
             server,
             exchange.upstream_caller if server.credential.is_of_caller else None,
-            _passed_on(exchange, server),
+            _line(given) if given is not None else _NONE,
             exchange.passed,
         )
 
@@ -103,11 +104,6 @@ class ServerLink:
             UpstreamFault: see :meth:`send`.
         """
         (await self.send("DELETE", None, session_id=session_id, revision=revision)).close()
-
-
-def _passed_on(exchange: Exchange, server: UpstreamServer) -> SecretBytes:
-    given = exchange.request.headers.get("authorization") if exchange.principal is PASSTHROUGH else None
-    return _line(given) if given is not None and not server.credential.is_set else _NONE
 
 
 def _line(authorization: str) -> SecretBytes:
