@@ -12,7 +12,7 @@ import jiter
 from ostiary_core import strict_json
 from ostiary_core.errors import StrictJSONError
 from ostiary_gateway.errors import UpstreamFault
-from ostiary_gateway.pipeline.large_messages import Steps
+from ostiary_gateway.pipeline.large_messages import Steps, check_weight
 from ostiary_gateway.upstream import faults
 
 _MESSAGE_LIMIT: Final = 256
@@ -65,6 +65,16 @@ def reading(text: bytes) -> Steps[dict[str, Any]]:
         why = str(error)
     yield
     return _object(_read_leniently(text, why))
+
+
+def reading_within(text: bytes, limit: int) -> Steps[dict[str, Any]]:
+    """Parse a message that weighs at most ``limit``, in steps.
+
+    Raises:
+        UpstreamFault: also where it weighs more.
+    """
+    yield from check_weight(text, limit)
+    return (yield from reading(text))
 
 
 def _object(message: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from ostiary_gateway.limits.checks import reserve_response_bytes
 from ostiary_gateway.media_types import EVENT_STREAM, JSON
 from ostiary_gateway.pipeline import jsonrpc
 from ostiary_gateway.pipeline.exchange import Exchange
-from ostiary_gateway.pipeline.large_messages import Steps, check_weight, limit_of, process_large
+from ostiary_gateway.pipeline.large_messages import limit_of, process_large
 from ostiary_gateway.pipeline.response_head import retry_after_ms
 from ostiary_gateway.pipeline.sse_transport import UpstreamEvents
 from ostiary_gateway.upstream import faults, redirects
@@ -158,9 +158,4 @@ async def _from_events(
 
 async def _parsed(exchange: Exchange, text: bytes) -> dict[str, Any]:
     limit = limit_of(exchange.snapshot.settings.bounds)
-    return await process_large(_reading(text, limit), text=text, proxy=exchange.proxy.uid)
-
-
-def _reading(text: bytes, limit: int) -> Steps[dict[str, Any]]:
-    yield from check_weight(text, limit)
-    return (yield from jsonrpc.reading(text))
+    return await process_large(jsonrpc.reading_within(text, limit), text=text, proxy=exchange.proxy.uid)

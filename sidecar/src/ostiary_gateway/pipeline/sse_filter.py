@@ -25,7 +25,7 @@ from ostiary_gateway.pipeline.json_response import (
     with_own_id_and_state,
 )
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
-from ostiary_gateway.pipeline.large_messages import LIGHT_BYTES, UNJUDGED, Steps, check_weight, limit_of
+from ostiary_gateway.pipeline.large_messages import LIGHT_BYTES, UNJUDGED, Steps, limit_of
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.limit_refusal import LimitError
 from ostiary_gateway.pipeline.list_cache import LISTS, ListResponse
@@ -138,8 +138,7 @@ class SseFilter:
         return block if body is data else sse.with_data(block, body)
 
     def _reading(self, data: bytes) -> Steps[dict[str, Any]]:
-        yield from check_weight(data, self._weight if self._must_filter else self._weight * UNJUDGED)
-        return (yield from jsonrpc.reading(data))
+        return jsonrpc.reading_within(data, self._weight if self._must_filter else self._weight * UNJUDGED)
 
     @property
     def _must_filter(self) -> bool:

@@ -9,7 +9,7 @@ from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.media_types import EVENT_STREAM
 from ostiary_gateway.pipeline import jsonrpc
 from ostiary_gateway.pipeline.exchange import Exchange
-from ostiary_gateway.pipeline.large_messages import Steps, check_weight, limit_of, process_large
+from ostiary_gateway.pipeline.large_messages import limit_of, process_large
 from ostiary_gateway.pipeline.sse_transport import UpstreamEvents
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
@@ -48,7 +48,7 @@ async def messages_of(
     idle = float("inf") if may_idle else server.idle_seconds
     texts = _events(response, limits, idle) if is_stream else _document(response, limits, server.request_seconds)
     async for text in texts:
-        yield text, await process_large(_parsing(text, limits.weight), text=text, proxy=limits.proxy)
+        yield text, await process_large(jsonrpc.reading_within(text, limits.weight), text=text, proxy=limits.proxy)
 
 
 async def _events(response: UpstreamResponse, limits: MessageLimits, idle_seconds: float) -> AsyncGenerator[bytes]:
@@ -81,8 +81,3 @@ async def _chunk(response: UpstreamResponse, seconds: float) -> bytes:
         return await response.read_some(seconds)
     except TimeoutError as error:
         raise faults.idle_timeout() from error
-
-
-def _parsing(text: bytes, weight: int) -> Steps[dict[str, Any]]:
-    yield from check_weight(text, weight)
-    return (yield from jsonrpc.reading(text))
