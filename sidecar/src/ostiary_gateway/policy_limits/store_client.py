@@ -35,6 +35,8 @@ from ostiary_gateway.policy_limits.counter_script import RESULTS, SCRIPT
 from ostiary_gateway.policy_limits.store_connections import CONNECTIONS, Credential, connect
 
 _DIGEST: Final = hashlib.sha1(SCRIPT.encode(), usedforsecurity=False).hexdigest()
+#: Seconds that closing waits, first for the commands in flight and then for the connections.
+_CLOSE_SECONDS: Final = 2.0
 #: A counter that is written to find out whether the store takes writes of ours; one request in flight, of many.
 _PROBE_KEY: Final = "{ostiary:}:probe"
 _PROBE_FIELDS: Final = ("n", *["0"] * 11, "1000000", "1", "0", "0", "0")
@@ -145,9 +147,15 @@ class StoreClient:
         return list(map(int, told))
 
     async def close(self) -> None:
-        """Close its connections."""
+        """Close its connections, once the commands in flight have ended; no command can be sent afterwards."""
         try:
-            async with asyncio.timeout(self.timeout):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                for _ in range(CONNECTIONS):
+                    await self._turn.acquire()
+        except TimeoutError:
+            pass  # what still waits for the store loses its connection
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS):
                 await self._client.aclose()
         except Exception:  # noqa: BLE001, S110  likewise; it is gone anyway
             pass

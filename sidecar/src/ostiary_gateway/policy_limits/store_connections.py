@@ -144,7 +144,25 @@ def _cluster(config: RedisConfig, options: dict[str, Any]) -> RedisClient:
         for node in client.nodes_manager.startup_nodes.values():
             node.connection_class = _TlsConnection
             node.connection_kwargs.update(own)
-    return cast("RedisClient", client)
+    return _WithNodes(client)
+
+
+class _WithNodes:
+    """A client of a Cluster that closes the connections to every node.
+
+    The library's own client closes none where a caller's timeout interrupted an earlier attempt of it to do so.
+    """
+
+    def __init__(self, client: RedisCluster) -> None:
+        self._client = client
+
+    async def execute_command(self, *args: Any) -> Any:
+        return await self._client.execute_command(*args)
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+        for nodes in ("nodes_cache", "startup_nodes"):
+            await self._client.nodes_manager.aclose(nodes)
 
 
 def _address(text: str) -> tuple[str, int]:
