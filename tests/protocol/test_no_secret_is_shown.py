@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import gc
 import io
 import json
 import logging
@@ -102,7 +101,7 @@ class CanaryScenario:
         canaries.add("session key", gateway.session_key)
         canaries.add("MAC key", gateway.mac_key)
         canaries.add("audit key", gateway.audit_key)
-        canaries.add("admin token", gateway.secret["admin-token"])
+        gateway.admin_token = canaries.new("admin token").encode()
         for name, key in gateway.assertion_keys.items():
             canaries.add(f"signing key {name}", key)
         for name in ("static", "header", "client", "exchange", "introspection"):
@@ -181,7 +180,7 @@ class CanaryScenario:
         async with aiohttp.ClientSession() as client:
             for path in ("/config", "/metrics", "/healthz", "/readyz", "/missing"):
                 url = f"http://127.0.0.1:{self.gateway.app.admin_port}{path}"
-                for header in ({}, bearer("admin-for-tests")):
+                for header in ({}, bearer(self.gateway.admin_token.decode())):
                     async with client.get(url, headers=header) as response:
                         found[f"{path} {response.status}"] = await response.read()
         return found
@@ -244,7 +243,6 @@ def sink() -> Iterator[Sink]:
 @pytest.fixture
 async def scenario(sink: Sink, tmp_path: Path) -> AsyncIterator[CanaryScenario]:
     variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint, "OTEL_TRACES_SAMPLER": "always_on"}
-    gc.collect()  # gateways of earlier tests had the same admin token, some of them in a wrong place
     async with AsyncExitStack() as stack:
         audit = AuditOptions(file=tmp_path / "audit.jsonl")
         telemetry = Telemetry.from_env(variables)
