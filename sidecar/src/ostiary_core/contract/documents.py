@@ -6,9 +6,9 @@ A document has no defaults that a reader must know: the operator writes out what
 milliseconds, sizes integer bytes. Absent members are omitted, never null.
 """
 
-from typing import Literal, TypeAlias
+from typing import Literal, Self, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ostiary_core.contract.access import AccessRulesConfig, SubjectConfig
 from ostiary_core.contract.audit import AuditConfig, GatewayAuditConfig
@@ -18,6 +18,15 @@ from ostiary_core.contract.blocks import BlockedConfig
 from ostiary_core.contract.debug_capture import DebugCaptureConfig
 from ostiary_core.contract.limit_store import LimitStoreConfig
 from ostiary_core.contract.limits import LimitConfig, LoopDetectionConfig
+from ostiary_core.contract.server_resilience import (
+    MOST_ENDPOINTS,
+    CircuitBreakerConfig,
+    DiscoveryConfig,
+    EndpointConfig,
+    HealthCheckConfig,
+    LoadBalancerName,
+    RetryConfig,
+)
 from ostiary_core.contract.server_selection import (
     MOST_ROUTING_RULES,
     MOST_SERVERS,
@@ -119,6 +128,9 @@ class ServerConfig(ContractDocument):
     ``host`` is the value of Host, None for that of the URL. ``prefix`` stands before its names where servers are
     merged, and may be empty there; None elsewhere. ``protocol_version`` is the revision that it speaks, None where the
     gateway finds out.
+
+    It is reached at the host of ``url``, unless ``endpoints`` lists places, or ``discovery`` says how to find them.
+    ``load_balancer`` None takes the less busy of two of them.
     """
 
     name: str
@@ -131,6 +143,18 @@ class ServerConfig(ContractDocument):
     credential: UpstreamCredentialConfig | None = None
     prefix: str | None = None
     protocol_version: str | None = None
+    endpoints: list[EndpointConfig] | None = Field(default=None, min_length=1, max_length=MOST_ENDPOINTS)
+    discovery: DiscoveryConfig | None = None
+    load_balancer: LoadBalancerName | None = None
+    health_check: HealthCheckConfig | None = None
+    retry: RetryConfig | None = None
+    circuit_breaker: CircuitBreakerConfig | None = None
+
+    @model_validator(mode="after")
+    def _check_places(self) -> Self:
+        if self.endpoints is not None and self.discovery is not None:
+            raise ValueError("a server has endpoints or a discovery, not both")
+        return self
 
     @property
     def authority(self) -> str:
