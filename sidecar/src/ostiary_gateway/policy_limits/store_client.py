@@ -147,7 +147,7 @@ class StoreClient:
         return list(map(int, told))
 
     async def close(self) -> None:
-        """Close its connections, once the commands in flight have ended; no command can be sent afterwards."""
+        """Close its connections once the commands in flight have ended; it sends none after."""
         try:
             async with asyncio.timeout(_CLOSE_SECONDS):
                 for _ in range(CONNECTIONS):
