@@ -1,11 +1,13 @@
 """Sessions at one server, sealed into their id.
 
 This is format ``1.`` of :mod:`ostiary_gateway.seal`. The content is the index of the revision (1 byte) and the
-upstream's session id.
+upstream's session id. Where the server has several endpoints, the first byte has a flag, and the key of the endpoint
+that has the session stands before the id. A replica that does not know the flag takes such an id for one that is not
+ours.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from ostiary_gateway.errors import UpstreamFault
@@ -19,14 +21,22 @@ _MAX_UPSTREAM_ID: Final = 4096
 _UPSTREAM_ID: Final = re.compile(r"[\x21-\x7e]+")
 #: Sealed ids contain indexes into this list: append only.
 _REVISIONS: Final = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
+#: The bytes of an endpoint's key.
+ENDPOINT_BYTES: Final = 8
+#: Set in the first byte of a session that one endpoint of several has.
+_AT_ENDPOINT: Final = 0x80
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamSession:
-    """The content of a sealed id: the upstream's own session id, and the negotiated revision."""
+    """The content of a sealed id: the upstream's own session id, and the negotiated revision.
+
+    ``endpoint`` is the key of the endpoint that has the session; empty where the server has one place only.
+    """
 
     upstream_id: str
     revision: str
+    endpoint: bytes = field(default=b"", kw_only=True)
 
 
 def seal_session(sealer: Sealer, session: UpstreamSession, *, proxy_uid: str, principal: str) -> str:
@@ -37,7 +47,8 @@ def seal_session(sealer: Sealer, session: UpstreamSession, *, proxy_uid: str, pr
         Refusal: there is no key yet.
     """
     check_upstream_id(session.upstream_id)
-    content = bytes((_REVISIONS.index(session.revision),)) + session.upstream_id.encode()
+    first = _REVISIONS.index(session.revision) | (_AT_ENDPOINT if session.endpoint else 0)
+    content = bytes((first,)) + session.endpoint + session.upstream_id.encode()
     return sealer.seal(SESSION, content, proxy_uid=proxy_uid, principal=principal)
 
 
@@ -46,10 +57,20 @@ def open_session_id(
 ) -> UpstreamSession | None:
     """Return the content of an id; None for any id that is not ours, see :meth:`.Sealer.open`."""
     content = sealer.open(SESSION, sealed, proxy_uid=proxy_uid, principal=principal, max_age=max_age)
-    # A newer replica may seal a revision that this one does not have yet.
-    if not content or content[0] >= len(_REVISIONS):
+    if not content:
         return None
-    return UpstreamSession(content[1:].decode(), _REVISIONS[content[0]])
+    if content[0] & _AT_ENDPOINT:
+        return _at_endpoint(content)
+    # A newer replica may seal a revision that this one does not have yet.
+    return UpstreamSession(content[1:].decode(), _REVISIONS[content[0]]) if content[0] < len(_REVISIONS) else None
+
+
+def _at_endpoint(content: bytes) -> UpstreamSession | None:
+    """Return the session in a content with the flag of an endpoint."""
+    index, start = content[0] & ~_AT_ENDPOINT, 1 + ENDPOINT_BYTES
+    if index >= len(_REVISIONS) or len(content) <= start:
+        return None
+    return UpstreamSession(content[start:].decode(), _REVISIONS[index], endpoint=content[1:start])
 
 
 def check_upstream_id(upstream_id: str) -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ostiary_gateway.errors import Refusal, UpstreamFault
+from ostiary_gateway.seal import SESSION as SESSION_PURPOSE
 from ostiary_gateway.seal import Sealer
 from ostiary_gateway.session_ids import UpstreamSession, open_session_id, seal_session
 
@@ -153,3 +154,37 @@ def test_an_id_of_the_first_version_still_opens() -> None:
     of_version_one = "1.AAAAADtiVl0pW27YMzpGwmzGa9nEkc-vVGLGq6cH2-eMNP6gyze6SqnXnzE"
 
     assert opened(sealer(), of_version_one) == SESSION
+
+
+@given(
+    st.text(alphabet=[chr(code) for code in range(0x21, 0x7F)], min_size=1, max_size=4096),
+    st.sampled_from(["2024-11-05", "2025-11-25"]),
+    st.binary(min_size=8, max_size=8),
+)
+def test_another_replica_finds_the_endpoint_of_a_session(upstream_id: str, revision: str, endpoint: bytes) -> None:
+    session = UpstreamSession(upstream_id, revision, endpoint=endpoint)
+    sealed = seal(sealer(), session)
+
+    assert opened(sealer(), sealed) == session
+    assert len(sealed) <= 5632
+
+
+def test_an_id_without_an_endpoint_has_the_bytes_that_it_always_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.urandom", bytes)
+
+    assert seal(sealer()) == "1.AAAAAAAAAAAAAAAAAAAAAGX1Z962TeHeJZmbBoppHqUYE7aBGofNuvPO_Hs"
+
+
+def test_a_replica_that_knows_no_endpoints_takes_an_id_with_one_for_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    sealed = seal(sealer(), UpstreamSession("abc", "2025-11-25", endpoint=bytes(8)))
+    monkeypatch.setattr("ostiary_gateway.session_ids._AT_ENDPOINT", 0)  # as it was before
+
+    assert opened(sealer(), sealed) is None
+
+
+@given(st.text("ab", max_size=12))
+def test_a_flag_without_an_endpoint_and_an_id_is_no_session(rest: str) -> None:
+    content = b"\x83" + rest.encode()
+    sealed = sealer().seal(SESSION_PURPOSE, content, proxy_uid="uid-1", principal="anonymous")
+
+    assert (opened(sealer(), sealed) is None) == (len(rest) <= 8)

@@ -4,8 +4,8 @@ It is a vector of their sessions, kept in the client's session id.
 
 A session id is given once, on the response to initialize, and never again. So the id holds what every replica needs
 for each later request: what the client declared (a server that is initialized later gets the same declaration), and for
-each server its own session. Servers are named by a fingerprint of name and URL: a server that moved is initialized
-again.
+each server its own session, with the endpoint that has it. Servers are named by a fingerprint of name and URL: a server
+that moved is initialized again.
 
 Ids travel in a header, and proxies before the gateway accept lines of 8 KiB, so the sealed vector has at most 4,096
 characters (:data:`ostiary_gateway.seal.SESSION_VECTOR`). Server ids that do not fit are left to the session notes
@@ -17,14 +17,14 @@ import os
 import re
 import struct
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
 from ostiary_core import strict_json
 from ostiary_core.errors import StrictJSONError
 from ostiary_gateway.seal import SESSION_VECTOR, Sealer
-from ostiary_gateway.session_ids import UpstreamSession
+from ostiary_gateway.session_ids import ENDPOINT_BYTES, UpstreamSession
 
 #: The most bytes of a vector: sealing adds version, key id, nonce, time, tag and base64.
 MOST_BYTES: Final = 3000
@@ -49,8 +49,14 @@ _FINGERPRINT_BYTES: Final = 8
 _HEAD: Final = struct.Struct(f">B{_KEY_BYTES}sBHB")
 _SERVER: Final = struct.Struct(f">{_FINGERPRINT_BYTES}sBH")
 _FORMAT: Final = 1
+#: The format of a vector with the terms of its one server's handshake.
+_FORMAT_WITH_TERMS: Final = 2
+#: The bytes of such terms (:mod:`..pinned_sessions.handshake_terms`).
+TERMS_BYTES: Final = 8
 #: Set in the revision's byte of a server whose id is in the session notes.
 _NOTED: Final = 0x80
+#: Set in the revision's byte of a session that one endpoint of several has: its key follows the id.
+_AT_ENDPOINT: Final = 0x40
 #: The characters of a session id (specification, Session Management).
 _ID: Final = re.compile(r"[\x21-\x7e]+")
 
@@ -93,12 +99,14 @@ class SessionVector(UpstreamSession):
     ``upstream_id`` is the key of the session: random, the same for its whole life, and only in sealed ids. ``revision``
     is the client's. ``servers`` has the session of each server that was initialized, by its fingerprint: the id is
     empty for a server that keeps no session, and the revision is a modern one for a server that knows no sessions.
-    ``noted`` are servers that were initialized and whose ids are in the session notes only.
+    ``noted`` are servers that were initialized and whose ids are in the session notes only. ``terms`` stand for what a
+    client of one server was told in its handshake; they are empty where the gateway answered the handshake itself.
     """
 
     client: ClientDeclaration
     servers: Mapping[bytes, UpstreamSession]
     noted: frozenset[bytes] = frozenset()
+    terms: bytes = b""
 
 
 def fingerprint(name: str, url: str) -> bytes:
@@ -137,14 +145,16 @@ def fitted(vector: SessionVector) -> SessionVector:
     They are noted, the longest first.
     """
     servers, noted = dict(vector.servers), set(vector.noted)
-    size = len(encoded(SessionVector(vector.upstream_id, vector.revision, vector.client, {}, frozenset())))
-    size += _SERVER.size * (len(servers) + len(noted)) + sum(len(each.upstream_id) for each in servers.values())
+    size = len(encoded(replace(vector, servers={}, noted=frozenset())))
+    size += _SERVER.size * (len(servers) + len(noted))
+    size += sum(len(each.upstream_id) + len(each.endpoint) for each in servers.values())
     for mark in sorted(servers, key=lambda mark: (-len(servers[mark].upstream_id), mark)):
         if size <= MOST_BYTES:
             break
-        size -= len(servers.pop(mark).upstream_id)
+        dropped = servers.pop(mark)
+        size -= len(dropped.upstream_id) + len(dropped.endpoint)
         noted.add(mark)
-    return SessionVector(vector.upstream_id, vector.revision, vector.client, servers, frozenset(noted))
+    return replace(vector, servers=servers, noted=frozenset(noted))
 
 
 def encoded(vector: SessionVector) -> bytes:
@@ -152,10 +162,9 @@ def encoded(vector: SessionVector) -> bytes:
     client = strict_json.dumps([dict(vector.client.capabilities), dict(vector.client.info)])
     rows = [_row(mark, each) for mark, each in vector.servers.items()]
     rows += [_SERVER.pack(mark, _NOTED, 0) for mark in sorted(vector.noted)]
-    head = _HEAD.pack(
-        _FORMAT, bytes.fromhex(vector.upstream_id), _REVISIONS.index(vector.revision), len(client), len(rows)
-    )
-    return b"".join([head, client, *rows])
+    version = _FORMAT_WITH_TERMS if vector.terms else _FORMAT
+    key, revision = bytes.fromhex(vector.upstream_id), _REVISIONS.index(vector.revision)
+    return b"".join([_HEAD.pack(version, key, revision, len(client), len(rows)), vector.terms, client, *rows])
 
 
 @lru_cache(maxsize=_DECODED)
@@ -166,13 +175,14 @@ def decoded(plain: bytes) -> SessionVector | None:
     """
     try:
         version, key, revision, length, count = _HEAD.unpack_from(plain)
-        if version != _FORMAT:
+        if version not in (_FORMAT, _FORMAT_WITH_TERMS):
             return None
-        start = _HEAD.size + length
-        capabilities, info = strict_json.loads(plain[_HEAD.size : start])
+        begin = _HEAD.size + (TERMS_BYTES if version == _FORMAT_WITH_TERMS else 0)
+        start = begin + length
+        client = ClientDeclaration(*strict_json.loads(plain[begin:start]))
         servers, noted = _servers(plain, start, count)
-        return SessionVector(key.hex(), _REVISIONS[revision], ClientDeclaration(capabilities, info), servers, noted)
-    except (struct.error, StrictJSONError, IndexError, ValueError):
+        return SessionVector(key.hex(), _REVISIONS[revision], client, servers, noted, plain[_HEAD.size : begin])
+    except (struct.error, StrictJSONError, IndexError, ValueError, TypeError):
         return None
 
 
@@ -181,11 +191,16 @@ def _servers(plain: bytes, start: int, count: int) -> tuple[dict[bytes, Upstream
     noted: set[bytes] = set()
     for _ in range(count):
         mark, revision, length = _SERVER.unpack_from(plain, start)
-        start += _SERVER.size + length
+        begin = start + _SERVER.size
+        start = end = begin + length
         if revision & _NOTED:
             noted.add(mark)
-        else:
-            servers[mark] = UpstreamSession(plain[start - length : start].decode(), _REVISIONS[revision])
+            continue
+        if revision & _AT_ENDPOINT:
+            start += ENDPOINT_BYTES
+        servers[mark] = UpstreamSession(
+            plain[begin:end].decode(), _REVISIONS[revision & ~_AT_ENDPOINT], endpoint=plain[end:start]
+        )
     if start != len(plain):
         raise ValueError("the vector has another length than it says")
     return servers, frozenset(noted)
@@ -193,7 +208,8 @@ def _servers(plain: bytes, start: int, count: int) -> tuple[dict[bytes, Upstream
 
 def _row(mark: bytes, session: UpstreamSession) -> bytes:
     identifier = session.upstream_id.encode()
-    return _SERVER.pack(mark, _REVISIONS.index(session.revision), len(identifier)) + identifier
+    revision = _REVISIONS.index(session.revision) | (_AT_ENDPOINT if session.endpoint else 0)
+    return _SERVER.pack(mark, revision, len(identifier)) + identifier + session.endpoint
 
 
 def _bounded_capabilities(capabilities: dict[str, Any]) -> dict[str, Any]:

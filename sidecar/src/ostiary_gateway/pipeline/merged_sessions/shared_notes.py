@@ -66,7 +66,8 @@ class SharedNotes:
 
     async def note_server(self, key: SessionKey, mark: bytes, session: UpstreamSession) -> None:
         """Note the session of a server."""
-        await self._set(key, f"{_SERVER}{mark.hex()}", f"{session.revision}\n{session.upstream_id}")
+        words = [session.revision, session.upstream_id, *([session.endpoint.hex()] if session.endpoint else [])]
+        await self._set(key, f"{_SERVER}{mark.hex()}", "\n".join(words))
 
     async def note_log_level(self, key: SessionKey, level: str) -> None:
         """Note the log level."""
@@ -135,8 +136,9 @@ class SharedNotes:
         elif field == _ENDED:
             note.ended = True
         elif field.startswith(_SERVER):
-            revision, _, upstream_id = value.partition("\n")
-            note.servers[bytes.fromhex(field[1:])] = UpstreamSession(upstream_id, revision)
+            revision, upstream_id, *rest = value.split("\n")
+            endpoint = bytes.fromhex(rest[0]) if rest else b""
+            note.servers[bytes.fromhex(field[1:])] = UpstreamSession(upstream_id, revision, endpoint=endpoint)
         else:
             note.subscriptions.setdefault(bytes.fromhex(field[1:17]), set()).add(value)
 

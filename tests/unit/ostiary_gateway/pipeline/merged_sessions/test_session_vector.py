@@ -142,3 +142,59 @@ def test_a_client_that_declares_nothing_readable_declares_nothing(params: dict[s
 )
 def test_a_session_id_is_visible_ascii_of_bounded_length(text: str, is_one: bool) -> None:
     assert is_session_id(text) is is_one
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.text(alphabet=[chr(code) for code in range(0x21, 0x7F)], max_size=600),
+            st.just(b"") | st.binary(min_size=8, max_size=8),
+        ),
+        max_size=16,
+    ),
+    st.just(b"") | st.binary(min_size=8, max_size=8),
+)
+def test_a_vector_keeps_the_endpoint_of_each_session_and_the_terms_of_the_handshake(
+    ids: list[tuple[str, bytes]], terms: bytes
+) -> None:
+    servers = {
+        fingerprint(f"server-{number}", "u"): UpstreamSession(identifier, "2025-11-25", endpoint=endpoint)
+        for number, (identifier, endpoint) in enumerate(ids)
+    }
+    found = fitted(SessionVector(new_key(), "2025-06-18", CLIENT, servers, terms=terms))
+
+    assert decoded(encoded(found)) == found
+    assert found.terms == terms
+    assert len(encoded(found)) <= MOST_BYTES
+    assert all(found.servers[mark] == servers[mark] for mark in found.servers)
+
+
+def test_a_vector_without_endpoints_has_the_bytes_that_it_always_had() -> None:
+    servers = {fingerprint("crm", "u"): UpstreamSession("abc", "2025-11-25")}
+    whole = SessionVector("00" * 12, "2025-06-18", ClientDeclaration({}, {}), servers)
+
+    assert encoded(whole).hex() == (
+        "01000000000000000000000000020007015b7b7d2c7b7d5d" + fingerprint("crm", "u").hex() + "030003" + b"abc".hex()
+    )
+
+
+def test_a_replica_that_knows_no_endpoints_takes_a_vector_with_one_for_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = UpstreamSession("abc", "2025-11-25", endpoint=bytes(8))
+    with_endpoint = encoded(SessionVector(new_key(), "2025-06-18", CLIENT, {fingerprint("crm", "u"): session}))
+    with_terms = encoded(SessionVector(new_key(), "2025-06-18", CLIENT, {}, terms=bytes(8)))
+    for name in ("_AT_ENDPOINT", "_FORMAT_WITH_TERMS"):  # as it was before
+        monkeypatch.setattr(f"ostiary_gateway.pipeline.merged_sessions.session_vector.{name}", 0)
+    decoded.cache_clear()
+
+    assert decoded(with_endpoint) is None
+    assert decoded(with_terms) is None
+    decoded.cache_clear()
+
+
+@given(st.integers(min_value=0, max_value=120), st.binary(min_size=1, max_size=8))
+def test_a_vector_with_an_endpoint_with_bytes_cut_or_added_is_none(cut: int, added: bytes) -> None:
+    session = UpstreamSession(UUID, "2025-11-25", endpoint=bytes(8))
+    plain = encoded(SessionVector(new_key(), "2025-06-18", CLIENT, {fingerprint("crm", "u"): session}, terms=bytes(8)))
+
+    assert decoded(plain[:cut]) is None
+    assert decoded(plain + added) is None

@@ -19,7 +19,7 @@ from ostiary_gateway.session_ids import UpstreamSession
 KEY = bytes(range(32))
 CRM = b"crm-mark"
 MAIL = b"mailmark"
-SESSION = UpstreamSession("canary-of-a-session", "2025-11-25")
+SESSION = UpstreamSession("canary-of-a-session", "2025-11-25", endpoint=bytes(range(8)))
 ONE = SessionKey("tools/crm", "uid-1", "agent", "0a" * 12)
 DAY = 86_400_000
 #: As docs/guides/limits.md says: notes need nothing else.
