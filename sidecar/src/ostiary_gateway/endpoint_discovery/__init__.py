@@ -1,0 +1,10 @@
+"""Which endpoints a Service has now, observed by the gateway itself.
+
+Endpoints are observed and not compiled, so a rollout of a server needs no operator (docs/decisions/0018).
+
+    endpoint_slice       one EndpointSlice as the API server sent it, read into what is needed of it
+    service_endpoints    the endpoints of a Service: the union of its slices
+    slice_watch          lists and watches the slices of one namespace, and keeps the last good ones
+    own_location         the zone and the node of this gateway, from the slices of its own Service
+    discovery            one watch for each namespace that a server needs; tells each server its endpoints
+"""
