@@ -190,7 +190,7 @@ def left(gateway: RunningGateway) -> dict[str, Any]:
     line, pools = gateway.app.pipeline, gateway.app.pools
     counters = [line.limiter.total, *line.limiter.sources.by_key.values(), *line.limiter.proxies.by_key.values()]
     servers = [*pools._servers.values(), *pools._retiring]
-    routes = [endpoint.route.pool for server in servers for endpoint in server.endpoints]
+    routes = [endpoint.route.pool for server in servers for endpoint in server._each]
     found = {
         "tallies": sum(t.requests + t.streams + t.bytes + t.connections + t.uploads for t in counters),
         "sources": len(line.limiter.sources.by_key),

@@ -4,6 +4,9 @@ allowed_addresses    which addresses may be connected to, checked when connectin
 http1                a small HTTP/1.1 client: connecting through that check, connections, responses
 egress_route         request heads and connections for a server, directly or through an egress proxy
 server               one upstream server: its pool, its TLS, its timeouts
+endpoint_set         the endpoints of a server that has several, and which one gets a request
+endpoint             one endpoint with its connections, which ``endpoint_factory`` makes at an ``endpoint_place``
+load_balancing       which of several endpoints gets the next request
 credentials          the credential that the gateway sends to one server, ``client_credentials`` its tokens
 caller               the caller of a request, for credentials that depend on it
 token_exchange       access tokens for callers, in exchange for theirs; ``access_token`` is one that is replaced in time

@@ -58,8 +58,11 @@ class Route:
         proxy = self._relayed_by
         if proxy is not None and proxy.authorization is not None:
             more += http1.trusted_lines({"Proxy-Authorization": proxy.authorization})
+        host = self._place.host or http1.authority(url)
+        if proxy is not None:  # it connects to what the request names
+            url = url.with_host(self.dialer.host).with_port(self.dialer.port)
         return {
-            method: http1.head_start(method, url, headers, host=self._place.host, absolute=proxy is not None) + more
+            method: http1.head_start(method, url, headers, host=host, absolute=proxy is not None) + more
             for method, headers in _HEADERS.items()
         }
 

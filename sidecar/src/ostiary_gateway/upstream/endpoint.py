@@ -11,6 +11,7 @@ from ostiary_gateway.upstream import redirects, via
 from ostiary_gateway.upstream.allowed_addresses import OwnEndpoints
 from ostiary_gateway.upstream.egress import Egress
 from ostiary_gateway.upstream.egress_route import Place, Route
+from ostiary_gateway.upstream.endpoint_place import EndpointPlace
 from ostiary_gateway.upstream.http1 import request_head as http1
 from ostiary_gateway.upstream.http1.dialer import Dialer
 from ostiary_gateway.upstream.http1.pool import Pool
@@ -24,11 +25,27 @@ class UpstreamEndpoint:
     """An endpoint of a server, with its connections: at most ``connections`` at a time.
 
     ``place`` is its URL with the lines of every request, among them ``Via`` with ``mark``. ``direct`` connects to it
-    without an egress proxy.
+    without an egress proxy. ``where`` is its place among those of its server, None where the URL alone leads to it.
     """
 
-    def __init__(self, place: Place, direct: Dialer, *, egress: Egress, connections: int, mark: str) -> None:
+    def __init__(
+        self,
+        place: Place,
+        direct: Dialer,
+        *,
+        egress: Egress,
+        connections: int,
+        mark: str,
+        where: EndpointPlace | None = None,
+    ) -> None:
         self.mark = mark
+        self.where = where
+        #: What stands for it in the ids of sessions; empty where the URL alone leads to it.
+        self.key = where.key(mark) if where is not None else b""
+        #: The number of requests and streams on it; not counted where a server has one endpoint.
+        self.open_requests = 0
+        #: Whether its server has it no longer.
+        self.is_gone = False
         self._place = place
         self._direct = direct
         self._via = via_lines([mark])
@@ -39,6 +56,16 @@ class UpstreamEndpoint:
         self._former: list[Pool] = []
         self._refused_by_former = 0
         self._is_blocked = False
+
+    @property
+    def is_near(self) -> bool:
+        """Whether it is preferred to those that are not near."""
+        return self.where is not None and self.where.is_near
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether it gets only requests of sessions that it has."""
+        return self.where is not None and self.where.is_draining
 
     def passing(self, head: bytes, passed: Sequence[str]) -> bytes:
         """Return the beginning of a request that has passed other proxies, with their marks."""
@@ -94,8 +121,11 @@ class UpstreamEndpoint:
         self._forget_former()
 
     def _dialer(self, own: OwnEndpoints, egress: Egress) -> Dialer:
-        direct = self._direct
-        proxy = egress.proxy_for(self._place.url.scheme, direct.host, direct.port)
+        direct, url = self._direct, self._place.url
+        # A pod of a Service is in the cluster as the Service is, whatever its address looks like.
+        proxy = egress.proxy_for(url.scheme, url.host or "", url.port or 0)
+        if proxy is not None and self.where is not None:
+            proxy = egress.proxy_for(url.scheme, direct.host, direct.port)
         return replace(direct, own=own, egress=proxy)
 
     def set_blocked(self, is_blocked: bool) -> None:
@@ -111,6 +141,11 @@ class UpstreamEndpoint:
         """Keep at most ``connections`` connections from now on."""
         self._connections = connections
         self.route.pool.bound(connections)
+
+    def keep_none(self) -> None:
+        """Close idle connections now, and each other one after its exchange."""
+        for pool in (self.route.pool, *self._former):
+            pool.keep_none()
 
     def _forget_former(self) -> None:
         for pool in [each for each in self._former if each.is_unused]:

@@ -5,29 +5,32 @@ never decompressed: the gateway judges exactly what the server sent.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Final
 
 from yarl import URL
 
 from ostiary_core.contract.documents import ServerConfig
+from ostiary_core.contract.server_resilience import EndpointConfig
 from ostiary_core.policy.block_list import places_of
 from ostiary_core.secret_bytes import SecretBytes
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
-from ostiary_gateway.upstream.allowed_addresses import OwnEndpoints, networks
+from ostiary_gateway.upstream.allowed_addresses import OwnEndpoints
 from ostiary_gateway.upstream.caller import UpstreamCaller
 from ostiary_gateway.upstream.credentials import Credential, CredentialMakers
 from ostiary_gateway.upstream.egress import Egress
-from ostiary_gateway.upstream.egress_route import Place
 from ostiary_gateway.upstream.endpoint import UpstreamEndpoint, via_lines
+from ostiary_gateway.upstream.endpoint_factory import EndpointFactory
+from ostiary_gateway.upstream.endpoint_place import EndpointPlace
+from ostiary_gateway.upstream.endpoint_set import EndpointSet
 from ostiary_gateway.upstream.health import Health
 from ostiary_gateway.upstream.http1 import request_head as http1
-from ostiary_gateway.upstream.http1.dialer import Dialer
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 from ostiary_gateway.upstream.known_names import KnownNames
+from ostiary_gateway.upstream.load_balancing import load_balancer
 from ostiary_gateway.upstream.server_eras import ServerEras
-from ostiary_gateway.upstream.tls_contexts import client_context
 
 _NO_EGRESS: Final = Egress()
 
@@ -79,11 +82,14 @@ class UpstreamServer:
         self.credential = Credential(document, credentials or CredentialMakers(proxy))
         self._of_request = self.credential.of_request
         lines = SecretBytes(http1.lines(headers) + via_lines([mark]) + self.credential.line)
-        place = Place(url, document.host, lines)
-        #: Where it is reached.
-        self.endpoints = (
-            UpstreamEndpoint(place, _dialer(document, url, own), egress=egress, connections=connections, mark=mark),
+        self._factory = EndpointFactory(
+            document, url, lines, own=own, egress=egress, connections=connections, mark=mark
         )
+        #: Where it is reached if it has several places; None where its URL alone leads to it.
+        self.endpoints = _endpoints(document, self._factory)
+        self._at_url = self._factory.make() if self.endpoints is None else None
+        #: The Service whose EndpointSlices say where it is reached; None without.
+        self.discovery = document.discovery
         #: What stands for it in sessions with several servers; empty before the first.
         self.session_mark = b""
         self._in_use = 0
@@ -99,6 +105,7 @@ class UpstreamServer:
         repeatable: bool = False,
         caller: UpstreamCaller | None = None,
         transmission: http1.Transmission | None = None,
+        endpoint: UpstreamEndpoint | None = None,
     ) -> UpstreamResponse:
         """Send a request and return its response as soon as the head has arrived.
 
@@ -107,15 +114,19 @@ class UpstreamServer:
         ``lines`` are the headers of this request, see :func:`.http1.request_head.lines`; ``passed`` are the marks of
         the proxies that it has passed before (:mod:`.via`). A ``repeatable`` request is sent again if a kept connection
         was closed just then. ``caller`` is needed where the credential is made for one. ``transmission`` is told once
-        the request is written.
+        the request is written. ``endpoint`` gets it, where there are several; without it one is picked.
 
         Raises:
             UpstreamFault: no credential, no connection, no head in time, or a head that is not HTTP.
         """
         self._in_use += 1
-        endpoint = self.endpoints[0]
-        route = endpoint.route
+        opened: UpstreamEndpoint | None = None
         try:
+            if self._at_url is not None:
+                endpoint = self._at_url
+            else:
+                endpoint = opened = self._opened(endpoint)
+            route = endpoint.route
             if self._of_request is not None:
                 lines += await self._of_request.line(caller)
             head = endpoint.passing(route.heads[method], passed) if passed else route.heads[method]
@@ -131,33 +142,52 @@ class UpstreamServer:
                     route, response, method, message[len(head) :], passed, seconds=self.request_seconds
                 )
         except BaseException:
-            self._release()
+            self._release(opened)
             raise
-        response.released = self._release
+        response.endpoint = opened
+        response.released = self._release if opened is None else partial(self._release, opened)
         return response
+
+    def _opened(self, chosen: UpstreamEndpoint | None) -> UpstreamEndpoint:
+        """Return the endpoint that gets a request, which is counted there."""
+        if self.endpoints is None:
+            raise TypeError("this server has one endpoint")
+        endpoint = chosen or self.endpoints.pick()
+        self.endpoints.open(endpoint)
+        return endpoint
+
+    @property
+    def _each(self) -> Iterable[UpstreamEndpoint]:
+        """Its endpoints, also those that are gone and have requests in flight."""
+        if self._at_url is not None:
+            return (self._at_url,)
+        return self.endpoints or ()
 
     def set_route(self, *, own: OwnEndpoints, egress: Egress) -> None:
         """Use another route from now on, if it differs.
 
         Requests in flight end on the old one, and its connections.
         """
-        for endpoint in self.endpoints:
+        self._factory.own, self._factory.egress = own, egress
+        for endpoint in self._each:
             endpoint.set_route(own=own, egress=egress)
 
     def set_blocked(self, is_blocked: bool) -> None:
         """Refuse every request from now on and end those in flight; or serve again."""
         if is_blocked == self.is_blocked:
             return
-        self.is_blocked = is_blocked
-        for endpoint in self.endpoints:
+        self.is_blocked = self._factory.is_blocked = is_blocked
+        for endpoint in self._each:
             endpoint.set_blocked(is_blocked)
 
     def as_seen(self, fault: UpstreamFault) -> UpstreamFault:
         """Return the fault as callers see it: a blocked server fails because it is blocked."""
         return faults.blocked() if self.is_blocked else fault
 
-    def _release(self) -> None:
+    def _release(self, opened: UpstreamEndpoint | None = None) -> None:
         self._in_use -= 1
+        if opened is not None and self.endpoints is not None:
+            self.endpoints.release(opened)
         if not self._in_use:
             self._unused.set()
 
@@ -169,24 +199,26 @@ class UpstreamServer:
 
     def set_connection_limit(self, connections: int) -> None:
         """Keep at most ``connections`` connections from now on."""
-        for endpoint in self.endpoints:
+        self._factory.connections = connections
+        for endpoint in self._each:
             endpoint.set_connection_limit(connections)
 
     @property
     def refused(self) -> int:
         """The number of requests that found no free connection in time."""
-        return sum(endpoint.refused for endpoint in self.endpoints)
+        one = self._at_url if self._at_url is not None else self.endpoints
+        return one.refused if one is not None else 0
 
     @property
     def open_connections(self) -> int:
         """The number of its connections, in use or idle."""
-        return sum(endpoint.open_connections for endpoint in self.endpoints)
+        return sum(endpoint.open_connections for endpoint in self._each)
 
     def close(self) -> None:
         """Close every connection; requests in flight fail."""
         if self._of_request is not None:
             self._of_request.close()
-        for endpoint in self.endpoints:
+        for endpoint in self._each:
             endpoint.close()
 
 
@@ -196,14 +228,21 @@ def _checked(url: URL) -> URL:
     return url
 
 
-def _dialer(document: ServerConfig, url: URL, own: OwnEndpoints) -> Dialer:
-    tls = document.tls
-    return Dialer(
-        host=url.host or "",
-        port=url.port or 0,
-        seconds=document.timeouts.connect / 1000,
-        tls=client_context(tls.ca if tls is not None else None) if url.scheme == "https" else None,
-        tls_name=tls.hostname if tls is not None else None,
-        granted=networks(document.addresses),
-        own=own,
-    )
+def _endpoints(document: ServerConfig, factory: EndpointFactory) -> EndpointSet | None:
+    """Return the endpoints of a server with several places.
+
+    Those of a discovery are not known yet.
+    """
+    if document.endpoints is None and document.discovery is None:
+        return None
+    endpoints = EndpointSet(factory.make, load_balancer(document.load_balancer))
+    if document.endpoints is not None:
+        endpoints.source = "Static"
+        endpoints.set_places(
+            [EndpointPlace(each.address, each.port, zone=each.zone or "") for each in document.endpoints]
+        )
+    return endpoints
+
+
+def _listed(endpoints: Sequence[EndpointConfig]) -> list[EndpointPlace]:
+    return [EndpointPlace(each.address, each.port, zone=each.zone or "") for each in endpoints]

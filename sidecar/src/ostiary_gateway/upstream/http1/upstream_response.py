@@ -6,10 +6,13 @@ Its body is read piece by piece; a slow reader slows the server, and no memory g
 import asyncio
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
+
+if TYPE_CHECKING:
+    from ostiary_gateway.upstream.endpoint import UpstreamEndpoint
 
 #: Buffered bytes at which the connection stops reading, until they have been read.
 HIGH_WATER: Final = 256 * 1024
@@ -35,7 +38,8 @@ class UpstreamResponse:
 
     :meth:`read_some` returns the body.
 
-    ``released`` is called once, when the response has been closed.
+    ``released`` is called once, when the response has been closed. ``endpoint`` has sent it, None where its server has
+    one.
     """
 
     __slots__ = (
@@ -49,6 +53,7 @@ class UpstreamResponse:
         "complete",
         "content_type",
         "encoded",
+        "endpoint",
         "released",
         "status",
     )
@@ -62,6 +67,7 @@ class UpstreamResponse:
         #: Whether the body has a content encoding, such as compression.
         self.encoded = b"content-encoding" in headers and headers[b"content-encoding"].strip().lower() not in _PLAIN
         self.released: Callable[[], None] | None = None
+        self.endpoint: UpstreamEndpoint | None = None
         self._chunks: list[bytes] = []
         self._size = 0
         self._fault: UpstreamFault | None = None
