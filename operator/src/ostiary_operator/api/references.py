@@ -28,6 +28,16 @@ class SecretReference(ApiModel):
     """Key in its data. White space around the value is ignored. Example: `token`."""
 
 
+class ConfigMapKeyReference(ApiModel):
+    """Names a value in a ConfigMap of the namespace of the resource."""
+
+    name: ObjectName
+    """Name of the ConfigMap. Example: `orders`."""
+
+    key: DataKey
+    """Key in its data. Example: `openapi.yaml`."""
+
+
 class CertificateSource(enum.StrEnum):
     """Kinds of object that can hold a CA bundle."""
 

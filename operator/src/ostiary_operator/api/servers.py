@@ -1,9 +1,10 @@
 """The MCP servers behind an MCPProxy."""
 
 import enum
+from collections.abc import Callable
 from typing import Annotated
 
-from pydantic import Field, StrictInt, StrictStr, StringConstraints
+from pydantic import Field, StrictStr, StringConstraints
 
 from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.constraints import Pattern, Rule, Unique
@@ -11,22 +12,16 @@ from ostiary_operator.api.credentials import UpstreamCredential
 from ostiary_operator.api.durations import Duration, between
 from ostiary_operator.api.headers import Header
 from ostiary_operator.api.names import DnsLabel, Hostname
-from ostiary_operator.api.quantities import INTEGRAL
-from ostiary_operator.api.references import CaCertificateReferences
-from ostiary_operator.api.urls import Authority, EndpointPath, UpstreamUrl
-
-
-class ServiceReference(ApiModel):
-    """Names a port of a Service in the namespace of the MCPProxy."""
-
-    name: DnsLabel
-    """Name of the Service. Example: `crm-mcp`."""
-
-    port: Annotated[StrictInt, Field(ge=1, le=65535), INTEGRAL]
-    """Port of the Service, as a number. Example: `8080`."""
-
-    path: EndpointPath = "/mcp"
-    """Path of the MCP endpoint on the server. Example: `/mcp`."""
+from ostiary_operator.api.references import CaCertificateReferences, ConfigMapKeyReference
+from ostiary_operator.api.server_places import (
+    LoadBalancerChoice,
+    RoutingType,
+    ServerEndpoints,
+    ServerReference,
+    ServiceReference,
+)
+from ostiary_operator.api.server_resilience import CircuitBreakerSettings, HealthCheckSettings, RetrySettings
+from ostiary_operator.api.urls import Authority, UpstreamUrl
 
 
 class Timeouts(ApiModel):
@@ -76,6 +71,26 @@ class ProtocolVersion(enum.StrEnum):
     JULY_2026 = "2026-07-28"
 
 
+def _of_several_places(field: str, is_absent: Callable[["Server"], bool]) -> Rule:
+    """Return the condition of a field that only a server with several endpoints may have."""
+    return Rule(
+        f"!has(self.{field}) || has(self.endpoints)"
+        " || (has(self.service) && !(has(self.routingType) && self.routingType == 'Service'))",
+        lambda it: is_absent(it) or it.has_endpoints,
+        "is set, but the server is reached at one place",
+        "list endpoints of the url, or name a service without routingType: Service, or remove it",
+        field_path=f".{field}",
+    )
+
+
+class OpenApi(ApiModel):
+    """The description of a REST service, of which gateways make an MCP server."""
+
+    config_map_ref: ConfigMapKeyReference
+    """The OpenAPI document, version 3.0 or 3.1, as YAML or JSON of at most 1 MiB and 256 operations.
+    Example: `{name: orders, key: openapi.yaml}`."""
+
+
 class Server(ApiModel):
     """One MCP server behind the MCPProxy."""
 
@@ -86,12 +101,42 @@ class Server(ApiModel):
 
     url: UpstreamUrl | None = None
     """Complete URL of the server's MCP endpoint: http or https, without user information or fragment, and without a
-    query that looks like a credential. Exactly one of `url` and `service` must be set.
+    query that looks like a credential. Exactly one of `url`, `service` and `serverRef` must be set.
     Example: `https://mcp.example.com/mcp`."""
 
     service: ServiceReference | None = None
-    """A Service in the same namespace. Exactly one of `url` and `service` must be set.
+    """A Service in the same namespace. Exactly one of `url`, `service` and `serverRef` must be set.
     Example: `{name: crm-mcp, port: 8080}`."""
+
+    server_ref: ServerReference | None = None
+    """A resource of another operator whose status says where its MCP server is. Exactly one of `url`, `service` and
+    `serverRef` must be set. Example: `{group: mcp.x-k8s.io, kind: MCPServer, name: crm}`."""
+
+    endpoints: ServerEndpoints | None = None
+    """The places where the server of a `url` is reached, instead of the host of the URL; at most 64.
+    Example: `[{address: 10.0.0.7, port: 8080}, {address: 10.0.0.8, port: 8080}]`."""
+
+    routing_type: RoutingType = RoutingType.ENDPOINT
+    """What the gateway connects to of a `service`. Endpoint: the Pods behind it, so that a rollout fails no call.
+    Service: its virtual address, as a service mesh may need it. Example: `Service`."""
+
+    load_balancer: LoadBalancerChoice | None = None
+    """How one of several endpoints is chosen. Absent means LeastRequest. Example: `{type: RoundRobin}`."""
+
+    health_check: HealthCheckSettings | None = None
+    """Which endpoints get no requests. Absent means `{passive: {}}`, the defaults.
+    Example: `{active: {interval: 10s}}`."""
+
+    retry: RetrySettings | None = None
+    """What is sent again when an attempt fails. Absent means `{}`, the defaults, for a server with several endpoints,
+    and no retries for one at a single place. Example: `{attempts: 2, tools: {hints: [readOnlyHint]}}`."""
+
+    circuit_breaker: CircuitBreakerSettings | None = None
+    """When the server, or one tool of it, gets no requests for a time. Absent means never. Example: `{openFor: 1m}`."""
+
+    openapi: OpenApi | None = None
+    """Makes an MCP server of a REST service, at the `url` or `service`: each operation becomes a tool.
+    Example: `{configMapRef: {name: orders, key: openapi.yaml}}`."""
 
     prefix: Prefix | None = None
     """What stands before the names of this server's tools and prompts, so that each name has one owner. Required with
@@ -124,10 +169,41 @@ class Server(ApiModel):
 
     constraints = (
         Rule(
-            "has(self.url) != has(self.service)",
-            lambda server: (server.url is None) != (server.service is None),
-            "needs exactly one of url and service",
-            "set url for a server anywhere, or service for one in the same namespace",
+            "[has(self.url), has(self.service), has(self.serverRef)].exists_one(each, each)",
+            lambda it: sum(each is not None for each in (it.url, it.service, it.server_ref)) == 1,
+            "needs exactly one of url, service and serverRef",
+            "set url for a server anywhere, service for one in the same namespace, or serverRef for one of another "
+            "operator",
+        ),
+        Rule(
+            "!has(self.endpoints) || has(self.url)",
+            lambda it: it.endpoints is None or it.url is not None,
+            "is set, but only a url has endpoints that are listed",
+            "set url instead of service or serverRef, or remove endpoints",
+            field_path=".endpoints",
+        ),
+        Rule(
+            "!has(self.routingType) || has(self.service)",
+            lambda it: "routing_type" not in it.model_fields_set or it.service is not None,
+            "is set, but only a service has it",
+            "remove it, or name a service",
+            field_path=".routingType",
+        ),
+        _of_several_places("loadBalancer", lambda it: it.load_balancer is None),
+        _of_several_places("healthCheck", lambda it: it.health_check is None),
+        Rule(
+            "!has(self.openapi) || !has(self.serverRef)",
+            lambda it: it.openapi is None or it.server_ref is None,
+            "is set, but a serverRef leads to an MCP server",
+            "set url or service to the REST service, or remove openapi",
+            field_path=".openapi",
+        ),
+        Rule(
+            "!has(self.openapi) || !has(self.protocolVersion)",
+            lambda it: it.openapi is None or it.protocol_version is None,
+            "is set, but a server with openapi speaks no MCP",
+            "remove protocolVersion, or remove openapi",
+            field_path=".protocolVersion",
         ),
         Rule(
             "!has(self.tls) || !has(self.url) || self.url.startsWith('https://')",
@@ -136,3 +212,9 @@ class Server(ApiModel):
             "write https:// in the url, or remove tls",
         ),
     )
+
+    @property
+    def has_endpoints(self) -> bool:
+        """Whether it is reached at several places: those of a list, or the Pods of a Service."""
+        is_discovered = self.service is not None and self.routing_type is RoutingType.ENDPOINT
+        return self.endpoints is not None or is_discovered

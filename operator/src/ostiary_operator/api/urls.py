@@ -10,13 +10,16 @@ PORT = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0
 _BYTE = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _IPV4 = rf"{_BYTE}([.]{_BYTE}){{3}}"
 _H = "[0-9A-Fa-f]{1,4}"
-_IPV6 = (
-    rf"\[({_H}(:{_H}){{7}}|({_H}:){{1,7}}:|({_H}:){{1,6}}:{_H}|({_H}:){{1,5}}(:{_H}){{1,2}}"
+_BARE_IPV6 = (
+    rf"({_H}(:{_H}){{7}}|({_H}:){{1,7}}:|({_H}:){{1,6}}:{_H}|({_H}:){{1,5}}(:{_H}){{1,2}}"
     rf"|({_H}:){{1,4}}(:{_H}){{1,3}}|({_H}:){{1,3}}(:{_H}){{1,4}}|({_H}:){{1,2}}(:{_H}){{1,5}}"
-    rf"|{_H}:(:{_H}){{1,6}}|:(:{_H}){{1,7}}|::)\]"
+    rf"|{_H}:(:{_H}){{1,6}}|:(:{_H}){{1,7}}|::)"
 )
+_IPV6 = rf"\[{_BARE_IPV6}\]"
 _NAME = "([A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?[.])*[A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?"
 HOST = rf"({_NAME}|{_IPV6})"
+BARE_HOST = rf"({_NAME}|{_BARE_IPV6})"
+"""A host as EndpointSlices write it: an address of version six without brackets."""
 _PATH = "(/([-A-Za-z0-9._~!$&()*+,;=:@]|%[0-9A-Fa-f]{2})*)*"
 _QUERY = "([-A-Za-z0-9._~!$&()*+,;=:@/?]|%[0-9A-Fa-f]{2})*"
 _CREDENTIAL_QUERY = (
@@ -32,6 +35,15 @@ NO_DISGUISED_ADDRESS = Rule(
     f"!self.matches(r'{_DISGUISED}') || self.matches(r'{_DOTTED_QUAD}')",
     lambda url: not compiled(_DISGUISED).search(url) or bool(compiled(_DOTTED_QUAD).search(url)),
     "has a host that is a disguised IPv4 address",
+    "write a DNS name, or the address as four numbers",
+)
+
+_DISGUISED_HOST = r"^(([^:]*[.])?(0[xX][0-9A-Fa-f]*|[0-9]+)|[0:]*:[Ff]{4}:[0-9A-Fa-f]*:[0-9A-Fa-f]*)$"
+
+NO_DISGUISED_HOST = Rule(
+    f"!self.matches(r'{_DISGUISED_HOST}') || self.matches(r'^{_IPV4}$')",
+    lambda host: not compiled(_DISGUISED_HOST).search(host) or bool(compiled(f"^{_IPV4}$").search(host)),
+    "is a disguised IPv4 address",
     "write a DNS name, or the address as four numbers",
 )
 

@@ -150,7 +150,8 @@ def test_a_field_in_other_case_gets_a_hint() -> None:
 def test_a_field_of_another_name_gets_the_list() -> None:
     (problem,) = refusal(proxy({"servers": [SERVER | {"weights": {}}]}))
     assert problem.remedy == (
-        "known here: name, url, service, prefix, protocolVersion, host, headers, credential, timeouts, tls"
+        "known here: name, url, service, serverRef, endpoints, routingType, loadBalancer, healthCheck, retry, "
+        "circuitBreaker, openapi, prefix, protocolVersion, host, headers, credential, timeouts, tls"
     )
 
 
