@@ -13,7 +13,7 @@ from ready_gateway import ready_gateway, resident_memory, upstream_at
 from timeouts import TIMEOUT_SECONDS
 from wire import connected, post
 
-from ostiary_core.contract.documents import ShareConfig
+from ostiary_core.contract.bounds import ShareConfig
 
 MIB: Final = 1024  # KiB
 EVENT: Final = (

@@ -18,7 +18,8 @@ from mcp_clients import eventually
 from scripted_server import read_request, scripted
 from wire import post
 
-from ostiary_core.contract.documents import ServerShareConfig, ShareConfig, TimeoutsConfig
+from ostiary_core.contract.bounds import ServerShareConfig, ShareConfig
+from ostiary_core.contract.documents import TimeoutsConfig
 
 SECONDS: Final = 6.0
 #: Calls that must be served before it ends, however long that takes.

@@ -20,7 +20,7 @@ from prometheus_client import generate_latest
 from timeouts import TIMEOUT_SECONDS
 from upstreams import Arrived, Upstream, answer, document, events, serving, with_handshake
 
-from ostiary_core.contract.documents import ShareConfig
+from ostiary_core.contract.bounds import ShareConfig
 from ostiary_gateway.telemetry import Telemetry
 
 AGENT = api_key(AGENT_KEY)

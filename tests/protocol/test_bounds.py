@@ -19,7 +19,8 @@ from upstreams import Arrived, Upstream, answer, document, events, serving, with
 from waiting import for_ever
 from wire import connected, post
 
-from ostiary_core.contract.documents import ServerShareConfig, ShareConfig, TimeoutsConfig
+from ostiary_core.contract.bounds import ServerShareConfig, ShareConfig
+from ostiary_core.contract.documents import TimeoutsConfig
 
 CALL = {"name": "get_users", "arguments": {}}
 LISTEN = {"notifications": {"toolsListChanged": True}}

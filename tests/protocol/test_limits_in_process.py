@@ -20,7 +20,7 @@ from ready_gateway import readiness, upstream_at
 from upstreams import Arrived, Upstream, answer, document, events, serving, with_handshake
 from volumes import swap_in_config
 
-from ostiary_core.contract.documents import ServerShareConfig
+from ostiary_core.contract.bounds import ServerShareConfig
 from ostiary_core.limits.charge import Charge
 from ostiary_gateway.policy_limits.local_counters import LocalCounters
 from ostiary_gateway.policy_limits.store import Taken

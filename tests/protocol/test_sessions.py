@@ -13,7 +13,7 @@ from otlp_sink import http_sink
 from upstreams import Arrived, answer, document, events, initialize_answer, serving, with_handshake
 from waiting import for_ever
 
-from ostiary_core.contract.documents import BoundsConfig
+from ostiary_core.contract.bounds import BoundsConfig
 from ostiary_gateway.telemetry import Telemetry
 
 RESULT: dict[str, Any] = {"content": []}

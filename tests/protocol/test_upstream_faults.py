@@ -18,7 +18,8 @@ from timeouts import TIMEOUT_SECONDS
 from upstreams import Arrived, answer, document, events, serving
 from waiting import for_ever
 
-from ostiary_core.contract.documents import BoundsConfig, TimeoutsConfig
+from ostiary_core.contract.bounds import BoundsConfig
+from ostiary_core.contract.documents import TimeoutsConfig
 
 SMALL = BoundsConfig(
     request_bytes=1 << 16, message_bytes=1 << 16, requests_in_flight=50, streams=50, session_max_age=3_600_000

@@ -13,7 +13,7 @@ from mcp_clients import eventually
 from upstreams import Arrived, Upstream, answer, document, serving, with_handshake
 from wire import RawReply, connected, exchange, post
 
-from ostiary_core.contract.documents import BoundsConfig
+from ostiary_core.contract.bounds import BoundsConfig
 from ostiary_gateway.pipeline import body as body_stage
 
 pytestmark = pytest.mark.usefixtures("quiet")

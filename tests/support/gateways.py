@@ -17,9 +17,9 @@ from volumes import swap_in, swap_in_config
 
 from ostiary_core.canonical import digest
 from ostiary_core.contract.access import AccessRulesConfig
+from ostiary_core.contract.bounds import BoundsConfig
 from ostiary_core.contract.bundle import GatewayConfig, fold_config, manifest_file, stamp
 from ostiary_core.contract.documents import (
-    BoundsConfig,
     EntryDocument,
     PolicyDocument,
     ServerConfig,

@@ -11,9 +11,9 @@ from typing import Any
 from aiohttp import web
 from timeouts import TIMEOUT_SECONDS
 
+from ostiary_core.contract.bounds import BoundsConfig
 from ostiary_core.contract.bundle import GatewayConfig, OpenedBundle, open_files
 from ostiary_core.contract.documents import (
-    BoundsConfig,
     EntryDocument,
     PolicyDocument,
     ServerConfig,

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, cast
 from gateways import BOUNDS, running_gateway
 from scripted_server import read_request, scripted
 
-from ostiary_core.contract.documents import BoundsConfig
+from ostiary_core.contract.bounds import BoundsConfig
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.telemetry import ServerSpan, Telemetry

@@ -16,7 +16,8 @@ from gateways import BOUNDS, LOOPBACK
 from mcp_clients import eventually
 from volumes import swap_in_config
 
-from ostiary_core.contract.documents import BoundsConfig, EntryDocument, ServerConfig, TimeoutsConfig
+from ostiary_core.contract.bounds import BoundsConfig
+from ostiary_core.contract.documents import EntryDocument, ServerConfig, TimeoutsConfig
 
 
 class HasAdminPort(Protocol):

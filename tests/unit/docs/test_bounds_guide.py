@@ -6,7 +6,7 @@ from typing import Any
 
 from fenced_blocks import fenced_blocks
 
-from ostiary_core.contract.documents import BoundsConfig as Compiled
+from ostiary_core.contract.bounds import BoundsConfig as Compiled
 from ostiary_gateway.limits.counters import Bound
 from ostiary_gateway.limits.limiter import Limiter
 from ostiary_gateway.server.response import Response

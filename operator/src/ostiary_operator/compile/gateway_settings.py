@@ -11,14 +11,9 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from ostiary_core.canonical import canonical
+from ostiary_core.contract.bounds import BoundsConfig, ServerShareConfig, ShareConfig
 from ostiary_core.contract.bundle import GatewayConfig
-from ostiary_core.contract.documents import (
-    BoundsConfig,
-    EgressProxyConfig,
-    ServerShareConfig,
-    SettingsDocument,
-    ShareConfig,
-)
+from ostiary_core.contract.documents import EgressProxyConfig, SettingsDocument
 from ostiary_operator.api import labels
 from ostiary_operator.api.load import InvalidSettings, parse_settings
 from ostiary_operator.api.proxy import GatewayReference

@@ -3,6 +3,7 @@
 It consists of documents, the manifest that names them, and the parts that carry them.
 
 documents        the content: one entry per proxy, one document per policy, one of gateway settings
+bounds           the limits of a gateway process
 access           the rules of a policy, and the callers that it governs
 authentication   how the callers of a proxy are authenticated, as part of a policy document
 server_selection how several servers behind one endpoint are used

@@ -15,6 +15,7 @@ from ostiary_core.contract.audit import AuditConfig, GatewayAuditConfig
 from ostiary_core.contract.authentication import AuthenticationConfig
 from ostiary_core.contract.base import ContractDocument, Count, Positive
 from ostiary_core.contract.blocks import BlockedConfig
+from ostiary_core.contract.bounds import BoundsConfig
 from ostiary_core.contract.debug_capture import DebugCaptureConfig
 from ostiary_core.contract.limit_store import LimitStoreConfig
 from ostiary_core.contract.limits import LimitConfig, LoopDetectionConfig
@@ -211,47 +212,6 @@ class EntryDocument(ContractDocument):
     def secrets(self) -> tuple[str, ...]:
         """The entries of the gateway's Secret that its servers need."""
         return tuple(name for server in self.servers if server.credential for name in server.credential.secrets)
-
-
-class ShareConfig(ContractDocument):
-    """The share of a gateway process for one source address, principal or proxy.
-
-    An absent member sets no limit.
-    """
-
-    connections: int | None = Field(default=None, gt=0)
-    requests_in_flight: int | None = Field(default=None, gt=0)
-    streams: int | None = Field(default=None, gt=0)
-    bytes_in_flight: int | None = Field(default=None, gt=0)
-
-
-class ServerShareConfig(ContractDocument):
-    """The share of one upstream server: connections to it."""
-
-    connections: int = Field(default=1024, gt=0)
-
-
-class BoundsConfig(ContractDocument):
-    """Limits of one gateway process.
-
-    They are bytes, counts, and the longest lifetime of a session in milliseconds.
-
-    Members with a default were added later: a document without them means the default.
-    """
-
-    request_bytes: Positive
-    message_bytes: Positive
-    message_values: int | None = Field(default=None, gt=0)
-    requests_in_flight: Positive
-    streams: Positive
-    session_max_age: Positive
-    connections: int | None = Field(default=None, gt=0)
-    bytes_in_flight: int | None = Field(default=None, gt=0)
-    per_source: ShareConfig = ShareConfig()
-    per_principal: ShareConfig = ShareConfig()
-    per_proxy: ShareConfig = ShareConfig()
-    per_server: ServerShareConfig = ServerShareConfig()
-    limit_refusals: int | None = Field(default=None, gt=0)
 
 
 class EgressProxyConfig(ContractDocument):

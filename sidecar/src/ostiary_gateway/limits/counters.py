@@ -11,7 +11,7 @@ from collections.abc import Hashable, Set
 from enum import StrEnum
 from typing import Final
 
-from ostiary_core.contract.documents import ShareConfig
+from ostiary_core.contract.bounds import ShareConfig
 from ostiary_core.errors import OstiaryError
 
 #: A message of at most this many bytes may use the quarter of the bytes that larger ones must leave free.

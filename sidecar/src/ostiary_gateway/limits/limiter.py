@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from ostiary_core.contract.documents import BoundsConfig, ShareConfig
+from ostiary_core.contract.bounds import BoundsConfig, ShareConfig
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.limits.checks import refusal

@@ -15,7 +15,7 @@ from time import monotonic
 from typing import Final, TypeAlias, TypeVar
 
 from ostiary_core import json_weight
-from ostiary_core.contract.documents import BoundsConfig
+from ostiary_core.contract.bounds import BoundsConfig
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
 

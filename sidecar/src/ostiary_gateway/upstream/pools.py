@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from ostiary_core.canonical import digest
-from ostiary_core.contract.documents import EntryDocument, ServerConfig, ServerShareConfig, SettingsDocument
+from ostiary_core.contract.bounds import ServerShareConfig
+from ostiary_core.contract.documents import EntryDocument, ServerConfig, SettingsDocument
 from ostiary_core.errors import ContractError
 from ostiary_core.policy.block_list import BlockList
 from ostiary_gateway.upstream import via

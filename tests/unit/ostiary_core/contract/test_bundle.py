@@ -7,9 +7,9 @@ from pydantic import ValidationError
 from ostiary_core.canonical import digest
 from ostiary_core.contract import bundle as bundles
 from ostiary_core.contract import parts
+from ostiary_core.contract.bounds import BoundsConfig
 from ostiary_core.contract.bundle import Bundle, GatewayConfig, fold_config, manifest_file, open_files, stamp
 from ostiary_core.contract.documents import (
-    BoundsConfig,
     EntryDocument,
     PolicyDocument,
     ServerConfig,

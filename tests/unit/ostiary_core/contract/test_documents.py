@@ -4,13 +4,12 @@ import pytest
 from pydantic import ValidationError
 
 from ostiary_core.contract.access import AccessRuleConfig, AccessRulesConfig, SelectionConfig
+from ostiary_core.contract.bounds import BoundsConfig, ShareConfig
 from ostiary_core.contract.documents import (
-    BoundsConfig,
     EntryDocument,
     PolicyDocument,
     ServerConfig,
     SettingsDocument,
-    ShareConfig,
     TimeoutsConfig,
 )
 from ostiary_core.mcp.methods import Verb

@@ -9,7 +9,7 @@ import pytest
 from gateways import BOUNDS
 from timeouts import TIMEOUT_SECONDS
 
-from ostiary_core.contract.documents import BoundsConfig, ShareConfig
+from ostiary_core.contract.bounds import BoundsConfig, ShareConfig
 from ostiary_core.strict_json import loads
 from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.limits import checks

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shuffled_resources import compiled_bytes
 
+from ostiary_core.contract.bounds import BoundsConfig
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.documents import (
-    BoundsConfig,
     EntryDocument,
     PolicyDocument,
     ServerConfig,

@@ -19,9 +19,9 @@ from ostiary_core.contract.authentication import (
     IssuerConfig,
 )
 from ostiary_core.contract.blocks import BlockedConfig
+from ostiary_core.contract.bounds import BoundsConfig
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.documents import (
-    BoundsConfig,
     CatalogueConfig,
     EntryDocument,
     HeaderConfig,
