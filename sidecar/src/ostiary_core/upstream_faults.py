@@ -42,6 +42,8 @@ NO_ROOM: Final = "GatewayFull"
 DRAINING: Final = "Draining"
 #: The gateway's settings block the server: not a fault of the upstream either.
 BLOCKED: Final = "UpstreamBlocked"
+#: The server, or the tool, failed so often that it gets no requests for a time: what failed was counted before.
+CIRCUIT_OPEN: Final = "CircuitOpen"
 
 #: Every kind.
 KINDS: Final = frozenset(
@@ -68,9 +70,10 @@ KINDS: Final = frozenset(
         NO_ROOM,
         DRAINING,
         BLOCKED,
+        CIRCUIT_OPEN,
     }
 )
 #: The kinds that say nothing about the server's health.
-NOT_OF_THE_SERVER: Final = frozenset({NO_ROOM, FULL, DRAINING, BLOCKED, CALLER_TOKEN_REQUIRED})
+NOT_OF_THE_SERVER: Final = frozenset({NO_ROOM, FULL, DRAINING, BLOCKED, CALLER_TOKEN_REQUIRED, CIRCUIT_OPEN})
 #: The kinds that a single call can have with an otherwise healthy server.
 OF_ONE_CALL: Final = frozenset({UNAVAILABLE, TIMEOUT, INVALID, RESET, TOO_LARGE})

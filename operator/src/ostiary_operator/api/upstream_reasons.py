@@ -113,6 +113,14 @@ class UpstreamHealthyReason(Reason):
         "The server's response exceeds bounds.messageBytes of the gateway's settings.",
         "Raise the limit, or make the server send less.",
     )
+    CIRCUIT_OPEN = (
+        faults.CIRCUIT_OPEN,
+        "So many requests failed that gateways send none for `circuitBreaker.openFor`: to the server, or to a tool.",
+        (
+            "Read the server's own log, and `ostiary_upstream_faults_total` for what failed. A trial every "
+            "circuitBreaker.openFor finds out whether it works again."
+        ),
+    )
 
 
 class AuthDiscoveryReason(Reason):

@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.session_ids import UpstreamSession
+from ostiary_gateway.upstream.circuit_breaker import CircuitPermit
 from ostiary_gateway.upstream.server import UpstreamServer
 
 if TYPE_CHECKING:
@@ -70,7 +72,8 @@ class Leg:
     ``is_kept`` where its body may have to be sent again, which is ``sent`` then. ``last_event_id`` is the event
     after which its server resumes a stream, where the caller knows it by another id, and ``resumes`` the request of
     that stream. ``event_ids`` returns how the caller knows an event, or None where it cannot resume from it.
-    ``on_stream`` is told the stream to the caller when it begins.
+    ``on_stream`` is told the stream to the caller when it begins. ``permit`` is that of the server's circuit breaker,
+    None without one.
     """
 
     server: UpstreamServer
@@ -89,3 +92,16 @@ class Leg:
     resumes: "StreamOf | None" = None
     event_ids: Callable[[bytes], bytes | None] | None = None
     on_stream: "Callable[[CallerStream], None] | None" = None
+    permit: CircuitPermit | None = None
+
+    def succeeded(self) -> None:
+        """Tell the server's health and its circuit breaker that it answered."""
+        self.server.health.succeeded()
+        if self.permit is not None:
+            self.permit.succeeded()
+
+    def failed(self, fault: UpstreamFault) -> None:
+        """Tell the server's health and its circuit breaker that it failed."""
+        self.server.health.failed(fault)
+        if self.permit is not None:
+            self.permit.failed(fault)

@@ -135,7 +135,8 @@ def http_fault(response: UpstreamResponse) -> UpstreamFault:
     """Return the fault for an HTTP error status that came without a JSON-RPC response."""
     words = f"the upstream answered HTTP {response.status}"
     if _is_overload(response.status):
-        return UpstreamFault(faults.UNAVAILABLE, words, retry_after_ms=retry_after_ms(response))
+        retry_after = retry_after_ms(response)
+        return UpstreamFault(faults.UNAVAILABLE, words, retry_after_ms=retry_after, http_status=response.status)
     return UpstreamFault(faults.INVALID, words, http_status=response.status)
 
 

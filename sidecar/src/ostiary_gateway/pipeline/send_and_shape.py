@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from ostiary_gateway.errors import CallerGone, InputAsked, Refusal, UpstreamFault
-from ostiary_gateway.pipeline import record
+from ostiary_gateway.pipeline import circuit_stage, record
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.forward import cancel_duplicates, forward
 from ostiary_gateway.pipeline.leg import Leg
@@ -39,6 +39,8 @@ async def send_and_shape(
         InputAsked: the server of a bridged leg asks for input.
     """
     request = exchange.request
+    if leg.server.breaker is not None:
+        circuit_stage.enter(leg.server.breaker, exchange, leg, span)
     if exchange.ends_with_caller:
         request.bind_to_caller()
     with record.begin_client_span(span, exchange, leg) as client:
@@ -47,11 +49,11 @@ async def send_and_shape(
         except UpstreamFault as found:
             raise _failed(leg, client, found) from found
         except InputAsked:
-            leg.server.health.succeeded()
+            leg.succeeded()
             client.settle()
             raise
         except LimitError:  # of the response: its server did all that was asked
-            leg.server.health.succeeded()
+            leg.succeeded()
             client.settle()
             raise
         except (asyncio.CancelledError, CallerGone):
@@ -59,6 +61,8 @@ async def send_and_shape(
             raise
         finally:
             request.release_from_caller()
+            if leg.permit is not None:
+                circuit_stage.leave(leg)
             if request_ids.cancelled and request_ids.is_cancelled(exchange):
                 record.cancelled(client)
 
@@ -85,5 +89,5 @@ def _failed(leg: Leg, client: ClientSpan, found: UpstreamFault) -> Refusal:
     fault = leg.server.as_seen(found)
     fault.message = leg.server.credential.redacted(fault.message)
     record.failed(client, fault)
-    leg.server.health.failed(fault)
+    leg.failed(fault)
     return faults.refusal(fault)

@@ -72,7 +72,7 @@ def _fault_of_status(server: UpstreamServer, answer: ServerAnswer) -> UpstreamFa
     if status in (403, 421):
         return UpstreamFault(faults.HOST_REFUSED, f"{words} (the gateway sends Host: {server.host})")
     if status == 429 or (status >= 500 and status != 501):
-        return UpstreamFault(faults.UNAVAILABLE, words, retry_after_ms=answer.retry_after_ms)
+        return UpstreamFault(faults.UNAVAILABLE, words, retry_after_ms=answer.retry_after_ms, http_status=status)
     return UpstreamFault(faults.REDIRECTED if 300 <= status < 400 else faults.INVALID, words)
 
 

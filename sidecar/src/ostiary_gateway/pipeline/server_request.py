@@ -20,12 +20,14 @@ from ostiary_core.mcp.protocol_revisions import MODERN_REVISIONS
 from ostiary_core.version import __version__
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.pipeline import jsonrpc, record, server_revisions
+from ostiary_gateway.pipeline.circuit_stage import admitted
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.mirrored_headers import encoded
 from ostiary_gateway.pipeline.passed_on_credential import passed_on
 from ostiary_gateway.pipeline.server_answer import ServerAnswer, fault_of, read_answer
 from ostiary_gateway.telemetry import ClientSpan, ServerSpan
 from ostiary_gateway.upstream import faults
+from ostiary_gateway.upstream.circuit_breaker import CircuitPermit
 from ostiary_gateway.upstream.http1 import request_head as http1
 from ostiary_gateway.upstream.http1.request_head import Transmission
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
@@ -95,16 +97,17 @@ async def ask(
         UpstreamFault: no connection, no credential, not in time, too large, or not MCP.
     """
     identifier = None if request.is_notification else own_id()
-    with own_span(span, server, request, identifier) as client:
+    permission = admitted(exchange, server, span, is_request=identifier is not None)
+    with permission as permit, own_span(span, server, request, identifier) as client:
         try:
             async with asyncio.timeout(seconds):
                 answer = await _ask(exchange, server, request, identifier, client, transmission)
         except TimeoutError as error:
             words = f"the server did not answer {request.method} within {seconds:g} s"
-            raise report_fault(server, client, UpstreamFault(faults.TIMEOUT, words)) from error
+            raise report_fault(server, client, UpstreamFault(faults.TIMEOUT, words), permit) from error
         except UpstreamFault as found:
-            raise report_fault(server, client, found) from found
-        _report(server, answer, client)
+            raise report_fault(server, client, found, permit) from found
+        _report(server, answer, client, permit)
         if (method := METHODS.get(request.method)) is not None and request.method in server_revisions.TEACHING:
             server_revisions.learn_of(server, method, request.params, answer.message)
         return answer
@@ -217,16 +220,20 @@ def _refused(message: dict[str, Any]) -> dict[str, Any]:
     return {**answer, "error": {"code": codes.METHOD_NOT_FOUND, "message": "The gateway itself answers no requests"}}
 
 
-def report_fault(server: UpstreamServer, client: ClientSpan, found: UpstreamFault) -> UpstreamFault:
+def report_fault(
+    server: UpstreamServer, client: ClientSpan, found: UpstreamFault, permit: CircuitPermit | None = None
+) -> UpstreamFault:
     """Report a fault of the server; return it as callers see it."""
     fault = server.as_seen(found)
     fault.message = server.credential.redacted(fault.message)
     record.failed(client, fault)
     server.health.failed(fault)
+    if permit is not None:
+        permit.failed(fault)
     return fault
 
 
-def _report(server: UpstreamServer, answer: ServerAnswer, client: ClientSpan) -> None:
+def _report(server: UpstreamServer, answer: ServerAnswer, client: ClientSpan, permit: CircuitPermit | None) -> None:
     """Report an answer to the span and to the server's health.
 
     Any whole one below HTTP 500 is a sign of life.
@@ -237,3 +244,5 @@ def _report(server: UpstreamServer, answer: ServerAnswer, client: ClientSpan) ->
         server.health.succeeded()
     else:
         server.health.failed(fault)
+    if permit is not None:
+        permit.succeeded() if fault is None else permit.failed(fault)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from ostiary_gateway.errors import UpstreamFault
+from ostiary_gateway.pipeline.circuit_stage import admitted, note_head
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.server_request import OwnRequest, own_body, own_id, own_lines, own_span, report_fault
 from ostiary_gateway.telemetry import ClientSpan, ServerSpan
@@ -26,13 +27,15 @@ async def own_stream(
     """
     is_get = request.method == "GET"
     identifier = None if is_get else own_id()
-    with own_span(span, server, request, identifier) as client:
+    with admitted(exchange, server, span) as permit, own_span(span, server, request, identifier) as client:
         try:
             body = None if is_get else own_body(request, identifier, client)
             response = await _sent("GET" if is_get else "POST", exchange, server, request, body, client)
         except UpstreamFault as found:
-            raise report_fault(server, client, found) from found
+            raise report_fault(server, client, found, permit) from found
         client.respond(http_status=response.status)
+        if permit is not None:
+            note_head(permit, response)
         try:
             yield response
         finally:

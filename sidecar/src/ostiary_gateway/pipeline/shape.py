@@ -57,11 +57,10 @@ class ResponseShaper:
             Refusal: a GET was not answered with a stream.
             UpstreamFault: the response is not one to the request.
         """
-        health = leg.server.health
         if response.status >= 400 and leg.message is not None:
             leg.server.eras.note_refused(leg.message.era)
         if exchange.request.method == "DELETE":
-            health.succeeded()
+            leg.succeeded()
             if exchange.session is not None and response.status < 300:
                 SESSIONS.note_ended(exchange.proxy.identity)
             return Response(response.status)
@@ -77,10 +76,10 @@ class ResponseShaper:
             if outcome.reason:
                 _record_result(exchange, leg, outcome)
             else:
-                health.succeeded()
+                leg.succeeded()
             return document
         if exchange.message is not None:
-            health.succeeded()
+            leg.succeeded()
             return Response(202)  # a notification, or a client's response, gets no other response
         if not is_stream:
             raise no_stream()
@@ -99,9 +98,8 @@ class ResponseShaper:
             seal=lambda session: self._seal(exchange, session),
             ending=lambda: self._is_cut_off(exchange.request),
         )
-        health = leg.server.health
         if stream is not None:
-            health.succeeded()
+            leg.succeeded()
             exchange.request.connection.accept_no_more()
             self._streams.opened(stream, self._snapshot())
         try:
@@ -113,7 +111,7 @@ class ResponseShaper:
             exchange.is_answered = outcome is not None
             record.answered(span, client, outcome, relay.fault)
             if relay.fault is not None:
-                health.failed(relay.fault)
+                leg.failed(relay.fault)
             elif outcome is not None:
                 _record_result(exchange, leg, outcome)
 
@@ -128,8 +126,7 @@ def _record_result(exchange: Exchange, leg: Leg, outcome: ResponseSummary) -> No
     A server that leads into a loop counts as faulty. Only a request that came without a mark proves that: a caller may
     have invented the mark that it sends, and must not be able to have this proxy, or one behind it, reported as faulty.
     """
-    health = leg.server.health
     if outcome.reason == faults.LOOP and not exchange.passed:
-        health.failed(UpstreamFault(faults.LOOP, "requests to it come back to this MCPProxy, or go on without end"))
+        leg.failed(UpstreamFault(faults.LOOP, "requests to it come back to this MCPProxy, or go on without end"))
     else:
-        health.succeeded()
+        leg.succeeded()

@@ -97,6 +97,10 @@ OSTIARY_LOOP_ACTION: Final = "ostiary.loop.action"
 OSTIARY_LOOP_REPEATS: Final = "ostiary.loop.repeats"
 #: The routing rule that chose the server, or that could not be evaluated.
 OSTIARY_ROUTE_RULE: Final = "ostiary.route.rule"
+#: What a circuit breaker decided: ``refused``, or ``trial`` for a request that finds out whether a server works again.
+OSTIARY_CIRCUIT_DECISION: Final = "ostiary.circuit.decision"
+#: The server whose circuit that is, or a tool's of it.
+OSTIARY_CIRCUIT_SERVER: Final = "ostiary.circuit.server"
 #: Whether a list came from the cache: ``hit``, ``miss``, or ``stale`` where its server failed.
 OSTIARY_LIST_CACHE: Final = "ostiary.list.cache"
 #: The number of list items that were dropped because they cannot be judged.
@@ -114,6 +118,8 @@ ALLOW: Final = "allow"
 DENY: Final = "deny"
 LIMITED: Final = "limited"
 SHADOW: Final = "shadow"
+REFUSED: Final = "refused"
+TRIAL: Final = "trial"
 
 # Resource
 SERVICE_NAME: Final = "service.name"

@@ -11,6 +11,7 @@ from ostiary_core.upstream_faults import (
     ADDRESS_FORBIDDEN,
     BLOCKED,
     CALLER_TOKEN_REQUIRED,
+    CIRCUIT_OPEN,
     CONNECT_TIMEOUT,
     CREDENTIAL_REFUSED,
     CREDENTIAL_UNAVAILABLE,
@@ -38,6 +39,7 @@ __all__ = [
     "ADDRESS_FORBIDDEN",
     "BLOCKED",
     "CALLER_TOKEN_REQUIRED",
+    "CIRCUIT_OPEN",
     "CONNECT_TIMEOUT",
     "CREDENTIAL_REFUSED",
     "CREDENTIAL_UNAVAILABLE",
@@ -88,6 +90,7 @@ _CODES: Final = {
     NO_ROOM: codes.LIMITED,
     DRAINING: codes.UPSTREAM_UNAVAILABLE,
     BLOCKED: codes.UPSTREAM_UNAVAILABLE,
+    CIRCUIT_OPEN: codes.UPSTREAM_UNAVAILABLE,
 }
 
 _WORDS: Final = {
@@ -106,6 +109,7 @@ _OWN_WORDS: Final = {
     EXCHANGE_REFUSED: "The authorization server gives this caller no access to the MCP server behind this gateway",
     LOOP: "The MCP server behind this gateway leads back to this gateway",
     BLOCKED: "The operator of this gateway has blocked the MCP server behind it",
+    CIRCUIT_OPEN: "The MCP server behind this gateway, or this tool of it, failed too often and is not called now",
     DRAINING: "This gateway is shutting down before the answer came; the request itself may have been carried out",
 }
 _RETRY_AFTER_MS: Final = 1000

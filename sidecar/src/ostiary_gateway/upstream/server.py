@@ -19,6 +19,7 @@ from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.allowed_addresses import OwnEndpoints
 from ostiary_gateway.upstream.caller import UpstreamCaller
+from ostiary_gateway.upstream.circuit_breaker import CircuitBreaker
 from ostiary_gateway.upstream.credentials import Credential, CredentialMakers
 from ostiary_gateway.upstream.egress import Egress
 from ostiary_gateway.upstream.endpoint import UpstreamEndpoint, via_lines
@@ -72,6 +73,9 @@ class UpstreamServer:
         self.eras = ServerEras(document.protocol_version)
         #: The names that it has listed, to any caller.
         self.known = KnownNames()
+        breaker = document.circuit_breaker
+        #: What refuses requests while too many fail; None where nothing is set.
+        self.breaker = CircuitBreaker(breaker, title=self.health.title, known=self.known) if breaker else None
         self.name = document.name
         self.address = url.host or ""
         self.port = url.port or 0

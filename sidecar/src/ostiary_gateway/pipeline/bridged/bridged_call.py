@@ -149,7 +149,7 @@ class BridgedCall:
             questions = ClientQuestions(self._exchange, self._leg, self._services, self._client)
             answers = await questions.ask(asked) if asked.requests else {}
         except UpstreamFault as fault:
-            self._leg.server.health.failed(fault)
+            self._leg.failed(fault)
             raise faults.refusal(fault) from fault
         except InputRefusedError as error:
             raise self._refusal(f"The server needs input that it did not get: {error}") from None

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from ostiary_gateway.bridge.server_input import given_inputs
 from ostiary_gateway.pipeline.bridged.call_rounds import CallAnswer, CallRound
 from ostiary_gateway.pipeline.bridged.made_response import MadeMessage, made_response
+from ostiary_gateway.pipeline.circuit_stage import called_tool
 from ostiary_gateway.pipeline.continuations.callers import owner_of
 from ostiary_gateway.pipeline.continuations.request_states import CallState
 from ostiary_gateway.pipeline.exchange import Exchange
@@ -34,6 +35,8 @@ class ParkedCallBridge:
             Refusal: nothing is parked any more, or the server failed before a response began.
             CallerGone: the caller disconnected.
         """
+        if leg.server.breaker is not None:  # the call was admitted when it began
+            leg.permit = leg.server.breaker.admit_anyway(tool=called_tool(leg))
 
         async def opened(_: ClientSpan) -> UpstreamResponse:
             return await made_response(self._messages(exchange, services))

@@ -102,6 +102,8 @@ async def _fetched(asker: ListAsker, method: Method) -> ServerList:
         except TimeoutError as error:
             fault = UpstreamFault(faults.TIMEOUT, f"the server did not answer {method.name} within {SECONDS:g} s")
             server.health.failed(fault)
+            if server.breaker is not None:
+                server.breaker.note_fault(fault)
             raise fault from error
         finally:
             asker.close()
@@ -116,7 +118,10 @@ async def _fetched(asker: ListAsker, method: Method) -> ServerList:
 
 
 def _last_fault(asker: ListAsker) -> str:
-    fault = asker.server.health.fault
+    server = asker.server
+    if server.breaker is not None and server.breaker.is_open:
+        return faults.CIRCUIT_OPEN
+    fault = server.health.fault
     return fault.kind if fault is not None else faults.UNAVAILABLE
 
 

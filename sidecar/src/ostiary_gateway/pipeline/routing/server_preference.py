@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 from ostiary_core.upstream_faults import (
     ADDRESS_FORBIDDEN,
+    CIRCUIT_OPEN,
     CONNECT_TIMEOUT,
     CREDENTIAL_UNAVAILABLE,
     EGRESS_FAILED,
@@ -25,7 +26,16 @@ from ostiary_gateway.upstream.server import UpstreamServer
 TRIAL_SECONDS: Final = 5.0
 #: The kinds of fault that prove that the server has not received the request.
 _NOT_SENT: Final = frozenset(
-    {ADDRESS_FORBIDDEN, CONNECT_TIMEOUT, CREDENTIAL_UNAVAILABLE, EGRESS_FAILED, FULL, TLS_FAILED, UNREACHABLE}
+    {
+        ADDRESS_FORBIDDEN,
+        CIRCUIT_OPEN,
+        CONNECT_TIMEOUT,
+        CREDENTIAL_UNAVAILABLE,
+        EGRESS_FAILED,
+        FULL,
+        TLS_FAILED,
+        UNREACHABLE,
+    }
 )
 
 
@@ -41,12 +51,12 @@ class ServerTrials:
 
     def in_order(self, servers: Sequence[UpstreamServer]) -> list[UpstreamServer]:
         """Return servers in the order in which this request should try them."""
-        if not any(server.is_blocked or server.health.fault is not None for server in servers):
+        if not any(server.is_blocked or server.health.fault is not None or _is_open(server) for server in servers):
             return list(servers)
         return sorted(servers, key=self._is_left_out)
 
     def _is_left_out(self, server: UpstreamServer) -> bool:
-        if server.is_blocked:
+        if server.is_blocked or (server.breaker is not None and server.breaker.is_refusing):
             return True
         fault, now = server.health.fault, self._clock()
         if fault is None:
@@ -55,6 +65,10 @@ class ServerTrials:
             return True
         self._tried[server] = now
         return False
+
+
+def _is_open(server: UpstreamServer) -> bool:
+    return server.breaker is not None and server.breaker.is_open
 
 
 def was_not_sent(refusal: Refusal) -> bool:

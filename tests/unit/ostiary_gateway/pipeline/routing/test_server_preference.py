@@ -14,11 +14,18 @@ class Health:
     fault: LastFault | None = None
 
 
+@dataclass
+class Breaker:
+    is_open: bool = False
+    is_refusing: bool = False
+
+
 @dataclass(eq=False)
 class Server:
     name: str
     health: Health = field(default_factory=Health)
     is_blocked: bool = False
+    breaker: Breaker | None = None
 
     def fails(self, at: float) -> None:
         self.health.fault = LastFault(faults.UNREACHABLE, "down", at)
@@ -46,6 +53,12 @@ def test_a_server_that_fails_or_is_blocked_comes_last() -> None:
     assert ordered(trials, a, b) == "ba"
     assert ordered(trials, b, a) == "ba"
     assert ordered(trials, Server("x", is_blocked=True), b) == "bx"
+
+
+def test_a_server_whose_circuit_is_open_comes_last_and_one_on_trial_keeps_its_place() -> None:
+    trials, b = ServerTrials(), Server("b", breaker=Breaker())
+    assert ordered(trials, Server("a", breaker=Breaker(is_open=True, is_refusing=True)), b) == "ba"
+    assert ordered(trials, Server("a", breaker=Breaker(is_open=True)), b) == "ab"
 
 
 def test_one_request_now_and_then_tries_a_server_that_failed() -> None:

@@ -1,0 +1,93 @@
+"""Ask a server's circuit breaker before a request, and tell it how that ended.
+
+All attempts of one request count as one. What is no request passes: notifications, responses to a server's requests,
+and the end of a session, which frees what the server holds. A server without a breaker costs one comparison.
+"""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Final
+
+from ostiary_core.mcp.methods import METHODS
+from ostiary_gateway.errors import UpstreamFault
+from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.pipeline.leg import Leg
+from ostiary_gateway.pipeline.response_head import http_fault
+from ostiary_gateway.telemetry import ServerSpan, semantic_conventions
+from ostiary_gateway.upstream import faults
+from ostiary_gateway.upstream.circuit_breaker import CircuitBreaker, CircuitPermit
+from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
+from ostiary_gateway.upstream.server import UpstreamServer
+
+_ERROR: Final = 400
+_CALL: Final = METHODS["tools/call"]
+_NO_PERMIT: Final = nullcontext[CircuitPermit | None](None)
+
+
+def enter(breaker: CircuitBreaker, exchange: Exchange, leg: Leg, span: ServerSpan) -> None:
+    """Admit a leg to its server, and keep the permit in it.
+
+    A leg that has one already goes on with a request that was admitted before.
+
+    Raises:
+        Refusal: -31003 ``CircuitOpen``; nothing was sent.
+    """
+    message = leg.message
+    if leg.permit is not None or (exchange.request.method == "DELETE" if message is None else not message.is_request):
+        return
+    try:
+        leg.permit = _admitted(breaker, exchange, leg.server, span, tool=called_tool(leg))
+    except UpstreamFault as fault:
+        raise faults.refusal(fault) from fault
+
+
+def leave(leg: Leg) -> None:
+    """Give the permit of a leg back, whatever came of it."""
+    if leg.permit is not None:
+        leg.permit.leave()
+        leg.permit = None
+
+
+def called_tool(leg: Leg) -> str | None:
+    """Return the server's own name of the tool that a leg calls; None for any other request."""
+    message = leg.message
+    return message.name if message is not None and message.method is _CALL else None
+
+
+def admitted(
+    exchange: Exchange, server: UpstreamServer, span: ServerSpan, *, is_request: bool = True
+) -> AbstractContextManager[CircuitPermit | None]:
+    """Return the permit of a request of the gateway's own, as a block.
+
+    It is None where none is needed.
+
+    Raises:
+        UpstreamFault: ``CircuitOpen``; nothing was sent.
+    """
+    if server.breaker is None or not is_request:
+        return _NO_PERMIT
+    return _admitted(server.breaker, exchange, server, span)
+
+
+def note_head(permit: CircuitPermit, response: UpstreamResponse) -> None:
+    """Count a stream that begins, or the status that the server answers with instead."""
+    if response.status < _ERROR:
+        permit.succeeded()
+    else:
+        permit.failed(http_fault(response))
+
+
+def _admitted(
+    breaker: CircuitBreaker, exchange: Exchange, server: UpstreamServer, span: ServerSpan, tool: str | None = None
+) -> CircuitPermit:
+    try:
+        permit = breaker.admit(exchange, tool=tool)
+    except UpstreamFault as found:
+        fault = server.as_seen(found)
+        server.health.failed(fault)
+        span.set(semantic_conventions.OSTIARY_CIRCUIT_DECISION, semantic_conventions.REFUSED)
+        span.set(semantic_conventions.OSTIARY_CIRCUIT_SERVER, server.name)
+        raise fault from None
+    if permit.is_trial:
+        span.set(semantic_conventions.OSTIARY_CIRCUIT_DECISION, semantic_conventions.TRIAL)
+        span.set(semantic_conventions.OSTIARY_CIRCUIT_SERVER, server.name)
+    return permit

@@ -1,0 +1,261 @@
+import logging
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ostiary_core.contract.server_resilience import CircuitBreakerConfig
+from ostiary_gateway.errors import UpstreamFault
+from ostiary_gateway.upstream import faults
+from ostiary_gateway.upstream.circuit import CircuitState
+from ostiary_gateway.upstream.circuit_breaker import MOST_TOOLS, CircuitBreaker, CircuitOutcome, of_tool, of_transport
+from ostiary_gateway.upstream.known_names import LONGEST_NAME, KnownNames
+
+CONFIG = CircuitBreakerConfig(error_percent=50, minimum_requests=4, interval=10_000, open_for=30_000)
+RESET = UpstreamFault(faults.RESET, "reset")
+TIMEOUT = UpstreamFault(faults.TIMEOUT, "no answer within 1 s")
+UNREACHABLE = UpstreamFault(faults.UNREACHABLE, "Connection refused")
+ME = object()
+
+
+class Clock:
+    """Seconds that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        """The seconds."""
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def known() -> KnownNames:
+    found = KnownNames()
+    found.tools |= {"slow", "fast"}
+    return found
+
+
+@pytest.fixture
+def breaker(clock: Clock, known: KnownNames) -> CircuitBreaker:
+    return CircuitBreaker(CONFIG, title="server crm of MCPProxy crm/crm", known=known, clock=clock)
+
+
+def unavailable(status: int) -> UpstreamFault:
+    """The fault of an HTTP error status."""
+    return UpstreamFault(faults.UNAVAILABLE, f"HTTP {status}", http_status=status)
+
+
+def fail(breaker: CircuitBreaker, fault: UpstreamFault, *, tool: str | None = None, times: int = 4) -> None:
+    """Requests that fail."""
+    for _ in range(times):
+        breaker.admit(ME, tool=tool).failed(fault)
+
+
+def refusal_of(breaker: CircuitBreaker, *, tool: str | None = None) -> UpstreamFault:
+    """The refusal of a request."""
+    with pytest.raises(UpstreamFault) as found:
+        breaker.admit(ME, tool=tool)
+    assert found.value.kind == faults.CIRCUIT_OPEN
+    return found.value
+
+
+def test_a_server_that_cannot_be_reached_gets_no_request_for_a_time(breaker: CircuitBreaker, clock: Clock) -> None:
+    fail(breaker, UNREACHABLE)
+    assert breaker.is_open
+    assert breaker.is_refusing
+    clock.now += 10
+    assert refusal_of(breaker).retry_after_ms == 20_000
+    refusal_of(breaker, tool="fast")
+    clock.now += 20
+    assert not breaker.is_refusing
+    breaker.admit(ME).succeeded()
+    assert not breaker.is_open
+
+
+def test_a_tool_that_times_out_is_cut_off_and_the_other_tools_are_not(breaker: CircuitBreaker) -> None:
+    fail(breaker, TIMEOUT, tool="slow")
+    refusal_of(breaker, tool="slow")
+    assert not breaker.is_open
+    breaker.admit(ME, tool="fast").succeeded()
+    breaker.admit(ME).succeeded()
+
+
+def test_calls_that_succeed_count_for_the_share_of_their_tool(breaker: CircuitBreaker) -> None:
+    for _ in range(5):
+        breaker.admit(ME, tool="slow").succeeded()
+    fail(breaker, TIMEOUT, tool="slow")
+    fail(breaker, TIMEOUT, tool="slow", times=1)
+    refusal_of(breaker, tool="slow")
+
+
+def test_a_trial_of_a_server_that_ends_with_a_tools_timeout_has_failed(breaker: CircuitBreaker, clock: Clock) -> None:
+    fail(breaker, UNREACHABLE)
+    clock.now += 30
+    breaker.admit(ME, tool="fast").failed(TIMEOUT)
+    assert refusal_of(breaker).retry_after_ms == 30_000
+
+
+def test_a_caller_that_disconnects_during_a_trial_leaves_it_to_the_next(breaker: CircuitBreaker, clock: Clock) -> None:
+    fail(breaker, UNREACHABLE)
+    clock.now += 30
+    trial = breaker.admit(ME)
+    with pytest.raises(UpstreamFault):
+        breaker.admit(object())
+    trial.leave()
+    breaker.admit(object()).succeeded()
+    assert not breaker.is_open
+
+
+def test_a_refused_call_of_a_tool_does_not_hold_the_trial_of_its_server(breaker: CircuitBreaker, clock: Clock) -> None:
+    in_flight = [breaker.admit(ME, tool="slow") for _ in range(4)]
+    fail(breaker, UNREACHABLE)
+    clock.now += 10
+    for each in in_flight:
+        each.failed(TIMEOUT)
+    clock.now += 20
+    refusal_of(breaker, tool="slow")
+    breaker.admit(object(), tool="fast").succeeded()
+    assert not breaker.is_open
+
+
+def test_only_the_first_outcome_of_a_request_counts(breaker: CircuitBreaker) -> None:
+    for _ in range(3):
+        permit = breaker.admit(ME)
+        permit.failed(UNREACHABLE)
+        permit.failed(UNREACHABLE)
+        permit.leave()
+    assert not breaker.is_open
+
+
+def test_what_goes_on_with_an_admitted_request_is_never_refused(breaker: CircuitBreaker) -> None:
+    fail(breaker, UNREACHABLE)
+    breaker.admit_anyway(tool="fast").succeeded()
+    breaker.note_fault(UNREACHABLE)
+    assert breaker.is_open
+
+
+def test_names_that_callers_invent_get_no_circuit_until_they_fail(breaker: CircuitBreaker) -> None:
+    for number in range(10):
+        breaker.admit(ME, tool=f"invented-{number}").succeeded()
+        breaker.admit(ME, tool=f"invented-{number}").leave()
+    assert [each.tool for each in breaker.reports()] == [None]
+    fail(breaker, TIMEOUT, tool="unlisted")
+    refusal_of(breaker, tool="unlisted")
+    assert [(each.tool, each.is_listed) for each in breaker.reports()] == [(None, False), ("unlisted", False)]
+
+
+def test_the_circuits_of_tools_are_bounded(clock: Clock) -> None:
+    config = CONFIG.model_copy(update={"minimum_requests": 1})
+    breaker = CircuitBreaker(config, title="server", known=KnownNames(), clock=clock)
+    for number in range(MOST_TOOLS + 1):
+        breaker.admit(ME, tool=f"tool-{number}").failed(TIMEOUT)
+    breaker.admit(ME, tool="x" * (LONGEST_NAME + 1)).failed(TIMEOUT)
+    assert len(list(breaker.reports())) == 1 + MOST_TOOLS
+    clock.now += 30
+    breaker.admit(ME, tool="tool-0").succeeded()
+    fail(breaker, TIMEOUT, tool="late", times=1)
+    names = {each.tool for each in breaker.reports()}
+    assert "late" in names
+    assert "tool-0" not in names
+
+
+def test_the_report_tells_state_and_time_of_each_circuit_that_has_opened(breaker: CircuitBreaker, clock: Clock) -> None:
+    fail(breaker, TIMEOUT, tool="slow")
+    clock.now += 10
+    server, tool = breaker.reports()
+    assert (server.state, server.opened) == (CircuitState.CLOSED, 0)
+    assert (tool.tool, tool.is_listed, tool.state, tool.opened, tool.seconds) == (
+        "slow",
+        True,
+        CircuitState.OPEN,
+        1,
+        20.0,
+    )
+
+
+def test_the_log_says_why_a_circuit_opens_and_closes(
+    breaker: CircuitBreaker, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    fail(breaker, UNREACHABLE)
+    clock.now += 30
+    fail(breaker, UNREACHABLE, times=1)
+    clock.now += 30
+    breaker.admit(ME).succeeded()
+    server = "server crm of MCPProxy crm/crm"
+    assert caplog.messages == [
+        f"{server} opens its circuit for 30 s: 4 of 4 requests failed within 10 s",
+        f"{server} opens its circuit for 30 s: its trial failed",
+        f"{server} closes its circuit: a trial succeeded",
+    ]
+
+
+def test_many_tools_fill_no_log_and_their_names_no_second_line(
+    breaker: CircuitBreaker, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        for number in range(20):
+            fail(breaker, TIMEOUT, tool=f"tool\n{number}")
+    assert len(caplog.messages) == 10
+    assert not any("\n" in message for message in caplog.messages)
+
+
+NO_OUTCOME = [
+    faults.FULL,
+    faults.NO_ROOM,
+    faults.DRAINING,
+    faults.BLOCKED,
+    faults.CALLER_TOKEN_REQUIRED,
+    faults.EXCHANGE_REFUSED,
+    faults.CREDENTIAL_UNAVAILABLE,
+    faults.ADDRESS_FORBIDDEN,
+    faults.LOOP,
+    faults.CIRCUIT_OPEN,
+]
+
+
+@pytest.mark.parametrize("kind", NO_OUTCOME)
+def test_what_the_gateway_or_a_caller_refuses_is_no_outcome(kind: str) -> None:
+    fault = UpstreamFault(kind, "refused")
+    assert of_transport(fault, is_call=False) is of_transport(fault, is_call=True) is CircuitOutcome.NONE
+    assert of_tool(fault) is CircuitOutcome.NONE
+
+
+@pytest.mark.parametrize(
+    ("fault", "is_call", "server", "tool"),
+    [
+        (UNREACHABLE, True, CircuitOutcome.FAILURE, CircuitOutcome.NONE),
+        (RESET, True, CircuitOutcome.FAILURE, CircuitOutcome.FAILURE),
+        (TIMEOUT, True, CircuitOutcome.UNCLEAR, CircuitOutcome.FAILURE),
+        (TIMEOUT, False, CircuitOutcome.FAILURE, CircuitOutcome.FAILURE),
+        (UpstreamFault(faults.INVALID, ""), True, CircuitOutcome.SUCCESS, CircuitOutcome.FAILURE),
+        (UpstreamFault(faults.TOO_LARGE, ""), True, CircuitOutcome.SUCCESS, CircuitOutcome.NONE),
+        (UpstreamFault(faults.UNAUTHORIZED, ""), True, CircuitOutcome.SUCCESS, CircuitOutcome.NONE),
+        (UpstreamFault(faults.CREDENTIAL_REFUSED, ""), True, CircuitOutcome.SUCCESS, CircuitOutcome.NONE),
+        (unavailable(429), True, CircuitOutcome.SUCCESS, CircuitOutcome.NONE),
+        (unavailable(500), True, CircuitOutcome.UNCLEAR, CircuitOutcome.FAILURE),
+        (unavailable(500), False, CircuitOutcome.UNCLEAR, CircuitOutcome.FAILURE),
+        (unavailable(502), True, CircuitOutcome.FAILURE, CircuitOutcome.NONE),
+        (unavailable(503), True, CircuitOutcome.FAILURE, CircuitOutcome.NONE),
+        (unavailable(504), True, CircuitOutcome.UNCLEAR, CircuitOutcome.FAILURE),
+        (unavailable(504), False, CircuitOutcome.FAILURE, CircuitOutcome.FAILURE),
+    ],
+)
+def test_a_fault_counts_for_the_server_or_for_the_tool(
+    fault: UpstreamFault, is_call: bool, server: CircuitOutcome, tool: CircuitOutcome
+) -> None:
+    assert of_transport(fault, is_call=is_call) is server
+    assert of_tool(fault) is tool
+
+
+@given(kind=st.sampled_from(sorted(faults.KINDS)), status=st.sampled_from([0, 400, 404, 429]), is_call=st.booleans())
+def test_no_status_below_500_opens_the_circuit_of_a_server(kind: str, status: int, is_call: bool) -> None:
+    fault = UpstreamFault(kind, "", http_status=status)
+    fails = of_transport(fault, is_call=is_call) is CircuitOutcome.FAILURE
+    transport = {faults.UNREACHABLE, faults.CONNECT_TIMEOUT, faults.TLS_FAILED, faults.EGRESS_FAILED, faults.RESET}
+    assert fails == (kind in transport or (kind == faults.TIMEOUT and not is_call))
