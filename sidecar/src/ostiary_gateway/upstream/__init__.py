@@ -7,6 +7,7 @@ server               one upstream server: its pool, its TLS, its timeouts
 endpoint_set         the endpoints of a server that has several, and which one gets a request
 endpoint             one endpoint with its connections, which ``endpoint_factory`` makes at an ``endpoint_place``
 load_balancing       which of several endpoints gets the next request
+passive_ejection     takes endpoints out of use at which requests fail; ``endpoint_probes`` asks whether they respond
 credentials          the credential that the gateway sends to one server, ``client_credentials`` its tokens
 caller               the caller of a request, for credentials that depend on it
 token_exchange       access tokens for callers, in exchange for theirs; ``access_token`` is one that is replaced in time

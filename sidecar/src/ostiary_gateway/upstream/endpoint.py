@@ -46,6 +46,14 @@ class UpstreamEndpoint:
         self.open_requests = 0
         #: Whether its server has it no longer.
         self.is_gone = False
+        #: How many requests in a row have failed, and how often it was ejected in a row.
+        self.failures = self.ejections = 0
+        #: Whether it gets no requests for a time since they failed, and when it got some again (monotonic).
+        self.is_ejected = False
+        self.returned_at = float("-inf")
+        #: How many probes in a row have failed, and whether these are too many.
+        self.failed_probes = 0
+        self.is_unhealthy = False
         self._place = place
         self._direct = direct
         self._via = via_lines([mark])
@@ -55,7 +63,29 @@ class UpstreamEndpoint:
         #: Pools of earlier routes, on which requests may be in flight.
         self._former: list[Pool] = []
         self._refused_by_former = 0
-        self._is_blocked = False
+        #: Whether the gateway's settings block it.
+        self.is_blocked = False
+
+    @property
+    def title(self) -> str:
+        """Address and port, for messages."""
+        return self.where.title if self.where is not None else http1.authority(self._place.url)
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it works, as far as requests and probes have shown."""
+        return not (self.is_ejected or self.is_unhealthy)
+
+    @property
+    def state(self) -> str:
+        """Its state, as reports name it."""
+        if self.is_blocked:
+            return "blocked"
+        if self.is_draining:
+            return "draining"
+        if self.is_ejected:
+            return "ejected"
+        return "unhealthy" if self.is_unhealthy else "ready"
 
     @property
     def is_near(self) -> bool:
@@ -115,7 +145,7 @@ class UpstreamEndpoint:
             return
         old, self.route = self.route.pool, Route(self._place, dialer, connections=self._connections)
         old.keep_none()
-        if self._is_blocked:
+        if self.is_blocked:
             self.route.pool.close()
         self._former.append(old)
         self._forget_former()
@@ -130,7 +160,9 @@ class UpstreamEndpoint:
 
     def set_blocked(self, is_blocked: bool) -> None:
         """Close every connection and refuse every request from now on; or serve again."""
-        self._is_blocked = is_blocked
+        if is_blocked == self.is_blocked:
+            return
+        self.is_blocked = is_blocked
         if is_blocked:
             self.close()
             return

@@ -1,20 +1,28 @@
 """The endpoints of a server that has several, and which one gets a request.
 
 An endpoint is *ready*, or it is *draining*: about to end, so that it gets only what belongs to sessions that it has.
-One that is no longer listed is *gone*: its requests in flight end, and it gets no further ones.
+One that is no longer listed is *gone*: its requests in flight end, and it gets no further ones. A ready one may be
+*ejected*, since requests failed there, or *unhealthy*, since probes did.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Final
 
+from ostiary_core.contract.server_resilience import HealthCheckConfig
+from ostiary_core.policy.block_list import BlockList
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.endpoint import UpstreamEndpoint
 from ostiary_gateway.upstream.endpoint_place import EndpointPlace
+from ostiary_gateway.upstream.endpoint_probes import EndpointProbes
+from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 from ostiary_gateway.upstream.load_balancing import LoadBalancer
+from ostiary_gateway.upstream.passive_ejection import PassiveEjection
 
 #: Makes an endpoint at a place; None stands for the host of the server's URL.
 MakeEndpoint = Callable[[EndpointPlace | None], UpstreamEndpoint]
+#: The states of endpoints.
+STATES: Final = ("ready", "draining", "ejected", "unhealthy", "blocked")
 _Address = tuple[str, int]
 #: Stands for the endpoint at the host of the URL.
 _AT_URL: Final[_Address] = ("", 0)
@@ -23,10 +31,14 @@ _AT_URL: Final[_Address] = ("", 0)
 class EndpointSet:
     """The endpoints of one server. Must be used within one event loop.
 
-    Until :meth:`set_places` is called it has one, at the host of the server's URL.
+    Until :meth:`set_places` is called it has one, at the host of the server's URL. ``title`` is the server's name in
+    the log.
     """
 
-    def __init__(self, make: MakeEndpoint, balancer: LoadBalancer) -> None:
+    def __init__(
+        self, make: MakeEndpoint, balancer: LoadBalancer, *, title: str, health_check: HealthCheckConfig | None = None
+    ) -> None:
+        passive, active = (health_check.passive, health_check.active) if health_check is not None else (None, None)
         self._make = make
         self._balancer = balancer
         self._endpoints: dict[_Address, UpstreamEndpoint] = {_AT_URL: make(None)}
@@ -37,6 +49,19 @@ class EndpointSet:
         #: Those that a request may get, the most preferred ones first; each list holds all of the one before.
         self._tiers: list[list[UpstreamEndpoint]] = []
         self._candidates: list[UpstreamEndpoint] = []
+        self._blocked: BlockList | None = None
+        #: Takes out those at which requests fail; None where nothing does.
+        self.ejection = (
+            PassiveEjection(passive, title=title, ready=self._ready, changed=self._refresh)
+            if passive is not None
+            else None
+        )
+        #: Asks them whether they respond; None where nothing does.
+        self.probes = (
+            EndpointProbes(active, title=title, endpoints=self._probed, changed=self._refresh)
+            if active is not None
+            else None
+        )
         #: The number of requests and streams that are open.
         self.open_requests = 0
         #: What says which endpoints there are: ``Static``, ``EndpointSlices``, or ``Service`` for its name alone.
@@ -61,7 +86,7 @@ class EndpointSet:
             wanted = {(each.address, each.port): each for each in places}
         before, self._endpoints = self._endpoints, {}
         for address, place in wanted.items():
-            self._endpoints[address] = self._kept(before.get(address), place) or self._make(place)
+            self._endpoints[address] = self._kept(before.get(address), place) or self._made(place)
         for address, endpoint in before.items():
             if self._endpoints.get(address) is not endpoint:
                 self._retire(endpoint)
@@ -77,8 +102,16 @@ class EndpointSet:
         known.where = place
         return known
 
+    def _made(self, place: EndpointPlace | None) -> UpstreamEndpoint:
+        made = self._make(place)
+        if self._is_blocked(made):
+            made.set_blocked(True)
+        return made
+
     def _retire(self, endpoint: UpstreamEndpoint) -> None:
         endpoint.is_gone = True
+        if self.ejection is not None:
+            self.ejection.forget(endpoint)
         if endpoint.open_requests:
             self._leaving.add(endpoint)
             endpoint.keep_none()
@@ -91,12 +124,31 @@ class EndpointSet:
 
     def _refresh(self) -> None:
         """Compute which endpoints may get requests."""
-        every = list(self._endpoints.values())
-        ready = [each for each in every if not each.is_draining]
-        near = [each for each in ready if each.is_near]
-        # As kube-proxy does: with nothing ready, those that are about to end serve on.
-        self._tiers = [tier for tier in (near, ready, every) if tier]
+        serving = [each for each in self._endpoints.values() if not each.is_blocked]
+        ready = self._ready()
+        usable = [each for each in ready if each.is_usable]
+        near = [each for each in usable if each.is_near]
+        # With nothing usable the ready ones are tried all the same, and with nothing ready, as kube-proxy does, those
+        # that are about to end.
+        self._tiers = [tier for tier in (near, usable, ready, serving) if tier]
         self._candidates = self._tiers[0] if self._tiers else []
+
+    def _ready(self) -> list[UpstreamEndpoint]:
+        return [each for each in self._endpoints.values() if not (each.is_draining or each.is_blocked)]
+
+    def _probed(self) -> list[UpstreamEndpoint]:
+        return [each for each in self._ready() if each.where is not None]
+
+    def set_blocked(self, blocked: BlockList | None, *, all_are_blocked: bool) -> None:
+        """Use no endpoint that is blocked, by its address or with its server."""
+        self._blocked = None if all_are_blocked else blocked
+        for each in self:
+            each.set_blocked(all_are_blocked or self._is_blocked(each))
+        self._refresh()
+
+    def _is_blocked(self, endpoint: UpstreamEndpoint) -> bool:
+        where, blocked = endpoint.where, self._blocked
+        return blocked is not None and where is not None and blocked.has_upstream(where.address, where.port)
 
     def pick(self, pinned: bytes = b"", excluded: Collection[UpstreamEndpoint] = ()) -> UpstreamEndpoint:
         """Return the endpoint for the next request.
@@ -114,8 +166,9 @@ class EndpointSet:
         return found
 
     def find(self, key: bytes) -> UpstreamEndpoint | None:
-        """Return the endpoint with a key, None where it is gone."""
-        return self._by_key.get(key)
+        """Return the endpoint with a key, None where it is gone or does not work."""
+        found = self._by_key.get(key)
+        return found if found is not None and found.is_usable and not found.is_blocked else None
 
     def another(self, excluded: Collection[UpstreamEndpoint]) -> UpstreamEndpoint | None:
         """Return an endpoint that is not excluded, None if there is none."""
@@ -139,15 +192,35 @@ class EndpointSet:
         endpoint.open_requests += 1
         self.open_requests += 1
 
-    def release(self, endpoint: UpstreamEndpoint) -> None:
-        """Count a request that has ended."""
+    def release(
+        self, endpoint: UpstreamEndpoint, response: UpstreamResponse | None, error: BaseException | None
+    ) -> None:
+        """Count a request that has ended, with a response or else with an error."""
         endpoint.open_requests -= 1
         self.open_requests -= 1
-        if endpoint.is_gone and not endpoint.open_requests and endpoint in self._leaving:
-            self._leaving.discard(endpoint)
-            self._close(endpoint)
+        if endpoint.is_gone:
+            if not endpoint.open_requests and endpoint in self._leaving:
+                self._leaving.discard(endpoint)
+                self._close(endpoint)
+        elif self.ejection is not None:
+            self.ejection.ended(endpoint, response, error)
 
     @property
     def refused(self) -> int:
         """The number of requests that found no free connection in time."""
         return self._refused_by_gone + sum(each.refused for each in self)
+
+    @property
+    def states(self) -> Mapping[str, int]:
+        """How many endpoints there are, by state."""
+        found = dict.fromkeys(STATES, 0)
+        for each in self._endpoints.values():
+            found[each.state] += 1
+        return found
+
+    def stop(self) -> None:
+        """End probes and waits."""
+        if self.ejection is not None:
+            self.ejection.close()
+        if self.probes is not None:
+            self.probes.close()

@@ -117,11 +117,14 @@ class ServerPools:
                 server.set_connection_limit(connections)
         if not changed:
             return
+        for proxy in snapshot.proxies.values():
+            for server in proxy.servers:
+                server.start()
         used = {id(server) for proxy in snapshot.proxies.values() for server in proxy.servers}
         for key, server in list(self._servers.items()):
             if id(server) not in used:
                 del self._servers[key]
-                server.is_retired = True
+                server.retire()
                 self._retiring[server] = asyncio.get_running_loop().create_task(self._retire(server))
 
     def _reroute(self, settings: SettingsDocument) -> None:
@@ -135,9 +138,8 @@ class ServerPools:
     def _block(self, blocked: BlockList | None) -> None:
         """Stop what is blocked, also where requests are in flight; let all others serve again."""
         for server in (*self._servers.values(), *self._retiring):
-            server.set_blocked(
-                blocked is not None and (blocked.has_proxy(server.proxy) or blocked.has_server(server.places))
-            )
+            is_blocked = blocked is not None and (blocked.has_proxy(server.proxy) or blocked.has_server(server.places))
+            server.set_blocked(is_blocked, blocked)
 
     async def _retire(self, server: UpstreamServer) -> None:
         await server.unused()

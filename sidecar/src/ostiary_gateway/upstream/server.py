@@ -13,7 +13,7 @@ from yarl import URL
 
 from ostiary_core.contract.documents import ServerConfig
 from ostiary_core.contract.server_resilience import EndpointConfig
-from ostiary_core.policy.block_list import places_of
+from ostiary_core.policy.block_list import BlockList, places_of
 from ostiary_core.secret_bytes import SecretBytes
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
@@ -90,7 +90,7 @@ class UpstreamServer:
             document, url, lines, own=own, egress=egress, connections=connections, mark=mark
         )
         #: Where it is reached if it has several places; None where its URL alone leads to it.
-        self.endpoints = _endpoints(document, self._factory)
+        self.endpoints = _endpoints(document, self._factory, title=self.health.title)
         self._at_url = self._factory.make() if self.endpoints is None else None
         #: The Service whose EndpointSlices say where it is reached; None without.
         self.discovery = document.discovery
@@ -145,11 +145,11 @@ class UpstreamServer:
                 response = await endpoint.follow_redirect(
                     route, response, method, message[len(head) :], passed, seconds=self.request_seconds
                 )
-        except BaseException:
-            self._release(opened)
+        except BaseException as error:
+            self._release(opened, None, error)
             raise
         response.endpoint = opened
-        response.released = self._release if opened is None else partial(self._release, opened)
+        response.released = self._release if opened is None else partial(self._release, opened, response)
         return response
 
     def _opened(self, chosen: UpstreamEndpoint | None) -> UpstreamEndpoint:
@@ -176,22 +176,41 @@ class UpstreamServer:
         for endpoint in self._each:
             endpoint.set_route(own=own, egress=egress)
 
-    def set_blocked(self, is_blocked: bool) -> None:
-        """Refuse every request from now on and end those in flight; or serve again."""
-        if is_blocked == self.is_blocked:
-            return
+    def set_blocked(self, is_blocked: bool, blocked: BlockList | None = None) -> None:
+        """Refuse every request from now on and end those in flight; or serve again.
+
+        ``blocked`` is what the settings block, which may name an endpoint of a server that is not blocked.
+        """
         self.is_blocked = self._factory.is_blocked = is_blocked
-        for endpoint in self._each:
-            endpoint.set_blocked(is_blocked)
+        if self._at_url is not None:
+            self._at_url.set_blocked(is_blocked)
+        elif self.endpoints is not None:
+            self.endpoints.set_blocked(blocked, all_are_blocked=is_blocked)
 
     def as_seen(self, fault: UpstreamFault) -> UpstreamFault:
         """Return the fault as callers see it: a blocked server fails because it is blocked."""
         return faults.blocked() if self.is_blocked else fault
 
-    def _release(self, opened: UpstreamEndpoint | None = None) -> None:
+    def start(self) -> None:
+        """Begin to probe its endpoints, where that is wanted."""
+        if self.endpoints is not None and self.endpoints.probes is not None:
+            self.endpoints.probes.start()
+
+    def retire(self) -> None:
+        """Note that no config in force has it any more; what is in flight ends."""
+        self.is_retired = True
+        if self.endpoints is not None:
+            self.endpoints.stop()
+
+    def _release(
+        self,
+        opened: UpstreamEndpoint | None = None,
+        response: UpstreamResponse | None = None,
+        error: BaseException | None = None,
+    ) -> None:
         self._in_use -= 1
         if opened is not None and self.endpoints is not None:
-            self.endpoints.release(opened)
+            self.endpoints.release(opened, response, error)
         if not self._in_use:
             self._unused.set()
 
@@ -222,6 +241,8 @@ class UpstreamServer:
         """Close every connection; requests in flight fail."""
         if self._of_request is not None:
             self._of_request.close()
+        if self.endpoints is not None:
+            self.endpoints.stop()
         for endpoint in self._each:
             endpoint.close()
 
@@ -232,14 +253,15 @@ def _checked(url: URL) -> URL:
     return url
 
 
-def _endpoints(document: ServerConfig, factory: EndpointFactory) -> EndpointSet | None:
+def _endpoints(document: ServerConfig, factory: EndpointFactory, *, title: str) -> EndpointSet | None:
     """Return the endpoints of a server with several places.
 
     Those of a discovery are not known yet.
     """
     if document.endpoints is None and document.discovery is None:
         return None
-    endpoints = EndpointSet(factory.make, load_balancer(document.load_balancer))
+    balancer = load_balancer(document.load_balancer)
+    endpoints = EndpointSet(factory.make, balancer, title=title, health_check=document.health_check)
     if document.endpoints is not None:
         endpoints.source = "Static"
         endpoints.set_places(

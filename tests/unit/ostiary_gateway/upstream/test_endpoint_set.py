@@ -144,7 +144,7 @@ def test_one_that_is_gone_lingers_until_its_requests_have_ended() -> None:
     assert busy in set(endpoints)
     assert picked(endpoints) == {"10.0.0.2"}
 
-    endpoints.release(busy)
+    endpoints.release(busy, None, None)
     assert busy not in set(endpoints)
     assert endpoints.open_requests == 0
 
@@ -159,5 +159,5 @@ def test_an_endpoint_that_keeps_its_requests_gets_hardly_any_more() -> None:
         got[title(endpoint) in hanging] += 1
         endpoints.open(endpoint)
         if title(endpoint) not in hanging:
-            endpoints.release(endpoint)
+            endpoints.release(endpoint, None, None)
     assert got[True] <= 4 * 3

@@ -45,7 +45,6 @@ class UpstreamResponse:
     __slots__ = (
         "_chunks",
         "_connection",
-        "_fault",
         "_headers",
         "_paused",
         "_size",
@@ -54,6 +53,7 @@ class UpstreamResponse:
         "content_type",
         "encoded",
         "endpoint",
+        "fault",
         "released",
         "status",
     )
@@ -70,7 +70,8 @@ class UpstreamResponse:
         self.endpoint: UpstreamEndpoint | None = None
         self._chunks: list[bytes] = []
         self._size = 0
-        self._fault: UpstreamFault | None = None
+        #: Why the body broke off before its end; None if it did not.
+        self.fault: UpstreamFault | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._paused = False
         self._connection = connection
@@ -106,8 +107,8 @@ class UpstreamResponse:
             TimeoutError: nothing arrived.
         """
         while not self._chunks:
-            if self._fault is not None:
-                raise self._fault
+            if self.fault is not None:
+                raise self.fault
             if self.complete:
                 return b""
             await self._wait(seconds)
@@ -144,7 +145,7 @@ class UpstreamResponse:
 
     def hold_back(self) -> None:
         """Stop reading from the server until what has arrived is read, however little that is."""
-        if not self._paused and not self.complete and self._fault is None:
+        if not self._paused and not self.complete and self.fault is None:
             self._paused = True
             self._connection.pause()
 
@@ -174,8 +175,8 @@ class UpstreamResponse:
 
     def fail(self, fault: UpstreamFault) -> None:
         """Note that the body will never be complete. What has arrived can still be read."""
-        if not self.complete and self._fault is None:
-            self._fault = fault
+        if not self.complete and self.fault is None:
+            self.fault = fault
             self._wake()
 
     def _wake(self) -> None:

@@ -1,0 +1,125 @@
+"""Takes endpoints out of use for a time after requests failed there, one after the other.
+
+What counts is the transport: a failed connect, a reset, a missing head, and the statuses 502 to 504. What a working
+server says (a JSON-RPC error, ``isError``, a status of 4xx) never does, nor does a caller that gives up. So that a
+fault of all endpoints, or of the gateway's own network, cannot take a server out, only a share of them is ejected.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Collection
+from time import monotonic
+from typing import Final
+
+from ostiary_core.contract.server_resilience import PassiveHealthCheckConfig
+from ostiary_gateway.errors import UpstreamFault
+from ostiary_gateway.upstream import faults
+from ostiary_gateway.upstream.endpoint import UpstreamEndpoint
+from ostiary_gateway.upstream.health import printable
+from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
+
+_log = logging.getLogger(__name__)
+
+#: The kinds of fault that count.
+GATEWAY_ERRORS: Final = frozenset(
+    {
+        faults.ADDRESS_FORBIDDEN,
+        faults.CONNECT_TIMEOUT,
+        faults.LOOP,
+        faults.RESET,
+        faults.TIMEOUT,
+        faults.TLS_FAILED,
+        faults.UNREACHABLE,
+    }
+)
+#: An endpoint that fails again and again is out for at most this many times the base.
+_LONGEST: Final = 10
+
+
+class PassiveEjection:
+    """Ejects endpoints of one server, which is called ``title`` in the log.
+
+    ``ready`` returns the endpoints that may be ejected; ``changed`` is called after one was, or has returned.
+    """
+
+    def __init__(
+        self,
+        config: PassiveHealthCheckConfig,
+        *,
+        title: str,
+        ready: Callable[[], Collection[UpstreamEndpoint]],
+        changed: Callable[[], None],
+    ) -> None:
+        self._threshold = config.consecutive_gateway_errors
+        self._base = config.base_ejection_time / 1000
+        self._most_percent = config.max_ejection_percent
+        self._title = title
+        self._ready = ready
+        self._changed = changed
+        self._returns: dict[UpstreamEndpoint, asyncio.TimerHandle] = {}
+        #: Ejections by the kind of the last fault.
+        self.counts: Counter[str] = Counter()
+
+    def ended(
+        self, endpoint: UpstreamEndpoint, response: UpstreamResponse | None, error: BaseException | None = None
+    ) -> None:
+        """Note how an exchange with an endpoint ended: with a response, or else with an error."""
+        fault = response.fault if response is not None else error
+        if isinstance(fault, UpstreamFault):
+            if fault.kind in GATEWAY_ERRORS:
+                self._failed(endpoint, fault.kind, fault.message)
+        elif response is not None and 502 <= response.status <= 504:
+            self._failed(endpoint, faults.UNAVAILABLE, f"HTTP {response.status}")
+        elif response is not None:
+            endpoint.failures = 0
+
+    def _failed(self, endpoint: UpstreamEndpoint, kind: str, words: str) -> None:
+        endpoint.failures += 1
+        if endpoint.failures >= self._threshold and not endpoint.is_ejected and self._may_eject(endpoint):
+            self._eject(endpoint, kind, words)
+
+    def _may_eject(self, endpoint: UpstreamEndpoint) -> bool:
+        """Return whether one more of the endpoints may be ejected: never all of them."""
+        ready = self._ready()
+        most = min(len(ready) - 1, max(1, len(ready) * self._most_percent // 100)) if self._most_percent else 0
+        return endpoint in ready and sum(each.is_ejected for each in ready) < most
+
+    def _eject(self, endpoint: UpstreamEndpoint, kind: str, words: str) -> None:
+        # One that worked for as long as it was out begins again with the shortest time.
+        if monotonic() - endpoint.returned_at > self._base * endpoint.ejections:
+            endpoint.ejections = 0
+        endpoint.ejections = min(endpoint.ejections + 1, _LONGEST)
+        endpoint.is_ejected = True
+        seconds = self._base * endpoint.ejections
+        self.counts[kind] += 1
+        _log.warning(
+            "%s: endpoint %s gets no requests for %g s, after %d failures in a row: %s: %s",
+            self._title,
+            endpoint.title,
+            seconds,
+            endpoint.failures,
+            kind,
+            printable(words),
+        )
+        self._returns[endpoint] = asyncio.get_running_loop().call_later(seconds, self._return, endpoint)
+        self._changed()
+
+    def _return(self, endpoint: UpstreamEndpoint) -> None:
+        """Let an endpoint have requests again; the first one that fails ejects it again."""
+        del self._returns[endpoint]
+        endpoint.is_ejected = False
+        endpoint.failures = self._threshold - 1
+        endpoint.returned_at = monotonic()
+        _log.info("%s: endpoint %s gets requests again", self._title, endpoint.title)
+        self._changed()
+
+    def forget(self, endpoint: UpstreamEndpoint) -> None:
+        """Forget an endpoint that is gone."""
+        if (timer := self._returns.pop(endpoint, None)) is not None:
+            timer.cancel()
+
+    def close(self) -> None:
+        """End every wait."""
+        for endpoint in list(self._returns):
+            self.forget(endpoint)
