@@ -4,7 +4,7 @@ import asyncio
 import sys
 from typing import Final, cast
 
-from ostiary_gateway.app import raise_file_limit
+from ostiary_gateway.open_files import raise_file_limit
 
 _HEAD: Final = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
 _RESULT: Final = b'{"jsonrpc":"2.0","id":1,"result":{%b}}'

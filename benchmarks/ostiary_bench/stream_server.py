@@ -7,7 +7,7 @@ import asyncio
 import sys
 from typing import Final, cast
 
-from ostiary_gateway.app import raise_file_limit
+from ostiary_gateway.open_files import raise_file_limit
 
 _HEAD: Final = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 _SAID: Final = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"

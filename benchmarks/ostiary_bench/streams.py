@@ -20,7 +20,7 @@ from ostiary_bench import meters
 from ostiary_bench.gateways_under_test import compile_into, proxy, start_gateway
 from ostiary_bench.probes import answers
 from ostiary_bench.servers import OTHER_CORE, on_core
-from ostiary_gateway.app import connections_for, raise_file_limit
+from ostiary_gateway.open_files import connections_for, raise_file_limit
 from ostiary_tools.common.errors import ToolError
 from ostiary_tools.common.ports import reserve_port
 from ostiary_tools.common.processes import Process, wait_until

@@ -1,4 +1,6 @@
-"""A small Kubernetes API server for ConfigMaps and Secrets: list, get, watch, bearer tokens, and faults on demand.
+"""A small Kubernetes API server: list, get, watch, bearer tokens, and faults on demand.
+
+It has ConfigMaps and Secrets, and EndpointSlices in ``slices``.
 
 The real one is in tests/cluster. This one closes connections, expires lists, denies and sends garbage on demand.
 """
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from fake_slices import FakeSlices
 
 from ostiary_tools.cluster import certificates
 
@@ -42,6 +45,7 @@ class FakeApi:
     forbidden: set[str] = field(default_factory=set)
     away: bool = False
     broken: dict[str, bytes] = field(default_factory=dict)
+    slices: FakeSlices = field(default_factory=FakeSlices)
     seen: list[tuple[str, dict[str, str], str]] = field(default_factory=list)
     _objects: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     _watches: set[_Watch] = field(default_factory=set)
@@ -102,9 +106,11 @@ class FakeApi:
             assert request.transport is not None
             request.transport.abort()
             return web.Response()
-        kind = request.match_info["kind"]
         if token not in self.tokens:
             return web.json_response({"kind": "Status", "code": 401}, status=401)
+        if "namespace" in request.match_info:
+            return await self.slices.handle(request)
+        kind = request.match_info["kind"]
         if kind in self.forbidden:
             return web.json_response({"kind": "Status", "code": 403}, status=403)
         name = request.match_info.get("name")
@@ -151,7 +157,8 @@ async def fake_api(directory: Path) -> AsyncIterator[FakeApi]:
     api = FakeApi("", directory / "ca.crt", directory / "token")
     app = web.Application()
     base = f"/api/v1/namespaces/{NAMESPACE}/{{kind}}"
-    app.add_routes([web.get(base, api.handle), web.get(base + "/{name}", api.handle)])
+    slices = "/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
+    app.add_routes([web.get(slices, api.handle), web.get(base, api.handle), web.get(base + "/{name}", api.handle)])
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()

@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-import resource
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from types import MappingProxyType
@@ -19,6 +18,8 @@ from ostiary_gateway.config.directory_source import DirectorySource
 from ostiary_gateway.config.kubernetes_source import KubernetesSource
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.config.store import ConfigStore, RejectionRecheck, SwapListener
+from ostiary_gateway.endpoint_discovery.discovery import EndpointDiscovery
+from ostiary_gateway.endpoint_discovery.own_location import OwnPod
 from ostiary_gateway.identity.auth_discovery import DiscoveryChecks
 from ostiary_gateway.identity.authenticators import Authenticators, client_authorities
 from ostiary_gateway.metrics import GatewayMetrics
@@ -28,6 +29,7 @@ from ostiary_gateway.metrics.debug_capture_state import DebugCaptureState
 from ostiary_gateway.metrics.event_loop_lag import EventLoopLag
 from ostiary_gateway.metrics.limit_store import LimitStoreMetrics
 from ostiary_gateway.metrics.policy_limits import LimitMetrics
+from ostiary_gateway.open_files import connections_for, raise_file_limit
 from ostiary_gateway.options import GatewayOptions
 from ostiary_gateway.pipeline.blocked_in_flight import BlockedInFlight
 from ostiary_gateway.pipeline.debug_recording import capture_streams
@@ -53,10 +55,6 @@ _RESTART_SECONDS: Final = 1.0
 _LAST_WORDS_SECONDS: Final = 1.0
 #: Seconds to send the last spans and metrics.
 _LAST_EXPORT_SECONDS: Final = 3.0
-#: More than anyone has connections; some systems accept no larger number.
-_MOST_FILES: Final = 1 << 20
-#: Files that the process opens besides connections: config, logs, telemetry, the admin port.
-_OWN_FILES: Final = 128
 
 
 class GatewayApp:
@@ -76,6 +74,7 @@ class GatewayApp:
             credential=self._credential,
             keys=self._assertion_keys,
         )
+        self.endpoints = EndpointDiscovery(options.gateway, options.kubernetes, pod=OwnPod.of(os.environ))
         self.authenticators = Authenticators(routing=self.pools.routing, credential=self._credential)
         self.discovery = DiscoveryChecks()
         self.store = ConfigStore(
@@ -134,6 +133,7 @@ class GatewayApp:
             self._notes.on_swap,
             BlockedInFlight(self._data.in_flight).on_swap,
             self.pools.on_swap,
+            self.endpoints.on_swap,
             self.authenticators.on_swap,
             self.discovery.on_swap,
             self._trust_clients,
@@ -219,7 +219,9 @@ class GatewayApp:
         """Return why requests are not accepted now, or None."""
         if self._leaving or self.pipeline.draining:
             return "draining"
-        return "no config yet" if self.store.snapshot is None else self.auditor.not_ready()
+        if self.store.snapshot is None:
+            return "no config yet"
+        return self.auditor.not_ready() or self.endpoints.not_ready()
 
     async def stop(self) -> None:
         """Drain and end.
@@ -252,6 +254,7 @@ class GatewayApp:
         await self.auditor.close()
         await self._admin.cleanup()
         self.authenticators.close()
+        await self.endpoints.close()
         await self.pools.close()
         await asyncio.gather(*(asyncio.to_thread(close, _LAST_EXPORT_SECONDS) for close in self._exporters()))
 
@@ -275,26 +278,3 @@ async def _watch(
         except Exception:  # noqa: BLE001  any failure is logged, and the source is restarted
             _log.critical("%s failed and is restarted: this is a bug", type(source).__name__, exc_info=True)
         await asyncio.sleep(_RESTART_SECONDS)
-
-
-def raise_file_limit() -> int:
-    """Raise the soft limit of open files towards the hard one, and return how many may be open.
-
-    Each connection needs one, and the usual soft limit of 1024 is soon reached.
-    """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY:
-        return _MOST_FILES
-    wanted = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
-    if wanted > soft:
-        with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-
-
-def connections_for(files: int) -> int:
-    """Return how many client connections this many files allow.
-
-    Each may need one to an upstream server.
-    """
-    return max(1, (files - _OWN_FILES) // 2)

@@ -7,6 +7,7 @@ OstiaryError (core)
 ├── CallerGone            the caller disconnected, or sends what cannot be read: no answer is possible
 ├── StartupError          the process cannot start; the message says what to change
 ├── ConfigUnavailable     a source cannot be read now; the last good config stays in force
+│   └── ApiForbidden          the Kubernetes API refuses it: the gateway lacks the right
 ├── ConfigIncomplete      a config names documents that have not arrived; the last good one stays in force until then
 ├── CredentialMissing     a document names a credential that has not arrived; the last good version stays in force
 └── RevisionAhead         a config's revision is far ahead of the clock; the last good one stays in force
@@ -97,6 +98,10 @@ class StartupError(OstiaryError):
 
 class ConfigUnavailable(OstiaryError):
     """A config source cannot be read now. The config itself is not at fault."""
+
+
+class ApiForbidden(ConfigUnavailable):
+    """The gateway has no right to read an object of the Kubernetes API."""
 
 
 class ConfigIncomplete(OstiaryError):

@@ -5,6 +5,7 @@ Sources read bytes, one loader validates them, the store swaps snapshots.
     directory_source     a volume of ConfigMaps and one of the Secret, watched by their ``..data`` links
     kubernetes_source    the one named ConfigMap and Secret, watched through the API
     kubernetes_client    the small Kubernetes client that this needs
+    watch_loop           repeats a watch, with back-off
     keyring              keys from the Secret: MAC, session sealing, admin bearer
     runtime              one proxy, compiled: what its requests use
     snapshot             all proxies of one revision; finds the proxy of a host and path

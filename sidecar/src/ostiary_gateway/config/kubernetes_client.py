@@ -1,4 +1,4 @@
-"""A minimal Kubernetes client for the gateway: read and watch objects by name, on aiohttp.
+"""A minimal Kubernetes client for the gateway: read and watch objects, on aiohttp.
 
 The token is read from its file for each request, since the kubelet replaces it before it expires. An answer that the
 API does not promise is a :class:`ConfigUnavailable`: the request is tried again, and the answer is not used.
@@ -6,14 +6,16 @@ API does not promise is a :class:`ConfigUnavailable`: the request is tried again
 
 import asyncio
 import json
+import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import aiohttp
+from aiohttp.connector import AddrInfoType
 
-from ostiary_gateway.errors import ConfigUnavailable
+from ostiary_gateway.errors import ApiForbidden, ConfigUnavailable
 from ostiary_gateway.options import KubernetesOptions
 
 #: The server ends a watch after this many seconds; somewhat later, silence means a dead connection.
@@ -23,6 +25,9 @@ _READ_SECONDS: Final = 30.0
 #: An object of the API is at most 1.5 MiB; a watch event wraps one.
 _LINE_BYTES: Final = 4 * 1024 * 1024
 _GONE: Final = 410
+#: TCP keep-alive: seconds of silence before the first probe, seconds between probes, their number. A watch is silent
+#: until something changes: without probes, one whose API server is gone would miss changes for minutes.
+_PROBING: Final = (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3))
 #: Iterations of the event loop after which a closed transport has really closed.
 _CLOSING_TURNS: Final = 5
 
@@ -43,7 +48,7 @@ class KubernetesApi:
             context = ssl.create_default_context(cafile=str(self._options.ca_file))
         except (OSError, ssl.SSLError) as error:
             raise ConfigUnavailable(f"{self._options.ca_file}: {error}") from error
-        self._connector = aiohttp.TCPConnector(ssl=context)
+        self._connector = aiohttp.TCPConnector(ssl=context, socket_factory=_probed_socket)
         self._session = aiohttp.ClientSession(
             base_url=self._options.api,
             connector=self._connector,
@@ -63,6 +68,7 @@ class KubernetesApi:
         """Read an object or a list.
 
         Raises:
+            ApiForbidden: the gateway has no right to it.
             ConfigUnavailable: the object cannot be read now.
         """
         try:
@@ -111,6 +117,16 @@ class KubernetesApi:
         return {"Authorization": f"Bearer {token}", "Accept": "application/json"}
 
 
+def _probed_socket(address: AddrInfoType) -> socket.socket:
+    """Return a socket that notices when its peer is gone."""
+    made = socket.socket(family=address[0], type=address[1], proto=address[2])
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in _PROBING:
+        if hasattr(socket, option):  # not every system has this name; then its defaults apply
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    return made
+
+
 def _object(value: Any, path: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ConfigUnavailable(f"the response for {path} is not an object")
@@ -128,8 +144,7 @@ def _require_expired(status: Mapping[str, Any]) -> None:
 
 def _require_success(response: aiohttp.ClientResponse, path: str) -> None:
     if response.status == 403:
-        words = f"403 for {path}: the gateway's Role must grant get, list and watch on this name"
-        raise ConfigUnavailable(words)
+        raise ApiForbidden(f"403 for {path}: the gateway's Role must grant get, list and watch on this name")
     if response.status != 200:
         raise ConfigUnavailable(f"HTTP {response.status} for {path}")
 

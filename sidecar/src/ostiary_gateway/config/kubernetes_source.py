@@ -10,9 +10,9 @@ import asyncio
 import base64
 import binascii
 import logging
-import random
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 from ostiary_core.contract import parts
@@ -22,37 +22,14 @@ from ostiary_core.errors import ContractError
 from ostiary_gateway.config.keyring import Keyring
 from ostiary_gateway.config.kubernetes_client import KubernetesApi
 from ostiary_gateway.config.store import ConfigStore
+from ostiary_gateway.config.watch_loop import repeat
 from ostiary_gateway.errors import ConfigUnavailable
 from ostiary_gateway.options import KubernetesOptions
 from ostiary_gateway.threads import in_background
 
 _log = logging.getLogger(__name__)
 
-#: Waits between tries, in seconds; the last one repeats. A try that lasted this long resets the wait to the first.
-_BACKOFF: Final = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
-_STEADY_SECONDS: Final = 10.0
 _KEYS_SECONDS: Final = 5.0
-
-
-class _Backoff:
-    """Computes the wait before the next try: it grows while tries fail soon."""
-
-    def __init__(self) -> None:
-        self._failures = 0
-        self._began = 0.0
-
-    def begin(self) -> None:
-        """Note that a try begins."""
-        self._began = asyncio.get_running_loop().time()
-
-    def delay(self) -> float:
-        """Return the seconds to wait after a try ended, with jitter to spread the replicas."""
-        if asyncio.get_running_loop().time() - self._began >= _STEADY_SECONDS:
-            self._failures = 0
-            return 0.0
-        delay = _BACKOFF[min(self._failures, len(_BACKOFF) - 1)]
-        self._failures += 1
-        return delay * random.uniform(0.5, 1.5)  # noqa: S311  jitter
 
 
 class KubernetesSource:
@@ -72,34 +49,15 @@ class KubernetesSource:
 
     async def run(self) -> None:
         """Watch until cancelled; retry after every fault, with back-off."""
-        backoff = _Backoff()
-        while True:
-            backoff.begin()
-            try:
-                async with KubernetesApi(self._options) as api, asyncio.TaskGroup() as tasks:
-                    tasks.create_task(self._follow(api, "configmaps", parts.config_map_name(self._name, 0)))
-                    tasks.create_task(self._follow(api, "secrets", secret_name(self._name)))
-            except ConfigUnavailable as error:
-                await self._pause(backoff, f"connecting to {self._options.api}", error)
+        await repeat(self._connect, f"connecting to {self._options.api}")
+
+    async def _connect(self) -> None:
+        async with KubernetesApi(self._options) as api, asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follow(api, "configmaps", parts.config_map_name(self._name, 0)))
+            tasks.create_task(self._follow(api, "secrets", secret_name(self._name)))
 
     async def _follow(self, api: KubernetesApi, kind: str, name: str) -> None:
-        backoff = _Backoff()
-        problem: ConfigUnavailable | None
-        while True:
-            backoff.begin()
-            try:
-                await self._watch(api, kind, name)
-                problem = None
-            except ConfigUnavailable as error:
-                problem = error
-            await self._pause(backoff, f"watching {kind} {self._namespace}/{name}", problem)
-
-    @staticmethod
-    async def _pause(backoff: _Backoff, doing: str, problem: ConfigUnavailable | None) -> None:
-        delay = backoff.delay()
-        if problem is not None:
-            _log.warning("%s: %s; retrying in %.1f s", doing, problem, delay)
-        await asyncio.sleep(delay)
+        await repeat(partial(self._watch, api, kind, name), f"watching {kind} {self._namespace}/{name}")
 
     async def _watch(self, api: KubernetesApi, kind: str, name: str) -> None:
         """Take the object as it is now, then each of its changes, until the watch ends."""

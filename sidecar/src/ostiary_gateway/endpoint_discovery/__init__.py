@@ -6,5 +6,6 @@ Endpoints are observed and not compiled, so a rollout of a server needs no opera
     service_endpoints    the endpoints of a Service: the union of its slices
     slice_watch          lists and watches the slices of one namespace, and keeps the last good ones
     own_location         the zone and the node of this gateway, from the slices of its own Service
+    observed_service     what is known of one Service, as its servers are told
     discovery            one watch for each namespace that a server needs; tells each server its endpoints
 """

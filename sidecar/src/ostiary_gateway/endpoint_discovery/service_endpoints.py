@@ -52,8 +52,7 @@ def service_endpoints(
         port = each.ports.get(port_name)
         if port is not None and (each.is_managed or not managed):
             _add(found, each.endpoints, port)
-    usable = [each for each in found.values() if each.endpoint.is_draining or _is_ready(each.endpoint)]
-    usable.sort(key=lambda each: (each.endpoint.is_terminating, each.endpoint.address, each.port))
+    usable = _by_address(each for each in found.values() if each.endpoint.is_draining or _is_ready(each.endpoint))
     near = _nearness(usable, location)
     kept = usable[:MOST_ENDPOINTS]
     return ServiceEndpoints(
@@ -73,6 +72,18 @@ def _add(found: dict[str, _NumberedEndpoint], endpoints: Iterable[SliceEndpoint]
             found[identity] = _NumberedEndpoint(endpoint, port)
         elif endpoint.is_terminating and not known.endpoint.is_terminating:
             found[identity] = _NumberedEndpoint(known.endpoint._replace(is_terminating=True), known.port)
+
+
+def _by_address(endpoints: Iterable[_NumberedEndpoint]) -> list[_NumberedEndpoint]:
+    """Return endpoints in order, those that drain last.
+
+    A new Pod may have the address of one that ends: then it is the new one's.
+    """
+    ordered = sorted(endpoints, key=lambda each: (each.endpoint.is_terminating, each.endpoint.address, each.port))
+    first: dict[tuple[str, int], _NumberedEndpoint] = {}
+    for each in ordered:
+        first.setdefault((each.endpoint.address, each.port), each)
+    return list(first.values())
 
 
 def _is_ready(endpoint: SliceEndpoint) -> bool:

@@ -18,7 +18,7 @@ from mcp_clients import eventually
 from ostiary_core.contract import mac, parts
 from ostiary_core.contract.bundle import manifest_file
 from ostiary_core.contract.manifest import parse_manifest
-from ostiary_gateway.config import kubernetes_source
+from ostiary_gateway.config import kubernetes_source, watch_loop
 from ostiary_gateway.config.kubernetes_client import KubernetesApi
 from ostiary_gateway.config.kubernetes_source import KubernetesSource, config_map_files, secret_files
 from ostiary_gateway.config.store import ConfigStore
@@ -60,7 +60,7 @@ class Scene:
 
 @pytest.fixture
 async def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
-    monkeypatch.setattr(kubernetes_source, "_BACKOFF", (0.02, 0.05))
+    monkeypatch.setattr(watch_loop, "_BACKOFF", (0.02, 0.05))
     monkeypatch.setattr(kubernetes_source, "_KEYS_SECONDS", 0.2)
     async with fake_api(tmp_path) as api:
         yield Scene(api)
@@ -420,7 +420,7 @@ async def test_a_failing_server_is_asked_more_and_more_slowly(scene: Scene, monk
         waits.append(seconds)
         await sleep(0)
 
-    monkeypatch.setattr(kubernetes_source, "_BACKOFF", (0.1, 1.0, 30.0))
+    monkeypatch.setattr(watch_loop, "_BACKOFF", (0.1, 1.0, 30.0))
     monkeypatch.setattr(asyncio, "sleep", slept)
     scene.api.forbidden = {"secrets"}
     async with KubernetesApi(scene.options) as api:

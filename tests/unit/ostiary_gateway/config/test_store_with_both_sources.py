@@ -12,7 +12,7 @@ from fake_api import FakeApi, fake_api
 from mcp_clients import eventually
 from volumes import swap_in_config
 
-from ostiary_gateway.config import kubernetes_source
+from ostiary_gateway.config import kubernetes_source, watch_loop
 from ostiary_gateway.config.directory_source import DirectorySource
 from ostiary_gateway.config.kubernetes_source import KubernetesSource
 from ostiary_gateway.config.store import ConfigStore
@@ -73,7 +73,7 @@ class Scene:
 
 @pytest.fixture
 async def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
-    monkeypatch.setattr(kubernetes_source, "_BACKOFF", (0.02, 0.05))
+    monkeypatch.setattr(watch_loop, "_BACKOFF", (0.02, 0.05))
     monkeypatch.setattr(kubernetes_source, "_KEYS_SECONDS", 0.2)
     volume = tmp_path / "volume"
     volume.mkdir()

@@ -4,11 +4,11 @@ import resource
 import subprocess
 import sys
 
-from ostiary_gateway import app
+from ostiary_gateway import open_files
 
 PROGRAM = """
 import resource
-from ostiary_gateway.app import raise_file_limit
+from ostiary_gateway.open_files import raise_file_limit
 _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
 print(raise_file_limit(), resource.getrlimit(resource.RLIMIT_NOFILE)[0])
@@ -23,6 +23,6 @@ def test_the_soft_limit_is_raised_to_the_hard_one() -> None:
 
 
 def test_each_connection_is_given_two_files_and_the_process_some_of_its_own() -> None:
-    assert app.connections_for(1024) == 448
-    assert app.connections_for(20_000) == 9936
-    assert app.connections_for(10) == 1
+    assert open_files.connections_for(1024) == 448
+    assert open_files.connections_for(20_000) == 9936
+    assert open_files.connections_for(10) == 1
