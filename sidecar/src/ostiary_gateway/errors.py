@@ -3,6 +3,7 @@
 OstiaryError (core)
 ├── Refusal               the request ends here, with an answer to its sender   (see pipeline/jsonrpc.py)
 ├── UpstreamFault         the upstream failed; the forward stage turns it into a Refusal
+├── AttemptFailed         an attempt at an upstream failed, and another one follows
 ├── InputAsked            a server asks for input before it responds; the bridge between eras goes on
 ├── CallerGone            the caller disconnected, or sends what cannot be read: no answer is possible
 ├── StartupError          the process cannot start; the message says what to change
@@ -71,10 +72,21 @@ class UpstreamFault(OstiaryError):
     ) -> None:
         super().__init__(message)
         self.http_status = http_status
+        #: Whether a kept connection ended before a byte of the response: its server may have closed it just then.
+        self.of_idle_connection = False
         self.of_caller = of_caller
         self.kind = kind
         self.message = message
         self.retry_after_ms = retry_after_ms
+
+
+class AttemptFailed(OstiaryError):
+    """An attempt to send a request failed, and another one follows in ``seconds``."""
+
+    def __init__(self, fault: UpstreamFault, seconds: float) -> None:
+        super().__init__(fault.message)
+        self.fault = fault
+        self.seconds = seconds
 
 
 class InputAsked(OstiaryError):

@@ -79,6 +79,21 @@ def upstream_lines(exchange: Exchange, leg: Leg, span: ClientSpan) -> bytes:
     Raises:
         Refusal: a header of the caller that would be forwarded is invalid.
     """
+    attempts = leg.attempts
+    if attempts is None:
+        lines = _lines(exchange, leg)
+    elif attempts.lines is None:
+        lines = attempts.lines = _lines(exchange, leg)
+    else:
+        lines = attempts.lines  # parameters were compared with the message, which is dropped by now
+    context = span.headers()
+    if not context:
+        return lines
+    return lines + (http1.trusted_lines(context) if context is span.context else http1.lines(context))
+
+
+def _lines(exchange: Exchange, leg: Leg) -> bytes:
+    """Return the headers that each attempt to send a leg has."""
     request, message, session = exchange.request, leg.message, leg.session
     headers: dict[str, str] = {}
     if session is not None and session.upstream_id:
@@ -97,10 +112,7 @@ def upstream_lines(exchange: Exchange, leg: Leg, span: ClientSpan) -> bytes:
     lines = http1.lines(headers) if headers else b""
     if (given := passed_on(exchange, leg.server)) is not None:
         lines += http1.private_line("Authorization", given)
-    context = span.headers()
-    if not context:
-        return lines
-    return lines + (http1.trusted_lines(context) if context is span.context else http1.lines(context))
+    return lines
 
 
 def _passable(event_id: str) -> str:
@@ -150,19 +162,7 @@ async def forward(exchange: Exchange, leg: Leg, span: ClientSpan) -> UpstreamRes
     except UpstreamFault as fault:  # an invalid header of the caller is not a fault of the server
         raise faults.refusal(fault) from fault
     message = leg.message
-    # It may be sent again although the server may already have received it.
-    repeatable = message is None or (message.method is not None and message.method.name in REPEATABLE)
-    # The body gets no name: that would keep it in memory until the response arrives.
-    server = leg.server
-    response = await server.request(
-        "POST" if message is not None else exchange.request.method,  # a GET may be bridged to a POST
-        lines,
-        _body(exchange, leg, span),
-        passed=exchange.passed,
-        repeatable=repeatable,
-        caller=exchange.upstream_caller if server.credential.is_of_caller else None,
-        transmission=exchange.limit_use,
-    )
+    response = await _sent(exchange, leg, span, lines)
     try:
         if leg.instead is not None and message is not None:
             _free(exchange, message)
@@ -173,14 +173,38 @@ async def forward(exchange: Exchange, leg: Leg, span: ClientSpan) -> UpstreamRes
     return response
 
 
+async def _sent(exchange: Exchange, leg: Leg, span: ClientSpan, lines: bytes) -> UpstreamResponse:
+    """Send a leg, and return the response once its head has come."""
+    message, server, attempts = leg.message, leg.server, leg.attempts
+    method = "POST" if message is not None else exchange.request.method  # a GET may be bridged to a POST
+    caller = exchange.upstream_caller if server.credential.is_of_caller else None
+    # The body gets no name: that would keep it in memory until the response arrives.
+    if attempts is not None:
+        return await attempts.request(method, lines, _body(exchange, leg, span), passed=exchange.passed, caller=caller)
+    return await server.request(
+        method,
+        lines,
+        _body(exchange, leg, span),
+        passed=exchange.passed,
+        # It may be sent again although the server may already have received it.
+        repeatable=message is None or (message.method is not None and message.method.name in REPEATABLE),
+        caller=caller,
+        transmission=exchange.limit_use,
+    )
+
+
 def _body(exchange: Exchange, leg: Leg, span: ClientSpan) -> bytes | None:
     """Serialise the message, and free its parsed tree unless another server may get it."""
-    message = leg.message
+    message, attempts = leg.message, leg.attempts
     if message is None:
         return None
+    if attempts is not None and attempts.body is not None:
+        return attempts.body_in(span)
     if leg.sent is not None:
         return leg.sent
     body = upstream_body(message, span)
+    if attempts is not None:
+        attempts.keep(body, span)
     if leg.is_kept:
         leg.sent = body
     if leg.instead is None:
@@ -208,7 +232,8 @@ async def cancel_duplicates(exchange: Exchange, leg: Leg, span: ClientSpan) -> N
         Refusal, UpstreamFault: see :func:`forward`.
     """
     params = leg.message.params if leg.message is not None else {}
-    first = params["requestId"]
+    first, attempts = params["requestId"], leg.attempts
+    leg.attempts = None  # each is a request of its own
     for params["requestId"] in exchange.cancels_too:
         (await forward(exchange, leg, span)).close()
-    params["requestId"] = first
+    params["requestId"], leg.attempts = first, attempts

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ostiary_gateway.pipeline.continuations.request_states import RequestStates
     from ostiary_gateway.pipeline.exchange import Exchange
     from ostiary_gateway.pipeline.merged_sessions.event_ids import StreamOf
+    from ostiary_gateway.pipeline.retries.attempts import Attempts
     from ostiary_gateway.pipeline.services import PipelineServices
     from ostiary_gateway.pipeline.sse_transport import DownstreamWriter
     from ostiary_gateway.server.response import Response
@@ -73,7 +74,7 @@ class Leg:
     after which its server resumes a stream, where the caller knows it by another id, and ``resumes`` the request of
     that stream. ``event_ids`` returns how the caller knows an event, or None where it cannot resume from it.
     ``on_stream`` is told the stream to the caller when it begins. ``permit`` is that of the server's circuit breaker,
-    None without one.
+    None without one. ``attempts`` are those to send it; None where its server has no policy that would send it again.
     """
 
     server: UpstreamServer
@@ -93,6 +94,7 @@ class Leg:
     event_ids: Callable[[bytes], bytes | None] | None = None
     on_stream: "Callable[[CallerStream], None] | None" = None
     permit: CircuitPermit | None = None
+    attempts: "Attempts | None" = None
 
     def succeeded(self) -> None:
         """Tell the server's health and its circuit breaker that it answered."""

@@ -10,11 +10,18 @@ from ostiary_gateway.upstream.server import UpstreamServer
 
 
 def observe(server: UpstreamServer, method: Method, text: bytes, message: Mapping[str, Any]) -> bool:
-    """Learn from a list as its server sent it: names, read-only tools, mirrored parameters.
+    """Learn from a list as its server sent it.
+
+    That is names, read-only tools, tools that may be called again, mirrored parameters.
 
     ``message`` is the parsed ``text``. Return whether the list must be read each time it is received, since another one
     may have arrived in between.
     """
     server.known.learn(method, message)
     READ_ONLY.learn(server, method, message)
-    return mirrored_parameters.learn(server, method, text, message)
+    retried = server.retry.tools if server.retry is not None else None
+    if retried is None or not retried.has_hints:
+        return mirrored_parameters.learn(server, method, text, message)
+    retried.learn(method.name, message)
+    mirrored_parameters.learn(server, method, text, message)
+    return True

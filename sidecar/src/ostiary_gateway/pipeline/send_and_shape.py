@@ -4,13 +4,22 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from ostiary_gateway.errors import CallerGone, InputAsked, Refusal, UpstreamFault
+from ostiary_gateway.errors import CallerGone, InputAsked, UpstreamFault
 from ostiary_gateway.pipeline import circuit_stage, record
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.forward import cancel_duplicates, forward
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.limit_refusal import LimitError
 from ostiary_gateway.pipeline.request_ids import RequestIds
+from ostiary_gateway.pipeline.response_head import http_fault
+from ostiary_gateway.pipeline.retries.attempts import GATEWAY_ERRORS, Attempts
+from ostiary_gateway.pipeline.retries.driver import (
+    attempts_of,
+    has_begun,
+    next_attempt,
+    number_attempt,
+    until_answered,
+)
 from ostiary_gateway.pipeline.shape import ResponseShaper
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.telemetry import ClientSpan, ServerSpan
@@ -21,7 +30,46 @@ from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 Opened: TypeAlias = Callable[[ClientSpan], Awaitable[UpstreamResponse]]
 
 
-async def send_and_shape(
+def send_and_shape(
+    exchange: Exchange,
+    leg: Leg,
+    span: ServerSpan,
+    shaper: ResponseShaper,
+    request_ids: RequestIds,
+    opened: Opened | None = None,
+) -> Awaitable[Response | None]:
+    """Send a leg to its server, and return what to await for the shaped response.
+
+    That is None where it was sent as a stream. ``opened`` sends it where the message itself is not forwarded. This is
+    no coroutine of its own: every call passes here.
+
+    Raises:
+        Refusal: the server failed before a response began.
+        CallerGone: the caller disconnected.
+        InputAsked: the server of a bridged leg asks for input.
+    """
+    policy = leg.server.retry
+    if policy is None or opened is not None:
+        leg.attempts = None
+        return _attempt(exchange, leg, span, shaper, request_ids, opened)
+    leg.attempts = attempts_of(exchange, leg, policy)
+    return _send_until_answered(exchange, leg, span, shaper, request_ids)
+
+
+async def _send_until_answered(
+    exchange: Exchange, leg: Leg, span: ServerSpan, shaper: ResponseShaper, request_ids: RequestIds
+) -> Response | None:
+    def attempt() -> Awaitable[Response | None]:
+        return _attempt(exchange, leg, span, shaper, request_ids)
+
+    try:
+        return await until_answered(exchange, attempt, request_ids)
+    finally:
+        if leg.permit is not None:
+            circuit_stage.leave(leg)
+
+
+async def _attempt(
     exchange: Exchange,
     leg: Leg,
     span: ServerSpan,
@@ -29,14 +77,11 @@ async def send_and_shape(
     request_ids: RequestIds,
     opened: Opened | None = None,
 ) -> Response | None:
-    """Send a leg to its server, and return the shaped response.
-
-    None where it was sent as a stream. ``opened`` sends it where the message itself is not forwarded.
+    """Send a leg once.
 
     Raises:
-        Refusal: the server failed before a response began.
-        CallerGone: the caller disconnected.
-        InputAsked: the server of a bridged leg asks for input.
+        AttemptFailed: it failed, and is sent again.
+        Refusal, CallerGone, InputAsked: see :func:`send_and_shape`.
     """
     request = exchange.request
     if leg.server.breaker is not None:
@@ -44,10 +89,12 @@ async def send_and_shape(
     if exchange.ends_with_caller:
         request.bind_to_caller()
     with record.begin_client_span(span, exchange, leg) as client:
+        number_attempt(client, leg.attempts)
         try:
             return await _send(exchange, leg, span, client, shaper, opened)
         except UpstreamFault as found:
-            raise _failed(leg, client, found) from found
+            raised, cause = _failed(exchange, leg, client, found)
+            raise raised from cause
         except InputAsked:
             leg.succeeded()
             client.settle()
@@ -61,7 +108,7 @@ async def send_and_shape(
             raise
         finally:
             request.release_from_caller()
-            if leg.permit is not None:
+            if leg.permit is not None and leg.attempts is None:  # all attempts have one
                 circuit_stage.leave(leg)
             if request_ids.cancelled and request_ids.is_cancelled(exchange):
                 record.cancelled(client)
@@ -79,15 +126,38 @@ async def _send(
         await cancel_duplicates(exchange, leg, client)
     response = await forward(exchange, leg, client) if opened is None else await opened(client)
     try:
+        if leg.attempts is not None and response.status in GATEWAY_ERRORS:
+            _repeat(exchange, leg, leg.attempts, client, response)
         return await shaper.shape(exchange, leg, response, span, client)
     finally:
         response.close()
 
 
-def _failed(leg: Leg, client: ClientSpan, found: UpstreamFault) -> Refusal:
-    """Report a fault of the server, and return the refusal that its caller gets."""
+def _repeat(exchange: Exchange, leg: Leg, attempts: Attempts, client: ClientSpan, response: UpstreamResponse) -> None:
+    """Raise for the status of a server that is not there, if the request is sent again.
+
+    Else its caller gets it.
+
+    Raises:
+        AttemptFailed: it is.
+    """
+    fault = http_fault(response)
+    failed = next_attempt(leg.server, client, attempts, fault, has_begun=has_begun(exchange))
+    if failed is not None:
+        raise failed from fault
+
+
+def _failed(exchange: Exchange, leg: Leg, client: ClientSpan, found: UpstreamFault) -> tuple[Exception, UpstreamFault]:
+    """Report a fault of the server; return what to raise, and the fault that is its cause."""
+    attempts = leg.attempts
+    if attempts is not None:
+        failed = next_attempt(leg.server, client, attempts, found, has_begun=has_begun(exchange))
+        if failed is not None:
+            return failed, found
     fault = leg.server.as_seen(found)
     fault.message = leg.server.credential.redacted(fault.message)
     record.failed(client, fault)
     leg.failed(fault)
-    return faults.refusal(fault)
+    if attempts is not None:
+        fault = attempts.told_to_caller(fault)
+    return faults.refusal(fault), fault

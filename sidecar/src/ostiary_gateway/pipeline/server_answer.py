@@ -62,10 +62,11 @@ def fault_of(server: UpstreamServer, answer: ServerAnswer) -> UpstreamFault | No
         return None
     if (code := answer.error_code) is not None:
         return UpstreamFault(faults.UNAVAILABLE, f"the server answered with the JSON-RPC error {code}")
-    return _fault_of_status(server, answer)
+    return status_fault(server, answer)
 
 
-def _fault_of_status(server: UpstreamServer, answer: ServerAnswer) -> UpstreamFault:
+def status_fault(server: UpstreamServer, answer: ServerAnswer) -> UpstreamFault:
+    """Return the fault that the HTTP error status of an answer shows."""
     status, words, credential = answer.status, answer.words, server.credential
     if status in (401, 407):
         return UpstreamFault(credential.refused_by(status), words, of_caller=credential.is_of_caller)

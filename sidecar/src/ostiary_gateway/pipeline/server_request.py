@@ -18,13 +18,15 @@ from ostiary_core.mcp.meta_keys import META_CLIENT_CAPABILITIES, META_CLIENT_INF
 from ostiary_core.mcp.methods import METHODS, NOTIFICATION_PREFIX, REPEATABLE
 from ostiary_core.mcp.protocol_revisions import MODERN_REVISIONS
 from ostiary_core.version import __version__
-from ostiary_gateway.errors import UpstreamFault
+from ostiary_gateway.errors import AttemptFailed, UpstreamFault
 from ostiary_gateway.pipeline import jsonrpc, record, server_revisions
 from ostiary_gateway.pipeline.circuit_stage import admitted
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.mirrored_headers import encoded
 from ostiary_gateway.pipeline.passed_on_credential import passed_on
-from ostiary_gateway.pipeline.server_answer import ServerAnswer, fault_of, read_answer
+from ostiary_gateway.pipeline.retries.attempts import GATEWAY_ERRORS, Attempts
+from ostiary_gateway.pipeline.retries.driver import attempts_of_own, next_attempt, number_attempt
+from ostiary_gateway.pipeline.server_answer import ServerAnswer, fault_of, read_answer, status_fault
 from ostiary_gateway.telemetry import ClientSpan, ServerSpan
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.circuit_breaker import CircuitPermit
@@ -96,17 +98,47 @@ async def ask(
     Raises:
         UpstreamFault: no connection, no credential, not in time, too large, or not MCP.
     """
+    attempts = attempts_of_own(server, request.method, request.name, request.params, seconds=seconds, told=transmission)
+    with admitted(exchange, server, span, is_request=not request.is_notification) as permit:
+        while True:
+            try:
+                return await _attempt(exchange, server, request, span, seconds, transmission, permit, attempts)
+            except AttemptFailed as failed:
+                pause = failed.seconds
+            await asyncio.sleep(pause)
+
+
+async def _attempt(
+    exchange: Exchange,
+    server: UpstreamServer,
+    request: OwnRequest,
+    span: ServerSpan,
+    seconds: float,
+    transmission: Transmission | None,
+    permit: CircuitPermit | None,
+    attempts: Attempts | None,
+) -> ServerAnswer:
+    """Send a request once.
+
+    Raises:
+        AttemptFailed: it failed, and is sent again.
+        UpstreamFault: see :func:`ask`.
+    """
     identifier = None if request.is_notification else own_id()
-    permission = admitted(exchange, server, span, is_request=identifier is not None)
-    with permission as permit, own_span(span, server, request, identifier) as client:
+    with own_span(span, server, request, identifier) as client:
+        number_attempt(client, attempts)
         try:
-            async with asyncio.timeout(seconds):
-                answer = await _ask(exchange, server, request, identifier, client, transmission)
+            async with asyncio.timeout(seconds if attempts is None else attempts.seconds_left):
+                answer = await _ask(exchange, server, request, identifier, client, transmission, attempts)
         except TimeoutError as error:
             words = f"the server did not answer {request.method} within {seconds:g} s"
-            raise report_fault(server, client, UpstreamFault(faults.TIMEOUT, words), permit) from error
+            raise report_fault(server, client, UpstreamFault(faults.TIMEOUT, words), permit, attempts) from error
         except UpstreamFault as found:
-            raise report_fault(server, client, found, permit) from found
+            raise report_fault(server, client, found, permit, attempts) from found
+        if attempts is not None and answer.status in GATEWAY_ERRORS:
+            fault = status_fault(server, answer)
+            if (failed := next_attempt(server, client, attempts, fault)) is not None:
+                raise failed from fault
         _report(server, answer, client, permit)
         if (method := METHODS.get(request.method)) is not None and request.method in server_revisions.TEACHING:
             server_revisions.learn_of(server, method, request.params, answer.message)
@@ -134,14 +166,15 @@ async def _ask(
     identifier: str | None,
     client: ClientSpan,
     transmission: Transmission | None,
+    attempts: Attempts | None,
 ) -> ServerAnswer:
     body = own_body(request, identifier, client)
-    response = await _send(exchange, server, request, body, client, transmission)
+    response = await _send(exchange, server, request, body, client, transmission, attempts)
 
     async def answer_server(message: dict[str, Any]) -> None:
         if not request.is_modern:  # in that era servers send no requests
             text = strict_json.dumps(_refused(message))
-            (await _send(exchange, server, request, text, client, None)).close()
+            (await _send(exchange, server, request, text, client)).close()
 
     try:
         return await read_answer(exchange, response, own_id=identifier, answer_server=answer_server)
@@ -155,15 +188,20 @@ async def _send(
     request: OwnRequest,
     body: bytes,
     client: ClientSpan,
-    transmission: Transmission | None,
+    transmission: Transmission | None = None,
+    attempts: Attempts | None = None,
 ) -> UpstreamResponse:
+    lines = own_lines(exchange, server, request, client)
+    caller = exchange.upstream_caller if server.credential.is_of_caller else None
+    if attempts is not None:
+        return await attempts.request("POST", lines, body, passed=exchange.passed, caller=caller)
     return await server.request(
         "POST",
-        own_lines(exchange, server, request, client),
+        lines,
         body,
         passed=exchange.passed,
         repeatable=request.method in REPEATABLE,
-        caller=exchange.upstream_caller if server.credential.is_of_caller else None,
+        caller=caller,
         transmission=transmission,
     )
 
@@ -221,16 +259,27 @@ def _refused(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def report_fault(
-    server: UpstreamServer, client: ClientSpan, found: UpstreamFault, permit: CircuitPermit | None = None
-) -> UpstreamFault:
-    """Report a fault of the server; return it as callers see it."""
+    server: UpstreamServer,
+    client: ClientSpan,
+    found: UpstreamFault,
+    permit: CircuitPermit | None = None,
+    attempts: Attempts | None = None,
+) -> UpstreamFault | AttemptFailed:
+    """Report a fault of the server.
+
+    Return it as callers see it, or that the request is sent again.
+    """
+    if attempts is not None:
+        failed = next_attempt(server, client, attempts, found)
+        if failed is not None:
+            return failed
     fault = server.as_seen(found)
     fault.message = server.credential.redacted(fault.message)
     record.failed(client, fault)
     server.health.failed(fault)
     if permit is not None:
         permit.failed(fault)
-    return fault
+    return fault if attempts is None else attempts.told_to_caller(fault)
 
 
 def _report(server: UpstreamServer, answer: ServerAnswer, client: ClientSpan, permit: CircuitPermit | None) -> None:

@@ -85,6 +85,14 @@ class Health:
             self.fault = LastFault(fault.kind, printable(fault.message), time())
         self._log_fault(fault)
 
+    def absorbed(self, fault: UpstreamFault) -> None:
+        """Record a fault of an attempt whose request is sent again.
+
+        The server may be well all the same.
+        """
+        self.counts[fault.kind] += 1
+        self._log_fault(fault)
+
     def _concerns_server(self, fault: UpstreamFault) -> bool:
         """Return whether a fault concerns the server, and not only a single call or caller."""
         if fault.kind in NOT_OF_THE_SERVER:

@@ -11,7 +11,7 @@ from typing import Protocol
 from ostiary_core.canonical import digest
 from ostiary_core.contract.bounds import ServerShareConfig
 from ostiary_core.contract.documents import EntryDocument, ServerConfig, SettingsDocument
-from ostiary_core.errors import ContractError
+from ostiary_core.errors import ContractError, PatternError
 from ostiary_core.policy.block_list import BlockList
 from ostiary_gateway.upstream import via
 from ostiary_gateway.upstream.allowed_addresses import OwnEndpoints
@@ -98,7 +98,7 @@ class ServerPools:
                     mark=via.mark(entry.uid, installation=self._installation),
                     credentials=CredentialMakers(entry.identity, self._credential, self.routing, self._keys),
                 )
-            except (ValueError, OSError) as error:
+            except (ValueError, OSError, PatternError) as error:
                 raise ContractError(f"server {document.name}: {error}") from error
         return self._servers[key]
 

@@ -31,6 +31,7 @@ from ostiary_gateway.upstream.http1 import request_head as http1
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 from ostiary_gateway.upstream.known_names import KnownNames
 from ostiary_gateway.upstream.load_balancing import load_balancer
+from ostiary_gateway.upstream.retry_policy import RetryPolicy
 from ostiary_gateway.upstream.server_eras import ServerEras
 
 _NO_EGRESS: Final = Egress()
@@ -83,6 +84,8 @@ class UpstreamServer:
         self.places = places_of(document, host=self.address, port=self.port)
         self.idle_seconds = document.timeouts.idle / 1000
         self.request_seconds = document.timeouts.request / 1000
+        #: When a request to it is sent again; None where none is.
+        self.retry = RetryPolicy.of(document.retry)
         self.credential = Credential(document, credentials or CredentialMakers(proxy))
         self._of_request = self.credential.of_request
         lines = SecretBytes(http1.lines(headers) + via_lines([mark]) + self.credential.line)

@@ -55,6 +55,7 @@ PINNED = {
     "SERVER_PORT": "server.port",
     "HTTP_REQUEST_METHOD": "http.request.method",
     "HTTP_RESPONSE_STATUS_CODE": "http.response.status_code",
+    "HTTP_REQUEST_RESEND_COUNT": "http.request.resend_count",
     "OSTIARY_GATEWAY": "ostiary.gateway",
     "OSTIARY_PROXY_NAME": "ostiary.proxy.name",
     "OSTIARY_PROXY_NAMESPACE": "ostiary.proxy.namespace",

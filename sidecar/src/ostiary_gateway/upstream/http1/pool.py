@@ -59,11 +59,16 @@ class Pool:
             UpstreamFault: no connection, none free in time, or no response in time.
         """
         connection = self._take_idle()
+        is_kept = connection is not None
         if connection is None:
             connection = await self._take()
         elif repeatable:
             return await self._exchange_twice(connection, request, seconds=seconds, transmission=transmission)
-        return await connection.exchange(request, seconds=seconds, transmission=transmission)
+        try:
+            return await connection.exchange(request, seconds=seconds, transmission=transmission)
+        except UpstreamFault as fault:
+            fault.of_idle_connection = is_kept and fault.kind == faults.RESET and not connection.has_heard
+            raise
 
     async def _exchange_twice(
         self, kept: UpstreamConnection, request: bytes, *, seconds: float, transmission: Transmission | None

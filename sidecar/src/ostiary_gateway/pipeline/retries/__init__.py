@@ -1,0 +1,1 @@
+"""Sends requests that failed again, where ``retry`` of their server says so."""
