@@ -201,7 +201,8 @@ def _servers(proxy: ProxyRuntime | None) -> dict[str, Any]:
 
 def _server(server: UpstreamServer) -> dict[str, Any]:
     revision = {"revision": server.revision} if server.revision is not None else {}
-    return _health(server.health) | revision | _catalogue(server)
+    circuit = server.breaker.summary() if server.breaker is not None else None
+    return _health(server.health) | revision | ({"circuit": circuit} if circuit else {}) | _catalogue(server)
 
 
 def _names(server: UpstreamServer) -> dict[str, list[str]]:

@@ -115,6 +115,17 @@ class ReportedFault(_Part):
     message: _Line = ""
 
 
+class ReportedCircuit(_Part):
+    """A circuit breaker that does not admit every request.
+
+    ``state`` is that of the server, None where all of its own requests pass. ``tools`` are some of its ``open_tools``.
+    """
+
+    state: _Reason | None = None
+    open_tools: Annotated[_Number, Field(alias="openTools")] = 0
+    tools: Annotated[tuple[_Name, ...], Field(max_length=_KINDS)] = ()
+
+
 class ReportedServer(_Part):
     """A server of a proxy: whether it ever responded, its current fault, and what it lists.
 
@@ -123,6 +134,7 @@ class ReportedServer(_Part):
 
     answered: StrictBool = False
     fault: ReportedFault | None = None
+    circuit: ReportedCircuit | None = None
     revision: Annotated[StrictStr, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")] | None = None
     listed: Annotated[dict[_ListName, _Number], Field(max_length=_KINDS)] = {}
     dropped: Annotated[dict[_DropReason, _Number], Field(max_length=_KINDS)] = {}

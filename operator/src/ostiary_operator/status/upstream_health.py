@@ -5,6 +5,7 @@ A proxy with several servers has UpstreamsHealthy instead: it may serve its call
 
 from collections.abc import Iterator, Mapping
 
+from ostiary_core.upstream_faults import CIRCUIT_OPEN
 from ostiary_operator.api.conditions import ConditionStatus, ConditionType
 from ostiary_operator.api.upstream_reasons import UpstreamHealthyReason
 from ostiary_operator.compile.model import ConditionDraft, ResourceStatus
@@ -24,9 +25,9 @@ def evaluate(status: ResourceStatus, gateway_states: Mapping[str, GatewayState])
         return None
     seen = sorted(_seen(status, gateway_states), key=lambda each: each[0])
     for name, server in seen:
-        if server.fault is not None:
-            text = _words(name, server.fault)
-            return ConditionDraft(ConditionType.UPSTREAM_HEALTHY, ConditionStatus.FALSE, server.fault.kind, text)
+        if (fault := _fault(server)) is not None:
+            text = _words(name, fault)
+            return ConditionDraft(ConditionType.UPSTREAM_HEALTHY, ConditionStatus.FALSE, fault.kind, text)
     reason = UpstreamHealthyReason.UPSTREAM_HEALTHY
     return _without_fault(ConditionType.UPSTREAM_HEALTHY, reason, seen)
 
@@ -39,7 +40,7 @@ def evaluate_all(status: ResourceStatus, gateway_states: Mapping[str, GatewaySta
     if status.key.kind != PROXY.name or len(status.servers) < 2:
         return None
     seen = sorted(_seen(status, gateway_states), key=lambda each: each[0])
-    faults = {name: server.fault for name, server in reversed(seen) if server.fault is not None}
+    faults = {name: fault for name, server in reversed(seen) if (fault := _fault(server)) is not None}
     if not faults:
         return _without_fault(ConditionType.UPSTREAMS_HEALTHY, UpstreamHealthyReason.UPSTREAMS_HEALTHY, seen)
     words = [_words(name, fault) for name, fault in sorted(faults.items())]
@@ -61,6 +62,20 @@ def _without_fault(
         return ConditionDraft(of_type, ConditionStatus.TRUE, healthy, healthy.meaning)
     reason = UpstreamHealthyReason.NO_TRAFFIC
     return ConditionDraft(of_type, ConditionStatus.UNKNOWN, reason, reason.meaning)
+
+
+def _fault(server: ReportedServer) -> ReportedFault | None:
+    """Return what is wrong with a server: a circuit of it is open, or else its last fault."""
+    circuit, fault = server.circuit, server.fault
+    if circuit is None or (circuit.state is None and not circuit.open_tools):
+        return fault
+    if circuit.state is not None:
+        words = "too many requests failed, so gateways send it none for a time"
+    else:
+        named = ", ".join(circuit.tools) + (", ..." if circuit.open_tools > len(circuit.tools) else "")
+        words = f"too many calls of a tool failed, so gateways send none of it for a time: {named}"
+    last = f" (last {fault.kind}: {fault.message})" if fault is not None else ""
+    return ReportedFault(kind=CIRCUIT_OPEN, message=words + last)
 
 
 def _words(name: str, fault: ReportedFault) -> str:

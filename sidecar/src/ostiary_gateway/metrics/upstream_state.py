@@ -1,6 +1,7 @@
 """The state of upstream servers, read at each scrape."""
 
-from collections.abc import Iterator, Sized
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sized
 from typing import Final
 
 from prometheus_client.core import Metric
@@ -8,6 +9,7 @@ from prometheus_client.registry import Collector
 
 from ostiary_core.metric_family import MetricFamily, MetricKind
 from ostiary_gateway.config.store import ConfigStore
+from ostiary_gateway.upstream.circuit import CircuitState
 from ostiary_gateway.upstream.server import UpstreamServer
 
 _LABELS: Final = ("ostiary_proxy", "ostiary_server")
@@ -29,6 +31,18 @@ KNOWN: Final = MetricFamily(
     "ostiary_upstream_known_names",
     "Names that a server has listed, by primitive; only these label metrics",
     labels=(*_LABELS, "primitive"),
+)
+_CIRCUIT_LABELS: Final = (*_LABELS, "scope", "gen_ai_tool_name")
+CIRCUITS: Final = MetricFamily(
+    "ostiary_upstream_circuit_open",
+    "1 while a server, or a tool of it, gets no requests because too many failed; tools are named as the server does",
+    labels=_CIRCUIT_LABELS,
+)
+OPENINGS: Final = MetricFamily(
+    "ostiary_upstream_circuit_openings",
+    "How often such a circuit opened, also after a trial that failed",
+    MetricKind.COUNTER,
+    labels=_CIRCUIT_LABELS,
 )
 SERVERS: Final = MetricFamily(
     "ostiary_upstream_info",
@@ -52,6 +66,7 @@ class UpstreamState(Collector):
         yield UP.values({key: each.health.fault is None for key, each in found.items() if _is_tried(each)})
         yield CONNECTIONS.values({key: each.open_connections for key, each in found.items()})
         yield KNOWN.values({(*key, kind): len(names) for key, each in found.items() for kind, names in _known(each)})
+        yield from _circuits(found)
         yield SERVERS.values({(*key, each.address, str(each.port)): 1 for key, each in found.items()})
 
 
@@ -61,6 +76,22 @@ def _is_tried(server: UpstreamServer) -> bool:
 
 def _faults(server: UpstreamServer) -> list[tuple[str, int]]:
     return list(server.health.counts.items())
+
+
+def _circuits(found: Mapping[tuple[str, str], UpstreamServer]) -> Iterator[Metric]:
+    """Yield the state of circuit breakers.
+
+    Tools that no server has listed have no name here, and share a sample.
+    """
+    is_open: dict[tuple[str, ...], float] = {}
+    openings: Counter[tuple[str, ...]] = Counter()
+    for key, server in found.items():
+        for each in server.breaker.reports() if server.breaker is not None else ():
+            labels = (*key, "server" if each.tool is None else "tool", (each.tool or "") if each.is_listed else "")
+            is_open[labels] = max(is_open.get(labels, 0), each.state is not CircuitState.CLOSED)
+            openings[labels] += each.opened
+    yield CIRCUITS.values(is_open)
+    yield OPENINGS.values(openings)
 
 
 def _known(server: UpstreamServer) -> Iterator[tuple[str, Sized]]:

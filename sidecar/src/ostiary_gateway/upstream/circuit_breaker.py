@@ -2,22 +2,21 @@
 
 The server's circuit counts transport: connections that fail or are reset, no answer to a list, 502 to 504. A tool's
 counts calls of it that time out or get no valid answer, so that one tool that hangs is cut off and the others are not.
-A JSON-RPC error and a result with ``isError`` are answers: an agent may need the tool to recover. What a caller or the
-gateway itself ends or refuses is no outcome at all.
+What counts as a failure is in :mod:`.circuit_outcomes`.
 """
 
 import logging
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from enum import Enum
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
 from ostiary_core.contract.server_resilience import CircuitBreakerConfig
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.circuit import Circuit, CircuitState
+from ostiary_gateway.upstream.circuit_outcomes import CircuitOutcome, of_tool, of_transport
 from ostiary_gateway.upstream.health import printable
 from ostiary_gateway.upstream.known_names import LONGEST_NAME, KnownNames
 
@@ -28,61 +27,9 @@ MOST_TOOLS: Final = 4096
 #: The most changes of circuits of tools that are logged within a minute.
 _LOGGED: Final = 10
 _LOG_SECONDS: Final = 60.0
-#: Statuses of a proxy that does not reach its server.
-_GATEWAY_ERRORS: Final = frozenset({502, 503, 504})
-_GATEWAY_TIMEOUT: Final = 504
-_SERVER_ERROR: Final = 500
-_TRANSPORT: Final = frozenset(
-    {faults.UNREACHABLE, faults.CONNECT_TIMEOUT, faults.TLS_FAILED, faults.EGRESS_FAILED, faults.RESET}
-)
-#: Kinds with which the server has answered, though not as asked.
-_ANSWERED: Final = frozenset(
-    {
-        faults.INVALID,
-        faults.TOO_LARGE,
-        faults.UNAUTHORIZED,
-        faults.CREDENTIAL_REFUSED,
-        faults.HOST_REFUSED,
-        faults.REDIRECTED,
-        faults.UNAVAILABLE,
-    }
-)
-
-
-class CircuitOutcome(Enum):
-    """What a request says of a circuit.
-
-    ``UNCLEAR`` counts only as the outcome of a trial, which it fails.
-    """
-
-    SUCCESS = 1
-    FAILURE = 2
-    UNCLEAR = 3
-    NONE = 4
-
-
-def of_transport(fault: UpstreamFault, *, is_call: bool) -> CircuitOutcome:
-    """Return what a fault says of the circuit of its server.
-
-    That a call of a tool gets no answer may be due to the tool alone.
-    """
-    kind, status = fault.kind, fault.http_status
-    if kind in _TRANSPORT:
-        return CircuitOutcome.FAILURE
-    if kind == faults.TIMEOUT or (status == _GATEWAY_TIMEOUT and is_call):
-        return CircuitOutcome.UNCLEAR if is_call else CircuitOutcome.FAILURE
-    if kind == faults.UNAVAILABLE and status >= _SERVER_ERROR:
-        return CircuitOutcome.FAILURE if status in _GATEWAY_ERRORS else CircuitOutcome.UNCLEAR
-    return CircuitOutcome.SUCCESS if kind in _ANSWERED else CircuitOutcome.NONE
-
-
-def of_tool(fault: UpstreamFault) -> CircuitOutcome:
-    """Return what a fault says of the circuit of the tool that was called."""
-    kind, status = fault.kind, fault.http_status
-    is_no_answer = status == _GATEWAY_TIMEOUT or (status >= _SERVER_ERROR and status not in _GATEWAY_ERRORS)
-    if kind in (faults.TIMEOUT, faults.INVALID, faults.RESET) or (kind == faults.UNAVAILABLE and is_no_answer):
-        return CircuitOutcome.FAILURE
-    return CircuitOutcome.NONE
+#: The number of tools that a summary names, and characters of each name.
+_NAMED: Final = 8
+_NAME: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +119,19 @@ class CircuitBreaker:
                 state, seconds = circuit.state(now), circuit.retry_after(now)
                 yield CircuitReport(tool, tool in self._known.tools, state, circuit.opened, seconds)
 
+    def summary(self) -> dict[str, Any]:
+        """Return which circuits are not closed, for the admin port; empty if all are.
+
+        ``tools`` are the names of some, ``openTools`` is their number.
+        """
+        found = [each for each in self.reports() if each.state is not CircuitState.CLOSED]
+        tools = [printable(each.tool, limit=_NAME) for each in found if each.tool is not None]
+        of_server = next((each for each in found if each.tool is None), None)
+        summary: dict[str, Any] = {"openTools": len(tools), "tools": sorted(tools)[:_NAMED]} if tools else {}
+        if of_server is not None:
+            summary |= {"state": of_server.state.value, "retryAfterMs": math.ceil(of_server.seconds * 1000)}
+        return summary
+
     def settle(self, ticket: int, outcome: CircuitOutcome) -> None:
         """Count the outcome of a request for the server."""
         self._settle(self._server, None, ticket, outcome)
@@ -225,7 +185,7 @@ class CircuitBreaker:
 
     def _refused(self, tool: str | None, circuit: Circuit, now: float) -> UpstreamFault:
         seconds = circuit.retry_after(now)
-        of_what = "the server" if tool is None else f"its tool {printable(tool, limit=64)}"
+        of_what = "the server" if tool is None else f"its tool {printable(tool, limit=_NAME)}"
         words = f"the circuit of {of_what} is {circuit.state(now).value}; it failed too often (circuitBreaker)"
         return UpstreamFault(faults.CIRCUIT_OPEN, words, retry_after_ms=max(1, math.ceil(seconds * 1000)))
 
@@ -239,7 +199,7 @@ class CircuitBreaker:
             self._logged_since, self._logged = now, 0
         self._logged += 1
         if self._logged <= _LOGGED:
-            _log.warning("%s: tool %s %s", self._title, printable(tool, limit=64), words)
+            _log.warning("%s: tool %s %s", self._title, printable(tool, limit=_NAME), words)
 
 
 class CircuitPermit:

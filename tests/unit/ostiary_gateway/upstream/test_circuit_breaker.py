@@ -1,14 +1,12 @@
 import logging
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ostiary_core.contract.server_resilience import CircuitBreakerConfig
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.circuit import CircuitState
-from ostiary_gateway.upstream.circuit_breaker import MOST_TOOLS, CircuitBreaker, CircuitOutcome, of_tool, of_transport
+from ostiary_gateway.upstream.circuit_breaker import MOST_TOOLS, CircuitBreaker
 from ostiary_gateway.upstream.known_names import LONGEST_NAME, KnownNames
 
 CONFIG = CircuitBreakerConfig(error_percent=50, minimum_requests=4, interval=10_000, open_for=30_000)
@@ -70,12 +68,15 @@ def test_a_server_that_cannot_be_reached_gets_no_request_for_a_time(breaker: Cir
     assert breaker.is_open
     assert breaker.is_refusing
     clock.now += 10
+    assert breaker.summary() == {"state": "Open", "retryAfterMs": 20_000}
     assert refusal_of(breaker).retry_after_ms == 20_000
     refusal_of(breaker, tool="fast")
     clock.now += 20
     assert not breaker.is_refusing
+    assert breaker.summary()["state"] == "HalfOpen"
     breaker.admit(ME).succeeded()
     assert not breaker.is_open
+    assert breaker.summary() == {}
 
 
 def test_a_tool_that_times_out_is_cut_off_and_the_other_tools_are_not(breaker: CircuitBreaker) -> None:
@@ -169,6 +170,7 @@ def test_the_report_tells_state_and_time_of_each_circuit_that_has_opened(breaker
     fail(breaker, TIMEOUT, tool="slow")
     clock.now += 10
     server, tool = breaker.reports()
+    assert breaker.summary() == {"openTools": 1, "tools": ["slow"]}
     assert (server.state, server.opened) == (CircuitState.CLOSED, 0)
     assert (tool.tool, tool.is_listed, tool.state, tool.opened, tool.seconds) == (
         "slow",
@@ -203,59 +205,3 @@ def test_many_tools_fill_no_log_and_their_names_no_second_line(
             fail(breaker, TIMEOUT, tool=f"tool\n{number}")
     assert len(caplog.messages) == 10
     assert not any("\n" in message for message in caplog.messages)
-
-
-NO_OUTCOME = [
-    faults.FULL,
-    faults.NO_ROOM,
-    faults.DRAINING,
-    faults.BLOCKED,
-    faults.CALLER_TOKEN_REQUIRED,
-    faults.EXCHANGE_REFUSED,
-    faults.CREDENTIAL_UNAVAILABLE,
-    faults.ADDRESS_FORBIDDEN,
-    faults.LOOP,
-    faults.CIRCUIT_OPEN,
-]
-
-
-@pytest.mark.parametrize("kind", NO_OUTCOME)
-def test_what_the_gateway_or_a_caller_refuses_is_no_outcome(kind: str) -> None:
-    fault = UpstreamFault(kind, "refused")
-    assert of_transport(fault, is_call=False) is of_transport(fault, is_call=True) is CircuitOutcome.NONE
-    assert of_tool(fault) is CircuitOutcome.NONE
-
-
-@pytest.mark.parametrize(
-    ("fault", "is_call", "server", "tool"),
-    [
-        (UNREACHABLE, True, CircuitOutcome.FAILURE, CircuitOutcome.NONE),
-        (RESET, True, CircuitOutcome.FAILURE, CircuitOutcome.FAILURE),
-        (TIMEOUT, True, CircuitOutcome.UNCLEAR, CircuitOutcome.FAILURE),
-        (TIMEOUT, False, CircuitOutcome.FAILURE, CircuitOutcome.FAILURE),
-        (UpstreamFault(faults.INVALID, ""), True, CircuitOutcome.SUCCESS, CircuitOutcome.FAILURE),
-        (UpstreamFault(faults.TOO_LARGE, ""), True, CircuitOutcome.SUCCESS, CircuitOutcome.NONE),
-        (UpstreamFault(faults.UNAUTHORIZED, ""), True, CircuitOutcome.SUCCESS, CircuitOutcome.NONE),
-        (UpstreamFault(faults.CREDENTIAL_REFUSED, ""), True, CircuitOutcome.SUCCESS, CircuitOutcome.NONE),
-        (unavailable(429), True, CircuitOutcome.SUCCESS, CircuitOutcome.NONE),
-        (unavailable(500), True, CircuitOutcome.UNCLEAR, CircuitOutcome.FAILURE),
-        (unavailable(500), False, CircuitOutcome.UNCLEAR, CircuitOutcome.FAILURE),
-        (unavailable(502), True, CircuitOutcome.FAILURE, CircuitOutcome.NONE),
-        (unavailable(503), True, CircuitOutcome.FAILURE, CircuitOutcome.NONE),
-        (unavailable(504), True, CircuitOutcome.UNCLEAR, CircuitOutcome.FAILURE),
-        (unavailable(504), False, CircuitOutcome.FAILURE, CircuitOutcome.FAILURE),
-    ],
-)
-def test_a_fault_counts_for_the_server_or_for_the_tool(
-    fault: UpstreamFault, is_call: bool, server: CircuitOutcome, tool: CircuitOutcome
-) -> None:
-    assert of_transport(fault, is_call=is_call) is server
-    assert of_tool(fault) is tool
-
-
-@given(kind=st.sampled_from(sorted(faults.KINDS)), status=st.sampled_from([0, 400, 404, 429]), is_call=st.booleans())
-def test_no_status_below_500_opens_the_circuit_of_a_server(kind: str, status: int, is_call: bool) -> None:
-    fault = UpstreamFault(kind, "", http_status=status)
-    fails = of_transport(fault, is_call=is_call) is CircuitOutcome.FAILURE
-    transport = {faults.UNREACHABLE, faults.CONNECT_TIMEOUT, faults.TLS_FAILED, faults.EGRESS_FAILED, faults.RESET}
-    assert fails == (kind in transport or (kind == faults.TIMEOUT and not is_call))

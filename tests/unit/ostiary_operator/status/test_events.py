@@ -152,3 +152,10 @@ def test_a_server_is_reported_at_a_fault_and_at_its_recovery_but_not_at_its_firs
     assert events_of(well, down) == [("Bad", "UpstreamHealthy is False", True)]
     assert events_of(down, down) == []
     assert events_of(down, well) == [("Fine", "UpstreamHealthy is True", False)]
+
+
+def test_a_circuit_that_opens_is_an_event_after_the_fault_that_opened_it() -> None:
+    down, cut_off = status(UpstreamHealthy="False"), status(UpstreamHealthy="False")
+    cut_off["conditions"][0] |= {"reason": "CircuitOpen", "message": "server crm: too many requests failed"}
+    assert events_of(down, cut_off) == [("CircuitOpen", "server crm: too many requests failed", True)]
+    assert events_of(cut_off, cut_off) == []

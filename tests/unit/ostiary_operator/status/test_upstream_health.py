@@ -55,5 +55,25 @@ def test_a_fault_that_only_a_newer_gateway_knows_is_reported_by_its_name() -> No
     assert judged({"fault": {"kind": "UpstreamNovel", "message": "words"}}) == ("False", "UpstreamNovel")
 
 
+def test_an_open_circuit_is_reported_with_the_fault_that_opened_it() -> None:
+    fault = {"kind": "UpstreamUnreachable", "message": "10.0.0.7 port 80: Connection refused"}
+    cut_off = {"answered": True, "fault": fault, "circuit": {"state": "Open", "retryAfterMs": 20_000}}
+    found = evaluate(status(), saying(WELL, cut_off))
+    assert found is not None
+    assert (found.status, found.reason) == ("False", "CircuitOpen")
+    assert found.message.startswith(
+        "server crm: too many requests failed, so gateways send it none for a time "
+        "(last UpstreamUnreachable: 10.0.0.7 port 80: Connection refused). Read the server's own log"
+    )
+
+
+def test_a_tool_that_is_cut_off_is_named_although_its_server_answers() -> None:
+    found = evaluate(status(), saying({**WELL, "circuit": {"openTools": 9, "tools": ["export", "report"]}}))
+    assert found is not None
+    assert (found.status, found.reason) == ("False", "CircuitOpen")
+    assert "a tool failed, so gateways send none of it for a time: export, report, ..." in found.message
+    assert judged({**WELL, "circuit": {}}) == ("True", "UpstreamHealthy")
+
+
 def test_a_policy_has_no_condition_of_its_upstream() -> None:
     assert evaluate(status("MCPPolicy"), saying(REFUSED)) is None
