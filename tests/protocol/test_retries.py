@@ -26,6 +26,8 @@ AFTER_SENDING = [
     Fault.HALF_HEAD,
     Fault.NO_BODY,
     Fault.HALF_BODY,
+    Fault.NO_EVENT,
+    Fault.HALF_EVENT,
     Fault.BAD_GATEWAY,
     Fault.UNAVAILABLE,
     Fault.UNAVAILABLE_JSON,
@@ -80,7 +82,7 @@ async def test_a_call_that_was_sent_is_never_sent_again(
     await serve(gateway, server)
     server.plan(fault)
     reply = await post(gateway, modern("tools/call", CALL))
-    assert "error" in reply.json
+    assert reply.error
     assert server.count("tools/call") == (0 if fault is Fault.CLOSE_UNREAD else 1)
 
 
@@ -94,7 +96,7 @@ async def test_a_call_is_sent_again_where_the_name_of_its_tool_allows_it(
     first, last = (server.received[0][1], server.received[-1][1])
     assert {**first["params"], "_meta": None} == {**last["params"], "_meta": None} == {**CALL, "_meta": None}
     server.plan(fault)
-    assert "error" in (await post(gateway, modern("tools/call", {**CALL, "name": "create_user"}))).json
+    assert (await post(gateway, modern("tools/call", {**CALL, "name": "create_user"}))).error
     assert server.count("tools/call") <= 1
 
 
@@ -177,10 +179,12 @@ async def test_nothing_is_sent_again_when_a_byte_has_reached_the_caller(
     gateway: RunningGateway, server: FaultyServer
 ) -> None:
     await serve(gateway, server, tools={"names": ["*"]})
-    server.plan(Fault.PROGRESS)
-    reply = await post(gateway, modern("tools/call", CALL))
-    assert reply.messages[-1]["error"]["data"]["reason"] == "UpstreamReset"
-    assert server.count("tools/call") == 1
+    for method, params in [("tools/call", CALL), ("resources/read", READS["resources/read"])]:
+        server.plan(Fault.PROGRESS)
+        reply = await post(gateway, modern(method, params))
+        assert [message.get("method") for message in reply.messages] == ["notifications/progress", None]
+        assert reply.error["data"]["reason"] == "UpstreamReset"
+        assert server.count(method) == 1
 
 
 @pytest.mark.parametrize("fault", [Fault.RESET, Fault.BAD_GATEWAY])

@@ -31,12 +31,20 @@ class CallerStream:
     ``stream`` is set if it stays open and follows changes of the policy (a GET, a listen). ``downstream`` is the writer
     of a stream that has begun before.
 
+    ``waits_for_event``: it begins with the first event, so that a request can be sent again until then.
+
     ``is_answered`` once the response to the request was written: nothing of our own may follow it.
     """
 
     def __init__(
-        self, exchange: Exchange, *, stream: OpenStream | None, downstream: DownstreamWriter | None = None
+        self,
+        exchange: Exchange,
+        *,
+        stream: OpenStream | None,
+        downstream: DownstreamWriter | None = None,
+        waits_for_event: bool = False,
     ) -> None:
+        self.waits_for_event = waits_for_event
         self.is_answered = False
         self.stream = stream
         #: What feeds the stream, with whole events each.
@@ -93,6 +101,8 @@ class CallerStream:
         Raises:
             UpstreamFault: too much came before the response to initialize, whose headers come first.
         """
+        if self.waits_for_event and events:
+            self.downstream.begin()
         self._before_header += events
         # The response to initialize waits until its revision is known: the session's header is sent before it.
         if self.downstream.begun or self.is_answered:
@@ -123,6 +133,8 @@ class CallerStream:
 
     def keep_alive(self) -> None:
         """Write a comment: the stream is silent, not dead."""
+        if self.waits_for_event:
+            self.downstream.begin()  # some callers, and proxies before us, give up without a head
         if self.downstream.begun:
             self.downstream.write(sse.KEEP_ALIVE)
 

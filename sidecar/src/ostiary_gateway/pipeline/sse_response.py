@@ -47,7 +47,13 @@ class EventRelay:
         self._exchange = exchange
         self._server = leg.server
         self._ending = ending
-        self._caller = CallerStream(exchange, stream=stream, downstream=leg.downstream)
+        is_repeatable = leg.attempts is not None and leg.attempts.repeats and stream is None
+        self._caller = CallerStream(
+            exchange,
+            stream=stream,
+            downstream=leg.downstream,
+            waits_for_event=is_repeatable and not opens_session(exchange),
+        )
         self._caller.downstream.stalled = response.hold_back
         if leg.bridge is not None:
             leg.downstream = self._caller.downstream
@@ -87,7 +93,7 @@ class EventRelay:
         await self._caller.end()
 
     async def _relay(self) -> None:
-        if not opens_session(self._exchange):
+        if not self._caller.waits_for_event and not opens_session(self._exchange):
             self._caller.begin()
         await self._events.run()
         if not self._caller.begun:

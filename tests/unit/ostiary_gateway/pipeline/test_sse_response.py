@@ -53,6 +53,7 @@ class Stub:
         self.list_cache = None
         self.names = None
         self.routing = None
+        self.retry = None
 
     def header(self, _: str) -> str | None:
         return None

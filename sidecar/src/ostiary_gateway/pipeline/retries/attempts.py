@@ -58,7 +58,6 @@ class Attempts(Transmission):
         "_failed",
         "_is_written",
         "_policy",
-        "_repeats",
         "_retries",
         "_server",
         "_told",
@@ -70,6 +69,7 @@ class Attempts(Transmission):
         "lines",
         "number",
         "pinned",
+        "repeats",
         "sent_fault",
     )
 
@@ -85,7 +85,7 @@ class Attempts(Transmission):
     ) -> None:
         self._server = server
         self._policy = policy
-        self._repeats = repeats
+        self.repeats = repeats
         self._told = told
         self.pinned = pinned
         now = monotonic()
@@ -118,7 +118,7 @@ class Attempts(Transmission):
         if value:
             if self._told is not None:
                 self._told.is_written = True
-            if not self._repeats:
+            if not self.repeats:
                 self.body = None
 
     @property
@@ -205,7 +205,7 @@ class Attempts(Transmission):
         if not self.is_sent:
             return fault.kind in _OF_ENDPOINT and self._has_time(0.0)
         is_of_exchange = fault.kind in _OF_EXCHANGE or fault.http_status in GATEWAY_ERRORS
-        return self._repeats and is_of_exchange and self._within_budget(RetryOutcome.REPEATED, 0.0) is not None
+        return self.repeats and is_of_exchange and self._within_budget(RetryOutcome.REPEATED, 0.0) is not None
 
     def _before_sending(self, fault: UpstreamFault) -> float | None:
         """Return the pause after a fault before anything was sent."""
@@ -219,7 +219,7 @@ class Attempts(Transmission):
 
     def _after_sending(self, fault: UpstreamFault, has_begun: bool) -> float | None:
         """Return the pause after a fault of a request that was sent."""
-        if not self._repeats or has_begun:
+        if not self.repeats or has_begun:
             return None
         if fault.kind not in _OF_EXCHANGE and fault.http_status not in GATEWAY_ERRORS:
             return None
