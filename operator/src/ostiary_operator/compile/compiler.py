@@ -90,7 +90,7 @@ def _settle(
     cache: Cache,
     budget: int,
 ) -> BudgetedConfig:
-    entries = entries_of(site, admissions, governance, cache)
+    entries = entries_of(site, admissions, governance, context.known.services, cache)
     return apply_budget(site, entries, governance, context=context, existing=existing, budget=budget, cache=cache)
 
 

@@ -27,7 +27,7 @@ from ostiary_operator.api.reasons import ResolvedRefsReason
 from ostiary_operator.api.references import SecretReference
 from ostiary_operator.api.servers import Server
 from ostiary_operator.compile.model import CredentialSecret, Missing, ReferenceKey, ResourceRejection
-from ostiary_operator.compile.routes import server_url
+from ostiary_operator.compile.routes import server_url, url_at
 
 Secrets = Mapping[ReferenceKey, CredentialSecret | Missing]
 
@@ -167,6 +167,8 @@ def _hosts(server: Server | ServerConfig, url: str) -> Iterator[str]:
     A shared front end reads Host or the TLS server name.
     """
     yield required_host(url)
+    for endpoint in server.endpoints or ():
+        yield required_host(url_at(endpoint.address, urlsplit(url).scheme))
     client = server.credential.token_client if server.credential is not None else None
     if client is not None:
         yield required_host(client.token_endpoint)

@@ -14,20 +14,30 @@ from ostiary_core.contract.documents import (
     TimeoutsConfig,
     TlsConfig,
 )
+from ostiary_core.contract.server_resilience import DiscoveryConfig
 from ostiary_core.contract.upstream_credentials import UpstreamCredentialConfig
 from ostiary_operator.api.debug_capture import DebugCapture, milliseconds_of
 from ostiary_operator.api.proxy import Catalogue as ApiCatalogue
 from ostiary_operator.api.proxy import NameSelection, ProxySpec
 from ostiary_operator.api.servers import Server as ApiServer
-from ostiary_operator.compile import grants
+from ostiary_operator.compile import endpoint_discovery, grants
+from ostiary_operator.compile.backends import Services
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.encoded_document import EncodedDocument, encode_document
+from ostiary_operator.compile.endpoint_discovery import judged
 from ostiary_operator.compile.gateway_settings import Site
 from ostiary_operator.compile.model import ObjectKey
 from ostiary_operator.compile.policies import Governance
 from ostiary_operator.compile.proxies import Admission
 from ostiary_operator.compile.resource_parser import ParsedProxy
 from ostiary_operator.compile.routes import claim_of_spec, server_url
+from ostiary_operator.compile.server_resilience import (
+    circuit_breaker_config,
+    endpoint_configs,
+    health_check_config,
+    load_balancer_name,
+    retry_config,
+)
 from ostiary_operator.compile.server_selection import (
     failure_config,
     instructions_config,
@@ -38,11 +48,16 @@ from ostiary_operator.compile.server_selection import (
 
 EncodedEntry: TypeAlias = EncodedDocument[EntryDocument]
 _UNGOVERNED = Governance()
+_NO_DISCOVERIES: Final[Mapping[str, DiscoveryConfig | None]] = {}
 _NO_CREDENTIALS: Final[Mapping[str, UpstreamCredentialConfig]] = {}
 
 
 def entries_of(
-    site: Site, admissions: Iterable[Admission], governance: Mapping[ObjectKey, Governance], cache: Cache
+    site: Site,
+    admissions: Iterable[Admission],
+    governance: Mapping[ObjectKey, Governance],
+    services: Services,
+    cache: Cache,
 ) -> dict[ObjectKey, EncodedEntry]:
     """Return the entries that a gateway should have, by proxy."""
     found = {}
@@ -52,17 +67,20 @@ def entries_of(
         if kept is not None:
             policies = [encoded.digest for encoded in governed.encoded]
             closed = bool(governed.closed_by)
-            found[admission.subject.key] = refreshed(kept, site, policies=policies, invalid=closed)
+            found[admission.subject.key] = refreshed(kept, site, services, policies=policies, invalid=closed)
         elif site in admission.sites:
             found[admission.subject.key] = _fresh(admission, site, governed, cache)
     return found
 
 
-def refreshed(entry: EntryDocument, site: Site, *, policies: list[str], invalid: bool) -> EncodedEntry:
-    """Return a kept entry under today's policies, default and granted addresses."""
+def refreshed(
+    entry: EntryDocument, site: Site, services: Services, *, policies: list[str], invalid: bool
+) -> EncodedEntry:
+    """Return a kept entry under today's policies, default, granted addresses and Services."""
     addresses = grants.addresses(site, entry.namespace)
+    servers = [server.model_copy(update={"addresses": addresses}) for server in entry.servers]
     update = {
-        "servers": [server.model_copy(update={"addresses": addresses}) for server in entry.servers],
+        "servers": [endpoint_discovery.current(server, site, services) for server in servers],
         "policies": policies,
         "without_policy": _without_policy(site),
         "invalid": invalid,
@@ -81,6 +99,7 @@ def _fresh(admission: Admission, site: Site, governance: Governance, cache: Cach
         addresses=tuple(grants.addresses(site, subject.key.namespace)),
         bundles=tuple(resolution.bundles.items()),
         credentials=tuple(resolution.credentials.items()),
+        discoveries=tuple((name, judged(each, site)) for name, each in resolution.discoveries.items()),
     )
     spec = subject.spec
     if subject.fingerprint is None:
@@ -97,6 +116,7 @@ class _Shape(NamedTuple):
     addresses: tuple[str, ...]
     bundles: tuple[tuple[str, str], ...]
     credentials: tuple[tuple[str, UpstreamCredentialConfig], ...]
+    discoveries: tuple[tuple[str, DiscoveryConfig | None], ...]
 
 
 def _write(subject: ParsedProxy, spec: ProxySpec, shape: _Shape) -> EncodedEntry:
@@ -107,6 +127,7 @@ def _write(subject: ParsedProxy, spec: ProxySpec, shape: _Shape) -> EncodedEntry
         bundles=dict(shape.bundles),
         addresses=list(shape.addresses),
         credentials=dict(shape.credentials),
+        discoveries=dict(shape.discoveries),
     )
     return encode_document(
         EntryDocument(
@@ -150,10 +171,18 @@ def compile_servers(
     bundles: Mapping[str, str],
     addresses: list[str],
     credentials: Mapping[str, UpstreamCredentialConfig] = _NO_CREDENTIALS,
+    discoveries: Mapping[str, DiscoveryConfig | None] = _NO_DISCOVERIES,
 ) -> list[ServerConfig]:
-    """Compile the servers. ``bundles`` and ``credentials`` are by server, ``addresses`` CIDRs."""
+    """Compile the servers. ``addresses`` are CIDRs, the other arguments are by server."""
     return [
-        _server(server, namespace, bundles.get(server.name), addresses, credentials.get(server.name))
+        _server(
+            server,
+            namespace,
+            bundles.get(server.name),
+            addresses,
+            credentials.get(server.name),
+            discoveries.get(server.name),
+        )
         for server in spec.servers
     ]
 
@@ -164,8 +193,10 @@ def _server(
     bundle: str | None,
     addresses: list[str],
     credential: UpstreamCredentialConfig | None,
+    discovery: DiscoveryConfig | None,
 ) -> ServerConfig:
     timeouts = server.timeouts
+    has_several_places = server.endpoints is not None or discovery is not None
     return ServerConfig(
         name=server.name,
         url=server_url(server, namespace),
@@ -181,6 +212,12 @@ def _server(
         credential=credential,
         prefix=server.prefix,
         protocol_version=server.protocol_version.value if server.protocol_version is not None else None,
+        endpoints=endpoint_configs(server),
+        discovery=discovery,
+        load_balancer=load_balancer_name(server) if has_several_places else None,
+        health_check=health_check_config(server) if has_several_places else None,
+        retry=retry_config(server, has_several_places=has_several_places),
+        circuit_breaker=circuit_breaker_config(server),
     )
 
 

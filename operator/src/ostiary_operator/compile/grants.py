@@ -16,7 +16,7 @@ from ostiary_operator.api.settings import GatewaySettings, Tenancy
 from ostiary_operator.compile import backends
 from ostiary_operator.compile.gateway_settings import Site
 from ostiary_operator.compile.model import ResourceRejection, first_rejection
-from ostiary_operator.compile.routes import Claim
+from ostiary_operator.compile.routes import Claim, ConnectedHost
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,15 @@ def permitted(claim: Claim, site: Site, facts: ClusterFacts) -> ResourceRejectio
 def addresses(site: Site, namespace: str) -> list[str]:
     """Return the CIDRs that are granted to servers of a namespace; the gateway refuses others."""
     return sorted({str(network) for grant in _grants(site, namespace) for network in grant.addresses})
+
+
+def needs_managed_slices(site: Site, service: backends.ServiceName) -> bool:
+    """Return whether only EndpointSlices count that Kubernetes' own controller made.
+
+    That is so in Multi, unless a grant names the Service: others lead out of the namespace.
+    """
+    chain = backends.ServiceChain((service,))
+    return _is_multi(site) and not _is_trusted(chain, _grants(site, service.namespace))
 
 
 def path_is_of_no_other_namespace(claim: Claim, _site: Site, facts: ClusterFacts) -> ResourceRejection | None:
@@ -82,11 +91,10 @@ def hostnames_are_granted(claim: Claim, site: Site, _facts: ClusterFacts) -> Res
 
 def upstreams_are_granted(claim: Claim, site: Site, facts: ClusterFacts) -> ResourceRejection | None:
     """In Multi, a server outside the namespace needs a grant, through any chain of Services."""
-    for place, host in claim.destinations if _is_multi(site) else ():
-        where = f"{claim.title}: {place}"
-        what = _outside(host, claim.key.namespace, site, facts)
+    for each in claim.destinations if _is_multi(site) else ():
+        what = _outside(each, claim.key.namespace, site, facts)
         if what is not None:
-            return ResourceRejection(AcceptedReason.UPSTREAM_NOT_PERMITTED, f"{where}{what}")
+            return ResourceRejection(AcceptedReason.UPSTREAM_NOT_PERMITTED, f"{claim.title}: {each.place}{what}")
     return None
 
 
@@ -96,21 +104,17 @@ def api_server_is_granted(claim: Claim, site: Site, facts: ClusterFacts) -> Reso
     Where a name resolves to one, the gateway refuses it at the connect.
     """
     namespace = claim.key.namespace
-    for place, host in claim.destinations if facts.api_servers else ():
+    for place, name, host in claim.destinations if facts.api_servers else ():
         address = parse(host)
         if address is None or address not in facts.api_servers or _grants_address(_grants(site, namespace), address):
             continue
         message = (
-            f"{claim.title}: {place}{_url_of(place)}: {host} is an address of the cluster's API server, and gateway "
+            f"{claim.title}: {place}.{name}: {host} is an address of the cluster's API server, and gateway "
             f"{site.identity} does not grant it; name an MCP server, or ask the platform team for a grant of the "
             "address in the gateway's settings"
         )
         return ResourceRejection(AcceptedReason.UPSTREAM_NOT_PERMITTED, message)
     return None
-
-
-def _url_of(place: str) -> str:
-    return ".tokenEndpoint" if place.endswith(("clientCredentials", "tokenExchange")) else ".url"
 
 
 def _grants_address(grants: Iterable[Grant], address: Address) -> bool:
@@ -135,9 +139,8 @@ def tls_names_are_granted(claim: Claim, site: Site, _facts: ClusterFacts) -> Res
 
     A Service of the namespace may have any name, since no other tenant is behind it.
     """
-    servers = zip(claim.upstreams, claim.tls_names, strict=True) if _is_multi(site) else ()
-    for index, (host, name) in enumerate(servers):
-        if name is None or _is_own(host, claim.key.namespace):
+    for index, name in enumerate(claim.tls_names if _is_multi(site) else ()):
+        if name is None or _leads_to_own(claim, index):
             continue
         rejection = _name_outside(claim, site, f"servers[{index}].tls.hostname", name)
         if rejection is not None:
@@ -150,9 +153,8 @@ def forwarded_hosts_are_granted(claim: Claim, site: Site, _facts: ClusterFacts) 
 
     A Service of the namespace may get any value.
     """
-    servers = zip(claim.upstreams, claim.forwarded, strict=True) if _is_multi(site) else ()
-    for index, (host, listed) in enumerate(servers):
-        for name in listed.split(",") if not _is_own(host, claim.key.namespace) else ():
+    for index, listed in enumerate(claim.forwarded if _is_multi(site) else ()):
+        for name in listed.split(",") if not _leads_to_own(claim, index) else ():
             rejection = _name_outside(claim, site, f"servers[{index}].headers", _PORT.sub("", name.strip().lower()))
             if rejection is not None:
                 return rejection
@@ -171,21 +173,26 @@ def _name_outside(claim: Claim, site: Site, field: str, name: str) -> ResourceRe
     return ResourceRejection(AcceptedReason.UPSTREAM_NOT_PERMITTED, message)
 
 
+def _leads_to_own(claim: Claim, index: int) -> bool:
+    """Return whether a server is a Service of the namespace, at each of its places."""
+    return all(_is_own(host, claim.key.namespace) for host in claim.hosts_of(index))
+
+
 def _is_own(host: str, namespace: str) -> bool:
     service = backends.service_of(host)
     return service is not None and service.namespace == namespace
 
 
-def _outside(host: str, namespace: str, site: Site, facts: ClusterFacts) -> str | None:
+def _outside(destination: ConnectedHost, namespace: str, site: Site, facts: ClusterFacts) -> str | None:
     """Return how a host leaves a namespace without a grant; None where it does not."""
-    grants = list(_grants(site, namespace))
+    host, grants = destination.host, list(_grants(site, namespace))
     service = backends.service_of(host)
     if service is None or service.namespace != namespace:
         if _covers(grants, host):
             return None
         return (
-            f".url: {host} is outside the namespace {namespace}, and gateway {site.identity} does not grant it; "
-            "use a Service of the namespace, or ask the platform team for a grant in the gateway's settings"
+            f".{destination.field}: {host} is outside the namespace {namespace}, and gateway {site.identity} does not "
+            "grant it; use a Service of the namespace, or ask the platform team for a grant in the gateway's settings"
         )
     chain = backends.follow_chain(service, facts.services)
     if _is_trusted(chain, grants):

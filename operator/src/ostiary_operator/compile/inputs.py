@@ -136,13 +136,29 @@ def _service(item: ReadOnlyObject, foreign_slices: tuple[str, ...]) -> Service:
     if spec.get("type") == _EXTERNAL_NAME:
         return Service(external_name=str(spec.get("externalName") or ""), has_selector=False)
     listed = spec.get("ports")
-    ports = (mapping_of(port).get("port") for port in (listed if isinstance(listed, list) else ()))
+    ports = [mapping_of(port) for port in (listed if isinstance(listed, list) else ())]
+    is_headless = spec.get("clusterIP") == "None"
+    numbers = (port.get("port") for port in ports)
     return Service(
         # A headless Service is reached at the ports of its Pods.
-        ports=None if spec.get("clusterIP") == "None" else frozenset(port for port in ports if isinstance(port, int)),
+        ports=None if is_headless else frozenset(number for number in numbers if isinstance(number, int)),
+        port_names=tuple(_port_names(ports, is_headless=is_headless)),
         has_selector=bool(mapping_of(spec.get("selector"))),
         foreign_slices=foreign_slices,
     )
+
+
+def _port_names(ports: Iterable[ReadOnlyObject], *, is_headless: bool) -> Iterator[tuple[int, str]]:
+    """Yield number and name of each TCP port, by which EndpointSlices name it.
+
+    The name of a headless Service is reached at the ports of its Pods: where that is another number, what users wrote
+    is not the port of the Service.
+    """
+    for port in ports:
+        number, name = port.get("port"), port.get("name") or ""
+        is_same = not is_headless or port.get("targetPort") in (None, number)
+        if isinstance(number, int) and isinstance(name, str) and port.get("protocol") in (None, "TCP") and is_same:
+            yield number, name
 
 
 def references_from_objects(

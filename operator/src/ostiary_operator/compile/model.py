@@ -76,12 +76,14 @@ class Service:
     """The part of a Service that determines where a server is.
 
     ``external_name`` is the target of a Service of type ExternalName. ``ports`` are its port numbers; None where any
-    is valid. ``has_selector`` means that Kubernetes itself sets its endpoints, from Pods of its namespace;
+    is valid. ``port_names`` are the (number, name) of those whose endpoints its EndpointSlices list; the name may be
+    empty. ``has_selector`` means that Kubernetes itself sets its endpoints, from Pods of its namespace;
     ``foreign_slices`` names its EndpointSlices that Kubernetes did not create.
     """
 
     external_name: str | None = None
     ports: frozenset[int] | None = None
+    port_names: tuple[tuple[int, str], ...] = ()
     has_selector: bool = True
     foreign_slices: tuple[str, ...] = ()
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from ostiary_core.contract.server_resilience import DiscoveryConfig
 from ostiary_core.contract.upstream_credentials import UpstreamCredentialConfig
 from ostiary_operator.api.proxy import ProxySpec
 from ostiary_operator.api.reasons import ResolvedRefsReason
@@ -15,6 +16,7 @@ from ostiary_operator.compile.authentication_methods import ReferencedObjects
 from ostiary_operator.compile.backends import Services, find, is_missing, service_of
 from ostiary_operator.compile.ca_bundles import key_of, resolve_bundles
 from ostiary_operator.compile.cache import Cache
+from ostiary_operator.compile.endpoint_discovery import discovery_of
 from ostiary_operator.compile.model import DiscoveredGateway, ReferenceKey, ResourceRejection
 from ostiary_operator.compile.resource_parser import ParsedProxy, read_policies, read_proxies
 from ostiary_operator.compile.routes import DEFAULT_PORTS, server_url
@@ -63,6 +65,8 @@ class Resolution:
     bundles: Mapping[str, str] = field(default_factory=dict)
     """Server name -> certificates as PEM."""
     credentials: Mapping[str, UpstreamCredentialConfig] = field(default_factory=dict)
+    discoveries: Mapping[str, DiscoveryConfig] = field(default_factory=dict)
+    """Server name -> the Service whose endpoints gateways observe."""
     found_services: bool = False
     """Whether it refers to Services, and all exist."""
     rejection: ResourceRejection | None = None
@@ -90,7 +94,12 @@ def resolve(
     configs = credentials.resolve_servers(subject.title, subject.key.namespace, spec, objects.credentials)
     if isinstance(configs, ResourceRejection):
         return Resolution(rejection=configs)
-    return Resolution(bundles, configs, found_services=any(names))
+    return Resolution(bundles, configs, _discoveries(subject, spec, services), found_services=any(names))
+
+
+def _discoveries(subject: ParsedProxy, spec: ProxySpec, services: Services) -> dict[str, DiscoveryConfig]:
+    found = {server.name: discovery_of(server, subject.key.namespace, services) for server in spec.servers}
+    return {name: discovery for name, discovery in found.items() if discovery is not None}
 
 
 def _backend(subject: ParsedProxy, number: int, server: Server, services: Services) -> bool | ResourceRejection:

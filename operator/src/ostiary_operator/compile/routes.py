@@ -5,9 +5,9 @@ same at overlapping hosts; a claim without hostnames overlaps every host. The sa
 version and of a kept one.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from ostiary_core.contract.documents import EntryDocument
@@ -21,6 +21,14 @@ from ostiary_operator.compile.model import ObjectKey, ResourceRejection
 #: The port of a URL that names none.
 DEFAULT_PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443}
 _FORWARDED_HOST: Final = "x-forwarded-host"
+
+
+class ConnectedHost(NamedTuple):
+    """A host that a gateway connects to; ``place`` and ``field`` say where it is written."""
+
+    place: str
+    field: str
+    host: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +45,8 @@ class Claim:
     """The TLS server name (SNI) of each server, where it is not that of its URL."""
     forwarded: tuple[str, ...] = ()
     """The X-Forwarded-Host for each server, which some servers use as the Host."""
-
-    @property
-    def title(self) -> str:
-        """How messages name the proxy."""
-        return f"{self.key.kind} {self.key.namespace}/{self.key.name}"
+    endpoints: tuple[tuple[str, ...], ...] = ()
+    """The addresses at which each server is reached, instead of the host of its URL."""
 
     token_endpoints: tuple[str | None, ...] = ()
     """The token endpoint of each server's credential."""
@@ -49,18 +54,32 @@ class Claim:
     """The field of each server's credential that has the token endpoint."""
 
     @property
-    def destinations(self) -> Iterable[tuple[str, str]]:
-        """Yield the field and the host of everything that the gateway connects to."""
+    def title(self) -> str:
+        """How messages name the proxy."""
+        return f"{self.key.kind} {self.key.namespace}/{self.key.name}"
+
+    @property
+    def destinations(self) -> Iterator["ConnectedHost"]:
+        """Yield everything that the gateway connects to."""
         for index, host in enumerate(self.upstreams):
-            yield f"spec.servers[{index}]", host
+            yield ConnectedHost(f"spec.servers[{index}]", "url", host)
+        for index, addresses in enumerate(self.endpoints):
+            for number, address in enumerate(addresses):
+                yield ConnectedHost(f"spec.servers[{index}].endpoints[{number}]", "address", address.lower())
         for index, url in enumerate(self.token_endpoints):
             if url is not None:
-                yield f"spec.servers[{index}].credential.{self.token_clients[index]}", urlsplit(url).hostname or ""
+                place = f"spec.servers[{index}].credential.{self.token_clients[index]}"
+                yield ConnectedHost(place, "tokenEndpoint", urlsplit(url).hostname or "")
 
     @property
     def upstreams(self) -> Iterable[str]:
         """The hosts of the servers, in lower case and without brackets."""
         return (urlsplit(url).hostname or "" for url in self.urls)
+
+    def hosts_of(self, index: int) -> Iterator[str]:
+        """Yield every host that leads to a server: of its URL, and of its endpoints."""
+        yield urlsplit(self.urls[index]).hostname or ""
+        yield from (address.lower() for address in (self.endpoints[index] if self.endpoints else ()))
 
 
 def claim_of_spec(key: ObjectKey, spec: ProxySpec) -> Claim:
@@ -76,6 +95,7 @@ def claim_of_spec(key: ObjectKey, spec: ProxySpec) -> Claim:
         hosts,
         tuple(map(_tls_name, spec.servers)),
         _forwarded(spec.servers),
+        tuple(map(_endpoints, spec.servers)),
         tuple(map(_token_endpoint, spec.servers)),
         tuple(map(_token_client, spec.servers)),
     )
@@ -92,9 +112,14 @@ def claim_of_entry(key: ObjectKey, entry: EntryDocument) -> Claim:
         hosts,
         tuple(map(_tls_name, entry.servers)),
         _forwarded(entry.servers),
+        tuple(map(_endpoints, entry.servers)),
         tuple(map(_token_endpoint, entry.servers)),
         tuple(map(_token_client, entry.servers)),
     )
+
+
+def _endpoints(server: Server | ServerDocument) -> tuple[str, ...]:
+    return tuple(each.address for each in server.endpoints or ())
 
 
 def _token_endpoint(server: Server | ServerDocument) -> str | None:
@@ -130,9 +155,15 @@ def is_parseable(entry: EntryDocument) -> bool:
         urls = [urlsplit(server.url) for server in entry.servers]
         # Reading the port raises ValueError where it is invalid.
         hosts += [url.hostname for url in urls if url.port != 0 and url.scheme in DEFAULT_PORTS]
+        hosts += [urlsplit(url_at(each)).hostname for server in entry.servers for each in _endpoints(server)]
     except ValueError:
         return False
     return entry.path.startswith("/") and all(hosts) and bool(urls)
+
+
+def url_at(address: str, scheme: str = "http") -> str:
+    """Return a URL of an endpoint's address, which has no brackets even in version six."""
+    return f"{scheme}://{f'[{address}]' if ':' in address else address}"
 
 
 def server_url(server: Server, namespace: str) -> str:

@@ -43,6 +43,7 @@ def _of_server(before: ServerConfig, after: ServerConfig, proxy: EntryDocument, 
     for field, was, now in (
         ("url", _url(before), _url(after)),
         ("url (query)", *_queries(before, after)),
+        ("endpoints", _endpoints(before), _endpoints(after)),
         ("host", before.host or "", after.host or ""),
         ("tls.hostname", _tls_hostname(before), _tls_hostname(after)),
         ("headers", _headers(before), _headers(after)),
@@ -84,6 +85,11 @@ def _queries(before: ServerConfig, after: ServerConfig) -> tuple[str, str]:
     """Return whether two URLs differ in the query alone, which may hold a secret."""
     differ = _url(before) == _url(after) and before.url != after.url
     return ("as before", "changed") if differ else ("", "")
+
+
+def _endpoints(server: ServerConfig) -> str:
+    """Return the places that are connected to instead of the host of the URL."""
+    return listed([f"{each.address} port {each.port}" for each in server.endpoints or ()]) if server.endpoints else ""
 
 
 def _headers(server: ServerConfig) -> str:

@@ -16,7 +16,7 @@ from ostiary_operator.kube.options import OperatorOptions
 from ostiary_operator.kube.reference_reader import ServiceReader
 
 WHOLE = OperatorOptions(operator_namespace=SYSTEM)
-SELECTED = Service(ports=frozenset({80}))
+SELECTED = Service(ports=frozenset({80}), port_names=((80, ""),))
 
 
 def data(**texts: str) -> dict[str, str]:
@@ -109,10 +109,10 @@ async def test_services_are_known_with_all_that_says_where_their_endpoints_are()
     has_slice(cluster, "written")
     assert (await ServiceReader(cluster, WHOLE).read(["tools"]))["tools"] == NamespaceServices(
         {
-            "crm": Service(ports=frozenset({80}), foreign_slices=("mirrored", "written")),
+            "crm": Service(ports=frozenset({80}), port_names=((80, ""),), foreign_slices=("mirrored", "written")),
             "alias": Service(external_name="a.example.com", has_selector=False),
             "headless": Service(),
-            "by-hand": Service(ports=frozenset({80}), has_selector=False),
+            "by-hand": Service(ports=frozenset({80}), port_names=((80, ""),), has_selector=False),
         }
     )
 

@@ -1,0 +1,53 @@
+"""Compiles which Services gateways observe, so that they connect to the Pods behind them.
+
+Endpoints are observed by gateways and never compiled: a rollout needs no operator. What is compiled is where to look,
+and whose EndpointSlices count.
+"""
+
+from ostiary_core.contract.documents import ServerConfig
+from ostiary_core.contract.server_resilience import DiscoveryConfig
+from ostiary_operator.api.server_places import RoutingType
+from ostiary_operator.api.servers import Server
+from ostiary_operator.compile import grants
+from ostiary_operator.compile.backends import ServiceName, Services, find
+from ostiary_operator.compile.gateway_settings import Site
+
+
+def discovery_of(server: Server, namespace: str, services: Services) -> DiscoveryConfig | None:
+    """Return how the Pods of a server's Service are found; None where its name is to be used.
+
+    The name is used of a Service that is an alias, that the operator does not know, or that has no such port in its
+    EndpointSlices.
+    """
+    if server.service is None or server.routing_type is not RoutingType.ENDPOINT:
+        return None
+    return _discovery(ServiceName(namespace, server.service.name), server.service.port, services)
+
+
+def _discovery(name: ServiceName, port: int, services: Services) -> DiscoveryConfig | None:
+    service = find(name, services)
+    if service is None or service.external_name is not None or port not in (names := dict(service.port_names)):
+        return None
+    return DiscoveryConfig(namespace=name.namespace, service=name.name, port=port, port_name=names[port], managed=True)
+
+
+def judged(discovery: DiscoveryConfig | None, site: Site) -> DiscoveryConfig | None:
+    """Return a discovery with the EndpointSlices that count at a gateway."""
+    if discovery is None:
+        return None
+    managed = grants.needs_managed_slices(site, ServiceName(discovery.namespace, discovery.service))
+    return discovery if managed == discovery.managed else discovery.model_copy(update={"managed": managed})
+
+
+def current(server: ServerConfig, site: Site, services: Services) -> ServerConfig:
+    """Return a server of a kept entry, with its Service and the settings as they are today."""
+    kept = server.discovery
+    if kept is None:
+        return server
+    name = ServiceName(kept.namespace, kept.service)
+    service = find(name, services)
+    if service is not None and service.external_name is not None:
+        return server.model_copy(update={"discovery": None})
+    # Where the Service, its port or the right to read it is gone, what was compiled stays.
+    found = _discovery(name, kept.port, services) or kept
+    return server.model_copy(update={"discovery": judged(found, site)})
