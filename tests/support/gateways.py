@@ -59,6 +59,7 @@ class RunningGateway:
     directory: Path
     settings: SettingsDocument
     app: GatewayApp = field(init=False)
+    identity: GatewayIdentity = GatewayIdentity(namespace="ostiary", name="default")  # noqa: RUF009  it is frozen
     revision: int = 0
     applied: tuple[tuple[EntryDocument, dict[str, PolicyDocument]], ...] = ()
     """What was applied last."""
@@ -97,7 +98,7 @@ class RunningGateway:
     def write(self, *entries: tuple[EntryDocument, dict[str, PolicyDocument]]) -> None:
         """Write a config as the kubelet does: a new directory, then a rename of the link."""
         config = GatewayConfig(
-            GatewayIdentity(namespace="ostiary", name="default"),
+            self.identity,
             self.settings,
             {e.identity: e for e, _ in entries},
             {key: p for _, named in entries for key, p in named.items()},
@@ -144,6 +145,9 @@ async def running_gateway(
         gateway = RunningGateway(Path(directory), SettingsDocument(allowed_origins=list(origins), bounds=bounds))
         settled = {"port": 0, "admin_port": 0, "drain_seconds": 1.0, **options}
         settings = GatewayOptions(config=Path(directory), **settled)
+        if settings.gateway:
+            namespace, _, name = settings.gateway.partition("/")
+            gateway.identity = GatewayIdentity(namespace=namespace, name=name)
         gateway.app = GatewayApp(settings, telemetry or Telemetry.disabled(), environ=environ)
         await gateway.app.start()
         try:
