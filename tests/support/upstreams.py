@@ -15,6 +15,7 @@ For bytes that no HTTP server would send there is `scripted_server`.
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -79,7 +80,7 @@ class Upstream:
 
 
 @asynccontextmanager
-async def serving(script: Script) -> AsyncIterator[Upstream]:
+async def serving(script: Script, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[Upstream]:
     """Serve the script on a free port of loopback. A script that fails fails the test."""
     upstream = Upstream("")
     failures: list[BaseException] = []
@@ -101,9 +102,9 @@ async def serving(script: Script) -> AsyncIterator[Upstream]:
 
     runner = web.ServerRunner(web.Server(handle, handler_cancellation=True, access_log=None), shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
     await site.start()
-    upstream.url = f"http://127.0.0.1:{runner.addresses[0][1]}/mcp"
+    upstream.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{runner.addresses[0][1]}/mcp"
     try:
         yield upstream
     finally:

@@ -193,7 +193,10 @@ async def listen(runner: web.BaseRunner, host: str, port: int) -> int:
 
 
 def _servers(proxy: ProxyRuntime | None) -> dict[str, Any]:
-    """Return what is known of the servers of a proxy: nothing of one before its first call."""
+    """Return what is known of the servers of a proxy.
+
+    That is nothing of one with one place before its first call.
+    """
     found = {each.name: _server(each) for each in (proxy.servers if proxy is not None else ())}
     known = {name: server for name, server in found.items() if server}
     return {"servers": known} if known else {}
@@ -201,8 +204,9 @@ def _servers(proxy: ProxyRuntime | None) -> dict[str, Any]:
 
 def _server(server: UpstreamServer) -> dict[str, Any]:
     revision = {"revision": server.revision} if server.revision is not None else {}
-    circuit = server.breaker.summary() if server.breaker is not None else None
-    return _health(server.health) | revision | ({"circuit": circuit} if circuit else {}) | _catalogue(server)
+    circuit = {"circuit": found} if server.breaker is not None and (found := server.breaker.summary()) else {}
+    endpoints = {"endpoints": server.endpoints.report} if server.endpoints is not None else {}
+    return _health(server.health) | revision | circuit | endpoints | _catalogue(server)
 
 
 def _names(server: UpstreamServer) -> dict[str, list[str]]:

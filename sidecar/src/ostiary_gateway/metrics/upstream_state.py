@@ -10,6 +10,7 @@ from prometheus_client.registry import Collector
 from ostiary_core.metric_family import MetricFamily, MetricKind
 from ostiary_gateway.config.store import ConfigStore
 from ostiary_gateway.upstream.circuit import CircuitState
+from ostiary_gateway.upstream.endpoint_set import EndpointSet
 from ostiary_gateway.upstream.server import UpstreamServer
 
 _LABELS: Final = ("ostiary_proxy", "ostiary_server")
@@ -49,6 +50,22 @@ SERVERS: Final = MetricFamily(
     "Address and port of an upstream server, with the value 1",
     labels=(*_LABELS, "server_address", "server_port"),
 )
+ENDPOINTS: Final = MetricFamily(
+    "ostiary_upstream_endpoints",
+    "Endpoints of an upstream server with several places, by state: ready, draining, ejected, unhealthy, blocked",
+    labels=(*_LABELS, "state"),
+)
+OPEN_REQUESTS: Final = MetricFamily(
+    "ostiary_upstream_requests_open",
+    "Requests and streams that are open at an upstream server with several places",
+    labels=_LABELS,
+)
+EJECTIONS: Final = MetricFamily(
+    "ostiary_upstream_endpoint_ejections",
+    "How often an endpoint of an upstream server got no requests for a time since they failed, by kind of fault",
+    MetricKind.COUNTER,
+    labels=(*_LABELS, "reason"),
+)
 
 
 class UpstreamState(Collector):
@@ -68,6 +85,12 @@ class UpstreamState(Collector):
         yield KNOWN.values({(*key, kind): len(names) for key, each in found.items() for kind, names in _known(each)})
         yield from _circuits(found)
         yield SERVERS.values({(*key, each.address, str(each.port)): 1 for key, each in found.items()})
+        several = {key: each.endpoints for key, each in found.items() if each.endpoints is not None}
+        yield ENDPOINTS.values({(*key, state): n for key, each in several.items() for state, n in each.states.items()})
+        yield OPEN_REQUESTS.values({key: each.open_requests for key, each in several.items()})
+        yield EJECTIONS.values(
+            {(*key, kind): count for key, each in several.items() for kind, count in _ejections(each)}
+        )
 
 
 def _is_tried(server: UpstreamServer) -> bool:
@@ -92,6 +115,10 @@ def _circuits(found: Mapping[tuple[str, str], UpstreamServer]) -> Iterator[Metri
             openings[labels] += each.opened
     yield CIRCUITS.values(is_open)
     yield OPENINGS.values(openings)
+
+
+def _ejections(endpoints: EndpointSet) -> list[tuple[str, int]]:
+    return list(endpoints.ejection.counts.items()) if endpoints.ejection is not None else []
 
 
 def _known(server: UpstreamServer) -> Iterator[tuple[str, Sized]]:

@@ -6,7 +6,7 @@ One that is no longer listed is *gone*: its requests in flight end, and it gets 
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from ostiary_core.contract.server_resilience import HealthCheckConfig
 from ostiary_core.policy.block_list import BlockList
@@ -73,7 +73,7 @@ class EndpointSet:
     def __iter__(self) -> Iterator[UpstreamEndpoint]:
         """Yield every endpoint, also those that are gone and have requests in flight."""
         yield from self._endpoints.values()
-        yield from self._leaving
+        yield from tuple(self._leaving)
 
     def set_places(self, places: Sequence[EndpointPlace] | None) -> None:
         """Replace the list of endpoints.
@@ -84,14 +84,21 @@ class EndpointSet:
         wanted: dict[_Address, EndpointPlace | None] = {_AT_URL: None}
         if places is not None:
             wanted = {(each.address, each.port): each for each in places}
-        before, self._endpoints = self._endpoints, {}
-        for address, place in wanted.items():
-            self._endpoints[address] = self._kept(before.get(address), place) or self._made(place)
+        before = self._endpoints
+        # Assigned as a whole: metrics are read in another thread.
+        self._endpoints = {
+            address: self._kept(before.get(address), place) or self._made(place) for address, place in wanted.items()
+        }
         for address, endpoint in before.items():
             if self._endpoints.get(address) is not endpoint:
                 self._retire(endpoint)
         self._by_key = {each.key: each for each in self._endpoints.values() if each.key}
         self._refresh()
+
+    def set_zone(self, zone: str) -> None:
+        """Prefer endpoints in this zone; with an empty one, none."""
+        places = [each.where for each in self._endpoints.values() if each.where is not None]
+        self.set_places([each._replace(is_near=bool(zone) and each.zone == zone) for each in places])
 
     @staticmethod
     def _kept(known: UpstreamEndpoint | None, place: EndpointPlace | None) -> UpstreamEndpoint | None:
@@ -153,14 +160,15 @@ class EndpointSet:
     def pick(self, pinned: bytes = b"", excluded: Collection[UpstreamEndpoint] = ()) -> UpstreamEndpoint:
         """Return the endpoint for the next request.
 
-        ``pinned`` is the key of the one that should get it, if it can; ``excluded`` are those that should not.
+        ``pinned`` is the key of the one that should get it, if it can; ``excluded`` are those that should not, if there
+        is another.
 
         Raises:
-            UpstreamFault: there is none, or none that is not excluded.
+            UpstreamFault: there is none.
         """
         found = self.find(pinned) if pinned else None
         if found is None or found in excluded:
-            found = self.another(excluded) if excluded else self._choose(self._candidates)
+            found = (self.another(excluded) if excluded else None) or self._choose(self._candidates)
         if found is None:
             raise self._none()
         return found
@@ -183,9 +191,9 @@ class EndpointSet:
         return candidates[0] if candidates else None
 
     def _none(self) -> UpstreamFault:
-        if not self._endpoints:
-            return UpstreamFault(faults.UNREACHABLE, "it has no endpoint that is ready")
-        return UpstreamFault(faults.UNREACHABLE, f"none of its {len(self._endpoints)} endpoints is left to try")
+        if any(each.is_blocked for each in self._endpoints.values()):
+            return faults.blocked()
+        return UpstreamFault(faults.UNREACHABLE, "it has no endpoint that is ready")
 
     def open(self, endpoint: UpstreamEndpoint) -> None:
         """Count a request that begins."""
@@ -216,6 +224,19 @@ class EndpointSet:
         found = dict.fromkeys(STATES, 0)
         for each in self._endpoints.values():
             found[each.state] += 1
+        return found
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """What the operator is told: where the endpoints are from, and how many there are by state.
+
+        States without an endpoint are absent, except ``ready``. ``reason`` and ``message`` say why they are not from
+        EndpointSlices.
+        """
+        found: dict[str, Any] = {"source": self.source}
+        found |= {state: count for state, count in self.states.items() if count or state == "ready"}
+        if self.problem is not None:
+            found["reason"], found["message"] = self.problem
         return found
 
     def stop(self) -> None:

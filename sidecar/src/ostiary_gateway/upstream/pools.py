@@ -70,6 +70,7 @@ class ServerPools:
         self._credential = credential
         self._keys = keys or AssertionKeys(dict)
         self._connections = ServerShareConfig().connections
+        self._zone = ""
         self._refused_by_retired = 0
         self._servers: dict[str, UpstreamServer] = {}
         self._retiring: dict[UpstreamServer, asyncio.Task[None]] = {}
@@ -100,7 +101,14 @@ class ServerPools:
                 )
             except (ValueError, OSError, PatternError) as error:
                 raise ContractError(f"server {document.name}: {error}") from error
+            self._servers[key].set_zone(self._zone)
         return self._servers[key]
+
+    def set_zone(self, zone: str) -> None:
+        """Prefer listed endpoints in this zone, which is ours; it is empty where that is not known."""
+        self._zone = zone
+        for server in self._servers.values():
+            server.set_zone(zone)
 
     def routing(self) -> tuple[OwnEndpoints, Egress]:
         """Return the addresses that are refused now, and the egress proxy."""

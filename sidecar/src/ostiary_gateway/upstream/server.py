@@ -194,6 +194,11 @@ class UpstreamServer:
         """Return the fault as callers see it: a blocked server fails because it is blocked."""
         return faults.blocked() if self.is_blocked else fault
 
+    def set_zone(self, zone: str) -> None:
+        """Prefer its endpoints in this zone, where a list says in which zone each is."""
+        if self.endpoints is not None and self.discovery is None:
+            self.endpoints.set_zone(zone)
+
     def start(self) -> None:
         """Begin to probe its endpoints, where that is wanted."""
         if self.endpoints is not None and self.endpoints.probes is not None:
