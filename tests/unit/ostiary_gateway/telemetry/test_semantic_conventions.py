@@ -74,6 +74,8 @@ PINNED = {
     "OSTIARY_LIMIT_POLICY": "ostiary.limit.policy",
     "OSTIARY_LIMIT_NAME": "ostiary.limit.name",
     "OSTIARY_LIMIT_REASON": "ostiary.limit.reason",
+    "OSTIARY_CIRCUIT_DECISION": "ostiary.circuit.decision",
+    "OSTIARY_CIRCUIT_SERVER": "ostiary.circuit.server",
     "OSTIARY_ROUTE_RULE": "ostiary.route.rule",
     "OSTIARY_LIST_CACHE": "ostiary.list.cache",
     "OSTIARY_LIST_DROPPED_ITEMS": "ostiary.list.dropped_items",
