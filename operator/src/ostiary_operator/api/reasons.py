@@ -100,8 +100,8 @@ class ResolvedRefsReason(Reason):
     )
     BACKEND_NOT_FOUND = (
         "BackendNotFound",
-        "The Service that spec.servers names does not exist, or does not have the port.",
-        "Create the Service, or correct its name or port. Until then the last accepted version is served.",
+        "The Service or server that spec.servers names does not exist, or the Service does not have the port.",
+        "Create it, or correct its name or port. Until then the last accepted version is served.",
     )
     REF_INVALID = (
         "RefInvalid",
@@ -112,6 +112,31 @@ class ResolvedRefsReason(Reason):
         "NotPermitted",
         "The operator has no right to read the object, or a Secret does not have the required label.",
         f"Label the Secret with {labels.USAGE}, or bind the operator's role for Secrets in this namespace.",
+    )
+    INVALID_KIND = (
+        "InvalidKind",
+        "serverRef names a kind that is none of the operator's settings.",
+        "Correct group and kind, or add the kind to serverKinds in the chart's values.",
+    )
+    REF_NOT_PERMITTED = (
+        "RefNotPermitted",
+        "serverRef names another namespace, where no ReferenceGrant permits it.",
+        "Ask the owner of that namespace for a ReferenceGrant, or use a server of the MCPProxy's own namespace.",
+    )
+    BACKEND_NOT_READY = (
+        "BackendNotReady",
+        "The server that serverRef names was never ready, so its URL is not known.",
+        "Wait until its own operator has started it; its own status says what is missing.",
+    )
+    UNSUPPORTED_TRANSPORT = (
+        "UnsupportedTransport",
+        "The server that serverRef names speaks HTTP+SSE, the transport that Streamable HTTP superseded.",
+        "Let its operator serve it with Streamable HTTP.",
+    )
+    UPSTREAM_LOOP = (
+        "UpstreamLoop",
+        "The server that serverRef names publishes the URL of one of our own gateways.",
+        "Name the server behind that gateway by service or url.",
     )
     HOST_NOT_PERMITTED = (
         "HostNotPermitted",

@@ -15,6 +15,8 @@ targets, policies   which proxies a policy means; which version of each policy i
 authentication      how a policy authenticates callers: its keys, ``token_issuers`` for tokens and certificates, and
                     ``policy_references``: the ``ca_bundles`` and the client secret that it refers to
 policy_test_runner  the tests in policies
+server_references   the URLs of servers of other operators: ``foreign_servers`` reads what those say,
+                    ``published_urls`` judges it
 proxies             which version of each proxy is in force where, by ``grants``, ``routes``, ``references``,
                     the ``backends`` that its servers lead to, and the ``credentials`` that they get
 entries             the documents of the proxies, with ``server_selection``; ``quota`` bounds them per namespace

@@ -20,6 +20,7 @@ from ostiary_operator.compile.policy_statuses import policy_status
 from ostiary_operator.compile.proxies import Admission, AdmissionContext, admit
 from ostiary_operator.compile.quota import DEFAULT_BUDGET, BudgetedConfig, ExistingResources, apply_budget
 from ostiary_operator.compile.resource_parser import ParsedProxy
+from ostiary_operator.compile.server_references import ReferenceContext, resolve_references
 from ostiary_operator.compile.statuses import CompiledGateway, proxy_status
 from ostiary_operator.compile.targets import TargetIndex
 
@@ -46,9 +47,12 @@ def compile_resources(
     places, unresolved = with_limit_stores(places, resources, previous, memory)
     places, undelivered = with_audit_webhooks(places, resources)
     api_servers = frozenset(address for text in resources.api_servers if (address := parse(text)) is not None)
+    proxies, servers = resolve_references(proxies, _reference_context(resources, places, previous))
     known = ClusterFacts(_namespaces(resources, proxies), resources.services, api_servers)
     objects = ReferencedObjects(resources.api_keys, resources.references, resources.credentials)
-    context = AdmissionContext(places, resources.operator_namespace, known, objects, previous)
+    context = AdmissionContext(
+        places, resources.operator_namespace, known, objects, previous, resources.reference_grants, servers
+    )
     admissions = admit(proxies, context, memory)
     decisions = policies.decide(
         owners,
@@ -72,6 +76,13 @@ def compile_resources(
     memory.turn()
     problems = (*problems, *unresolved, *undelivered, *_blocks_of_nothing(settled))
     return Compiled(_configs(settled), _statuses(admissions, decisions, governance, settled), problems)
+
+
+def _reference_context(
+    resources: Resources, sites: Sequence[Site], previous: Mapping[str, GatewayConfig]
+) -> ReferenceContext:
+    kinds = {kind.identity: kind for kind in resources.server_kinds}
+    return ReferenceContext(kinds, resources.servers, resources.reference_grants, sites, previous)
 
 
 def _namespaces(resources: Resources, proxies: Iterable[ParsedProxy]) -> frozenset[str]:

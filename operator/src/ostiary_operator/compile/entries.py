@@ -31,6 +31,7 @@ from ostiary_operator.compile.policies import Governance
 from ostiary_operator.compile.proxies import Admission
 from ostiary_operator.compile.resource_parser import ParsedProxy
 from ostiary_operator.compile.routes import claim_of_spec, server_url
+from ostiary_operator.compile.server_references import key_of
 from ostiary_operator.compile.server_resilience import (
     circuit_breaker_config,
     endpoint_configs,
@@ -200,6 +201,7 @@ def _server(
     return ServerConfig(
         name=server.name,
         url=server_url(server, namespace),
+        reference=key_of(server.server_ref, namespace).identity if server.server_ref is not None else None,
         timeouts=TimeoutsConfig(
             connect=timeouts.connect.milliseconds,
             request=timeouts.request.milliseconds,

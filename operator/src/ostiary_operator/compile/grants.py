@@ -104,7 +104,7 @@ def api_server_is_granted(claim: Claim, site: Site, facts: ClusterFacts) -> Reso
     Where a name resolves to one, the gateway refuses it at the connect.
     """
     namespace = claim.key.namespace
-    for place, name, host in claim.destinations if facts.api_servers else ():
+    for place, name, host, _ in claim.destinations if facts.api_servers else ():
         address = parse(host)
         if address is None or address not in facts.api_servers or _grants_address(_grants(site, namespace), address):
             continue
@@ -174,8 +174,8 @@ def _name_outside(claim: Claim, site: Site, field: str, name: str) -> ResourceRe
 
 
 def _leads_to_own(claim: Claim, index: int) -> bool:
-    """Return whether a server is a Service of the namespace, at each of its places."""
-    return all(_is_own(host, claim.key.namespace) for host in claim.hosts_of(index))
+    """Return whether a server is a Service of its namespace, at each of its places."""
+    return all(_is_own(host, claim.home(index)) for host in claim.hosts_of(index))
 
 
 def _is_own(host: str, namespace: str) -> bool:
@@ -184,14 +184,14 @@ def _is_own(host: str, namespace: str) -> bool:
 
 
 def _outside(destination: ConnectedHost, namespace: str, site: Site, facts: ClusterFacts) -> str | None:
-    """Return how a host leaves a namespace without a grant; None where it does not."""
-    host, grants = destination.host, list(_grants(site, namespace))
+    """Return how a host leaves its namespace without a grant; None where it does not."""
+    host, home, grants = destination.host, destination.home, list(_grants(site, namespace))
     service = backends.service_of(host)
-    if service is None or service.namespace != namespace:
+    if service is None or service.namespace != home:
         if _covers(grants, host):
             return None
         return (
-            f".{destination.field}: {host} is outside the namespace {namespace}, and gateway {site.identity} does not "
+            f".{destination.field}: {host} is outside the namespace {home}, and gateway {site.identity} does not "
             "grant it; use a Service of the namespace, or ask the platform team for a grant in the gateway's settings"
         )
     chain = backends.follow_chain(service, facts.services)

@@ -22,9 +22,11 @@ from ostiary_operator.api.objects import (
 )
 from ostiary_operator.api.problems import InvalidDocument, Problem
 from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND
+from ostiary_operator.api.server_kinds import BUILT_IN
 from ostiary_operator.compile.api_key_secrets import api_key_secrets
 from ostiary_operator.compile.authentication_methods import namespaces_with_api_keys
 from ostiary_operator.compile.credential_secrets import read_credentials
+from ostiary_operator.compile.foreign_servers import grants_from_objects, servers_from_objects
 from ostiary_operator.compile.gateways import discover
 from ostiary_operator.compile.model import ApiKeySecret, Missing, NamespaceServices, ReferenceKey, Resources, Service
 from ostiary_operator.compile.references import wanted, wanted_credentials
@@ -51,9 +53,10 @@ def resources_from_objects(objects: Iterable[ReadOnlyObject], operator_namespace
     Raises:
         InvalidObject: an object has no kind or name, or appears twice.
     """
+    items = list(_opened(objects))
     found: dict[str, list[ReadOnlyObject]] = {kind: [] for kind in _READ}
     seen: set[tuple[str, str, str]] = set()
-    for item in _opened(objects):
+    for item in items:
         kind, namespace, name = identity = _identity(item)
         if kind not in _READ:
             continue
@@ -78,6 +81,8 @@ def resources_from_objects(objects: Iterable[ReadOnlyObject], operator_namespace
         services=services_from_objects(found["Service"], found["EndpointSlice"], complete=False),
         api_servers=_api_servers(found["EndpointSlice"]),
         api_keys=_api_keys(found["Secret"], namespaces_with_api_keys(found[POLICY_KIND])),
+        servers=servers_from_objects(items, BUILT_IN),
+        reference_grants=grants_from_objects(item for item in items if _is_reference_grant(item)),
     )
 
 
@@ -183,6 +188,10 @@ def reference_data(key: ReferenceKey, item: ReadOnlyObject) -> Mapping[str, str]
     if labels.of(item)[labels.USAGE] == labels.API_KEY_USAGE:
         return Missing.API_KEYS
     return {name: _without_private_key(text) for name, text in _decoded(item).items()}
+
+
+def _is_reference_grant(item: ReadOnlyObject) -> bool:
+    return item.get("kind") == "ReferenceGrant" and str(item.get("apiVersion")).startswith("gateway.networking.k8s.io/")
 
 
 def _namespaces(objects: Iterable[ReadOnlyObject], occupied: Iterable[str]) -> Mapping[str, Mapping[str, str]]:

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple, ParamSpec
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_operator.api import labels
 from ostiary_operator.api.reasons import Reason
+from ostiary_operator.api.server_kinds import BUILT_IN, ServerKind
+from ostiary_operator.compile.foreign_servers import FoundGrants, FoundServers
 from ostiary_operator.compile.policy_test_runner import PolicyTestResult
 
 
@@ -138,6 +140,8 @@ class Resources:
     ``api_servers`` are the addresses behind the Service ``kubernetes``, sorted. ``api_keys`` maps each namespace with a
     policy that selects API keys to its Secrets with such keys, or to why they are not available;
     :func:`ostiary_operator.compile.authentication_methods.namespaces_with_api_keys` lists those namespaces.
+    ``servers`` are those of other operators, of the kinds ``server_kinds``, and ``reference_grants`` say who may refer
+    to them from other namespaces; :func:`ostiary_operator.compile.server_references.wanted_servers` lists them.
     """
 
     operator_namespace: str
@@ -150,6 +154,9 @@ class Resources:
     services: Mapping[str, NamespaceServices] = field(default_factory=dict)
     api_servers: tuple[str, ...] = ()
     api_keys: Mapping[str, tuple[ApiKeySecret, ...] | Missing] = field(default_factory=dict)
+    servers: FoundServers = field(default_factory=dict)
+    reference_grants: FoundGrants = field(default_factory=dict)
+    server_kinds: Sequence[ServerKind] = BUILT_IN
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,10 @@ from ostiary_operator.api.reasons import AcceptedReason
 from ostiary_operator.compile.authentication_methods import ReferencedObjects
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.credentials import object_to_kept
+from ostiary_operator.compile.foreign_servers import FoundGrants
 from ostiary_operator.compile.gateway_settings import Site, place
 from ostiary_operator.compile.grants import ClusterFacts, permitted
-from ostiary_operator.compile.model import ResourceRejection
+from ostiary_operator.compile.model import ObjectKey, ResourceRejection
 from ostiary_operator.compile.references import Resolution, resolve
 from ostiary_operator.compile.resource_parser import ParsedProxy
 from ostiary_operator.compile.routes import (
@@ -28,6 +29,7 @@ from ostiary_operator.compile.routes import (
     is_parseable,
     path_is_free,
 )
+from ostiary_operator.compile.server_references import NO_SERVERS, ReferencedServers, object_to_kept_servers
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class AdmissionContext:
     known: ClusterFacts
     objects: ReferencedObjects
     previous: Mapping[str, GatewayConfig]
+    grants: FoundGrants = field(default_factory=dict)
+    servers: Mapping[ObjectKey, ReferencedServers] = field(default_factory=dict)
     ledger: GrantedRoutes = field(default_factory=GrantedRoutes)
 
 
@@ -96,7 +100,8 @@ def _admit(subject: ParsedProxy, context: AdmissionContext, cache: Cache) -> Adm
     unsupported = _unsupported(subject, subject.spec)
     if unsupported is not None:
         return _keep(Admission(subject, unsupported, None), context)
-    resolution = resolve(subject, subject.spec, context.objects, context.known.services, cache)
+    servers = context.servers.get(subject.key, NO_SERVERS)
+    resolution = resolve(subject, subject.spec, context.objects, context.known.services, cache, servers)
     sites = _accepted_at(subject, subject.spec, context)
     if isinstance(sites, ResourceRejection):
         return _keep(Admission(subject, sites, resolution), context)
@@ -110,9 +115,8 @@ def _admit(subject: ParsedProxy, context: AdmissionContext, cache: Cache) -> Adm
 def _unsupported(subject: ParsedProxy, spec: ProxySpec) -> ResourceRejection | None:
     """Return the first server of a kind that this operator cannot compile."""
     for number, server in enumerate(spec.servers):
-        field = "serverRef" if server.server_ref is not None else "openapi" if server.openapi is not None else None
-        if field is not None:
-            where = f"{subject.title}: spec.servers[{number}].{field}"
+        if server.openapi is not None:
+            where = f"{subject.title}: spec.servers[{number}].openapi"
             message = f"{where}: is not supported by this version of the operator; use url or service of an MCP server"
             return ResourceRejection(AcceptedReason.INVALID, message)
     return None
@@ -139,8 +143,11 @@ def _keep(admission: Admission, context: AdmissionContext) -> Admission:
     unresolved = admission.resolution.rejection if admission.resolution is not None else None
     for site, entry in _last_entries(admission.subject, context):
         claim = claim_of_entry(admission.subject.key, entry)
-        objection = object_to(claim, site, context) or object_to_kept(
-            admission.subject.title, entry, context.objects.credentials, unresolved
+        title = admission.subject.title
+        objection = (
+            object_to(claim, site, context)
+            or object_to_kept_servers(title, entry, context.grants)
+            or object_to_kept(title, entry, context.objects.credentials, unresolved)
         )
         if objection is not None:
             objections.append(objection)

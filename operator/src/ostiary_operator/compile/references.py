@@ -20,6 +20,7 @@ from ostiary_operator.compile.endpoint_discovery import discovery_of
 from ostiary_operator.compile.model import DiscoveredGateway, ReferenceKey, ResourceRejection
 from ostiary_operator.compile.resource_parser import ParsedProxy, read_policies, read_proxies
 from ostiary_operator.compile.routes import DEFAULT_PORTS, server_url
+from ostiary_operator.compile.server_references import NO_SERVERS, ReferencedServers
 
 Objects = Iterable[Mapping[str, Any]]
 
@@ -70,6 +71,8 @@ class Resolution:
     found_services: bool = False
     """Whether it refers to Services, and all exist."""
     rejection: ResourceRejection | None = None
+    notes: tuple[str, ...] = ()
+    """What a status should say although everything is resolved."""
 
 
 def resolve(
@@ -78,8 +81,11 @@ def resolve(
     objects: ReferencedObjects,
     services: Services,
     cache: Cache,
+    servers: ReferencedServers = NO_SERVERS,
 ) -> Resolution:
     """Resolve the references of a proxy; the first unusable one is the rejection."""
+    if servers.rejection is not None:
+        return Resolution(rejection=servers.rejection)
     names = [_backend(subject, number, server, services) for number, server in enumerate(spec.servers)]
     rejection = next((name for name in names if isinstance(name, ResourceRejection)), None)
     if rejection is not None:
@@ -94,7 +100,8 @@ def resolve(
     configs = credentials.resolve_servers(subject.title, subject.key.namespace, spec, objects.credentials)
     if isinstance(configs, ResourceRejection):
         return Resolution(rejection=configs)
-    return Resolution(bundles, configs, _discoveries(subject, spec, services), found_services=any(names))
+    discoveries = _discoveries(subject, spec, services)
+    return Resolution(bundles, configs, discoveries, found_services=any(names), notes=servers.notes)
 
 
 def _discoveries(subject: ParsedProxy, spec: ProxySpec, services: Services) -> dict[str, DiscoveryConfig]:
@@ -106,9 +113,10 @@ def _backend(subject: ParsedProxy, number: int, server: Server, services: Servic
     """Return whether a server is a Service that exists with its port, or why that is missing."""
     url = urlsplit(server_url(server, subject.key.namespace))
     name = service_of(url.hostname or "")
-    if name is None or name.namespace != subject.key.namespace:
-        return False
-    field = "service" if server.service is not None else "url"
+    home = server.server_ref.namespace if server.server_ref is not None else None
+    if name is None or name.namespace != (home or subject.key.namespace):
+        return server.server_ref is not None
+    field = "service" if server.service is not None else "serverRef" if server.server_ref is not None else "url"
     where = f"{subject.title}: spec.servers[{number}].{field}: Service {name.namespace}/{name.name}"
     if is_missing(name, services):
         message = f"{where} does not exist; create it, or correct the name"

@@ -15,6 +15,7 @@ from ostiary_core.contract.documents import ServerConfig as ServerDocument
 from ostiary_operator.api.proxy import ProxySpec
 from ostiary_operator.api.reasons import AcceptedReason
 from ostiary_operator.api.servers import Server
+from ostiary_operator.compile.foreign_servers import ServerKey
 from ostiary_operator.compile.gateway_settings import Site
 from ostiary_operator.compile.model import ObjectKey, ResourceRejection
 
@@ -24,11 +25,15 @@ _FORWARDED_HOST: Final = "x-forwarded-host"
 
 
 class ConnectedHost(NamedTuple):
-    """A host that a gateway connects to; ``place`` and ``field`` say where it is written."""
+    """A host that a gateway connects to; ``place`` and ``field`` say where it is written.
+
+    ``home`` is the namespace that may have it without a grant.
+    """
 
     place: str
     field: str
     host: str
+    home: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,8 @@ class Claim:
     """The token endpoint of each server's credential."""
     token_clients: tuple[str, ...] = ()
     """The field of each server's credential that has the token endpoint."""
+    homes: tuple[str | None, ...] = ()
+    """The namespace of each server of another operator; None for the others."""
 
     @property
     def title(self) -> str:
@@ -60,16 +67,23 @@ class Claim:
 
     @property
     def destinations(self) -> Iterator["ConnectedHost"]:
-        """Yield everything that the gateway connects to."""
+        """Yield everything that the gateway connects to, except for unresolved references."""
+        own = self.key.namespace
         for index, host in enumerate(self.upstreams):
-            yield ConnectedHost(f"spec.servers[{index}]", "url", host)
+            if host:
+                field = "serverRef" if self.homes and self.homes[index] is not None else "url"
+                yield ConnectedHost(f"spec.servers[{index}]", field, host, self.home(index))
         for index, addresses in enumerate(self.endpoints):
             for number, address in enumerate(addresses):
-                yield ConnectedHost(f"spec.servers[{index}].endpoints[{number}]", "address", address.lower())
+                yield ConnectedHost(f"spec.servers[{index}].endpoints[{number}]", "address", address.lower(), own)
         for index, url in enumerate(self.token_endpoints):
             if url is not None:
                 place = f"spec.servers[{index}].credential.{self.token_clients[index]}"
-                yield ConnectedHost(place, "tokenEndpoint", urlsplit(url).hostname or "")
+                yield ConnectedHost(place, "tokenEndpoint", urlsplit(url).hostname or "", own)
+
+    def home(self, index: int) -> str:
+        """Return the namespace that a server belongs to."""
+        return (self.homes[index] if self.homes else None) or self.key.namespace
 
     @property
     def upstreams(self) -> Iterable[str]:
@@ -98,6 +112,7 @@ def claim_of_spec(key: ObjectKey, spec: ProxySpec) -> Claim:
         tuple(map(_endpoints, spec.servers)),
         tuple(map(_token_endpoint, spec.servers)),
         tuple(map(_token_client, spec.servers)),
+        tuple(_home(server, key.namespace) for server in spec.servers),
     )
 
 
@@ -115,11 +130,21 @@ def claim_of_entry(key: ObjectKey, entry: EntryDocument) -> Claim:
         tuple(map(_endpoints, entry.servers)),
         tuple(map(_token_endpoint, entry.servers)),
         tuple(map(_token_client, entry.servers)),
+        tuple(_kept_home(server) for server in entry.servers),
     )
 
 
 def _endpoints(server: Server | ServerDocument) -> tuple[str, ...]:
     return tuple(each.address for each in server.endpoints or ())
+
+
+def _home(server: Server, namespace: str) -> str | None:
+    return (server.server_ref.namespace or namespace) if server.server_ref is not None else None
+
+
+def _kept_home(server: ServerDocument) -> str | None:
+    key = ServerKey.parse(server.reference) if server.reference is not None else None
+    return key.namespace if key is not None else None
 
 
 def _token_endpoint(server: Server | ServerDocument) -> str | None:
@@ -154,7 +179,7 @@ def is_parseable(entry: EntryDocument) -> bool:
         hosts = [urlsplit(f"//{server.host}").hostname for server in entry.servers if server.host is not None]
         urls = [urlsplit(server.url) for server in entry.servers]
         # Reading the port raises ValueError where it is invalid.
-        hosts += [url.hostname for url in urls if url.port != 0 and url.scheme in DEFAULT_PORTS]
+        hosts += [url.hostname if url.port != 0 and url.scheme in DEFAULT_PORTS else None for url in urls]
         hosts += [urlsplit(url_at(each)).hostname for server in entry.servers for each in _endpoints(server)]
     except ValueError:
         return False
@@ -167,12 +192,15 @@ def url_at(address: str, scheme: str = "http") -> str:
 
 
 def server_url(server: Server, namespace: str) -> str:
-    """Return the URL of a server; a Service has its name in the cluster's DNS."""
-    if server.url is not None:
-        return server.url
+    """Return the URL of a server; a Service has its name in the cluster's DNS.
+
+    It is empty for a reference that is not resolved: the proxy is not served so.
+    """
+    if server.url is not None or server.server_ref is not None:
+        return server.url or ""
     service = server.service
     if service is None:
-        raise AssertionError("a server has exactly one of url and service")
+        raise AssertionError("a server has exactly one of url, service and serverRef")
     scheme = "https" if server.tls is not None else "http"
     return f"{scheme}://{service.name}.{namespace}.svc:{service.port}{service.path}"
 

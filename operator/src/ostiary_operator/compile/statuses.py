@@ -198,7 +198,10 @@ def _proxy_resolved(admission: Admission, served: Sequence[tuple[Site, EncodedEn
         else "it refers to nothing"
     )
     return condition(
-        ConditionType.RESOLVED_REFS, ConditionStatus.TRUE, ResolvedRefsReason.RESOLVED_REFS, f"{title}: {what}"
+        ConditionType.RESOLVED_REFS,
+        ConditionStatus.TRUE,
+        ResolvedRefsReason.RESOLVED_REFS,
+        f"{title}: {'; '.join((what, *resolution.notes))}",
     )
 
 

@@ -46,6 +46,9 @@ _MAYBE_ELSEWHERE: Final = frozenset(
         AcceptedReason.NO_GATEWAY.value,
         AcceptedReason.TARGET_NOT_FOUND.value,
         ResolvedRefsReason.REF_NOT_FOUND.value,
+        ResolvedRefsReason.INVALID_KIND.value,
+        ResolvedRefsReason.REF_NOT_PERMITTED.value,
+        ResolvedRefsReason.BACKEND_NOT_READY.value,
     }
 )
 _REFERENCE: Final = re.compile(r"spec\.targetRefs\[(\d+)\]")
@@ -243,7 +246,9 @@ def _finding(manifest: ObjectManifest, condition: ConditionDraft, *, severity: S
     head, separator, tail = text.partition(": ")
     path, text = (head, tail) if separator and _FIELD.fullmatch(head) else ("", text)
     what, _, remedy = text.partition("; ")
-    severity = severity or (Severity.WARNING if condition.reason in _MAYBE_ELSEWHERE else Severity.ERROR)
+    is_foreign = condition.reason == ResolvedRefsReason.BACKEND_NOT_FOUND and path.endswith(".serverRef")
+    is_elsewhere = condition.reason in _MAYBE_ELSEWHERE or is_foreign
+    severity = severity or (Severity.WARNING if is_elsewhere else Severity.ERROR)
     return manifest.finding(path, what, _clause(remedy), severity=severity)
 
 

@@ -132,10 +132,14 @@ class ServerConfig(ContractDocument):
 
     It is reached at the host of ``url``, unless ``endpoints`` lists places, or ``discovery`` says how to find them.
     ``load_balancer`` None takes the less busy of two of them.
+
+    ``reference`` names the resource of another operator that published ``url``, as ``group/kind/namespace/name``. It is
+    the operator's own: gateways only carry it.
     """
 
     name: str
     url: str
+    reference: str | None = Field(default=None, max_length=1024)
     timeouts: TimeoutsConfig
     tls: TlsConfig | None = None
     addresses: list[str] = Field(default_factory=list)
