@@ -31,11 +31,13 @@ from ostiary_operator.kube.changed_namespaces import NOTHING
 from ostiary_operator.kube.client import KubernetesClient
 from ostiary_operator.kube.client_wrappers import FencedClient, MeasuredClient
 from ostiary_operator.kube.event_filter import EventFilter
+from ostiary_operator.kube.foreign_watches import ForeignWatches
 from ostiary_operator.kube.informer import quieten_logs
 from ostiary_operator.kube.lister import Lister
 from ostiary_operator.kube.options import OperatorOptions
 from ostiary_operator.kube.reference_reader import CredentialReader, ReferenceReader, ServiceReader
 from ostiary_operator.kube.rest import RestClient
+from ostiary_operator.kube.server_reader import ForeignServerReader, views_of
 from ostiary_operator.kube.watch_scopes import RESYNC, RESYNC_UNWATCHED, Watched
 from ostiary_operator.status.audit_checkpoints import AuditCheckpoints
 from ostiary_operator.status.events import EventRecorder
@@ -65,6 +67,7 @@ class Components:
     admin: AdminServer
     ownership: NamespaceOwnership | None
     audit_checkpoints: AuditCheckpoints
+    servers: ForeignServerReader
 
 
 def assemble(
@@ -89,7 +92,9 @@ def assemble(
     events = EventRecorder(measured, clock)
     ownership = NamespaceOwnership(measured, clock, options, events) if claim else None
     publisher = StatusPublisher(measured, clock, events)
-    event_filter = EventFilter(publisher.is_known, on_change=tracer.seen)
+    views = views_of(options.server_kinds)
+    event_filter = EventFilter(publisher.is_known, on_change=tracer.seen, views=views)
+    servers = ForeignServerReader(measured, options.server_kinds, on_seen=event_filter.record, refer=event_filter.refer)
     schedule = Schedule(random.random)
     reconciler = Reconciler(
         options=options,
@@ -98,6 +103,7 @@ def assemble(
         references=ReferenceReader(measured),
         credentials=CredentialReader(measured),
         services=ServiceReader(measured, options, on_seen=event_filter.record, follow=event_filter.follow),
+        servers=servers,
         api_servers=ApiServerReader(measured, on_seen=event_filter.record),
         api_keys=ApiKeyReader(measured, on_seen=event_filter.record),
         config_writer=ConfigWriter(measured, clock, on_write=event_filter.expect_write),
@@ -113,7 +119,7 @@ def assemble(
     poller = Poller(publisher, clock, queue.enqueue, on_reports=tracer.reported, on_report=checkpoints.note)
     metrics.show(queue, publisher, ownership, election)
     admin = AdminServer(options.admin_host, options.admin_port, queue, metrics, clock, election)
-    return Components(queue, schedule, publisher, event_filter, poller, events, admin, ownership, checkpoints)
+    return Components(queue, schedule, publisher, event_filter, poller, events, admin, ownership, checkpoints, servers)
 
 
 def _nothing() -> None:
@@ -180,13 +186,18 @@ async def _first_success(components: Components, options: OperatorOptions, stop:
     return not stop.is_set()
 
 
-async def _watch(cluster: KubernetesClient, options: OperatorOptions, components: Components) -> None:
+async def _watch(cluster: RestClient, options: OperatorOptions, components: Components) -> None:
     """Watch, and let events enqueue passes; resync more often where a kind cannot be watched."""
+    event_filter, enqueue, servers = components.event_filter, components.queue.enqueue, components.servers
+    foreign = ForeignWatches(cluster, options, event_filter, enqueue, lambda: servers.wanted)
+    servers.on_wanted = foreign.look
 
     def chosen(watched: Watched) -> None:
         components.schedule.resync = RESYNC_UNWATCHED if watched.missing else RESYNC
 
-    await watches.watch(cluster, options, components.event_filter, components.queue.enqueue, on_chosen=chosen)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(watches.watch(cluster, options, event_filter, enqueue, on_chosen=chosen))
+        group.create_task(foreign.run())
 
 
 @contextlib.asynccontextmanager

@@ -7,7 +7,7 @@ config in force.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ostiary_core.contract.bundle import GatewayConfig
@@ -16,8 +16,10 @@ from ostiary_operator.clock import Clock
 from ostiary_operator.compile.authentication_methods import namespaces_with_api_keys
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.compiler import compile_resources
+from ostiary_operator.compile.foreign_servers import WantedServer
 from ostiary_operator.compile.model import Compiled, DiscoveredGateway, Resources
 from ostiary_operator.compile.references import wanted, wanted_credentials
+from ostiary_operator.compile.server_references import wanted_servers
 from ostiary_operator.compile.weakening import Weakening
 from ostiary_operator.compile.weakenings import weakenings
 from ostiary_operator.controller.applied_configs import AppliedConfigs
@@ -40,6 +42,7 @@ from ostiary_operator.kube.kinds import POLICY
 from ostiary_operator.kube.lister import Lister
 from ostiary_operator.kube.options import OperatorOptions
 from ostiary_operator.kube.reference_reader import CredentialReader, ReferenceReader, ServiceReader
+from ostiary_operator.kube.server_reader import ForeignServerReader
 from ostiary_operator.status import replica_state, replicas
 from ostiary_operator.status.publisher import StatusPublisher
 from ostiary_operator.worker_thread import compute
@@ -83,6 +86,7 @@ class Reconciler:
     references: ReferenceReader
     credentials: CredentialReader
     services: ServiceReader
+    servers: ForeignServerReader
     api_servers: ApiServerReader
     api_keys: ApiKeyReader
     config_writer: ConfigWriter
@@ -155,6 +159,8 @@ class Reconciler:
         secrets = await compute(
             wanted_credentials, snapshot.proxies, snapshot.policies, self.cache, gateways=snapshot.gateways
         )
+        servers = await compute(wanted_servers, snapshot.proxies, self.applied_configs.configs, self.cache)
+        read = await self.servers.read(servers, changed)
         resources = Resources(
             operator_namespace=self.options.operator_namespace,
             proxies=snapshot.proxies,
@@ -163,11 +169,20 @@ class Reconciler:
             namespaces=snapshot.namespaces,
             references=await self.references.resolve(keys, changed),
             credentials=(await self.credentials.read(secrets, changed)).secrets,
-            services=await self.services.read({namespace_of(proxy) for proxy in snapshot.proxies}, changed),
+            services=await self.services.read(self._inhabited(snapshot, servers), changed),
             api_servers=await self.api_servers.read(changed),
             api_keys=await self.api_keys.read(keyed, changed),
+            servers=read.servers,
+            reference_grants=read.grants,
+            server_kinds=self.options.server_kinds,
         )
         return await compute(compile_resources, resources, self.applied_configs.configs, cache=self.cache)
+
+    def _inhabited(self, snapshot: ClusterSnapshot, servers: Iterable[WantedServer]) -> set[str]:
+        """Return the namespaces whose Services matter, as far as they are watched."""
+        watched = self.options.namespaces
+        found = {each.key.namespace for each in servers if watched is None or each.key.namespace in watched}
+        return found | {namespace_of(proxy) for proxy in snapshot.proxies}
 
     async def _report_weakenings(self, applied: DeliveredConfigs, compiled: Compiled, trace: PassTrace) -> None:
         policies = frozenset((key.namespace, key.name) for key in compiled.statuses if key.kind == POLICY.name)

@@ -19,6 +19,9 @@ from ostiary_operator.kube.kinds import CONFIG_MAP, ENDPOINT_SLICE, NAMESPACE, P
 IsKnown = Callable[[str, Mapping[str, Any]], bool]
 """Returns whether we have already read or written this status of the resource with this uid."""
 
+View = Callable[[Object], object]
+"""Returns what matters of an object of another operator, as orjson can write it."""
+
 OnChange = Callable[[str | None, Kind, Object], None]
 """Called with each event that needs a pass, in the informer's thread: its type, the kind, and the object."""
 
@@ -37,6 +40,8 @@ _PARTS: Final[Mapping[Kind, tuple[str, ...]]] = {
     ENDPOINT_SLICE: ("endpoints", "ports"),
 }
 
+_NO_VIEWS: Final[Mapping[Kind, View]] = {}
+
 #: What a Secret states about the consumer of its API keys, and where its values may be sent.
 _ANNOTATIONS: Final = (labels.CONSUMER, labels.GROUPS, labels.EXPIRES, labels.HOSTS)
 
@@ -47,9 +52,13 @@ class EventFilter:
     Passes call it in the loop's thread, informers in theirs. This is safe since each step is one operation on a dict.
     """
 
-    def __init__(self, is_known: IsKnown, *, on_change: OnChange = _ignore) -> None:
+    def __init__(
+        self, is_known: IsKnown, *, on_change: OnChange = _ignore, views: Mapping[Kind, View] = _NO_VIEWS
+    ) -> None:
         self._is_known = is_known
         self._on_change = on_change
+        self._views = views
+        self._referenced: AbstractSet[tuple[Kind, str, str]] = frozenset()
         self._seen: dict[str, str] = {}
         self._recorded: dict[str, str] = {}
         self._expected: dict[tuple[str, str, str], str] = {}
@@ -59,16 +68,20 @@ class EventFilter:
         """Set the namespaces with proxies. Elsewhere only the Services of gateways matter."""
         self._followed = namespaces
 
+    def refer(self, objects: AbstractSet[tuple[Kind, str, str]]) -> None:
+        """Set which objects of other operators matter: kind, namespace and name."""
+        self._referenced = objects
+
     def expect_write(self, kind: Kind, body: Object) -> None:
         """Remember an object that we are about to write, so that its event is ignored."""
-        self._expected[_key(kind, body)] = _fingerprint(kind, body)
+        self._expected[_key(kind, body)] = self._fingerprint(kind, body)
 
     def record(self, kind: Kind, obj: Object) -> None:
         """Remember an object that a pass has read: an event with the same content is ignored."""
         uid, version = uid_of(obj), obj["metadata"].get("resourceVersion", "")
         if self._recorded.get(uid) != version:
             self._recorded[uid] = version
-            self._seen[uid] = _fingerprint(kind, obj)
+            self._seen[uid] = self._fingerprint(kind, obj)
 
     def matters(self, kind: Kind, event: str | None, obj: Object) -> bool:
         """Return whether an event needs a pass.
@@ -88,7 +101,7 @@ class EventFilter:
             self._seen.pop(uid, None)
             self._recorded.pop(uid, None)
             return True
-        print_now = _fingerprint(kind, obj)
+        print_now = self._fingerprint(kind, obj)
         is_same = self._seen.get(uid) == print_now
         self._seen[uid] = print_now
         if not is_same:
@@ -97,9 +110,15 @@ class EventFilter:
 
     def _is_relevant(self, kind: Kind, obj: Object) -> bool:
         """Return whether an object can affect any config: most Services of a cluster cannot."""
+        if kind in self._views:
+            return (kind, namespace_of(obj), name_of(obj)) in self._referenced
         if kind not in {SERVICE, ENDPOINT_SLICE} or labels.GATEWAY in labels.of(obj):
             return True
         return namespace_of(obj) in self._followed or uid_of(obj) in self._seen
+
+    def _fingerprint(self, kind: Kind, obj: Object) -> str:
+        view = self._views.get(kind)
+        return _fingerprint(kind, obj) if view is None else digest(orjson.dumps(view(obj)))
 
 
 def _key(kind: Kind, obj: Object) -> tuple[str, str, str]:
@@ -109,7 +128,7 @@ def _key(kind: Kind, obj: Object) -> tuple[str, str, str]:
 def _fingerprint(kind: Kind, obj: Object) -> str:
     metadata = obj["metadata"]
     shown = [metadata.get("generation"), metadata.get("deletionTimestamp"), labels.of(obj)]
-    shown += [obj.get(part) for part in _PARTS[kind]]
+    shown += [obj.get(part) for part in _PARTS.get(kind, ("spec",))]
     if kind == SECRET:
         shown += [labels.annotations_of(obj).get(each) for each in _ANNOTATIONS]
     return digest(orjson.dumps(shown, option=orjson.OPT_SORT_KEYS))

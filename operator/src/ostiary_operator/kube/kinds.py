@@ -51,6 +51,10 @@ LEASE: Final = Kind("coordination.k8s.io", "v1", "leases", "Lease")
 ACCESS_REVIEW: Final = Kind(
     "authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", namespaced=False
 )
+#: Gateway API's permission to refer across namespaces: the version that is read, and the one before it.
+REFERENCE_GRANTS: Final = tuple(
+    Kind("gateway.networking.k8s.io", version, "referencegrants", "ReferenceGrant") for version in ("v1", "v1beta1")
+)
 
 #: The kinds of Ostiary's own CRDs.
 OURS: Final = (PROXY, POLICY)

@@ -7,6 +7,13 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from ostiary_operator.api.labels import is_dns_label
+from ostiary_operator.api.server_kinds import (
+    BUILT_IN,
+    InvalidServerKind,
+    ServerKind,
+    parse_server_kind,
+    with_built_in,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +25,7 @@ class OperatorOptions:
     within which the first pass must succeed. ``name`` distinguishes operators in one namespace, and is the same for all
     replicas of one; ``secret_namespaces`` are those whose Secrets it may list and watch, where it may not do so in the
     whole cluster. ``leader_elect`` means that there may be several replicas, of which only the leader works.
+    ``server_kinds`` are the kinds of other operators' servers that MCPProxies may refer to.
     """
 
     operator_namespace: str
@@ -31,6 +39,7 @@ class OperatorOptions:
     name: str = "ostiary-operator"
     leader_elect: bool = False
     secret_namespaces: tuple[str, ...] = ()
+    server_kinds: tuple[ServerKind, ...] = BUILT_IN
 
     @property
     def identity(self) -> str:
@@ -70,6 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="watch Secrets in this namespace, where the operator has the right; repeat for several",
     )
+    add_server_kinds(parser)
     parser.add_argument(
         "--name",
         metavar="NAME",
@@ -91,6 +101,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_address,
         default=("0.0.0.0", 8082),  # noqa: S104  probes and scrapers come from outside the pod
         help="where to serve /healthz, /readyz and /metrics; port 0 takes a free one (default: 0.0.0.0:8082)",
+    )
+
+
+def add_server_kinds(parser: argparse._ActionsContainer) -> None:
+    """Add the flag for further kinds of other operators' servers."""
+    parser.add_argument(
+        "--server-kind",
+        metavar="JSON",
+        type=_server_kind,
+        action="append",
+        default=[],
+        help="a kind of another operator's MCP servers that serverRef may name, as the chart's value serverKinds.more "
+        "has it; repeat for several (default: those of mcp.x-k8s.io, toolhive.stacklok.dev and kagent.dev)",
     )
 
 
@@ -126,6 +149,7 @@ def from_arguments(arguments: argparse.Namespace) -> OperatorOptions:
         name=arguments.name,
         leader_elect=arguments.leader_elect,
         secret_namespaces=tuple(sorted(set(arguments.secret_namespace))),
+        server_kinds=with_built_in(arguments.server_kind),
     )
 
 
@@ -133,6 +157,13 @@ def _namespace(text: str) -> str:
     if not is_dns_label(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not the name of a namespace")
     return text
+
+
+def _server_kind(text: str) -> ServerKind:
+    try:
+        return parse_server_kind(text)
+    except InvalidServerKind as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _replicas(text: str) -> tuple[str, tuple[str, ...]]:

@@ -5,7 +5,7 @@ each resync.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -40,6 +40,7 @@ SELECTORS: Final[Mapping[Kind, tuple[str, ...]]] = {
     CONFIG_MAP: (labels.USAGE,),
     SECRET: (labels.USAGE,),
 }
+_ALL: Final = ("",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +55,8 @@ class Scope:
     index: int = 0
 
     def selector(self, kind: Kind) -> str:
-        """The label selector of one of its kinds."""
-        return SELECTORS[kind][self.index]
+        """The label selector of one of its kinds; empty for kinds of other operators."""
+        return SELECTORS.get(kind, _ALL)[self.index]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +67,21 @@ class Watched:
     missing: tuple[str, ...]
 
 
-async def choose(cluster: KubernetesClient, options: OperatorOptions) -> Watched:
+async def choose(
+    cluster: KubernetesClient, options: OperatorOptions, kinds: Sequence[Kind] = tuple(SELECTORS)
+) -> Watched:
     """Check what may be watched where.
 
     Raises:
         ClusterError: a request to the API server failed.
     """
-    reaches = await asyncio.gather(*(_reach(cluster, options, kind) for kind in SELECTORS))
+    reaches = await asyncio.gather(*(_reach(cluster, options, kind) for kind in kinds))
     places: dict[tuple[tuple[str, ...] | None, int], list[Kind]] = {}
-    for kind, reach in zip(SELECTORS, reaches, strict=True):
-        for index in range(len(SELECTORS[kind])) if reach is None or reach else ():
+    for kind, reach in zip(kinds, reaches, strict=True):
+        for index in range(len(SELECTORS.get(kind, _ALL))) if reach is None or reach else ():
             places.setdefault((reach, index), []).append(kind)
     whole = {None, options.namespaces}
-    missing = [kind.resource for kind, reach in zip(SELECTORS, reaches, strict=True) if reach not in whole]
+    missing = [kind.resource for kind, reach in zip(kinds, reaches, strict=True) if reach not in whole]
     return Watched(tuple(Scope(where, tuple(kinds), index) for (where, index), kinds in places.items()), tuple(missing))
 
 

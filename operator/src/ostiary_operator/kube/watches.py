@@ -37,14 +37,20 @@ async def watch(
     watched = await _chosen(cluster, options)
     on_chosen(watched)
     log_unwatched(watched)
+    enqueue_here = in_loop(enqueue)
+    async with _informing([Informer(scope, options, event_filter, enqueue_here) for scope in watched.scopes]):
+        await asyncio.Event().wait()
+
+
+def in_loop(enqueue: Enqueue) -> Enqueue:
+    """Return a function that calls another in the running loop, from the threads of informers."""
     loop = asyncio.get_running_loop()
 
-    def enqueue_here(reason: str, changed: ChangedNamespaces) -> None:  # called on an informer's thread
+    def enqueue_here(reason: str, changed: ChangedNamespaces) -> None:
         with contextlib.suppress(RuntimeError):  # our loop is closed: the event no longer matters
             loop.call_soon_threadsafe(enqueue, reason, changed)
 
-    async with _informing([Informer(scope, options, event_filter, enqueue_here) for scope in watched.scopes]):
-        await asyncio.Event().wait()
+    return enqueue_here
 
 
 async def _chosen(cluster: KubernetesClient, options: OperatorOptions) -> Watched:
