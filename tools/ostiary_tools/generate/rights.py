@@ -99,6 +99,7 @@ _PARTS = (
     ),
 )
 
+_SERVERS = "the MCP servers of other operators that MCPProxies refer to (`serverKinds`)"
 _CONFIG = "`ostiary-…-0` to `-15`"
 _KEYS = "`ostiary-…`"
 _USERS = {
@@ -115,6 +116,9 @@ _REASONS: dict[tuple[str, str, str], str] = {
     ("ostiary-operator", "services", ""): "the gateways, and the Services that MCPProxies name as servers",
     ("ostiary-operator", "endpointslices", ""): "which Services have endpoints that were written by hand",
     ("ostiary-operator", "configmaps", ""): "CA certificates that an MCPProxy refers to, by name",
+    ("ostiary-operator", "mcpservers", ""): _SERVERS,
+    ("ostiary-operator", "mcpservers, mcpremoteproxies, virtualmcpservers", ""): _SERVERS,
+    ("ostiary-operator", "referencegrants", ""): "which of these servers other namespaces may refer to",
     ("ostiary-operator", "events", ""): "changes of conditions, for users",
     ("ostiary-operator", "namespaces", ""): "their labels, for the platform's policies",
     ("ostiary-operator", "leases", "`ostiary-claim`"): "which operator serves a namespace: of two, only one does",
