@@ -10,8 +10,10 @@ from ostiary_gateway.pipeline.continuations.continuation_errors import continuat
 from ostiary_gateway.pipeline.continuations.request_states import StateKind
 from ostiary_gateway.pipeline.continuations.server_states import leg_of_state, may_ask, opened_state, with_own_state
 from ostiary_gateway.pipeline.exchange import Exchange
-from ostiary_gateway.pipeline.leg import Leg
+from ostiary_gateway.pipeline.leg import Bridge, Leg
 from ostiary_gateway.pipeline.merged_sessions.session_legs import send_in_session
+from ostiary_gateway.pipeline.merged_sessions.session_vector import SessionVector
+from ostiary_gateway.pipeline.pinned_sessions.pinned_legs import follow_endpoints, send_to_endpoint
 from ostiary_gateway.pipeline.plans import Fan, One, Plan
 from ostiary_gateway.pipeline.routing.server_preference import was_not_sent
 from ostiary_gateway.pipeline.send_and_shape import send_and_shape
@@ -49,12 +51,22 @@ def _send(leg: Leg, exchange: Exchange, span: ServerSpan, services: PipelineServ
     if exchange.proxy.names is not None:  # of several servers
         return send_in_session(exchange, leg, span, services)
     if leg.bridge is not None:
-        if era_fallback.is_outdated(leg):
-            return era_fallback.send_again(exchange, leg, span, services)
-        return leg.bridge.carry_out(exchange, leg, span, services)
+        return _send_over(leg.bridge, leg, exchange, span, services)
+    if leg.server.endpoints is not None or isinstance(leg.session, SessionVector):
+        return send_to_endpoint(exchange, leg, span, services)
     if not era_fallback.is_settled(exchange, leg):
         return era_fallback.send(exchange, leg, span, services)
     return send_and_shape(exchange, leg, span, services.shaper, services.request_ids)
+
+
+def _send_over(
+    bridge: Bridge, leg: Leg, exchange: Exchange, span: ServerSpan, services: PipelineServices
+) -> Awaitable[Response | None]:
+    """Send a leg to a server of the other era than its caller's."""
+    follow_endpoints(exchange, leg, span, services)
+    if era_fallback.is_outdated(leg):
+        return era_fallback.send_again(exchange, leg, span, services)
+    return bridge.carry_out(exchange, leg, span, services)
 
 
 def _in_its_round(exchange: Exchange, leg: Leg, services: PipelineServices) -> Leg:

@@ -22,6 +22,7 @@ from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.pipeline.message_members import invalid
 from ostiary_gateway.pipeline.mirrored_headers import encoded, mismatch
 from ostiary_gateway.pipeline.passed_on_credential import passed_on
+from ostiary_gateway.pipeline.pinned_sessions.session_endpoint import endpoint_of
 from ostiary_gateway.pipeline.response_head import judge_head
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.telemetry import ClientSpan
@@ -100,7 +101,7 @@ def _lines(exchange: Exchange, leg: Leg) -> bytes:
         headers["Mcp-Session-Id"] = session.upstream_id
     if message is None:
         last = request.headers.get("last-event-id") if leg.last_event_id is None else leg.last_event_id
-        if last is not None:
+        if last is not None and leg.last_event_id != "":
             headers["Last-Event-ID"] = _passable(last)
         revision = session.revision if session is not None else request.headers.get("mcp-protocol-version", "")
     else:
@@ -190,6 +191,7 @@ async def _sent(exchange: Exchange, leg: Leg, span: ClientSpan, lines: bytes) ->
         repeatable=message is None or (message.method is not None and message.method.name in REPEATABLE),
         caller=caller,
         transmission=exchange.limit_use,
+        endpoint=endpoint_of(server, leg.session.endpoint) if leg.session is not None else None,
     )
 
 

@@ -1,14 +1,10 @@
-"""A response as one JSON document, read completely within limits.
+"""A response as one JSON document, read completely within limits."""
 
-And the session that it may open.
-"""
-
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from time import monotonic
 from typing import Any, Final
 
 from ostiary_core.mcp.methods import AuthorizationKind, Method
-from ostiary_core.mcp.protocol_revisions import LEGACY_REVISIONS
 from ostiary_gateway.config.observed_items import OFFERED
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.limits.checks import reserve_response_bytes
@@ -34,23 +30,19 @@ from ostiary_gateway.pipeline.quota_discovery import showing_quotas
 from ostiary_gateway.pipeline.response_head import http_fault
 from ostiary_gateway.pipeline.response_limits import check_response_size, note_result, readable_bytes
 from ostiary_gateway.pipeline.server_capabilities import with_list_changed
+from ostiary_gateway.pipeline.session_header import SealSession, session_header
 from ostiary_gateway.pipeline.upstream_ids import with_id
 from ostiary_gateway.server.response import Response
-from ostiary_gateway.session_ids import UpstreamSession
 from ostiary_gateway.telemetry.dropped_items import DROPPED
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 
-_SESSION: Final = "Mcp-Session-Id"
 #: A small complete response is sent to the caller in the same loop iteration, so no memory is reserved for it; bytes.
 _NOT_HELD: Final = 16 * 1024
 _TOO_LARGE: Final = "the answer has %d bytes or more, and a message may have %d (bounds.messageBytes)"
 _LIST: Final = AuthorizationKind.LIST
 _LIFECYCLE: Final = AuthorizationKind.ALWAYS
 _NONE: Final[Mapping[str, str]] = {}
-
-#: Returns the session id for a response to initialize.
-SealSession = Callable[[UpstreamSession], str]
 
 
 async def read_whole(exchange: Exchange, response: UpstreamResponse, *, limit: int) -> bytes:
@@ -268,31 +260,3 @@ def _headers(response: UpstreamResponse, session: Mapping[str, str] = _NONE) -> 
     if response.status < 400 and not session:
         return JSON_HEADERS
     return {**http_error_responses.headers(response), **session}
-
-
-def session_header(
-    exchange: Exchange, response: UpstreamResponse, message: dict[str, Any], seal: SealSession
-) -> Mapping[str, str]:
-    """Return the session header for a response to initialize.
-
-    It is None if the server keeps no session.
-
-    Raises:
-        UpstreamFault: the revision is not a legacy one, or the session id is invalid.
-    """
-    if not opens_session(exchange):
-        return _NONE
-    result = message.get("result")
-    if not isinstance(result, dict):
-        return _NONE
-    revision = result.get("protocolVersion")
-    if not isinstance(revision, str) or revision not in LEGACY_REVISIONS:
-        raise UpstreamFault(faults.INVALID, "the server negotiated a revision that has no handshake")
-    upstream_id = response.header(_SESSION)
-    return {_SESSION: seal(UpstreamSession(upstream_id, revision))} if upstream_id is not None else _NONE
-
-
-def opens_session(exchange: Exchange) -> bool:
-    """Return whether the response to this request may open a session."""
-    message = exchange.message
-    return message is not None and message.method is not None and message.method.name == "initialize"

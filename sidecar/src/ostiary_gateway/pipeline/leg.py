@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ostiary_gateway.pipeline.continuations.request_states import RequestStates
     from ostiary_gateway.pipeline.exchange import Exchange
     from ostiary_gateway.pipeline.merged_sessions.event_ids import StreamOf
+    from ostiary_gateway.pipeline.merged_sessions.session_vector import ClientDeclaration
+    from ostiary_gateway.pipeline.pinned_sessions.stream_reopening import StreamReopening
     from ostiary_gateway.pipeline.retries.attempts import Attempts
     from ostiary_gateway.pipeline.services import PipelineServices
     from ostiary_gateway.pipeline.sse_transport import DownstreamWriter
@@ -75,6 +77,8 @@ class Leg:
     that stream. ``event_ids`` returns how the caller knows an event, or None where it cannot resume from it.
     ``on_stream`` is told the stream to the caller when it begins. ``permit`` is that of the server's circuit breaker,
     None without one. ``attempts`` are those to send it; None where its server has no policy that would send it again.
+    ``declared`` is what a client declares that opens a session which may go on at another endpoint. ``reopening`` opens
+    the leg's stream again where it breaks off.
     """
 
     server: UpstreamServer
@@ -95,6 +99,8 @@ class Leg:
     on_stream: "Callable[[CallerStream], None] | None" = None
     permit: CircuitPermit | None = None
     attempts: "Attempts | None" = None
+    declared: "ClientDeclaration | None" = None
+    reopening: "StreamReopening | None" = None
 
     def succeeded(self) -> None:
         """Tell the server's health and its circuit breaker that it answered."""

@@ -8,21 +8,24 @@ import asyncio
 from collections.abc import Iterator
 from itertools import islice
 from time import monotonic
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ostiary_gateway import sse
 from ostiary_gateway.errors import InputAsked, UpstreamFault
 from ostiary_gateway.limits.checks import reserve_response_bytes
 from ostiary_gateway.pipeline.caller_stream import CallerStream
 from ostiary_gateway.pipeline.exchange import Exchange
-from ostiary_gateway.pipeline.json_response import SealSession
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
 from ostiary_gateway.pipeline.large_messages import LARGE_MESSAGES, LIGHT_BYTES, at_once, in_slices
 from ostiary_gateway.pipeline.leg import Leg
+from ostiary_gateway.pipeline.session_header import SealSession
 from ostiary_gateway.pipeline.sse_filter import SseFilter
 from ostiary_gateway.pipeline.sse_transport import UpstreamEvents, is_light
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
+
+if TYPE_CHECKING:
+    from ostiary_gateway.pipeline.pinned_sessions.stream_reopening import StreamReopening
 
 #: After this many seconds of silence a comment is sent into a stream.
 KEEP_ALIVE_SECONDS: Final = 15.0
@@ -43,6 +46,7 @@ class LegEvents:
     ) -> None:
         self._exchange = exchange
         self._server = leg.server
+        self._reopening = leg.reopening
         self._upstream = response
         self._to = to
         to.readers.append(self)
@@ -52,6 +56,7 @@ class LegEvents:
         #: A large event that waits for its turn, before what follows it.
         self._large: bytes | None = None
         self._reserved = 0
+        self._is_reopened = False
 
     @property
     def outcome(self) -> ResponseSummary | None:
@@ -82,10 +87,35 @@ class LegEvents:
     async def run(self) -> None:
         """Read until the server ends its response, or we end the stream.
 
+        A stream that goes on at another endpoint of the server is read there.
+
         Raises:
             UpstreamFault: the server failed.
             InputAsked: the server of a bridged leg asks for input. The stream to the caller stays open.
         """
+        while True:
+            try:
+                await self._read()
+            except UpstreamFault as fault:
+                if self._reopening is None or fault.kind != faults.RESET:
+                    raise
+                self._server.health.absorbed(fault)
+            if self._reopening is None or self.outcome is not None or not await self._goes_on(self._reopening):
+                return
+
+    async def _goes_on(self, reopening: "StreamReopening") -> bool:
+        """Return whether another response takes the place of the one that has ended."""
+        self._upstream.close()
+        found = await reopening.response_for(self._to)
+        if found is None:
+            return False
+        self._upstream, self._large = found, None
+        self._arriving = UpstreamEvents(limit=self._exchange.snapshot.settings.bounds.message_bytes)
+        self._reserve()
+        self._is_reopened = True
+        return True
+
+    async def _read(self) -> None:
         # An end that has arrived already is empty: then response and end are sent in one piece.
         while chunk := await self._next_chunk() if (ready := self._upstream.ready()) is None else ready:
             await self._pass_all(self._arriving.feed(chunk))
@@ -161,6 +191,8 @@ class LegEvents:
     def leave(self) -> None:
         """Feed the stream no more, and release what is buffered of an event that broke off."""
         self._to.readers.remove(self)
+        if self._is_reopened:
+            self._upstream.close()
         reserve_response_bytes(self._exchange.reservation, -self._reserved)
         self._reserved = 0
 

@@ -52,14 +52,16 @@ def changed_lists(old: Visibility, new: Visibility) -> frozenset[Primitive]:
 class ListNotices:
     """The notifications that one stream still has to get.
 
-    ``ready`` is called when there is something to :meth:`take`.
+    ``ready`` is called when there is something to :meth:`take`. ``is_acknowledged`` once the server has acknowledged a
+    filter.
     """
 
-    __slots__ = ("_asked", "_open", "_owed", "_subscription", "_timer", "ready")
+    __slots__ = ("_asked", "_open", "_owed", "_subscription", "_timer", "is_acknowledged", "ready")
 
     def __init__(self, exchange: Exchange) -> None:
         message = exchange.message
         self.ready: Callable[[], None] | None = None
+        self.is_acknowledged = False
         self._owed: set[Primitive] = set()
         self._timer: asyncio.TimerHandle | None = None
         #: In a session every notification is sent, and nothing must precede it.
@@ -122,7 +124,7 @@ class ListNotices:
 
         These are the ``governed`` ones that the caller asked for. From now on notifications may follow.
         """
-        self._open = True
+        self._open = self.is_acknowledged = True
         params = message.get("params")
         honoured = params.get("notifications") if isinstance(params, dict) else None
         missing = [

@@ -124,6 +124,8 @@ async def _send(
 ) -> Response | None:
     if exchange.cancels_too:
         await cancel_duplicates(exchange, leg, client)
+    if leg.reopening is not None:
+        leg.reopening.opened = opened
     response = await forward(exchange, leg, client) if opened is None else await opened(client)
     try:
         if leg.attempts is not None and response.status in GATEWAY_ERRORS:

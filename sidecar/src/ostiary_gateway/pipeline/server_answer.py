@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ostiary_core.mcp import codes
 from ostiary_gateway import sse
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.limits.checks import reserve_response_bytes
@@ -14,6 +15,7 @@ from ostiary_gateway.media_types import EVENT_STREAM, JSON
 from ostiary_gateway.pipeline import jsonrpc
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.large_messages import limit_of, process_large
+from ostiary_gateway.pipeline.pinned_sessions.session_endpoint import key_of_sender
 from ostiary_gateway.pipeline.response_head import retry_after_ms
 from ostiary_gateway.pipeline.sse_transport import UpstreamEvents
 from ostiary_gateway.upstream import faults, redirects
@@ -33,7 +35,8 @@ class ServerAnswer:
 
     ``message`` is the JSON-RPC response, empty where the server answered with an HTTP status alone (and to a
     notification), and ``text`` its JSON. ``session_id`` is the session that it opens, None without one. ``words`` says
-    why there is no response, for the operator.
+    why there is no response, for the operator. ``endpoint`` is the key of the endpoint that answered, empty where the
+    server has one place only.
     """
 
     status: int
@@ -42,6 +45,7 @@ class ServerAnswer:
     text: bytes = b""
     retry_after_ms: int | None = None
     words: str = ""
+    endpoint: bytes = b""
 
     @property
     def result(self) -> dict[str, Any] | None:
@@ -77,6 +81,14 @@ def status_fault(server: UpstreamServer, answer: ServerAnswer) -> UpstreamFault:
     return UpstreamFault(faults.REDIRECTED if 300 <= status < 400 else faults.INVALID, words)
 
 
+def refused(message: dict[str, Any]) -> dict[str, Any]:
+    """Return the answer to a request that a server sends to the gateway itself."""
+    answer: dict[str, Any] = {"jsonrpc": "2.0", "id": jsonrpc.id_of(message)}
+    if message.get("method") == "ping":
+        return {**answer, "result": {}}
+    return {**answer, "error": {"code": codes.METHOD_NOT_FOUND, "message": "The gateway itself answers no requests"}}
+
+
 async def read_answer(
     exchange: Exchange, response: UpstreamResponse, *, own_id: str | None, answer_server: AnswerServer
 ) -> ServerAnswer:
@@ -103,7 +115,14 @@ async def read_answer(
         if status >= 300:
             return _status_alone(response)
         raise UpstreamFault(faults.INVALID, "the response does not answer the request")
-    return ServerAnswer(status, message, response.header("mcp-session-id"), text, retry_after_ms(response))
+    return ServerAnswer(
+        status,
+        message,
+        response.header("mcp-session-id"),
+        text,
+        retry_after_ms(response),
+        endpoint=key_of_sender(response),
+    )
 
 
 def _status_alone(response: UpstreamResponse) -> ServerAnswer:

@@ -13,20 +13,20 @@ from typing import Any, Final
 
 from ostiary_core import strict_json
 from ostiary_core.errors import StrictJSONError
-from ostiary_core.mcp import codes
 from ostiary_core.mcp.meta_keys import META_CLIENT_CAPABILITIES, META_CLIENT_INFO, META_PROTOCOL_VERSION
 from ostiary_core.mcp.methods import METHODS, NOTIFICATION_PREFIX, REPEATABLE
 from ostiary_core.mcp.protocol_revisions import MODERN_REVISIONS
 from ostiary_core.version import __version__
 from ostiary_gateway.errors import AttemptFailed, UpstreamFault
-from ostiary_gateway.pipeline import jsonrpc, record, server_revisions
+from ostiary_gateway.pipeline import record, server_revisions
 from ostiary_gateway.pipeline.circuit_stage import admitted
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.mirrored_headers import encoded
 from ostiary_gateway.pipeline.passed_on_credential import passed_on
+from ostiary_gateway.pipeline.pinned_sessions.session_endpoint import endpoint_of
 from ostiary_gateway.pipeline.retries.attempts import GATEWAY_ERRORS, Attempts
 from ostiary_gateway.pipeline.retries.driver import attempts_of_own, next_attempt, number_attempt
-from ostiary_gateway.pipeline.server_answer import ServerAnswer, fault_of, read_answer, status_fault
+from ostiary_gateway.pipeline.server_answer import ServerAnswer, fault_of, read_answer, refused, status_fault
 from ostiary_gateway.telemetry import ClientSpan, ServerSpan
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.circuit_breaker import CircuitPermit
@@ -53,12 +53,14 @@ class OwnRequest:
     """One request or notification of the gateway's own.
 
     ``revision`` is the protocol revision in which it is sent, empty for ``initialize``, which has none yet.
+    ``endpoint`` is the key of the endpoint that has the session, empty where any endpoint may get the request.
     """
 
     method: str
     params: Mapping[str, Any]
     revision: str
     session_id: str | None = None
+    endpoint: bytes = b""
 
     @property
     def is_modern(self) -> bool:
@@ -98,7 +100,7 @@ async def ask(
     Raises:
         UpstreamFault: no connection, no credential, not in time, too large, or not MCP.
     """
-    attempts = attempts_of_own(server, request.method, request.name, request.params, seconds=seconds, told=transmission)
+    attempts = attempts_of_own(server, request, seconds=seconds, told=transmission)
     with admitted(exchange, server, span, is_request=not request.is_notification) as permit:
         while True:
             try:
@@ -173,7 +175,7 @@ async def _ask(
 
     async def answer_server(message: dict[str, Any]) -> None:
         if not request.is_modern:  # in that era servers send no requests
-            text = strict_json.dumps(_refused(message))
+            text = strict_json.dumps(refused(message))
             (await _send(exchange, server, request, text, client)).close()
 
     try:
@@ -203,6 +205,7 @@ async def _send(
         repeatable=request.method in REPEATABLE,
         caller=caller,
         transmission=transmission,
+        endpoint=endpoint_of(server, request.endpoint) if request.endpoint else None,
     )
 
 
@@ -248,14 +251,6 @@ def own_body(request: OwnRequest, identifier: str | None, client: ClientSpan) ->
         return strict_json.dumps(body)
     except StrictJSONError as error:
         raise UpstreamFault(faults.INVALID, f"{request.method} cannot be sent: {error}") from None
-
-
-def _refused(message: dict[str, Any]) -> dict[str, Any]:
-    """Return the answer to a request that a server sends to the gateway itself."""
-    answer: dict[str, Any] = {"jsonrpc": "2.0", "id": jsonrpc.id_of(message)}
-    if message.get("method") == "ping":
-        return {**answer, "result": {}}
-    return {**answer, "error": {"code": codes.METHOD_NOT_FOUND, "message": "The gateway itself answers no requests"}}
 
 
 def report_fault(

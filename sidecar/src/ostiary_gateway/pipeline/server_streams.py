@@ -7,7 +7,9 @@ from contextlib import asynccontextmanager
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.pipeline.circuit_stage import admitted, note_head
 from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.pipeline.pinned_sessions.session_endpoint import endpoint_of
 from ostiary_gateway.pipeline.server_request import OwnRequest, own_body, own_id, own_lines, own_span, report_fault
+from ostiary_gateway.session_ids import UpstreamSession
 from ostiary_gateway.telemetry import ClientSpan, ServerSpan
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
@@ -43,7 +45,7 @@ async def own_stream(
 
 
 async def end_session(
-    exchange: Exchange, server: UpstreamServer, *, session_id: str, revision: str, span: ServerSpan, seconds: float
+    exchange: Exchange, server: UpstreamServer, session: UpstreamSession, *, span: ServerSpan, seconds: float
 ) -> None:
     """End a session with a server (specification, Session Management).
 
@@ -52,7 +54,7 @@ async def end_session(
     Raises:
         UpstreamFault: no connection, or no answer in time: the server ends the session by itself at some time.
     """
-    request = OwnRequest("DELETE", {}, revision, session_id)
+    request = OwnRequest("DELETE", {}, session.revision, session.upstream_id, session.endpoint)
     with own_span(span, server, request, None) as client:
         try:
             async with asyncio.timeout(seconds):
@@ -81,4 +83,5 @@ async def _sent(
         passed=exchange.passed,
         repeatable=True,
         caller=exchange.upstream_caller if server.credential.is_of_caller else None,
+        endpoint=endpoint_of(server, request.endpoint) if request.endpoint else None,
     )

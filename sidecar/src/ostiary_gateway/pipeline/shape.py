@@ -3,7 +3,9 @@
 The two forms are a JSON document (:mod:`.json_response`) and a stream of events (:mod:`.sse_response`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.errors import UpstreamFault
@@ -16,6 +18,7 @@ from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.lists.list_invalidation import note_outcome
 from ostiary_gateway.pipeline.open_stream import OpenStream
 from ostiary_gateway.pipeline.open_streams import OpenStreams
+from ostiary_gateway.pipeline.pinned_sessions.pinned_session import seal_pinned
 from ostiary_gateway.pipeline.response_head import no_stream
 from ostiary_gateway.pipeline.sse_response import EventRelay
 from ostiary_gateway.seal import Sealer
@@ -69,7 +72,7 @@ class ResponseShaper:
             if is_stream:
                 await self._relay_events(exchange, leg, response, span, client)
                 return None
-            document, outcome = await relay_document(exchange, leg, response, seal=lambda s: self._seal(exchange, s))
+            document, outcome = await relay_document(exchange, leg, response, seal=partial(self._seal, exchange, leg))
             record.answered(span, client, outcome)
             if exchange.proxy.list_cache is not None:
                 note_outcome(leg, outcome, document.body)
@@ -95,7 +98,7 @@ class ResponseShaper:
             leg,
             response,
             stream=stream,
-            seal=lambda session: self._seal(exchange, session),
+            seal=partial(self._seal, exchange, leg),
             ending=lambda: self._is_cut_off(exchange.request),
         )
         if stream is not None:
@@ -115,8 +118,10 @@ class ResponseShaper:
             elif outcome is not None:
                 _record_result(exchange, leg, outcome)
 
-    def _seal(self, exchange: Exchange, session: UpstreamSession) -> str:
+    def _seal(self, exchange: Exchange, leg: Leg, session: UpstreamSession, result: Mapping[str, Any]) -> str:
         SESSIONS.note_opened(exchange.proxy.identity)
+        if leg.declared is not None:
+            return seal_pinned(self._sealer, exchange, leg.server, leg.declared, session, result)
         return seal_session(self._sealer, session, proxy_uid=exchange.proxy.uid, principal=exchange.principal.id)
 
 

@@ -17,13 +17,7 @@ from ostiary_gateway.pipeline import debug_recording, jsonrpc, server_revisions
 from ostiary_gateway.pipeline.cache_scope import kept_private
 from ostiary_gateway.pipeline.empty_list_causes import cause_of_empty, explained, listed_items
 from ostiary_gateway.pipeline.exchange import Exchange
-from ostiary_gateway.pipeline.json_response import (
-    SealSession,
-    report_list,
-    report_response,
-    session_header,
-    with_own_id_and_state,
-)
+from ostiary_gateway.pipeline.json_response import report_list, report_response, with_own_id_and_state
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
 from ostiary_gateway.pipeline.large_messages import LIGHT_BYTES, UNJUDGED, Steps, limit_of
 from ostiary_gateway.pipeline.leg import Leg
@@ -46,6 +40,7 @@ from ostiary_gateway.pipeline.quota_discovery import showing_quotas
 from ostiary_gateway.pipeline.refusal_responses import error_message, message_for
 from ostiary_gateway.pipeline.response_limits import note_result
 from ostiary_gateway.pipeline.server_capabilities import with_list_changed
+from ostiary_gateway.pipeline.session_header import SealSession, session_header
 from ostiary_gateway.pipeline.upstream_ids import with_original_ids
 from ostiary_gateway.telemetry.dropped_items import DROPPED
 from ostiary_gateway.upstream import faults
@@ -193,6 +188,8 @@ class SseFilter:
     def _filtering_streamed(self, data: bytes, message: dict[str, Any]) -> Steps[bytes | None]:
         """Filter a message that is not the response to the request."""
         if self._stream is not None and message.get("method") == ACKNOWLEDGED:
+            if self._stream.notices.is_acknowledged:
+                return None  # the stream goes on in another response than it began in
             data = self._stream.notices.acknowledged(data, message, self._exchange.governed_lists)
         try:
             if self._exchange.session is not None:
@@ -223,6 +220,8 @@ class SseFilter:
         if not jsonrpc.is_response_to(message, self._exchange.upstream_id):
             self.foreign_responses += 1
             return None
+        if self._leg.reopening is not None and "result" in message:
+            return None  # the end of a listen at one endpoint: it goes on at another
         if self.outcome is not None:
             return None
         if self._leg.translation is not None:

@@ -12,12 +12,12 @@ from ostiary_core import strict_json
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.pipeline.caller_stream import CallerStream
 from ostiary_gateway.pipeline.exchange import Exchange
-from ostiary_gateway.pipeline.json_response import SealSession, opens_session
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.leg_events import LegEvents
 from ostiary_gateway.pipeline.open_stream import OpenStream, listen_ended
 from ostiary_gateway.pipeline.refusal_responses import error_message
+from ostiary_gateway.pipeline.session_header import SealSession, opens_session
 from ostiary_gateway.threads import uncancel
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse

@@ -69,7 +69,7 @@ def relayed(chunks: list[bytes], *, as_get: bool) -> bytes:
     exchange = Exchange(stub, stub, proxy=stub, message=message, request_id=None if as_get else 1)
     stream = OpenStream(cast("Any", stub), exchange, cast("Any", stub)) if as_get else None
     relay = EventRelay(
-        exchange, Leg(stub, message, None), stub, stream=stream, seal=lambda _: pytest.fail("no session")
+        exchange, Leg(stub, message, None), stub, stream=stream, seal=lambda *_: pytest.fail("no session")
     )
     splitter = BlockSplitter(limit=1 << 20)
     sent = b""
@@ -250,7 +250,7 @@ def relaying(stub: Chunks) -> "asyncio.Task[None]":
     exchange = Exchange(anything, anything, proxy=anything)
     stream = OpenStream(anything, exchange, anything)
     return asyncio.create_task(
-        EventRelay(exchange, Leg(anything, None, None), anything, stream=stream, seal=lambda _: "").run()
+        EventRelay(exchange, Leg(anything, None, None), anything, stream=stream, seal=lambda *_: "").run()
     )
 
 

@@ -36,6 +36,8 @@ def choose_bridge(exchange: Exchange, leg: Leg) -> None:
     if era is MODERN:
         return
     if isinstance(exchange.session, SessionVector):
+        if exchange.session.terms and only is not MODERN:
+            return  # of a server that has sessions (:mod:`..pinned_sessions`)
         if only is LEGACY or not _is_bridged(exchange.session, leg.server):
             raise session_not_found()
     elif only is not MODERN:

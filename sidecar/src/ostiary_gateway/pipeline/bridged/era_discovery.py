@@ -19,6 +19,7 @@ from ostiary_gateway.pipeline.server_answer import ServerAnswer, fault_of
 from ostiary_gateway.pipeline.server_request import GATEWAY_INFO, OwnRequest, ask
 from ostiary_gateway.pipeline.server_streams import end_session
 from ostiary_gateway.server.response import Response
+from ostiary_gateway.session_ids import UpstreamSession
 from ostiary_gateway.telemetry import ServerSpan
 from ostiary_gateway.upstream.server import UpstreamServer
 from ostiary_gateway.upstream.server_eras import Eras, ProbeAnswer, refuses_era
@@ -108,15 +109,9 @@ async def _end_session(exchange: Exchange, server: UpstreamServer, answer: Serve
     revision = (answer.result or {}).get("protocolVersion")
     if answer.session_id is None or not isinstance(revision, str):
         return
+    session = UpstreamSession(answer.session_id, revision, endpoint=answer.endpoint)
     with suppress(UpstreamFault):
-        await end_session(
-            exchange,
-            server,
-            session_id=answer.session_id,
-            revision=revision,
-            span=span,
-            seconds=DISCOVER_SECONDS,
-        )
+        await end_session(exchange, server, session, span=span, seconds=DISCOVER_SECONDS)
 
 
 async def _discovered(exchange: Exchange, server: UpstreamServer, span: ServerSpan) -> ServerAnswer:

@@ -179,8 +179,7 @@ class LegacyCall:
         await self._tell(own_answer(message))
 
     async def _tell(self, message: dict[str, Any]) -> int:
-        session = self._session
-        return await self._link.tell(message, session_id=session.session_id, revision=session.revision)
+        return await self._link.tell(message, self._session.at_server)
 
     # A parked call (Continuation):
 

@@ -12,6 +12,7 @@ from ostiary_core import strict_json
 from ostiary_core.mcp.meta_keys import META_SUBSCRIPTION
 from ostiary_gateway.bridge.from_modern import COMPLETE
 from ostiary_gateway.bridge.legacy_changes import acknowledged, change, honoured, subscribed_uris
+from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.pipeline.bridged.legacy_messages import MessageLimits
 from ostiary_gateway.pipeline.bridged.legacy_session import LegacySession
 from ostiary_gateway.pipeline.bridged.legacy_sessions import LegacySessions
@@ -19,7 +20,8 @@ from ostiary_gateway.pipeline.bridged.made_response import MadeMessage, made_res
 from ostiary_gateway.pipeline.bridged.session_changes import ChangeListener, unsubscribe
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.leg import Leg
-from ostiary_gateway.pipeline.server_request import OwnRequest, ask
+from ostiary_gateway.pipeline.pinned_sessions.session_endpoint import is_lost
+from ostiary_gateway.pipeline.server_request import ask
 from ostiary_gateway.pipeline.services import PipelineServices
 from ostiary_gateway.telemetry import ClientSpan, ServerSpan
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
@@ -76,8 +78,13 @@ async def _living_session(exchange: Exchange, leg: Leg, span: ServerSpan, servic
 
 async def _is_forgotten(exchange: Exchange, session: LegacySession, span: ServerSpan) -> bool:
     server = session.link.server
-    request = OwnRequest("ping", {}, session.revision, session.session_id)
-    return (await ask(exchange, server, request, span=span, seconds=server.request_seconds)).status == _GONE
+    try:
+        answer = await ask(exchange, server, session.request("ping"), span=span, seconds=server.request_seconds)
+    except UpstreamFault as fault:
+        if not is_lost(fault, session.at_server):
+            raise
+        return True
+    return answer.status == _GONE
 
 
 class _Listening:
@@ -101,7 +108,7 @@ class _Listening:
         session = self._session
         limits = MessageLimits.of(self._exchange)
         changes = session.changes
-        self._is_joined = await changes.join(self._listener, session.link, session.session_id, session.revision, limits)
+        self._is_joined = await changes.join(self._listener, session.link, session.at_server, limits)
         if self._is_joined:
             self._filter = honoured(wanted, session.capabilities)
             await self._subscribe(span)
@@ -121,7 +128,7 @@ class _Listening:
 
     async def _is_subscribed(self, uri: str, span: ServerSpan) -> bool:
         session, server = self._session, self._session.link.server
-        request = OwnRequest(_SUBSCRIBE, {"uri": uri}, session.revision, session.session_id)
+        request = session.request(_SUBSCRIBE, {"uri": uri})
         answer = await ask(self._exchange, server, request, span=span, seconds=server.request_seconds)
         return answer.result is not None
 
@@ -148,5 +155,5 @@ class _Listening:
         session = self._session
         left = session.changes.leave(self._listener, subscribed_uris(self._filter))
         if left and session.session_id is not None:
-            self._sessions.run(unsubscribe(session.link, session.session_id, session.revision, left))
+            self._sessions.run(unsubscribe(session.link, session.at_server, left))
         self._sessions.release(session)

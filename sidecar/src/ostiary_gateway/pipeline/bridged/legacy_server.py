@@ -20,7 +20,7 @@ from ostiary_gateway.bridge.to_legacy import (
     legacy_handling,
     legacy_params,
 )
-from ostiary_gateway.errors import Refusal
+from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.pipeline import mirrored_parameters
 from ostiary_gateway.pipeline.bridged.call_rounds import CallRound
 from ostiary_gateway.pipeline.bridged.legacy_call import LegacyCall, SentCall
@@ -38,11 +38,11 @@ from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.pipeline.message_members import invalid
 from ostiary_gateway.pipeline.mirrored_headers import mismatch
+from ostiary_gateway.pipeline.pinned_sessions.session_endpoint import is_lost
 from ostiary_gateway.pipeline.send_and_shape import send_and_shape
-from ostiary_gateway.pipeline.server_request import OwnRequest, ask, own_id
+from ostiary_gateway.pipeline.server_request import ask, own_id
 from ostiary_gateway.pipeline.services import PipelineServices
 from ostiary_gateway.server.response import Response
-from ostiary_gateway.session_ids import UpstreamSession
 from ostiary_gateway.telemetry import ClientSpan, ServerSpan
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 
@@ -105,9 +105,9 @@ async def _call(
     try:
         await _set_level(exchange, session, round_.level, span)
         response = await _send(exchange, leg, session, sent, client)
-    except Refusal as refusal:
+    except (Refusal, UpstreamFault) as failure:
         services.legacy_sessions.release(session)
-        if refusal.reason != _SESSION_NOT_FOUND:
+        if not _lost_session(failure, session):
             raise
         session, response = await _send_again(exchange, leg, span, services, client, session, sent)
     except BaseException:
@@ -115,6 +115,13 @@ async def _call(
         raise
     call = LegacyCall(sent, session=session, sessions=services.legacy_sessions, response=response)
     return await made_response(call.messages(round_))
+
+
+def _lost_session(failure: Refusal | UpstreamFault, session: LegacySession) -> bool:
+    """Return whether the server, or the endpoint that had it, has lost a session."""
+    if isinstance(failure, UpstreamFault):
+        return is_lost(failure, session.at_server)
+    return failure.reason == _SESSION_NOT_FOUND
 
 
 def _check_parameters(exchange: Exchange, leg: Leg) -> None:
@@ -154,8 +161,8 @@ async def _send_again(
 async def _send(
     exchange: Exchange, leg: Leg, session: LegacySession, sent: SentCall, client: ClientSpan
 ) -> UpstreamResponse:
-    upstream = UpstreamSession(session.session_id, session.revision) if session.session_id is not None else None
-    return await forward(exchange, Leg(leg.server, _legacy_message(leg, session, sent), upstream), client)
+    at_server = session.at_server if session.session_id is not None else None
+    return await forward(exchange, Leg(leg.server, _legacy_message(leg, session, sent), at_server), client)
 
 
 def _legacy_message(leg: Leg, session: LegacySession, sent: SentCall) -> Message:
@@ -172,7 +179,7 @@ async def _set_level(exchange: Exchange, session: LegacySession, level: str, spa
     """Let the server send log messages from a level on, if a call is the first to want them."""
     if not is_lower(level, than=session.level) or "logging" not in session.capabilities:
         return
-    request = OwnRequest("logging/setLevel", {"level": level}, session.revision, session.session_id)
+    request = session.request("logging/setLevel", {"level": level})
     await ask(exchange, session.link.server, request, span=span, seconds=session.link.server.request_seconds)
     session.level = level
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from time import monotonic
+from types import MappingProxyType
 from typing import Any, Final
 
 from ostiary_core.mcp.protocol_revisions import LEGACY_REVISIONS
@@ -14,12 +15,14 @@ from ostiary_gateway.pipeline.bridged.session_changes import SessionChanges
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.server_answer import fault_of
 from ostiary_gateway.pipeline.server_request import GATEWAY_INFO, OwnRequest, ask
+from ostiary_gateway.session_ids import UpstreamSession
 from ostiary_gateway.telemetry import ServerSpan
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.server import UpstreamServer
 
 _INITIALIZE: Final = "initialize"
 _INITIALIZED: Final = "notifications/initialized"
+_NONE: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 @dataclass(slots=True, eq=False)
@@ -28,7 +31,8 @@ class LegacySession:
 
     ``session_id`` is None at a server that keeps none. ``handshake`` is the server's answer to initialize, and ``link``
     the caller's that used it last. ``level`` is its log level, ``changes`` what it announces. ``is_single`` if it ends
-    with its one call. ``size`` is that of what both sides declared.
+    with its one call. ``size`` is that of what both sides declared. ``endpoint`` is the key of the endpoint that has
+    it, empty where the server has one place only or keeps no sessions.
     """
 
     link: ServerLink
@@ -37,10 +41,20 @@ class LegacySession:
     handshake: Mapping[str, Any]
     is_single: bool
     size: int = 0
+    endpoint: bytes = b""
     level: str = ""
     users: int = 0
     idle_since: float = field(default_factory=monotonic)
     changes: SessionChanges = field(default_factory=SessionChanges)
+
+    @property
+    def at_server(self) -> UpstreamSession:
+        """The session as the server knows it; its id is empty where the server keeps none."""
+        return UpstreamSession(self.session_id or "", self.revision, endpoint=self.endpoint)
+
+    def request(self, method: str, params: Mapping[str, Any] = _NONE) -> OwnRequest:
+        """Return a request of the gateway's own in this session."""
+        return OwnRequest(method, params, self.revision, self.session_id, self.endpoint)
 
     @property
     def info(self) -> Mapping[str, Any]:
@@ -73,8 +87,14 @@ async def open_legacy_session(
     revision = result.get("protocolVersion")
     if not isinstance(revision, str) or revision not in LEGACY_REVISIONS:
         raise UpstreamFault(faults.INVALID, "the server negotiated a revision that has no handshake")
-    link, size = ServerLink.of(exchange, server), len(answer.text)
-    session = LegacySession(link, answer.session_id, revision, result, is_single, size)
-    initialized = OwnRequest(_INITIALIZED, {}, revision, answer.session_id)
-    await ask(exchange, server, initialized, span=span, seconds=seconds)
+    session = LegacySession(
+        ServerLink.of(exchange, server),
+        answer.session_id,
+        revision,
+        result,
+        is_single,
+        len(answer.text),
+        answer.endpoint if answer.session_id else b"",
+    )
+    await ask(exchange, server, session.request(_INITIALIZED), span=span, seconds=seconds)
     return session

@@ -22,6 +22,7 @@ from ostiary_gateway.pipeline.bridged.legacy_session import LegacySession, open_
 from ostiary_gateway.pipeline.bridged.server_link import ServerLink
 from ostiary_gateway.pipeline.continuations.callers import credential_mark
 from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.pipeline.pinned_sessions.session_endpoint import is_gone
 from ostiary_gateway.telemetry import ServerSpan
 from ostiary_gateway.upstream.server import UpstreamServer
 
@@ -117,7 +118,7 @@ class LegacySessions:
         callers = self._servers.setdefault(server, {})
         caller = callers.setdefault(name, _Caller())
         declared = strict_json.dumps(legacy_client_capabilities(meta))
-        found = caller.sessions.get(declared)
+        found = self._found(caller, declared)
         if found is not None:
             return self._used(found, caller, declared, exchange)
         try:
@@ -140,7 +141,7 @@ class LegacySessions:
         turn.calls += 1
         try:
             async with turn.lock:
-                found = caller.sessions.get(declared)
+                found = self._found(caller, declared)
                 if found is not None:
                     return self._used(found, caller, declared, exchange)
                 is_single = not self._has_room(caller)
@@ -154,6 +155,14 @@ class LegacySessions:
             turn.calls -= 1
             if not turn.calls:  # a lock that is free may still have calls that wait for it
                 del caller.opening[declared]
+
+    def _found(self, caller: _Caller, declared: bytes) -> LegacySession | None:
+        """Return the session that is kept, unless the endpoint that has it is not there any more."""
+        found = caller.sessions.get(declared)
+        if found is None or not is_gone(found.link.server, found.at_server):
+            return found
+        self._dropped(caller, declared).session_id = None  # nothing is left to end
+        return None
 
     def _used(self, session: LegacySession, caller: _Caller, declared: bytes, exchange: Exchange) -> LegacySession:
         caller.sessions.move_to_end(declared)
@@ -219,7 +228,7 @@ class LegacySessions:
     def _end(self, session: LegacySession) -> None:
         """Tell the server that a session is over, without waiting for it."""
         if session.session_id is not None:
-            self.run(session.link.end_session(session.session_id, revision=session.revision))
+            self.run(session.link.end_session(session.at_server))
 
     def run(self, work: Coroutine[Any, Any, object]) -> None:
         """Do some last work for a call that is over, such as cancelling it.

@@ -15,6 +15,8 @@ from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.message_members import invalid
 from ostiary_gateway.pipeline.passed_on_credential import passed_on
+from ostiary_gateway.pipeline.pinned_sessions.session_endpoint import endpoint_of
+from ostiary_gateway.session_ids import UpstreamSession
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.caller import UpstreamCaller
 from ostiary_gateway.upstream.http1 import request_head as http1
@@ -60,9 +62,8 @@ class ServerLink:
         self,
         http_method: str,
         message: dict[str, Any] | None,
+        session: UpstreamSession,
         *,
-        session_id: str | None,
-        revision: str,
         context: bytes = b"",
         repeatable: bool = False,
         transmission: Transmission | None = None,
@@ -75,8 +76,8 @@ class ServerLink:
             UpstreamFault: it cannot be sent, or there is no response.
             Refusal: the message cannot be written.
         """
-        headers = {"Mcp-Session-Id": session_id} if session_id is not None else {}
-        lines = http1.lines({**headers, "MCP-Protocol-Version": revision}) + self.passed_on.reveal() + context
+        headers = {"Mcp-Session-Id": session.upstream_id} if session.upstream_id else {}
+        lines = http1.lines({**headers, "MCP-Protocol-Version": session.revision}) + self.passed_on.reveal() + context
         return await self.server.request(
             http_method,
             lines,
@@ -85,25 +86,26 @@ class ServerLink:
             repeatable=repeatable,
             caller=self.caller,
             transmission=transmission,
+            endpoint=endpoint_of(self.server, session.endpoint),
         )
 
-    async def tell(self, message: dict[str, Any], *, session_id: str | None, revision: str) -> int:
+    async def tell(self, message: dict[str, Any], session: UpstreamSession) -> int:
         """Send what has no response, and return the HTTP status.
 
         Raises:
             UpstreamFault: see :meth:`send`.
         """
-        response = await self.send("POST", message, session_id=session_id, revision=revision)
+        response = await self.send("POST", message, session)
         response.close()
         return response.status
 
-    async def end_session(self, session_id: str, *, revision: str) -> None:
+    async def end_session(self, session: UpstreamSession) -> None:
         """Tell the server that a session is over.
 
         Raises:
             UpstreamFault: see :meth:`send`.
         """
-        (await self.send("DELETE", None, session_id=session_id, revision=revision)).close()
+        (await self.send("DELETE", None, session)).close()
 
 
 def _line(authorization: str) -> SecretBytes:

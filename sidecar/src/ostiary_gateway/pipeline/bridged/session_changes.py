@@ -19,6 +19,7 @@ from ostiary_gateway.pipeline import jsonrpc
 from ostiary_gateway.pipeline.bridged.legacy_messages import MessageLimits, messages_of
 from ostiary_gateway.pipeline.bridged.server_link import ServerLink
 from ostiary_gateway.pipeline.server_request import own_id
+from ostiary_gateway.session_ids import UpstreamSession
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 
 #: The most announcements that wait to be taken by one listener; the oldest is dropped for a new one.
@@ -77,7 +78,7 @@ class SessionChanges:
             listener.put(message)
 
     async def join(
-        self, listener: ChangeListener, link: ServerLink, session_id: str | None, revision: str, limits: MessageLimits
+        self, listener: ChangeListener, link: ServerLink, session: UpstreamSession, limits: MessageLimits
     ) -> bool:
         """Let one more listen; return whether the server has a stream of announcements.
 
@@ -86,10 +87,10 @@ class SessionChanges:
         """
         async with self._turn:
             if self._reading is None:
-                stream = await _opened(link, session_id, revision)
+                stream = await _opened(link, session)
                 if stream is None:
                     return False
-                reading = self._read(stream, link, session_id, revision, limits)
+                reading = self._read(stream, link, session, limits)
                 self._reading = asyncio.get_running_loop().create_task(reading)
             self._listeners.add(listener)
             return True
@@ -119,7 +120,7 @@ class SessionChanges:
         return left
 
     async def _read(
-        self, stream: UpstreamResponse, link: ServerLink, session_id: str | None, revision: str, limits: MessageLimits
+        self, stream: UpstreamResponse, link: ServerLink, session: UpstreamSession, limits: MessageLimits
     ) -> None:
         messages = messages_of(stream, link.server, limits, may_idle=True)
         try:
@@ -127,7 +128,7 @@ class SessionChanges:
                 async for _, message in messages:
                     if "method" in message and jsonrpc.id_of(message) is not None:
                         # It belongs to no call, so there is no caller to ask.
-                        await link.tell(own_answer(message), session_id=session_id, revision=revision)
+                        await link.tell(own_answer(message), session)
                     else:
                         self.tell(message)
         finally:
@@ -138,16 +139,16 @@ class SessionChanges:
             listener.end()
 
 
-async def _opened(link: ServerLink, session_id: str | None, revision: str) -> UpstreamResponse | None:
+async def _opened(link: ServerLink, session: UpstreamSession) -> UpstreamResponse | None:
     """Return the stream of a session's announcements; None where the server has none."""
-    response = await link.send("GET", None, session_id=session_id, revision=revision, repeatable=True)
+    response = await link.send("GET", None, session, repeatable=True)
     if response.status < 300 and response.content_type == EVENT_STREAM:
         return response
     response.close()
     return None
 
 
-async def unsubscribe(link: ServerLink, session_id: str | None, revision: str, uris: Sequence[str]) -> None:
+async def unsubscribe(link: ServerLink, session: UpstreamSession, uris: Sequence[str]) -> None:
     """Tell a server that some resources are of no interest any more.
 
     Raises:
@@ -155,4 +156,4 @@ async def unsubscribe(link: ServerLink, session_id: str | None, revision: str, u
     """
     for uri in uris:
         request = {"jsonrpc": "2.0", "id": own_id(), "method": "resources/unsubscribe", "params": {"uri": uri}}
-        await link.tell(request, session_id=session_id, revision=revision)
+        await link.tell(request, session)

@@ -8,7 +8,7 @@ acknowledged it.
 
 import asyncio
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -196,5 +196,5 @@ def _without_id(_own: bytes) -> None:
     return
 
 
-def _never_opens(_session: UpstreamSession) -> str:
+def _never_opens(_session: UpstreamSession, _result: Mapping[str, Any]) -> str:
     raise AssertionError("a stream of changes opens no session")

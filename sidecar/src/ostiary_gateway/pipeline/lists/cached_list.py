@@ -24,6 +24,7 @@ from ostiary_gateway.pipeline.lists.page_template import template_of
 from ostiary_gateway.pipeline.lists.raw_list_cache import RAW_LISTS
 from ostiary_gateway.pipeline.lists.raw_page import PAGE_ID, NoPage, RawPage, fetched_page
 from ostiary_gateway.pipeline.lists.rendered_pages import RENDERED_PAGES, RenderedPageKey
+from ostiary_gateway.pipeline.merged_sessions.session_opening import in_session
 from ostiary_gateway.pipeline.merged_sessions.session_vector import SessionVector
 from ostiary_gateway.pipeline.plans import Fan, One, Plan
 from ostiary_gateway.pipeline.server_answer import ServerAnswer
@@ -131,8 +132,8 @@ class _KeptPage:
         if isinstance(session, SessionVector):
             sessions = services.sessions
             return await sessions.ask(exchange, server, method, params, span=span, seconds=server.request_seconds)
-        own = OwnRequest(method, params, self._revision, session.upstream_id if session is not None else None)
-        return await ask(exchange, server, own, span=span, seconds=server.request_seconds)
+        request = OwnRequest(method, params, self._revision) if session is None else in_session(session, method, params)
+        return await ask(exchange, server, request, span=span, seconds=server.request_seconds)
 
     async def _shaped(self, exchange: Exchange, copy: ListCopy[RawPage]) -> tuple[bytes, ResponseSummary]:
         """Return a page as the caller may see it, with the time that is left of it."""
@@ -155,7 +156,7 @@ def may_share(exchange: Exchange) -> bool:
     return use is None or (use.find_exhausted is None and not use.sizes)
 
 
-def _no_session(_: Any) -> str:
+def _no_session(*_: Any) -> str:
     raise AssertionError("a list opens no session")
 
 

@@ -10,10 +10,10 @@ are read again. A stream that breaks takes nothing from those of other servers.
 import asyncio
 import enum
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
 from ostiary_core.mcp.methods import Primitive
 from ostiary_core.mcp.protocol_revisions import MODERN_REVISIONS
@@ -28,7 +28,7 @@ from ostiary_gateway.pipeline.merged_sessions.change_translation import ChangeTr
 from ostiary_gateway.pipeline.merged_sessions.event_ids import no_event_id
 from ostiary_gateway.pipeline.merged_sessions.leg_translation import translation_for
 from ostiary_gateway.pipeline.merged_sessions.seen_lists import LIST_METHODS
-from ostiary_gateway.pipeline.merged_sessions.session_opening import key_of, mark_of
+from ostiary_gateway.pipeline.merged_sessions.session_opening import in_session, key_of, mark_of
 from ostiary_gateway.pipeline.merged_sessions.session_vector import SessionVector
 from ostiary_gateway.pipeline.merged_sessions.wanted_changes import WantedChanges
 from ostiary_gateway.pipeline.server_request import OwnRequest
@@ -123,7 +123,7 @@ class ChangeSource:
 
     async def _request(self, session: UpstreamSession) -> OwnRequest:
         if session.revision not in MODERN_REVISIONS:
-            return OwnRequest("GET", {}, session.revision, session.upstream_id or None)
+            return in_session(session, "GET", {})
         wanted = self.wanted.filter_for(self.place)
         vector = self.exchange.session
         if isinstance(vector, SessionVector):
@@ -168,5 +168,5 @@ class ChangeSource:
         self.on_change(primitive)
 
 
-def _never_opens(_session: UpstreamSession) -> str:
+def _never_opens(_session: UpstreamSession, _result: Mapping[str, Any]) -> str:
     raise AssertionError("a stream of changes opens no session")

@@ -5,7 +5,7 @@ They hold the server and the request whose stream it is.
 A client that resumes a stream gets it from the server that the id names. What comes there is bound to the request: a
 server could otherwise answer, on a stream that it owns, a call that another server has. So the id is
 ``<server>.<request>.<the server's own id>``, where ``request`` is base64url of the JSON array of the request's id and
-progress token, as the server knows them.
+progress token, as the server knows them. It is empty on a stream that belongs to no request.
 """
 
 import base64
@@ -35,20 +35,20 @@ class StreamOf(NamedTuple):
 class ResumedEvent(NamedTuple):
     """What the id of an event says.
 
-    Its server, the request of the stream, and the server's own id.
+    Its server, the request of the stream (None where it belongs to none), and the server's own id.
     """
 
     server: str
-    stream: StreamOf
+    stream: StreamOf | None
     own: str
 
 
 class EventIds:
-    """Exposes the ids of events on the stream of one request."""
+    """Exposes the ids of events on the stream of one request, or on one that belongs to none."""
 
     __slots__ = ("_begin", "_server", "_stream")
 
-    def __init__(self, server: str, stream: StreamOf) -> None:
+    def __init__(self, server: str, stream: StreamOf | None) -> None:
         self._server = server
         self._stream = stream
         self._begin: bytes | None = None
@@ -81,6 +81,8 @@ def resumed_event(exposed: str) -> ResumedEvent | None:
     request, _, own = rest.partition(".")
     if not server or not own or len(own) > _LONGEST or len(request) > _LONGEST_REQUEST:
         return None
+    if not request:
+        return ResumedEvent(server, None, own)
     try:
         found = strict_json.loads(base64.urlsafe_b64decode(request + "=" * (-len(request) % 4)))
     except (binascii.Error, ValueError, StrictJSONError):
@@ -91,12 +93,12 @@ def resumed_event(exposed: str) -> ResumedEvent | None:
     return ResumedEvent(server, StreamOf(found[0], token), own)
 
 
-def _begin(server: str, stream: StreamOf) -> bytes:
+def _begin(server: str, stream: StreamOf | None) -> bytes:
     """Return what the ids of a stream begin with.
 
     Empty where the request's id is too long to be kept in them.
     """
-    request = base64.urlsafe_b64encode(strict_json.dumps(list(stream))).rstrip(b"=")
+    request = base64.urlsafe_b64encode(strict_json.dumps(list(stream))).rstrip(b"=") if stream is not None else b""
     return b"%b.%b." % (server.encode(), request) if len(request) <= _LONGEST_REQUEST else b""
 
 

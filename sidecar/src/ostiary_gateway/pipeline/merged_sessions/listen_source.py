@@ -15,7 +15,6 @@ from ostiary_gateway.pipeline.bridged.era_discovery import find_eras
 from ostiary_gateway.pipeline.bridged.legacy_session import LegacySession
 from ostiary_gateway.pipeline.merged_sessions.change_source import ChangeSource, Outcome
 from ostiary_gateway.pipeline.server_request import OwnRequest, ask
-from ostiary_gateway.session_ids import UpstreamSession
 
 _SUBSCRIBE: Final = "resources/subscribe"
 
@@ -44,8 +43,7 @@ class ListenSource(ChangeSource):
         session = await sessions.acquire_single(self.exchange, self.server, self.span)
         try:
             await self._subscribe(session)
-            request = OwnRequest("GET", {}, session.revision, session.session_id)
-            outcome = await self._read(request, UpstreamSession(session.session_id or "", session.revision))
+            outcome = await self._read(session.request("GET"), session.at_server)
             if outcome is Outcome.FORGOTTEN:
                 sessions.lose(session)
             return outcome
@@ -54,6 +52,6 @@ class ListenSource(ChangeSource):
 
     async def _subscribe(self, session: LegacySession) -> None:
         for uri in self.wanted.uris.get(self.place, ()):
-            request = OwnRequest(_SUBSCRIBE, {"uri": uri}, session.revision, session.session_id)
+            request = session.request(_SUBSCRIBE, {"uri": uri})
             with suppress(UpstreamFault):
                 await ask(self.exchange, self.server, request, span=self.span, seconds=self.server.request_seconds)

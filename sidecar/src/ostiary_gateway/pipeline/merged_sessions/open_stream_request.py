@@ -37,7 +37,7 @@ async def open_stream(exchange: Exchange, span: ServerSpan, services: PipelineSe
         await ChangeStream(exchange, span, services, WantedChanges()).run()
         return None
     found = resumed_event(last)
-    server = named_server(exchange, found.server) if found is not None else None
+    server = named_server(exchange, found.server) if found is not None and found.stream is not None else None
     if found is None or server is None:
         raise no_stream()
     check_server_blocked(exchange, server)

@@ -7,7 +7,7 @@ initialized has none yet, and one that answers HTTP 404 has forgotten its own: n
 carried out (specification, Session Management). Clients never initialize again because of one server of several. So
 the gateway does, with what the client declared, and tells the server what the client told its predecessor: the log
 level, and which resources it wants to hear of. Requests that need the same session at the same time wait for one
-handshake.
+handshake. A session whose endpoint is not there any more is lost in the same way.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from ostiary_gateway.pipeline.http_checks import session_not_found
 from ostiary_gateway.pipeline.merged_sessions.session_notes import SessionKey, SessionNote, SessionNotes
 from ostiary_gateway.pipeline.merged_sessions.session_opening import (
     HANDSHAKE_SECONDS,
+    OpenedSession,
     complete_handshake,
     in_session,
     key_of,
@@ -30,8 +31,11 @@ from ostiary_gateway.pipeline.merged_sessions.session_opening import (
     open_session_at,
 )
 from ostiary_gateway.pipeline.merged_sessions.session_vector import SessionVector
+from ostiary_gateway.pipeline.pinned_sessions.handshake_terms import are_kept, terms_of
+from ostiary_gateway.pipeline.pinned_sessions.session_endpoint import is_gone, is_lost
 from ostiary_gateway.pipeline.server_answer import ServerAnswer
 from ostiary_gateway.pipeline.server_request import ask
+from ostiary_gateway.pipeline.server_streams import end_session
 from ostiary_gateway.session_ids import UpstreamSession
 from ostiary_gateway.telemetry import ServerSpan
 from ostiary_gateway.telemetry.session_counts import SESSIONS
@@ -87,7 +91,11 @@ class ServerSessions:
         if not isinstance(vector, SessionVector):
             return None
         found = self.at_hand(exchange, server)
-        return found if found is not None else await self._renewed(exchange, server, vector, None, span)
+        if found is not None and not is_gone(server, found):
+            return found
+        if found is not None:
+            return await self.renewed(exchange, server, found, span=span)
+        return await self._renewed(exchange, server, vector, None, span)
 
     async def renewed(
         self, exchange: Exchange, server: UpstreamServer, failed: UpstreamSession, *, span: ServerSpan
@@ -122,11 +130,17 @@ class ServerSessions:
             Refusal: 404, the client has ended the session.
         """
         session = await self.obtain(exchange, server, span=span)
-        answer = await ask(exchange, server, in_session(session, method, params), span=span, seconds=seconds)
-        if answer.status == 404 and session is not None and session.upstream_id:
-            session = await self.renewed(exchange, server, session, span=span)
+        try:
             answer = await ask(exchange, server, in_session(session, method, params), span=span, seconds=seconds)
-        return answer
+        except UpstreamFault as fault:
+            if not is_lost(fault, session):
+                raise
+        else:
+            if answer.status != 404 or session is None or not session.upstream_id:
+                return answer
+        if session is not None:
+            session = await self.renewed(exchange, server, session, span=span)
+        return await ask(exchange, server, in_session(session, method, params), span=span, seconds=seconds)
 
     @contextmanager
     def followed_by(self, exchange: Exchange, stream: FollowsSession) -> Iterator[None]:
@@ -166,13 +180,13 @@ class ServerSessions:
         turn = self._turns.setdefault((key, mark), asyncio.Lock())
         async with turn:
             found = self.at_hand(exchange, server)
-            if found is not None and found != failed:
+            if found is not None and found != failed and not is_gone(server, found):
                 return found  # another request has opened it meanwhile
             note = await self.notes.looked_up(key)
             if note.ended:
                 raise session_not_found()
             found = note.servers.get(mark)
-            if found is None or found == failed:
+            if found is None or found == failed or is_gone(server, found):
                 found = await self._open(exchange, server, vector, note, span)
                 await self.notes.note_server(key, mark, found)
             return found
@@ -188,8 +202,17 @@ class ServerSessions:
         opened = await open_session_at(
             exchange, server, vector.client, revision=vector.revision, span=span, seconds=HANDSHAKE_SECONDS
         )
+        if vector.terms and not _keeps_terms(vector, opened):
+            if opened.session.upstream_id:
+                await end_session(exchange, server, opened.session, span=span, seconds=HANDSHAKE_SECONDS)
+            raise session_not_found()
         SESSIONS.note_renewed(exchange.proxy.identity, server.name)
         session = opened.session
         if session.revision in LEGACY_REVISIONS:
             await complete_handshake(exchange, server, session, opened.result, note, span)
         return session
+
+
+def _keeps_terms(vector: SessionVector, opened: OpenedSession) -> bool:
+    """Return whether a new session of the one server keeps what its client was told."""
+    return opened.session.revision == vector.revision and are_kept(vector.terms, terms_of(opened.result))

@@ -15,6 +15,8 @@ from ostiary_gateway.pipeline.merged_sessions.event_ids import EventIds, no_even
 from ostiary_gateway.pipeline.merged_sessions.leg_translation import translation_for
 from ostiary_gateway.pipeline.merged_sessions.session_vector import SessionVector
 from ostiary_gateway.pipeline.merged_sessions.subscriptions import SUBSCRIBE, UNSUBSCRIBE, subscribe
+from ostiary_gateway.pipeline.pinned_sessions.session_endpoint import is_gone, lost_with
+from ostiary_gateway.pipeline.retries.driver import may_send_again
 from ostiary_gateway.pipeline.send_and_shape import send_and_shape
 from ostiary_gateway.pipeline.services import PipelineServices
 from ostiary_gateway.server.response import Response
@@ -42,7 +44,7 @@ async def send_in_session(
     if method is not None and method.name in _SUBSCRIPTIONS:
         return await subscribe(exchange, leg, span, services)
     if isinstance(exchange.session, SessionVector):
-        await _enter(exchange, leg, span, services)
+        await enter(exchange, leg, span, services)
     else:
         leg.session = None
     if leg.session is None and leg.server.eras.only is not None and not leg.server.eras.is_fresh:
@@ -54,7 +56,7 @@ async def send_in_session(
         return await era_fallback.send(exchange, leg, span, services)
     if leg.session is None or not leg.session.upstream_id:
         return await send_and_shape(exchange, leg, span, services.shaper, services.request_ids)
-    return await _send_and_renew(exchange, leg, span, services)
+    return await send_and_renew(exchange, leg, span, services)
 
 
 def _event_ids(leg: Leg) -> Callable[[bytes], bytes | None]:
@@ -75,17 +77,32 @@ def _choose_bridge(leg: Leg) -> None:
         set_bridge(leg, message.era)
 
 
-async def _send_and_renew(
-    exchange: Exchange, leg: Leg, span: ServerSpan, services: PipelineServices
+async def send_and_renew(
+    exchange: Exchange,
+    leg: Leg,
+    span: ServerSpan,
+    services: PipelineServices,
+    *,
+    on_renewed: Callable[[], None] | None = None,
 ) -> Response | None:
-    """Send a leg in its session, and once more in a new one if the server has forgotten it."""
+    """Send a leg in its session, and once more in a new one if the server has forgotten it.
+
+    It has, too, where the endpoint with the session is not there any more. ``on_renewed`` is called before the leg is
+    sent in the new one.
+
+    Raises:
+        Refusal: the server failed before a response began.
+        CallerGone: the caller disconnected.
+    """
     leg.is_kept = True
     try:
         return await send_and_shape(exchange, leg, span, services.shaper, services.request_ids)
     except Refusal as refusal:
-        if not is_session_not_found(refusal):
+        if not is_session_not_found(refusal) and not _moves(leg, refusal):
             raise
     await _enter_again(exchange, leg, span, services)
+    if on_renewed is not None:
+        on_renewed()
     try:
         return await send_and_shape(exchange, leg, span, services.shaper, services.request_ids)
     except Refusal as refusal:
@@ -96,10 +113,26 @@ async def _send_and_renew(
     raise faults.refusal(UpstreamFault(faults.UNAVAILABLE, words))
 
 
-async def _enter(exchange: Exchange, leg: Leg, span: ServerSpan, services: PipelineServices) -> None:
-    """Give a leg its session, and the revision of that."""
+def _moves(leg: Leg, refusal: Refusal) -> bool:
+    """Return whether a leg goes to another endpoint than that which has its session and fails.
+
+    One that was sent does if its connection broke and it may be sent again: an endpoint that answers, however badly,
+    still has the session.
+    """
+    if lost_with(refusal, leg.session):
+        return True
+    is_pinned = leg.session is not None and bool(leg.session.endpoint)
+    return is_pinned and refusal.reason == faults.RESET and may_send_again(leg, refusal)
+
+
+async def enter(exchange: Exchange, leg: Leg, span: ServerSpan, services: PipelineServices) -> None:
+    """Give a leg its session, and the revision of that.
+
+    Raises:
+        Refusal: it could not be opened, or the client has ended it.
+    """
     leg.session = services.sessions.at_hand(exchange, leg.server)
-    if leg.session is None:
+    if leg.session is None or is_gone(leg.server, leg.session):
         try:
             leg.session = await services.sessions.obtain(exchange, leg.server, span=span)
         except UpstreamFault as fault:

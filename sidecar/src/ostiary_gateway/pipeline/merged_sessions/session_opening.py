@@ -93,7 +93,7 @@ def in_session(session: UpstreamSession | None, method: str, params: Mapping[str
     """Return a request of the gateway's own in a session, which may be one without an id."""
     if session is None:
         return OwnRequest(method, params, "")
-    return OwnRequest(method, params, session.revision, session.upstream_id or None)
+    return OwnRequest(method, params, session.revision, session.upstream_id or None, session.endpoint)
 
 
 async def complete_handshake(
@@ -148,4 +148,5 @@ def _session_of(answer: ServerAnswer) -> UpstreamSession:
     identifier = answer.session_id or ""
     if identifier and not is_session_id(identifier):
         raise UpstreamFault(faults.INVALID, "its session id is too long, or not of visible ASCII")
-    return UpstreamSession(identifier, revision)
+    # A server without sessions has nothing that one endpoint knows and another does not.
+    return UpstreamSession(identifier, revision, endpoint=answer.endpoint if identifier else b"")

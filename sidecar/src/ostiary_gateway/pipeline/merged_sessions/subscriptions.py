@@ -43,7 +43,7 @@ async def subscribe(exchange: Exchange, leg: Leg, span: ServerSpan, services: Pi
     try:
         session = await services.sessions.obtain(exchange, leg.server, span=span)
         is_modern = session is not None and session.revision in MODERN_REVISIONS
-        if not is_modern and (error := await _asked(exchange, leg, span, services)) is not None:
+        if not is_modern and (error := await asked(exchange, leg, span, services)) is not None:
             return error
         await notes.note_subscription(key, mark_of(leg.server), uri, subscribed=is_new)
         if is_modern:
@@ -53,8 +53,13 @@ async def subscribe(exchange: Exchange, leg: Leg, span: ServerSpan, services: Pi
         raise faults.refusal(fault) from fault
 
 
-async def _asked(exchange: Exchange, leg: Leg, span: ServerSpan, services: PipelineServices) -> Response | None:
-    """Ask the server; return its error, None where it accepts."""
+async def asked(exchange: Exchange, leg: Leg, span: ServerSpan, services: PipelineServices) -> Response | None:
+    """Send the server what a client sets; return its error, None where it accepts.
+
+    Raises:
+        UpstreamFault: it failed.
+        Refusal: 404, the client has ended the session.
+    """
     message = leg.message
     if message is None or message.method is None:
         return None

@@ -19,6 +19,7 @@ from ostiary_gateway.pipeline.merged_sessions.own_answers import accepted, resul
 from ostiary_gateway.pipeline.merged_sessions.session_opening import in_session, key_of
 from ostiary_gateway.pipeline.merged_sessions.session_vector import SessionVector
 from ostiary_gateway.pipeline.merged_sessions.visible_servers import visible_servers
+from ostiary_gateway.pipeline.pinned_sessions.session_endpoint import is_gone
 from ostiary_gateway.pipeline.server_request import OwnRequest, ask
 from ostiary_gateway.pipeline.server_streams import end_session
 from ostiary_gateway.pipeline.services import PipelineServices
@@ -87,14 +88,7 @@ async def delete_sessions(exchange: Exchange, span: ServerSpan, services: Pipeli
     for stream in tuple(services.sessions.following.get(key, ())):
         stream.end()  # first: what it still asks servers would break off
     ending = [
-        end_session(
-            exchange,
-            server,
-            session_id=session.upstream_id,
-            revision=session.revision,
-            span=span,
-            seconds=SECONDS,
-        )
+        end_session(exchange, server, session, span=span, seconds=SECONDS)
         for server, session in open_sessions(exchange, services)
         if session.upstream_id
     ]
@@ -114,7 +108,9 @@ def open_sessions(exchange: Exchange, services: PipelineServices) -> Iterator[tu
     """
     for server in exchange.proxy.servers:
         session = services.sessions.at_hand(exchange, server)
-        if session is not None and session.revision in LEGACY_REVISIONS and not server.is_blocked:
+        if session is None or session.revision not in LEGACY_REVISIONS:
+            continue
+        if not server.is_blocked and not is_gone(server, session):
             yield server, session
 
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ostiary_core import strict_json
+from ostiary_core.mcp.methods import Primitive
 
 #: Capabilities and their members by their bit: append only, since bits are sealed into session ids.
 _OFFERS: Final = (
@@ -46,6 +47,14 @@ def are_kept(promised: bytes, offered: bytes) -> bool:
     old, old_others = _LAYOUT.unpack(promised)
     new, new_others = _LAYOUT.unpack(offered)
     return not old & ~new and old_others in (_NONE, new_others)
+
+
+def promised_lists(terms: bytes) -> frozenset[Primitive]:
+    """Return the lists of whose changes a client was promised to hear."""
+    bits, _ = _LAYOUT.unpack(terms)
+    return frozenset(
+        primitive for primitive in Primitive if bits & 1 << _OFFERS.index((primitive.value, "listChanged"))
+    )
 
 
 def _offers(capabilities: Mapping[str, Any], name: str, member: str) -> bool:

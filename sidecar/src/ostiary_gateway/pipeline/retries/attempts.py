@@ -13,6 +13,7 @@ from time import monotonic
 from typing import Final
 
 from ostiary_gateway.errors import AttemptFailed, UpstreamFault
+from ostiary_gateway.pipeline.pinned_sessions.session_endpoint import endpoint_of
 from ostiary_gateway.telemetry import ClientSpan
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.caller import UpstreamCaller
@@ -48,7 +49,7 @@ class Attempts(Transmission):
 
     ``repeats``: it may be sent again although the server may have received it. ``seconds`` bound all attempts, where
     they are fewer than ``timeouts.request``. ``told`` is told, too, once it was
-    written. ``pinned`` is the only endpoint that can answer it; None where any can.
+    written. ``pinned`` is the key of the only endpoint that can answer it; empty where any can.
 
     ``number`` counts the attempts after the first one. ``body`` and ``lines`` are what each of them sends, but for the
     context of its span; the body is forgotten as soon as it cannot be sent again.
@@ -81,7 +82,7 @@ class Attempts(Transmission):
         repeats: bool,
         seconds: float | None = None,
         told: Transmission | None = None,
-        pinned: UpstreamEndpoint | None = None,
+        pinned: bytes = b"",
     ) -> None:
         self._server = server
         self._policy = policy
@@ -175,8 +176,8 @@ class Attempts(Transmission):
     def _next_endpoint(self) -> UpstreamEndpoint | None:
         """Return where the next attempt goes; None leaves it to the server."""
         endpoints = self._server.endpoints
-        if endpoints is None or self.pinned is not None:
-            return self.pinned
+        if endpoints is None or self.pinned:
+            return endpoint_of(self._server, self.pinned)
         if self._failed:
             found = endpoints.another(self._failed)
             if found is not None:
@@ -209,7 +210,7 @@ class Attempts(Transmission):
 
     def _before_sending(self, fault: UpstreamFault) -> float | None:
         """Return the pause after a fault before anything was sent."""
-        if fault.kind not in _OF_ENDPOINT or self.pinned is not None:
+        if fault.kind not in _OF_ENDPOINT or self.pinned:
             return None
         if self._other_is_left() and self.number < MOST_ENDPOINTS_TRIED:
             return self._noted(RetryOutcome.NEXT_ENDPOINT, 0.0) if self._has_time(0.0) else None
@@ -258,7 +259,7 @@ class Attempts(Transmission):
 
     def _other_is_left(self) -> bool:
         endpoints = self._server.endpoints
-        return self.pinned is None and endpoints is not None and endpoints.another(self._failed) is not None
+        return not self.pinned and endpoints is not None and endpoints.another(self._failed) is not None
 
     def _noted(self, outcome: RetryOutcome, pause: float) -> float:
         self._policy.counts[outcome] += 1

@@ -6,7 +6,7 @@ no audit record, limit or metric of requests: for them there is one request.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ostiary_gateway.errors import AttemptFailed, Refusal, UpstreamFault
 from ostiary_gateway.pipeline import record
@@ -26,23 +26,37 @@ _Answer = TypeVar("_Answer")
 
 def attempts_of(exchange: Exchange, leg: Leg, policy: RetryPolicy) -> Attempts:
     """Return the attempts to send a leg, before the first one."""
-    return Attempts(leg.server, policy, repeats=_repeats(exchange, leg, policy), told=exchange.limit_use)
+    return Attempts(
+        leg.server,
+        policy,
+        repeats=_repeats(exchange, leg, policy),
+        told=exchange.limit_use,
+        pinned=leg.session.endpoint if leg.session is not None else b"",
+    )
+
+
+class _OwnRequest(Protocol):
+    """A request of the gateway's own."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def params(self) -> Mapping[str, Any]: ...
+    @property
+    def endpoint(self) -> bytes: ...
 
 
 def attempts_of_own(
-    server: UpstreamServer,
-    method: str,
-    name: str,
-    params: Mapping[str, Any],
-    *,
-    seconds: float,
-    told: Transmission | None,
+    server: UpstreamServer, request: _OwnRequest, *, seconds: float, told: Transmission | None
 ) -> Attempts | None:
     """Return the attempts to send a request of the gateway's own; None without a policy."""
     policy = server.retry
     if policy is None:
         return None
-    return Attempts(server, policy, repeats=policy.repeats(method, name, params), seconds=seconds, told=told)
+    repeats = policy.repeats(request.method, request.name, request.params)
+    return Attempts(server, policy, repeats=repeats, seconds=seconds, told=told, pinned=request.endpoint)
 
 
 def _repeats(exchange: Exchange, leg: Leg, policy: RetryPolicy) -> bool:

@@ -45,10 +45,17 @@ def test_any_other_text_is_no_id_of_an_event(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "crm", "crm.1", "crm..1", ".WzEsMV0.1", "crm.!!.1", "crm.e30.1", "crm.W10.1", "crm.WzEuNSwxXQ.1"]
+    "text", ["", "crm", "crm.1", "crm..", ".WzEsMV0.1", "crm.!!.1", "crm.e30.1", "crm.W10.1", "crm.WzEuNSwxXQ.1"]
 )
 def test_ids_of_other_forms_lead_nowhere(text: str) -> None:
     assert resumed_event(text) is None
+
+
+def test_an_event_of_a_stream_that_belongs_to_no_request_says_so() -> None:
+    exposed = EventIds("crm", None)(b"7")
+
+    assert exposed == b"crm..7"
+    assert resumed_event("crm..7") == ResumedEvent("crm", None, "7")
 
 
 def test_the_stream_of_a_message_is_that_of_its_id_and_progress_token() -> None:
