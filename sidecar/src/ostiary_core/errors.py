@@ -7,6 +7,7 @@
     ├── ExpressionError      a CEL expression of a policy is invalid    (the policy author's fault)
     ├── ClaimsError          claims of a token name no usable identity  (the issuer's or the mapping's fault)
     ├── AuditTrailError      a file or key of an audit trail is unusable (the auditor's fault)
+    ├── OpenApiError         a document is not OpenAPI that can be used   (its author's fault)
     └── AmbiguousURIError    servers may interpret a URI differently    (the caller's fault)
 
 Bugs raise Python's own errors. I/O errors belong to the planes: the core does no I/O.
@@ -66,6 +67,13 @@ class AuditTrailError(OstiaryError):
     """A file of an audit trail, or a key to verify one, that cannot be used.
 
     The message says why.
+    """
+
+
+class OpenApiError(OstiaryError):
+    """A document that is not OpenAPI of a version and size that can be used.
+
+    The message says what is wrong and where, and continues a sentence that begins with the document.
     """
 
 

@@ -8,6 +8,7 @@ access           the rules of a policy, and the callers that it governs
 authentication   how the callers of a proxy are authenticated, as part of a policy document
 server_selection how several servers behind one endpoint are used
 server_resilience    where a server is reached, and what happens when it fails
+openapi          operations of a REST service as tools of a server
 limits           the limits of a policy, and its loop detector
 manifest         what is in force: each entry by the digest of its document; MAC and revision (``revisions``)
 manifest_files   the manifest as files, compressed when large

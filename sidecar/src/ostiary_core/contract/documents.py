@@ -19,6 +19,7 @@ from ostiary_core.contract.bounds import BoundsConfig
 from ostiary_core.contract.debug_capture import DebugCaptureConfig
 from ostiary_core.contract.limit_store import LimitStoreConfig
 from ostiary_core.contract.limits import LimitConfig, LoopDetectionConfig
+from ostiary_core.contract.openapi import OpenApiConfig
 from ostiary_core.contract.server_resilience import (
     MOST_ENDPOINTS,
     CircuitBreakerConfig,
@@ -131,7 +132,8 @@ class ServerConfig(ContractDocument):
     gateway finds out.
 
     It is reached at the host of ``url``, unless ``endpoints`` lists places, or ``discovery`` says how to find them.
-    ``load_balancer`` None takes the less busy of two of them.
+    ``load_balancer`` None takes the less busy of two of them. ``openapi`` makes tools of a REST service, which does not
+    speak MCP.
 
     ``reference`` names the resource of another operator that published ``url``, as ``group/kind/namespace/name``. It is
     the operator's own: gateways only carry it.
@@ -154,6 +156,7 @@ class ServerConfig(ContractDocument):
     health_check: HealthCheckConfig | None = None
     retry: RetryConfig | None = None
     circuit_breaker: CircuitBreakerConfig | None = None
+    openapi: OpenApiConfig | None = None
 
     @model_validator(mode="after")
     def _check_places(self) -> Self:
