@@ -43,6 +43,8 @@ SHORT = {
     "operator/src/ostiary_operator/worker_thread.py": "boundary: the only thread",
     "sidecar/src/ostiary_core/audit/line_splitter.py": "boundary: bytes of any size",
     "sidecar/src/ostiary_core/audit/trail_keys.py": "one question of a verification: which keys are trusted",
+    "sidecar/src/ostiary_gateway/upstream/made_document.py": "boundary: responses that no server sent",
+    "sidecar/src/ostiary_gateway/upstream/openapi/rest_heads.py": "boundary: bytes of requests",
     "sidecar/src/ostiary_core/closest_name.py": "used by both planes",
     "sidecar/src/ostiary_core/contract/compression.py": "boundary: zlib with limits",
     "sidecar/src/ostiary_core/policy/authentication_in_force.py": "one rule, which every method uses",

@@ -27,7 +27,10 @@ _Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=256)]
 
 
 class OpenApiParameterConfig(ContractDocument):
-    """Where the value of an argument goes: ``argument`` is its name, ``name`` that of the parameter."""
+    """Where the value of an argument goes.
+
+    ``argument`` is its name, ``name`` that of the parameter.
+    """
 
     argument: _Name
     name: _Name
@@ -64,9 +67,10 @@ class OpenApiOperationConfig(ContractDocument):
 
 
 class OpenApiConfig(ContractDocument):
-    """The REST service: its operations, and the definitions that they share, each a schema as JSON.
+    """The REST service: its operations, and the definitions that they share.
 
-    ``title`` and ``version`` are those of the document, and ``instructions`` its description.
+    Each definition is a schema as JSON. ``title`` and ``version`` are those of the document, and ``instructions`` its
+    description.
     """
 
     title: str

@@ -1,4 +1,6 @@
-"""What a call may hold: the compiled schema of a tool's arguments, and words about what is wrong with a call.
+"""What a call may hold: the compiled schema of a tool's arguments.
+
+And words about what is wrong with a call.
 
 A check costs at most what the compiler promised for each value of the arguments (:mod:`.schema_cost`). What that
 multiplies to is bounded too, and so is the work for words: collecting errors costs far more than finding that there

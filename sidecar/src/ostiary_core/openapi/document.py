@@ -78,7 +78,9 @@ _STRUCTURE: Final = {
 
 
 def refuse_remote(uri: str) -> Any:
-    """Refuse every reference that leads out of a document: the library would fetch it, or read a file.
+    """Refuse every reference that leads out of a document.
+
+    The library would fetch it, or read a file.
 
     Raises:
         ValueError: always.

@@ -42,7 +42,10 @@ _LONGEST_NAME: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class ReservedNames:
-    """Names of parameters that carry credentials or are set by the gateway: headers in lower case, and query keys."""
+    """Names of parameters that carry credentials or are set by the gateway.
+
+    They are headers in lower case, and keys of queries.
+    """
 
     headers: frozenset[str] = frozenset()
     queries: frozenset[str] = frozenset()
@@ -113,7 +116,10 @@ def read_parameters(
 
 
 def _argument_names(given: Sequence[Mapping[str, Any]], *, has_body: bool) -> Mapping[tuple[Any, str], str | None]:
-    """Return the names of the arguments: that of the parameter, with its place in front where two would have one."""
+    """Return the names of the arguments, None for one that cannot have any.
+
+    It is that of the parameter, with its place in front where two would have the same.
+    """
     plain = {(each.get("in"), each["name"]): argument_name(each["name"]) for each in given}
     uses = Counter(plain.values())
     if has_body:

@@ -1,4 +1,4 @@
-"""Percent-encoding (RFC 3986, section 2.1): what arguments become in a path or a query, and what paths mean.
+"""Percent-encoding (RFC 3986, section 2.1) of arguments, and what paths mean.
 
 A value is encoded whole: only unreserved characters stand as they are. What a server makes of an encoded slash or dot
 differs, so a value that any reading turns into a dot segment is refused.

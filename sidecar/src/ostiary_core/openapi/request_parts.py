@@ -26,7 +26,10 @@ _HEADER_VALUE: Final = re.compile(r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?")
 
 
 class RequestParts(NamedTuple):
-    """What a request is made of. ``query`` is empty or begins behind the question mark; ``body`` is None without one."""
+    """What a request is made of.
+
+    ``query`` has no question mark, and is empty without parameters; ``body`` is None without one.
+    """
 
     path: str
     query: str
@@ -35,7 +38,10 @@ class RequestParts(NamedTuple):
 
 
 class RequestBuilder:
-    """Builds the requests of one operation. ``base`` is the path of the server's URL, without a slash at its end."""
+    """Builds the requests of one operation.
+
+    ``base`` is the path of the server's URL, without a slash at its end.
+    """
 
     def __init__(self, operation: OpenApiOperationConfig, base: str) -> None:
         given = operation.parameters or []

@@ -49,7 +49,10 @@ class EvaluationBounds:
         self._bounds = self._worst()
 
     def of(self, name: str) -> int | None:
-        """Return how often one value may be evaluated against a schema; None where that has no useful bound."""
+        """Return how often one value may be evaluated against a schema.
+
+        None where that has no useful bound.
+        """
         number = self._numbers[name]
         if self._endless[number] or self._bounds[number] > MOST_EVALUATIONS:
             return None
@@ -114,7 +117,10 @@ def _values(value: Any) -> Iterable[Any]:
 
 
 def _order(nodes: Sequence[_Node]) -> tuple[list[int], list[bool]]:
-    """Return the schemas, each after those that it applies in place, and which of them never end doing so."""
+    """Return the schemas, each after those that it applies in place.
+
+    The second list says which of them never end doing so.
+    """
     order: list[int] = []
     endless = [False] * len(nodes)
     state = bytearray(len(nodes))  # 0 not met, 1 being followed, 2 done

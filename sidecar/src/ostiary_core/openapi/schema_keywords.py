@@ -72,7 +72,10 @@ def _is_values(value: Any) -> bool:
 
 @lru_cache(maxsize=1024)
 def is_pattern(pattern: Any) -> bool:
-    """Return whether a text is a pattern of the linear engine: without look-around and back-references."""
+    """Return whether a text is a pattern of the linear engine.
+
+    That engine has no look-around and no back-references.
+    """
     if not isinstance(pattern, str):
         return False
     try:

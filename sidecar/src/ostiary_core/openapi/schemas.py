@@ -81,7 +81,7 @@ class Schemas:
 
     def _made(self, schema: Any, where: str) -> Definition:
         made = Definition()
-        made.schema = _Translation(self, made).schema(schema, where)
+        made.schema = _SchemaTranslator(self, made).schema(schema, where)
         return made
 
     def count(self) -> None:
@@ -139,7 +139,7 @@ class Schemas:
         return self._document.is_3_0
 
 
-class _Translation:
+class _SchemaTranslator:
     """Translates one schema; what it refers to is left to :class:`Schemas`."""
 
     def __init__(self, schemas: Schemas, made: Definition) -> None:

@@ -19,7 +19,9 @@ _DELIMITERS: Final = {"form": ",", "spaceDelimited": "%20", "pipeDelimited": "%7
 
 
 def plain_text(value: Any) -> str:
-    """Return a plain value as text: a number as JSON writes it, without the fraction of a whole one.
+    """Return a plain value as text.
+
+    A number is as JSON writes it, but a whole one has no fraction.
 
     Raises:
         OpenApiError: it is a list or an object.
@@ -39,7 +41,9 @@ def json_text(value: Any) -> str:
 
 
 def in_query(name: str, value: Any, *, style: str, explode: bool) -> list[str]:
-    """Return the pairs ``name=value`` of a parameter, encoded; none for null and for an empty list.
+    """Return the pairs ``name=value`` of a parameter, encoded.
+
+    There is none for null and for an empty list.
 
     Raises:
         OpenApiError: the value has no form in this style.

@@ -1,4 +1,4 @@
-"""A whole document as operations of the contract, and what was left out of it, with the reason.
+"""A whole document as operations of the contract, and what was left out, with the reason.
 
 It is a pure function: the same document gives the same operations, in the order of the document.
 """
@@ -29,14 +29,14 @@ _INPUT: Final = "of the arguments of "
 
 
 @dataclass(frozen=True, slots=True)
-class Translation:
+class TranslatedDocument:
     """The operations of a document, and what was left out, as sentences."""
 
     config: OpenApiConfig
     omissions: tuple[str, ...]
 
 
-def translate(root: Any, *, headers: Iterable[str] = (), queries: Iterable[str] = ()) -> Translation:
+def translate(root: Any, *, headers: Iterable[str] = (), queries: Iterable[str] = ()) -> TranslatedDocument:
     """Translate a parsed document.
 
     No argument sets one of ``headers`` and ``queries``, which the gateway sets itself.
@@ -56,7 +56,7 @@ class _Translator:
         self._schemas = Schemas(document, self._leave_out)
         self._texts: dict[str, str] = {}
 
-    def translation(self) -> Translation:
+    def translation(self) -> TranslatedDocument:
         found = self._judged(self._unambiguous(self._operations()))
         info = self._document.root["info"]
         needed = sorted({name for each in found for name in each.definitions or ()})
@@ -67,7 +67,7 @@ class _Translator:
             definitions={name: self._text(name) for name in needed} or None,
             operations=found,
         )
-        return Translation(config, tuple(_first(list(self._omissions))))
+        return TranslatedDocument(config, tuple(_first(list(self._omissions))))
 
     def _text(self, name: str) -> str:
         """Return a definition as JSON."""
@@ -100,7 +100,10 @@ class _Translator:
         return found
 
     def _unambiguous(self, given: list[tuple[Written, Operation]]) -> list[tuple[Written, Operation]]:
-        """Return the operations whose names are their own: which one a name means must not depend on the order."""
+        """Return the operations whose names are their own.
+
+        Which one a name means must not depend on the order.
+        """
         uses = Counter(operation.name for _, operation in given)
         found = []
         for written, operation in given:

@@ -6,7 +6,7 @@ These belong together: a request through an egress proxy names the absolute URL,
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from yarl import URL
 
@@ -15,6 +15,7 @@ from ostiary_gateway.media_types import BOTH, EVENT_STREAM, JSON
 from ostiary_gateway.upstream.http1 import request_head as http1
 from ostiary_gateway.upstream.http1.dialer import Dialer
 from ostiary_gateway.upstream.http1.pool import Pool
+from ostiary_gateway.upstream.openapi.rest_heads import RestHeads
 
 #: Shorter than the idle timeout of common servers (uvicorn closes after 5 s), so that we rarely use a closing one.
 _KEEPALIVE_SECONDS: Final = 4.0
@@ -31,11 +32,20 @@ class Place:
     """The location of a server.
 
     It has a URL, a Host (None for that of the URL), and header lines for every request, which may hold a credential.
+    Requests to one that ``is_rest`` have paths of their own.
     """
 
     url: URL
     host: str | None
     lines: SecretBytes
+    is_rest: bool = False
+
+
+class Heads(Protocol):
+    """The beginnings of requests, by method; to a REST service, by request line."""
+
+    def __getitem__(self, method: str, /) -> bytes:
+        """Return the beginning of a request."""
 
 
 class Route:
@@ -49,10 +59,11 @@ class Route:
         self._place = place
         # A server with TLS gets a tunnel; otherwise the egress proxy reads our requests.
         self._relayed_by = dialer.egress if dialer.tls is None else None
-        self._configured = self.heads = self.heads_at(place.url)
+        self._configured: Heads = self.heads_at(place.url)
+        self.heads = self._configured
         self.pool = Pool(dialer.dial, limit=connections, keep_seconds=_KEEPALIVE_SECONDS, wait_seconds=dialer.seconds)
 
-    def heads_at(self, url: URL) -> dict[str, bytes]:
+    def heads_at(self, url: URL) -> Heads:
         """Return the beginnings of requests to a URL of the server."""
         more = self._place.lines.reveal()
         proxy = self._relayed_by
@@ -61,6 +72,8 @@ class Route:
         host = self._place.host or http1.authority(url)
         if proxy is not None:  # it connects to what the request names
             url = url.with_host(self.dialer.host).with_port(self.dialer.port)
+        if self._place.is_rest:
+            return RestHeads(url, more, host=host, absolute=proxy is not None)
         return {
             method: http1.head_start(method, url, headers, host=host, absolute=proxy is not None) + more
             for method, headers in _HEADERS.items()

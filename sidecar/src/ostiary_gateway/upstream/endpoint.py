@@ -121,6 +121,8 @@ class UpstreamEndpoint:
             UpstreamFault: no response to the second request.
         """
         status, url = response.status, self._place.url
+        if self._place.is_rest:  # its requests have paths of their own
+            return response
         if route.is_moved and status in _GONE:
             route.move_back()  # the URL of the earlier redirect no longer exists
         if status not in redirects.FOLLOWED:

@@ -35,7 +35,7 @@ class EndpointFactory:
         mark: str,
     ) -> None:
         tls = document.tls
-        self._place = Place(url, document.host, lines)
+        self._place = Place(url, document.host, lines, is_rest=document.openapi is not None)
         self._mark = mark
         self._tls = client_context(tls.ca if tls is not None else None) if url.scheme == "https" else None
         self._tls_name = tls.hostname if tls is not None else None

@@ -18,6 +18,7 @@ from ostiary_gateway.upstream.allowed_addresses import OwnEndpoints
 from ostiary_gateway.upstream.assertion_keys import AssertionKeys
 from ostiary_gateway.upstream.credentials import CredentialMakers, CredentialSource, no_credential
 from ostiary_gateway.upstream.egress import Egress
+from ostiary_gateway.upstream.openapi.openapi_server import OpenApiServer
 from ostiary_gateway.upstream.server import UpstreamServer
 
 _log = logging.getLogger(__name__)
@@ -90,7 +91,8 @@ class ServerPools:
         key = digest(entry.uid.encode() + described.canonical())
         if key not in self._servers:
             try:
-                self._servers[key] = UpstreamServer(
+                make = UpstreamServer if document.openapi is None else OpenApiServer
+                self._servers[key] = make(
                     document,
                     own=self._own,
                     connections=self._connections,

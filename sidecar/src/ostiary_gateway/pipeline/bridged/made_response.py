@@ -12,15 +12,15 @@ from typing import Final, NamedTuple
 
 from ostiary_gateway import sse
 from ostiary_gateway.errors import Refusal, UpstreamFault
-from ostiary_gateway.media_types import EVENT_STREAM, JSON
+from ostiary_gateway.media_types import EVENT_STREAM
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
+from ostiary_gateway.upstream.made_document import made_document
 
 _log = logging.getLogger(__name__)
 
 #: Seconds after which the caller gets a stream, which keeps its connection open, although there is no message yet.
 _PATIENCE_SECONDS: Final = 5.0
-_DOCUMENT: Final = {b"content-type": JSON.encode()}
 _STREAM: Final = {b"content-type": EVENT_STREAM.encode()}
 _HEAD: Final = struct.Struct(">?H")
 
@@ -70,14 +70,7 @@ async def made_response(messages: AsyncGenerator[MadeMessage], *, is_quick: bool
     if not message.is_last:
         return _Source(messages, first).response
     await messages.aclose()
-    return _document(message)
-
-
-def _document(message: MadeMessage) -> UpstreamResponse:
-    response = UpstreamResponse(message.status, dict(_DOCUMENT), _Nothing())
-    response.feed(message.text)
-    response.finish()
-    return response
+    return made_document(message.text, status=message.status)
 
 
 async def _end(first: "asyncio.Future[MadeMessage | None]", messages: AsyncGenerator[MadeMessage]) -> None:
@@ -93,19 +86,6 @@ def _one_line(text: bytes) -> bytes:
 
 #: What is just being ended: the event loop itself keeps no task alive.
 _ENDING: Final[set["asyncio.Future[None]"]] = set()
-
-
-class _Nothing:
-    """The connection of a response that is complete."""
-
-    def close(self) -> None:
-        """Do nothing."""
-
-    def pause(self) -> None:
-        """Do nothing."""
-
-    def resume(self) -> None:
-        """Do nothing."""
 
 
 class _Source:
