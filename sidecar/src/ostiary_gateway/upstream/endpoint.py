@@ -51,6 +51,8 @@ class UpstreamEndpoint:
         #: Whether it gets no requests for a time since they failed, and when it got some again (monotonic).
         self.is_ejected = False
         self.returned_at = float("-inf")
+        #: Whether one request has to show first that it works again, and whether that is under way.
+        self.is_on_trial = self.is_tried = False
         #: How many probes in a row have failed, and whether these are too many.
         self.failed_probes = 0
         self.is_unhealthy = False
@@ -74,7 +76,7 @@ class UpstreamEndpoint:
     @property
     def is_usable(self) -> bool:
         """Whether it works, as far as requests and probes have shown."""
-        return not (self.is_ejected or self.is_unhealthy)
+        return not (self.is_ejected or self.is_unhealthy or self.is_tried)
 
     @property
     def state(self) -> str:

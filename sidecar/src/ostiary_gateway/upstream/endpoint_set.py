@@ -17,7 +17,7 @@ from ostiary_gateway.upstream.endpoint_place import EndpointPlace
 from ostiary_gateway.upstream.endpoint_probes import EndpointProbes
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 from ostiary_gateway.upstream.load_balancing import LoadBalancer
-from ostiary_gateway.upstream.passive_ejection import PassiveEjection
+from ostiary_gateway.upstream.passive_ejection import PassiveEjection, is_gateway_error
 
 #: Makes an endpoint at a place; None stands for the host of the server's URL.
 MakeEndpoint = Callable[[EndpointPlace | None], UpstreamEndpoint]
@@ -199,6 +199,13 @@ class EndpointSet:
         """Count a request that begins."""
         endpoint.open_requests += 1
         self.open_requests += 1
+        if endpoint.is_on_trial and self.ejection is not None:
+            self.ejection.begun(endpoint)
+
+    def responds(self, endpoint: UpstreamEndpoint, response: UpstreamResponse) -> None:
+        """Note the head of a response, which ends the trial of an endpoint."""
+        if endpoint.is_on_trial and self.ejection is not None and not is_gateway_error(response.status):
+            self.ejection.passed(endpoint)
 
     def release(
         self, endpoint: UpstreamEndpoint, response: UpstreamResponse | None, error: BaseException | None

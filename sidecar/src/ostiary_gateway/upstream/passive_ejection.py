@@ -37,6 +37,11 @@ GATEWAY_ERRORS: Final = frozenset(
 _LONGEST: Final = 10
 
 
+def is_gateway_error(status: int) -> bool:
+    """Return whether a status says that a server failed behind its gateway."""
+    return 502 <= status <= 504
+
+
 class PassiveEjection:
     """Ejects endpoints of one server, which is called ``title`` in the log.
 
@@ -66,13 +71,29 @@ class PassiveEjection:
     ) -> None:
         """Note how an exchange with an endpoint ended: with a response, or else with an error."""
         fault = response.fault if response is not None else error
+        if endpoint.is_tried:  # a caller that gave up has shown nothing
+            self._set_tried(endpoint, False)
         if isinstance(fault, UpstreamFault):
             if fault.kind in GATEWAY_ERRORS:
                 self._failed(endpoint, fault.kind, fault.message)
-        elif response is not None and 502 <= response.status <= 504:
+        elif response is not None and is_gateway_error(response.status):
             self._failed(endpoint, faults.UNAVAILABLE, f"HTTP {response.status}")
         elif response is not None:
             endpoint.failures = 0
+
+    def begun(self, endpoint: UpstreamEndpoint) -> None:
+        """Note that an endpoint on trial got a request: no other one until there is a response."""
+        self._set_tried(endpoint, True)
+
+    def passed(self, endpoint: UpstreamEndpoint) -> None:
+        """Note that an endpoint on trial has begun a response."""
+        endpoint.is_on_trial = False
+        endpoint.failures = 0
+        self._set_tried(endpoint, False)
+
+    def _set_tried(self, endpoint: UpstreamEndpoint, is_tried: bool) -> None:
+        endpoint.is_tried = is_tried
+        self._changed()
 
     def _failed(self, endpoint: UpstreamEndpoint, kind: str, words: str) -> None:
         endpoint.failures += 1
@@ -90,7 +111,7 @@ class PassiveEjection:
         if monotonic() - endpoint.returned_at > self._base * endpoint.ejections:
             endpoint.ejections = 0
         endpoint.ejections = min(endpoint.ejections + 1, _LONGEST)
-        endpoint.is_ejected = True
+        endpoint.is_ejected, endpoint.is_on_trial = True, False
         seconds = self._base * endpoint.ejections
         self.counts[kind] += 1
         _log.warning(
@@ -106,9 +127,9 @@ class PassiveEjection:
         self._changed()
 
     def _return(self, endpoint: UpstreamEndpoint) -> None:
-        """Let an endpoint have requests again; the first one that fails ejects it again."""
+        """Let an endpoint have one request; if that fails, it is ejected again."""
         del self._returns[endpoint]
-        endpoint.is_ejected = False
+        endpoint.is_ejected, endpoint.is_on_trial = False, True
         endpoint.failures = self._threshold - 1
         endpoint.returned_at = monotonic()
         _log.info("%s: endpoint %s gets requests again", self._title, endpoint.title)

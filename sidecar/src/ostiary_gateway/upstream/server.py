@@ -151,8 +151,12 @@ class UpstreamServer:
         except BaseException as error:
             self._release(opened, None, error)
             raise
-        response.endpoint = opened
-        response.released = self._release if opened is None else partial(self._release, opened, response)
+        if opened is None or self.endpoints is None:
+            response.released = self._release
+        else:
+            response.endpoint = opened
+            response.released = partial(self._release, opened, response)
+            self.endpoints.responds(opened, response)
         return response
 
     def _opened(self, chosen: UpstreamEndpoint | None) -> UpstreamEndpoint:

@@ -164,6 +164,39 @@ async def test_an_ejected_endpoint_returns_and_its_next_failure_ejects_it_again(
     assert "gets requests again" in caplog.text
 
 
+async def test_an_endpoint_that_returns_gets_one_request_until_there_is_a_response() -> None:
+    two = endpoints(2, milliseconds=20)
+    bad = two.pick()
+    end(two, bad, kind=faults.RESET, count=2)
+    await eventually(lambda: not bad.is_ejected)
+    assert bad in {two.pick() for _ in range(100)}
+
+    two.open(bad)
+    assert bad not in {two.pick() for _ in range(100)}
+    two.release(bad, None, None)  # its caller gave up
+    assert bad in {two.pick() for _ in range(100)}
+
+    two.open(bad)
+    two.responds(bad, UpstreamResponse(200, {}, _Connection()))  # a stream that stays open
+    assert bad.is_usable
+    assert bad.failures == 0
+
+
+async def test_a_trial_that_ends_with_a_status_of_a_gateway_is_a_failure() -> None:
+    two = endpoints(2, milliseconds=20)
+    bad = two.pick()
+    end(two, bad, kind=faults.RESET, count=2)
+    await eventually(lambda: not bad.is_ejected)
+
+    response = UpstreamResponse(503, {}, _Connection())
+    two.open(bad)
+    two.responds(bad, response)
+    assert bad not in {two.pick() for _ in range(100)}
+    two.release(bad, response, None)
+    assert bad.is_ejected
+    assert not bad.is_tried
+
+
 async def test_each_further_ejection_lasts_longer_up_to_ten_times(caplog: pytest.LogCaptureFixture) -> None:
     two = endpoints(2)
     bad, ejection = two.pick(), two.ejection
