@@ -74,7 +74,9 @@ class GatewayApp:
             credential=self._credential,
             keys=self._assertion_keys,
         )
-        self.endpoints = EndpointDiscovery(options.gateway, options.kubernetes, pod=OwnPod.of(os.environ))
+        self.endpoints = EndpointDiscovery(
+            options.gateway, options.kubernetes, pod=OwnPod.of(os.environ), located=self.pools.set_zone
+        )
         self.authenticators = Authenticators(routing=self.pools.routing, credential=self._credential)
         self.discovery = DiscoveryChecks()
         self.store = ConfigStore(

@@ -1,0 +1,165 @@
+"""Callers that go on while the replicas of a server are replaced: calls with and without a session, and streams.
+
+async with rollout_load([url], sessions=50, streams=20, rate=500) as load: …
+assert load.failures == []
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+import aiohttp
+from mcp_caller import LEGACY, McpCaller, Reply, legacy, modern
+from timeouts import TIMEOUT_SECONDS
+
+_CALL: Final = {"name": "who", "arguments": {}}
+_HELLO: Final = {"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+#: Callers without a session; each has one request open at a time.
+_STATELESS: Final = 25
+#: The most failures that are kept; each is a line.
+_MOST_KEPT: Final = 20
+
+
+@dataclass
+class RolloutLoad:
+    """What the callers saw.
+
+    ``failed`` counts what no caller may see; ``failures`` are the first of them. ``replicas`` counts the calls that
+    each replica answered; ``moved`` are the sessions that were answered by more than one.
+    """
+
+    urls: Sequence[str]
+    http: aiohttp.ClientSession
+    failed: int = 0
+    failures: list[str] = field(default_factory=list)
+    replicas: dict[str, int] = field(default_factory=dict)
+    moved: set[int] = field(default_factory=set)
+    events: int = 0
+    streams_opened: int = 0
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _ending: bool = False
+
+    @property
+    def calls(self) -> int:
+        """How many calls were answered."""
+        return sum(self.replicas.values())
+
+    def fail(self, what: str) -> None:
+        """Note a failure."""
+        self.failed += 1
+        if len(self.failures) < _MOST_KEPT:
+            self.failures.append(what)
+
+    def _caller(self, number: int) -> McpCaller:
+        return McpCaller(self.urls[number % len(self.urls)], self.http, {})
+
+    async def start(self, *, sessions: int, streams: int, rate: float) -> None:
+        """Open the sessions, then begin to call and to listen."""
+        opened = await asyncio.gather(*(self._open(number) for number in range(sessions)))
+        period = (sessions + _STATELESS) / rate
+        for number, caller in enumerate(opened):
+            self._begin(self._pace(self._in_session(number, caller), period))
+        for number in range(_STATELESS):
+            self._begin(self._pace(self._without_session(self._caller(number)), period))
+        for caller in opened[:streams]:
+            self._begin(self._listen(caller))
+
+    def _begin(self, work: Awaitable[None]) -> None:
+        self._tasks.append(asyncio.ensure_future(work))
+
+    async def _open(self, number: int) -> McpCaller:
+        caller = self._caller(number)
+        reply = await caller.post(legacy("initialize", _HELLO, id=0))
+        assert reply.status == 200, reply.body
+        caller.session = reply.headers["Mcp-Session-Id"]
+        assert (await caller.post(legacy("notifications/initialized", id=None))).status == 202
+        return caller
+
+    async def _pace(self, call: Callable[[int], Awaitable[None]], period: float) -> None:
+        """Call once a period, or as often as answers come, if that is less."""
+        loop = asyncio.get_running_loop()
+        number, due = 0, loop.time()
+        while not self._ending:
+            number += 1
+            try:
+                await call(number)
+            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                self.fail(f"{type(error).__name__}: {error}")
+            due = max(due + period, loop.time())
+            await asyncio.sleep(due - loop.time())
+
+    def _in_session(self, session: int, caller: McpCaller) -> Callable[[int], Awaitable[None]]:
+        replica = ""
+
+        async def call(number: int) -> None:
+            nonlocal replica
+            answered = self._count(await caller.post(legacy("tools/call", _CALL, id=number)), f"session {session}")
+            if replica and answered and answered != replica:
+                self.moved.add(session)
+            replica = answered or replica
+
+        return call
+
+    def _without_session(self, caller: McpCaller) -> Callable[[int], Awaitable[None]]:
+        async def call(number: int) -> None:
+            self._count(await caller.post(modern("tools/call", _CALL, id=number)), "without a session")
+
+        return call
+
+    def _count(self, reply: Reply, whose: str) -> str:
+        """Count an answer; return the replica that gave it, or nothing."""
+        try:
+            answered = str(reply.result["content"][0]["text"])
+        except (KeyError, IndexError, ValueError, AssertionError):
+            self.fail(f"{whose}: {reply.status} {reply.body[:300]!r}")
+            return ""
+        self.replicas[answered] = self.replicas.get(answered, 0) + 1
+        return answered
+
+    async def _listen(self, caller: McpCaller) -> None:
+        """Hold the stream of a session; open it again when it ends in order, as clients do."""
+        while not self._ending:
+            try:
+                await self._hold(caller)
+            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                if not self._ending:
+                    self.fail(f"a stream broke off: {type(error).__name__}: {error}")
+            await asyncio.sleep(0.05)
+
+    async def _hold(self, caller: McpCaller) -> None:
+        headers = caller.headers(None, {"Content-Type": None, "Accept": "text/event-stream"})
+        async with self.http.get(caller.url, headers=headers) as response:
+            if response.status != 200:
+                self.fail(f"a stream was refused: {response.status} {(await response.read())[:300]!r}")
+                return
+            self.streams_opened += 1
+            async for line in response.content:
+                self.events += line.startswith(b"data:")
+                if self._ending:
+                    return
+
+    async def end(self) -> None:
+        """Let the calls in flight end; then go."""
+        self._ending = True
+        _, late = await asyncio.wait(self._tasks, timeout=TIMEOUT_SECONDS)
+        for task in late:
+            task.cancel()
+        for outcome in await asyncio.gather(*self._tasks, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                self.fail(f"the caller itself failed: {outcome!r}")
+
+
+@asynccontextmanager
+async def rollout_load(urls: Sequence[str], *, sessions: int, streams: int, rate: float) -> AsyncIterator[RolloutLoad]:
+    """Callers of these endpoints, spread over them; ``rate`` is in calls a second."""
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=TIMEOUT_SECONDS, sock_read=TIMEOUT_SECONDS)
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as http:
+        load = RolloutLoad(urls, http)
+        await load.start(sessions=sessions, streams=streams, rate=rate)
+        try:
+            yield load
+        finally:
+            await load.end()
