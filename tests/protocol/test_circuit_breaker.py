@@ -13,9 +13,8 @@ from aiohttp import web
 from gateways import LONG_TIMEOUTS, LOOPBACK, SHORT_TIMEOUTS, RunningGateway, running_gateway
 from mcp_caller import McpCaller, Reply, legacy, mcp_caller, modern
 from merged_proxies import merged
+from metric_samples import counted
 from otlp_sink import http_sink
-from prometheus_client import generate_latest
-from prometheus_client.parser import text_string_to_metric_families
 from upstreams import Arrived, Upstream, answer, document, serving, with_handshake
 
 from ostiary_core.contract.documents import ServerConfig
@@ -119,12 +118,6 @@ class Stage:
     async def sent(self, message: Mapping[str, Any], *, times: int = 1) -> list[str]:
         """The outcomes of requests one after the other: a reason of the gateway, or ``ok``."""
         return [outcome(await self.caller.post(message)) for _ in range(times)]
-
-
-def counted(gateway: RunningGateway, name: str, **labels: str) -> float:
-    text = generate_latest(gateway.app.metrics.registry).decode()
-    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
-    return sum(s.value for s in samples if s.name == name and labels.items() <= s.labels.items())
 
 
 def outcome(reply: Reply) -> str:

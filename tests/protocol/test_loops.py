@@ -8,8 +8,7 @@ import pytest
 from aiohttp import web
 from gateways import RunningGateway, running_gateway
 from mcp_caller import Reply, legacy, mcp_caller, modern
-from prometheus_client import generate_latest
-from prometheus_client.parser import text_string_to_metric_families
+from metric_samples import counted
 from upstreams import Arrived, answer, document, serving
 
 RESULT: dict[str, Any] = {"content": []}
@@ -32,12 +31,6 @@ async def call(
 
 async def good(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
     return document(answer(arrived, RESULT))
-
-
-def counted(gateway: RunningGateway, name: str, **labels: str) -> float:
-    text = generate_latest(gateway.app.metrics.registry).decode()
-    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
-    return sum(s.value for s in samples if s.name == name and labels.items() <= s.labels.items())
 
 
 def faults(gateway: RunningGateway, proxy: str) -> float:

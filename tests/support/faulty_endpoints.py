@@ -29,6 +29,7 @@ class Fault(StrEnum):
     CLOSE_UNREAD = "close unread"
     # Once it has carried the request out:
     RESET = "close without a byte"
+    HANG = "send nothing"
     HALF_HEAD = "close within the head"
     NO_BODY = "close after the head"
     HALF_BODY = "close within the body"
@@ -120,6 +121,9 @@ class FaultyServer:
             message = json.loads(body) if body else {}
             self.heads.append(first + head)
             self.received.append((place, message))
+            if fault is Fault.HANG:
+                await reader.read()
+                return
             writer.write(self._answer(fault, message))
             await writer.drain()
             if fault is not Fault.NONE:

@@ -20,6 +20,12 @@ FAULTS: Final = MetricFamily(
     MetricKind.COUNTER,
     labels=(*_LABELS, "reason"),
 )
+RETRIES: Final = MetricFamily(
+    "ostiary_upstream_retries",
+    "Failed attempts to send a request that its server's retry policy decided on, by outcome",
+    MetricKind.COUNTER,
+    labels=(*_LABELS, "outcome"),
+)
 UP: Final = MetricFamily(
     "ostiary_upstream_up",
     "1 where a server answered last, 0 where it failed; absent before its first call",
@@ -80,6 +86,7 @@ class UpstreamState(Collector):
         proxies = tuple(snapshot.proxies.values()) if snapshot is not None else ()
         found = {(proxy.identity, server.name): server for proxy in proxies for server in proxy.servers}
         yield FAULTS.values({(*key, reason): count for key, each in found.items() for reason, count in _faults(each)})
+        yield RETRIES.values({(*key, outcome): n for key, each in found.items() for outcome, n in _retries(each)})
         yield UP.values({key: each.health.fault is None for key, each in found.items() if _is_tried(each)})
         yield CONNECTIONS.values({key: each.open_connections for key, each in found.items()})
         yield KNOWN.values({(*key, kind): len(names) for key, each in found.items() for kind, names in _known(each)})
@@ -99,6 +106,11 @@ def _is_tried(server: UpstreamServer) -> bool:
 
 def _faults(server: UpstreamServer) -> list[tuple[str, int]]:
     return list(server.health.counts.items())
+
+
+def _retries(server: UpstreamServer) -> list[tuple[str, int]]:
+    counts = server.retry.counts if server.retry is not None else {}
+    return [(outcome.value, count) for outcome, count in counts.items()]
 
 
 def _circuits(found: Mapping[tuple[str, str], UpstreamServer]) -> Iterator[Metric]:
