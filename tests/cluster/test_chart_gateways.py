@@ -13,6 +13,8 @@ from ostiary_operator.api.load import parse_proxy, parse_settings
 from ostiary_operator.api.servers import Timeouts
 from ostiary_operator.compile import gateways
 
+ENDPOINT_RULE = {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]}
+
 
 def set_(**chosen: str) -> list[str]:
     return [argument for key, value in chosen.items() for argument in ("--set", f"{key.replace('__', '.')}={value}")]
@@ -51,6 +53,35 @@ def test_an_entry_has_the_last_word_also_with_no_and_none() -> None:
     assert "--watch" not in container(back)["args"]
     assert ("replicas" in front["spec"], back["spec"]["replicas"]) == (False, 1)
     assert [obj["metadata"]["name"] for obj in of_kind(objects, "Ingress")] == ["tools-platform-front-gateway"]
+
+
+def endpoint_roles(*arguments: str) -> set[tuple[str, str | None]]:
+    """Return kind and namespace of each role by which a gateway watches EndpointSlices."""
+    roles = [obj for obj in render(*arguments) if obj["kind"] in {"Role", "ClusterRole"}]
+    mine = [obj for obj in roles if obj["metadata"]["name"] == "ostiary-gateway-ostiary-system-endpoints"]
+    assert all(obj["rules"] == [ENDPOINT_RULE] for obj in mine)
+    return {(obj["kind"], obj["metadata"].get("namespace")) for obj in mine}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({}, {("ClusterRole", None)}),
+        ({"watchNamespaces": "{sales}"}, {("Role", "sales"), ("Role", "ostiary-system")}),
+        (
+            {"gatewayDefaults__endpointSlices__namespaces": "{sales}"},
+            {("Role", "sales"), ("Role", "ostiary-system")},
+        ),
+        ({"operator__enabled": "false", "operator__namespace": "elsewhere"}, {("Role", "ostiary-system")}),
+        ({"gatewayDefaults__endpointSlices__observe": "false"}, set()),
+        ({"gatewayDefaults__watch": "false"}, set()),
+    ],
+    ids=lambda each: " ".join(each) if isinstance(each, dict) else "",
+)
+def test_a_gateway_watches_endpoints_where_it_serves_proxies(
+    arguments: dict[str, str], expected: set[tuple[str, str | None]]
+) -> None:
+    assert endpoint_roles(*set_(**arguments)) == expected
 
 
 def test_no_gateway_is_a_release_too() -> None:

@@ -85,8 +85,14 @@ GATEWAY_MAY = (
     "watch configmaps/ostiary-default-0 -n {own}",
     "get configmaps/ostiary-default-15 -n {own}",
     "list secrets/ostiary-default -n {own}",
+    "list endpointslices --all-namespaces",
+    "watch endpointslices -n {other}",
 )
 GATEWAY_MAY_NOT = (
+    "patch endpointslices -n {other}",
+    "list services -n {other}",
+    "list pods -n {other}",
+    "list mcpproxies -n {other}",
     "patch configmaps/ostiary-default-0 -n {own}",
     "get configmaps/ostiary-edge-0 -n {own}",
     "list configmaps -n {own}",
@@ -96,7 +102,7 @@ GATEWAY_MAY_NOT = (
 )
 
 
-def test_the_gateway_may_read_its_own_config_and_nothing_else(rights: Rights) -> None:
+def test_the_gateway_may_read_its_own_config_and_where_pods_are_and_nothing_else(rights: Rights) -> None:
     gateway = f"system:serviceaccount:{rights.own}:{rights.own}-ostiary-gateway"
     wait_until(lambda: rights.allow(gateway, GATEWAY_MAY[0]), what="the roles to be in force")
     assert [question for question in GATEWAY_MAY if not rights.allow(gateway, question)] == []

@@ -30,7 +30,8 @@ _HEAD = """\
 # Rights
 
 Every right that the chart requires, and why. There are no others: no wildcard, no right to users' Pods, and none to a
-Secret that is not named here. The gateway's service account reads its own config and can change nothing.
+Secret that is not named here. The gateway's service account reads its own config and where Pods are, and can change
+nothing.
 """
 
 
@@ -91,6 +92,14 @@ _PARTS = (
         (("Role", "ostiary-gateway"),),
     ),
     RightsTable(
+        "The gateway, for the Pods behind Services",
+        "With `gatewayDefaults.endpointSlices.observe: true`, the default: a ClusterRole, or with `watchNamespaces` a "
+        "Role in each of them and in its own namespace. A gateway outside the operator's namespace has the Role there "
+        "alone. Without it gateways connect to the Service's address ([endpoints](../guides/endpoints.md)).",
+        (),
+        (("ClusterRole", "ostiary-gateway-ostiary-system-endpoints"),),
+    ),
+    RightsTable(
         "People",
         "With `rbac.aggregate: true`, the default, these are part of Kubernetes' own `view`, `edit` and `admin`; each "
         "can also be bound by itself.",
@@ -142,6 +151,9 @@ _REASONS: dict[tuple[str, str, str], str] = {
     ): "Secrets that an MCPProxy there refers to, and API keys that an MCPPolicy there selects",
     ("ostiary-gateway", "configmaps", _CONFIG): "its own compiled config",
     ("ostiary-gateway", "secrets", _KEYS): "the keys that verify the config and seal sessions",
+    ("ostiary-gateway-ostiary-system-endpoints", "endpointslices", ""): (
+        "where the Pods are that requests go to, and in which zone the gateway itself is"
+    ),
 } | {(role, "mcpproxies, mcppolicies", ""): why for role, why in _USERS.items()}
 
 
