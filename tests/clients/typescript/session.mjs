@@ -12,7 +12,7 @@
 // the notifications that came since the line before. A session that cannot be opened prints the one line of the
 // step "connect" and ends with exit code 1. A wrong command line ends with 2.
 
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 
 const MODERN = '2026-07-28';
@@ -106,7 +106,13 @@ const STEPS = {
   subscribeResource: (session, params, options) => session.client.subscribeResource(params, options),
   unsubscribeResource: (session, params, options) => session.client.unsubscribeResource(params, options),
   listen: async (session, { filter }, options) => (await session.client.listen(filter, options)).honoredFilter,
-  waitFor: (session, { method }) => session.next(method)
+  waitFor: (session, { method }) => session.next(method),
+  // Repeats a step for as long as a file is there; the first that fails ends it.
+  repeatWhile: async (session, { file, step: { op, ...params } }, options) => {
+    const results = [];
+    while (existsSync(file)) results.push(await STEPS[op](session, params, options));
+    return results;
+  }
 };
 
 function page(cursor) {
