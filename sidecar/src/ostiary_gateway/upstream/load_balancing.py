@@ -2,15 +2,18 @@
 
 The less busy one of two random ones: nearly as even as looking at all of them, and without herds, in which every
 replica of the gateway sends to the same idle endpoint. An endpoint that hangs keeps its requests and so gets no more:
-where even the better one of the two has clearly more than the average, all are compared.
+where even the better one of the two has more than the average, many are compared.
 """
 
 from collections.abc import Sequence
 from random import random
-from typing import Protocol
+from typing import Final, Protocol
 
 from ostiary_core.contract.server_resilience import LoadBalancerName
 from ostiary_gateway.upstream.endpoint import UpstreamEndpoint
+
+#: The most endpoints that are compared for one request.
+_MOST_COMPARED: Final = 32
 
 
 class LoadBalancer(Protocol):
@@ -27,15 +30,16 @@ class LeastRequest:
     """Takes the endpoint with fewer open requests and streams of two random ones."""
 
     def choose(self, endpoints: Sequence[UpstreamEndpoint], *, open_requests: int) -> UpstreamEndpoint:
-        """Return the less busy one of two, or of all where both are much busier than the average."""
+        """Return the less busy one of two, or of many where both are busier than the average."""
         count = len(endpoints)
         first = int(random() * count)  # noqa: S311  a spread of load, no secret
         second = int(random() * (count - 1))  # noqa: S311
         one, other = endpoints[first], endpoints[second + (second >= first)]
         best = one if one.open_requests <= other.open_requests else other
-        if (best.open_requests - 1) * count <= open_requests:
+        if best.open_requests * count <= open_requests:
             return best
-        return min(endpoints, key=_open_requests)
+        others = endpoints if count <= _MOST_COMPARED else _window(endpoints, first)
+        return min(others, key=_open_requests)
 
 
 class RoundRobin:
@@ -53,6 +57,12 @@ class RoundRobin:
 def load_balancer(name: LoadBalancerName | None) -> LoadBalancer:
     """Return the load balancer of a server."""
     return RoundRobin() if name == "RoundRobin" else LeastRequest()
+
+
+def _window(endpoints: Sequence[UpstreamEndpoint], first: int) -> list[UpstreamEndpoint]:
+    """Return some endpoints from a random one on."""
+    found = list(endpoints[first : first + _MOST_COMPARED])
+    return found + list(endpoints[: _MOST_COMPARED - len(found)])
 
 
 def _open_requests(endpoint: UpstreamEndpoint) -> float:

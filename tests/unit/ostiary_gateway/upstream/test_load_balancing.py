@@ -28,6 +28,13 @@ def test_a_much_busier_endpoint_is_not_taken_although_two_busy_ones_were_drawn()
     assert all(LeastRequest().choose(eight, open_requests=63) is eight[7] for _ in range(200))
 
 
+def test_of_a_thousand_busy_endpoints_a_few_are_compared() -> None:
+    thousand = endpoints(*[9] * 1000)
+    thousand[10].open_requests = 0
+    got = Counter(LeastRequest().choose(thousand, open_requests=8000).number for _ in range(2000))  # type: ignore[attr-defined]
+    assert 20 < got[10] < 200
+
+
 def test_round_robin_takes_one_after_the_other_however_busy() -> None:
     three, robin = endpoints(5, 0, 0), RoundRobin()
     got = [robin.choose(three, open_requests=5).number for _ in range(6)]  # type: ignore[attr-defined]
