@@ -1,5 +1,7 @@
 """serverRef on a real API server, with exactly the chart's rights: kinds that come and go, statuses that flap."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -161,6 +163,29 @@ async def test_a_kind_of_the_charts_values_is_read_as_they_say(
         assert with_built_in([TOOLS])[-1] == TOOLS
 
 
+def _discovered(control_plane: ControlPlane, world: OperatorEnvironment) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "ostiary_operator.cli", "discover", "-n", world.team]
+    arguments = [*command, "--kubeconfig", str(control_plane.kubeconfig)]
+    return subprocess.run(arguments, capture_output=True, text=True, check=False)
+
+
 def _verified(url: str) -> dict[str, Any]:
     conditions = [{"type": each, "status": "True", "reason": "Ok"} for each in ("Available", "Verified")]
     return {"address": {"url": url}, "conditions": conditions}
+
+
+@pytest.mark.usefixtures("others")
+async def test_discover_prints_what_can_be_applied_and_then_nothing_more(
+    control_plane: ControlPlane, world: OperatorEnvironment
+) -> None:
+    has_server(world, TOOLHIVE, "crm", status={"phase": "Ready", "url": "http://crm.example.com/mcp"})
+    has_server(world, TOOLHIVE, "old", status={"phase": "Ready", "url": "http://old.example.com/sse#old"})
+    found = _discovered(control_plane, world)
+    assert found.returncode == 0, found.stderr
+    assert f"MCPServer.{TOOLHIVE} {world.team}/old is omitted: it speaks the transport HTTP+SSE" in found.stderr
+    control_plane.kubectl("apply", "-f", "-", input=found.stdout)
+    async with running_operator(world.options()):
+        await eventually(lambda: url(world) == "http://crm.example.com/mcp")
+    again = _discovered(control_plane, world)
+    assert (again.returncode, again.stdout) == (0, "")
+    assert "no MCP server is without an MCPProxy" in again.stderr

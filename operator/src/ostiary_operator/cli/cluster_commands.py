@@ -55,6 +55,22 @@ CLUSTER_COMMANDS: Final = (
         ("operator",),
     ),
     Command(
+        "discover",
+        f"{PACKAGE}.cli.discover",
+        "print MCPProxies for the MCP servers of other operators that have none",
+        "Look for the MCP servers that other operators manage (mcp.x-k8s.io, ToolHive, kmcp, and each --server-kind), "
+        "and print an MCPProxy with serverRef for each that no MCPProxy leads to. Nothing is written to the cluster: "
+        "read what is printed, then apply it. What no gateway can use is named on stderr. The right to list these "
+        "kinds and MCPProxies is enough; kinds that are not installed are skipped. The exit code is 0, or 2 if the "
+        "arguments are wrong or the API server cannot be reached.",
+        (
+            ("ostiary discover", "the namespace of your kubeconfig's context"),
+            ("ostiary discover -A > proxies.yaml", "the whole cluster, into a file to read and apply"),
+            ("ostiary discover -n crm --into gateway", "MCPProxies in another namespace, with ReferenceGrants"),
+        ),
+        ("operator",),
+    ),
+    Command(
         "catalogue",
         f"{PACKAGE}.cli.catalogue",
         "show what a caller sees of an MCPProxy, and why not the rest",

@@ -26,7 +26,7 @@ def object_to_url(
     where: str, url: str, server: Server, proxy: ParsedProxy, sites: Sequence[Site]
 ) -> ResourceRejection | None:
     """Return why a published URL cannot be used. No message repeats it: it may hold a secret."""
-    if "#" in url or url.partition("?")[0].endswith("/sse"):
+    if speaks_superseded_transport(url):
         message = f"{where} speaks the transport HTTP+SSE, which MCP superseded; let it serve Streamable HTTP"
         return ResourceRejection(ResolvedRefsReason.UNSUPPORTED_TRANSPORT, message)
     problem = _problem(url)
@@ -44,6 +44,14 @@ def object_to_url(
         "behind it by service or url"
     )
     return ResourceRejection(ResolvedRefsReason.UPSTREAM_LOOP, message)
+
+
+def speaks_superseded_transport(url: str) -> bool:
+    """Return whether a published URL is one of HTTP+SSE.
+
+    ToolHive marks those with a fragment, and such endpoints end in ``/sse`` by convention.
+    """
+    return "#" in url or url.partition("?")[0].endswith("/sse")
 
 
 def is_valid(url: str) -> bool:

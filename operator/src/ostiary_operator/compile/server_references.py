@@ -28,7 +28,7 @@ from ostiary_operator.compile.foreign_servers import (
 )
 from ostiary_operator.compile.gateway_settings import Site
 from ostiary_operator.compile.model import ObjectKey, ResourceRejection
-from ostiary_operator.compile.published_urls import is_valid, object_to_url
+from ostiary_operator.compile.published_urls import is_valid, object_to_url, speaks_superseded_transport
 from ostiary_operator.compile.resource_parser import ParsedProxy, read_proxies
 
 _RIGHTS: Final = "give the operator the chart's rights (serverKinds)"
@@ -155,7 +155,7 @@ def _server(
     if isinstance(found, ResourceRejection):
         return found
     last = _last_url(proxy, server.name, key, context) if found.unready else None
-    if found.unready and last is None and "#" not in found.url:
+    if found.unready and last is None and not speaks_superseded_transport(found.url):
         message = f"{where} is not ready: {found.unready}; it is served once it is, see its own status"
         return ResourceRejection(ResolvedRefsReason.BACKEND_NOT_READY, message)
     url = last or found.url

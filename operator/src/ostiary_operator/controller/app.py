@@ -189,7 +189,7 @@ async def _first_success(components: Components, options: OperatorOptions, stop:
 async def _watch(cluster: RestClient, options: OperatorOptions, components: Components) -> None:
     """Watch, and let events enqueue passes; resync more often where a kind cannot be watched."""
     event_filter, enqueue, servers = components.event_filter, components.queue.enqueue, components.servers
-    foreign = ForeignWatches(cluster, options, event_filter, enqueue, lambda: servers.wanted)
+    foreign = ForeignWatches(cluster, options, event_filter, enqueue, servers)
     servers.on_wanted = foreign.look
 
     def chosen(watched: Watched) -> None:

@@ -8,7 +8,7 @@ few seconds. While nothing is referred to, nothing is asked.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Final, Protocol
 
 from ostiary_operator.api.objects import Object
@@ -20,6 +20,7 @@ from ostiary_operator.kube.event_filter import EventFilter
 from ostiary_operator.kube.informer import Enqueue, Informer
 from ostiary_operator.kube.kinds import REFERENCE_GRANTS, Kind
 from ostiary_operator.kube.options import OperatorOptions
+from ostiary_operator.kube.server_reader import ForeignServerReader
 from ostiary_operator.kube.watches import in_loop
 
 _log = logging.getLogger(__name__)
@@ -43,7 +44,8 @@ class DiscoveryClient(KubernetesClient, Protocol):
 class ForeignWatches:
     """Keeps the watches of foreign kinds as they should be, until it is cancelled.
 
-    ``wanted`` returns the kinds that proxies refer to; :meth:`look` makes it be asked at once.
+    ``reader`` says which kinds proxies refer to, and which it found installed. :meth:`look` makes it be asked at once;
+    ``is_looking`` until that is over.
     """
 
     def __init__(
@@ -52,27 +54,31 @@ class ForeignWatches:
         options: OperatorOptions,
         event_filter: EventFilter,
         enqueue: Enqueue,
-        wanted: Callable[[], frozenset[Kind]],
+        reader: ForeignServerReader,
     ) -> None:
         self._cluster = cluster
         self._options = options
         self._event_filter = event_filter
         self._enqueue = enqueue
-        self._wanted = wanted
+        self._reader = reader
+        self.is_looking = True
         self._look = asyncio.Event()
         self._served: frozenset[Kind] = frozenset()
         self._informers: list[Informer] = []
 
     def look(self) -> None:
         """Look again now. Call it in the loop."""
+        self.is_looking = True
         self._look.set()
 
     async def run(self) -> None:
         """Watch until cancelled."""
         try:
             while True:
+                self.is_looking = True
                 self._look.clear()
                 await self._renew()
+                self.is_looking = self._look.is_set()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._look.wait(), _LOOK)
         finally:
@@ -81,31 +87,31 @@ class ForeignWatches:
     async def _renew(self) -> None:
         """Start and stop watches where what is served of what is wanted has changed."""
         try:
-            served = await self._serving(self._wanted())
-            if served == self._served:
+            found = {kind: await self._is_served(kind) for kind in self._reader.wanted}
+            served = _newest(kind for kind, is_served in found.items() if is_served)
+            if served != self._served:
+                await self._watch(served)
+            elif all(self._reader.installed.get(kind, is_served) is is_served for kind, is_served in found.items()):
                 return
-            watched = await watch_scopes.choose(self._cluster, self._options, sorted(served, key=lambda it: it.path()))
         except ClusterError as error:
             _log.debug("kinds of other operators are watched as before: %s", error)
             return
+        self._enqueue("definitions", EVERYTHING)
+
+    async def _watch(self, served: frozenset[Kind]) -> None:
+        """Replace the watches by those of these kinds."""
+        watched = await watch_scopes.choose(self._cluster, self._options, sorted(served, key=lambda it: it.path()))
         await self._stop()
         enqueue = in_loop(self._enqueue)
         self._informers = [Informer(scope, self._options, self._event_filter, enqueue) for scope in watched.scopes]
         for informer in self._informers:
             informer.start()
         self._served = served
-        self._enqueue("definitions", EVERYTHING)
 
     async def _stop(self) -> None:
         informers, self._informers = self._informers, []
         self._served = frozenset()
         await asyncio.gather(*(informer.stop() for informer in informers))
-
-    async def _serving(self, wanted: frozenset[Kind]) -> frozenset[Kind]:
-        """Return which wanted kinds are served; of two versions of one kind, the first."""
-        found = {kind for kind in wanted if await self._is_served(kind)}
-        grants = [kind for kind in REFERENCE_GRANTS if kind in found]
-        return frozenset(found.difference(grants[1:]))
 
     async def _is_served(self, kind: Kind) -> bool:
         try:
@@ -113,6 +119,13 @@ class ForeignWatches:
         except NotFound:
             return False
         return kind.plural in _names(document.get("resources"))
+
+
+def _newest(served: Iterable[Kind]) -> frozenset[Kind]:
+    """Return the kinds to watch: of two versions of one kind, the first."""
+    found = set(served)
+    grants = [kind for kind in REFERENCE_GRANTS if kind in found]
+    return frozenset(found.difference(grants[1:]))
 
 
 def _names(resources: object) -> Iterable[str]:

@@ -65,7 +65,8 @@ def views_of(kinds: Iterable[ServerKind]) -> dict[Kind, View]:
 class ForeignServerReader:
     """Reads servers of other operators; of unchanged namespaces it returns those it remembers.
 
-    ``wanted`` are the kinds that proxies refer to; ``on_wanted`` is called when they change.
+    ``wanted`` are the kinds that proxies refer to; ``on_wanted`` is called when they change. ``installed`` says of each
+    kind that was listed whether the API server served it.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class ForeignServerReader:
         refer: Refer = _ignore,
     ) -> None:
         self.wanted: frozenset[Kind] = frozenset()
+        self.installed: dict[Kind, bool] = {}
         self.on_wanted: Callable[[], None] = _ignore
         self._cluster = cluster
         self._kinds = {kind.identity: kind for kind in kinds}
@@ -145,6 +147,8 @@ class ForeignServerReader:
     async def _permitted(self, namespace: str, turn: asyncio.Semaphore) -> _Grants:
         """Return the grants in a namespace, of the newest version that the API server has."""
         found: Objects | MissingServer = MissingServer.KIND_NOT_INSTALLED
+        for each in REFERENCE_GRANTS:
+            self.installed.pop(each, None)  # what is not asked for now says nothing of later
         for kind in REFERENCE_GRANTS:
             found = await self._objects(kind, namespace, turn)
             if found is not MissingServer.KIND_NOT_INSTALLED:
@@ -157,9 +161,11 @@ class ForeignServerReader:
 
     async def _objects(self, kind: Kind, namespace: str, turn: asyncio.Semaphore) -> Objects | MissingServer:
         async with turn:
+            self.installed[kind] = True
             try:
                 return await self._cluster.list(kind, namespace=namespace)
             except NotFound:
+                self.installed[kind] = False
                 return MissingServer.KIND_NOT_INSTALLED
             except Forbidden:
                 return MissingServer.FORBIDDEN

@@ -220,8 +220,7 @@ def test_what_cannot_be_read_is_a_condition_that_names_right_or_kind(
 def test_a_server_that_speaks_the_superseded_transport_is_refused(published: str, phase: str) -> None:
     found = compiled(proxy(), toolhive(phase=phase, url=published))
     assert url(found) is None
-    expected = "UnsupportedTransport" if phase == "Ready" or "#" in published else "BackendNotReady"
-    assert condition(found)[1] == expected
+    assert condition(found)[1] == "UnsupportedTransport"
 
 
 @pytest.mark.parametrize(
