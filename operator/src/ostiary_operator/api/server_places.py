@@ -27,8 +27,8 @@ class ServiceReference(ApiModel):
     port: Port
     """Port of the Service, as a number. Example: `8080`."""
 
-    path: EndpointPath = "/mcp"
-    """Path of the MCP endpoint on the server. Example: `/mcp`."""
+    path: EndpointPath | None = None
+    """Path of the MCP endpoint on the server. Absent means `/mcp`, and with `openapi` `/`. Example: `/v2/mcp`."""
 
 
 class ServerReference(ApiModel):

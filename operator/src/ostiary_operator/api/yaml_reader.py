@@ -70,8 +70,10 @@ _Loader.yaml_implicit_resolvers = {
 }
 
 
-def read_documents(text: str) -> Iterator[Document]:
+def read_documents(text: str, *, plain_keys: bool = False) -> Iterator[Document]:
     """The documents of a text, without the empty ones.
+
+    With ``plain_keys``, a key such as `200` or `on` is text as it is written, and no error.
 
     Raises:
         YamlError: at the first document that cannot be read.
@@ -81,7 +83,7 @@ def read_documents(text: str) -> Iterator[Document]:
         loader = _Loader(text)
         try:
             while loader.check_node():
-                document = _Converter(loader).document(loader.get_node())
+                document = _Converter(loader, plain_keys=plain_keys).document(loader.get_node())
                 if document.value is not None:
                     yield document
         finally:
@@ -111,8 +113,9 @@ def _refuse_depth(text: str) -> None:
 class _Converter:
     """Converts the nodes of one document into values, counts them and records their lines."""
 
-    def __init__(self, loader: _Loader) -> None:
+    def __init__(self, loader: _Loader, *, plain_keys: bool) -> None:
         self._loader = loader
+        self._plain_keys = plain_keys
         self._lines: dict[str, int] = {}
         self._nodes = 0
 
@@ -157,13 +160,19 @@ class _Converter:
         self._loader.flatten_mapping(node)  # `<<`: what is merged in comes first, so what is written here wins
         values: dict[str, Any] = {}
         for key_node, child in node.value:
-            key = self._constructed(key_node)
-            if not isinstance(key, str):
-                raise _error(key_node, "has a key that is not text; put it in quotes")
+            key = self._key(key_node)
             place = f"{path}.{key}" if path else key
             self._lines[place] = key_node.start_mark.line + 1
             values[key] = self._value(child, place, depth + 1)
         return values
+
+    def _key(self, node: yaml.Node) -> str:
+        if self._plain_keys and isinstance(node, yaml.ScalarNode):
+            return str(node.value)
+        key = self._constructed(node)
+        if not isinstance(key, str):
+            raise _error(node, "has a key that is not text; put it in quotes")
+        return key
 
 
 def _refuse_ambiguity(node: yaml.MappingNode) -> None:

@@ -27,6 +27,7 @@ from ostiary_operator.compile.encoded_document import EncodedDocument, encode_do
 from ostiary_operator.compile.endpoint_discovery import judged
 from ostiary_operator.compile.gateway_settings import Site
 from ostiary_operator.compile.model import ObjectKey
+from ostiary_operator.compile.openapi_documents import TranslatedServer
 from ostiary_operator.compile.policies import Governance
 from ostiary_operator.compile.proxies import Admission
 from ostiary_operator.compile.resource_parser import ParsedProxy
@@ -101,6 +102,7 @@ def _fresh(admission: Admission, site: Site, governance: Governance, cache: Cach
         bundles=tuple(resolution.bundles.items()),
         credentials=tuple(resolution.credentials.items()),
         discoveries=tuple((name, judged(each, site)) for name, each in resolution.discoveries.items()),
+        translated=tuple(resolution.translated.servers.items()),
     )
     spec = subject.spec
     if subject.fingerprint is None:
@@ -118,6 +120,7 @@ class _Shape(NamedTuple):
     bundles: tuple[tuple[str, str], ...]
     credentials: tuple[tuple[str, UpstreamCredentialConfig], ...]
     discoveries: tuple[tuple[str, DiscoveryConfig | None], ...]
+    translated: tuple[tuple[str, TranslatedServer], ...]
 
 
 def _write(subject: ParsedProxy, spec: ProxySpec, shape: _Shape) -> EncodedEntry:
@@ -130,6 +133,11 @@ def _write(subject: ParsedProxy, spec: ProxySpec, shape: _Shape) -> EncodedEntry
         credentials=dict(shape.credentials),
         discoveries=dict(shape.discoveries),
     )
+    documents = {name: each.config for name, each in shape.translated}
+    servers = [
+        each.model_copy(update={"openapi": documents[each.name]}) if each.name in documents else each
+        for each in servers
+    ]
     return encode_document(
         EntryDocument(
             namespace=subject.key.namespace,

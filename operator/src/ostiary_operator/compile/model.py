@@ -172,6 +172,13 @@ class ConditionDraft:
     message: str
 
 
+class Omission(NamedTuple):
+    """What a resource refers to and no gateway can express; ``field`` is that of the reference."""
+
+    field: str
+    words: str
+
+
 @dataclass(frozen=True, slots=True)
 class ResourceStatus:
     """A resource's status without Programmed and Ready, which depend on the replicas.
@@ -204,6 +211,8 @@ class ResourceStatus:
     """The identities of the gateways that count the limits of a policy in a store."""
     is_audited: bool = False
     """Whether a policy demands audit records."""
+    omissions: tuple[Omission, ...] = ()
+    """What a proxy refers to and is left out."""
 
 
 @dataclass(frozen=True, slots=True)

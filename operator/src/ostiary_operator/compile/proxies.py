@@ -97,9 +97,6 @@ def last_entry(subject: ParsedProxy, site: Site, previous: Mapping[str, GatewayC
 def _admit(subject: ParsedProxy, context: AdmissionContext, cache: Cache) -> Admission:
     if subject.spec is None:
         return _keep(Admission(subject, ResourceRejection(AcceptedReason.INVALID, subject.problem), None), context)
-    unsupported = _unsupported(subject, subject.spec)
-    if unsupported is not None:
-        return _keep(Admission(subject, unsupported, None), context)
     servers = context.servers.get(subject.key, NO_SERVERS)
     resolution = resolve(subject, subject.spec, context.objects, context.known.services, cache, servers)
     sites = _accepted_at(subject, subject.spec, context)
@@ -110,16 +107,6 @@ def _admit(subject: ParsedProxy, context: AdmissionContext, cache: Cache) -> Adm
     if resolution.rejection is not None:
         return _keep(Admission(subject, None, resolution), context)
     return Admission(subject, None, resolution, sites)
-
-
-def _unsupported(subject: ParsedProxy, spec: ProxySpec) -> ResourceRejection | None:
-    """Return the first server of a kind that this operator cannot compile."""
-    for number, server in enumerate(spec.servers):
-        if server.openapi is not None:
-            where = f"{subject.title}: spec.servers[{number}].openapi"
-            message = f"{where}: is not supported by this version of the operator; use url or service of an MCP server"
-            return ResourceRejection(AcceptedReason.INVALID, message)
-    return None
 
 
 def _accepted_at(

@@ -18,6 +18,7 @@ from ostiary_operator.compile.ca_bundles import key_of, resolve_bundles
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.endpoint_discovery import discovery_of
 from ostiary_operator.compile.model import DiscoveredGateway, ReferenceKey, ResourceRejection
+from ostiary_operator.compile.openapi_documents import TranslatedServers, translate_servers, wanted_documents
 from ostiary_operator.compile.resource_parser import ParsedProxy, read_policies, read_proxies
 from ostiary_operator.compile.routes import DEFAULT_PORTS, server_url
 from ostiary_operator.compile.server_references import NO_SERVERS, ReferencedServers
@@ -28,7 +29,7 @@ Objects = Iterable[Mapping[str, Any]]
 def wanted(
     proxies: Objects, policies: Objects, cache: Cache | None = None, *, gateways: Iterable[DiscoveredGateway] = ()
 ) -> set[ReferenceKey]:
-    """Return the ConfigMaps and Secrets with CA bundles that all these refer to."""
+    """Return the ConfigMaps and Secrets, not of credentials, that all these refer to."""
     memory = cache if cache is not None else Cache()
     return {
         key_of(reference, subject.key.namespace)
@@ -39,6 +40,12 @@ def wanted(
     }.union(
         (key for policy in read_policies(policies, memory) for key in policy_references.wanted(policy)),
         limit_store.wanted(gateways, memory),
+        (
+            key
+            for subject in read_proxies(proxies, memory)
+            if subject.spec is not None
+            for key in wanted_documents(subject.key.namespace, subject.spec)
+        ),
     )
 
 
@@ -71,6 +78,8 @@ class Resolution:
     found_services: bool = False
     """Whether it refers to Services, and all exist."""
     rejection: ResourceRejection | None = None
+    translated: TranslatedServers = field(default_factory=lambda: TranslatedServers({}))
+    """The servers that have OpenAPI documents."""
     notes: tuple[str, ...] = ()
     """What a status should say although everything is resolved."""
 
@@ -100,8 +109,25 @@ def resolve(
     configs = credentials.resolve_servers(subject.title, subject.key.namespace, spec, objects.credentials)
     if isinstance(configs, ResourceRejection):
         return Resolution(rejection=configs)
-    discoveries = _discoveries(subject, spec, services)
-    return Resolution(bundles, configs, discoveries, found_services=any(names), notes=servers.notes)
+    translated = translate_servers(subject.title, subject.key.namespace, spec, objects.references, cache)
+    if isinstance(translated, ResourceRejection):
+        return Resolution(rejection=translated)
+    return Resolution(
+        bundles,
+        configs,
+        _discoveries(subject, spec, services),
+        found_services=any(names),
+        translated=translated,
+        notes=(*servers.notes, *_left_out(translated)),
+    )
+
+
+def _left_out(translated: TranslatedServers) -> Iterator[str]:
+    """Yield what a status says of documents that cannot be expressed whole."""
+    if translated.omissions:
+        field, words = translated.omissions[0]
+        more = f", and {len(translated.omissions) - 1} more" if len(translated.omissions) > 1 else ""
+        yield f"{field}: left out: {words}{more} (ostiary validate lists all)"
 
 
 def _discoveries(subject: ParsedProxy, spec: ProxySpec, services: Services) -> dict[str, DiscoveryConfig]:

@@ -202,7 +202,8 @@ def server_url(server: Server, namespace: str) -> str:
     if service is None:
         raise AssertionError("a server has exactly one of url, service and serverRef")
     scheme = "https" if server.tls is not None else "http"
-    return f"{scheme}://{service.name}.{namespace}.svc:{service.port}{service.path}"
+    path = service.path or ("/" if server.openapi is not None else "/mcp")
+    return f"{scheme}://{service.name}.{namespace}.svc:{service.port}{path}"
 
 
 class GrantedRoutes:

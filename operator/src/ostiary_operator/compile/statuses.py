@@ -61,6 +61,7 @@ def proxy_status(admission: Admission, governance: Governance, settled: Sequence
         servers=_servers(served),
         serves_last_accepted=admission.serves_last_accepted,
         too_large=bool(over_budget),
+        omissions=admission.resolution.translated.omissions if admission.resolution is not None else (),
     )
 
 
@@ -194,6 +195,7 @@ def _proxy_resolved(admission: Admission, served: Sequence[tuple[Site, EncodedEn
         "everything that it refers to was found"
         if resolution.bundles
         or resolution.found_services
+        or resolution.translated.servers
         or any(each.secrets for each in resolution.credentials.values())
         else "it refers to nothing"
     )

@@ -1,6 +1,6 @@
 """Validates one object by its model: problems become findings with a position in the file."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -10,8 +10,9 @@ from ostiary_operator.api.problems import InvalidDocument, Problem
 from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND
 from ostiary_operator.api.yaml_reader import YamlError, read_documents
 from ostiary_operator.compile import gateways
+from ostiary_operator.compile.model import Omission
 from ostiary_operator.local import yaml_faults
-from ostiary_operator.local.findings import Finding
+from ostiary_operator.local.findings import Finding, Severity
 from ostiary_operator.local.manifests import ObjectManifest
 from ostiary_operator.local.yaml_positions import Places, Position, read_places
 
@@ -83,3 +84,11 @@ def _within(manifest: ObjectManifest, problem: Problem, place: Position | None) 
     if block is None or place is None:
         return finding
     return replace(finding, line=block.line + place.line - 1, column=block.indent + place.column)
+
+
+def left_out(manifest: ObjectManifest, omissions: Iterable[Omission]) -> Iterator[Finding]:
+    """Yield a warning for each part of what an object refers to that no gateway can express."""
+    for each in omissions:
+        yield manifest.finding(
+            each.field, f"left out: {each.words}", "change the document, or do without", severity=Severity.WARNING
+        )

@@ -206,6 +206,7 @@ def _conditions(
         if condition.status == "False" and condition.reason != AcceptedReason.TESTS_FAILED
     ]
     findings += [_failed_test(manifest, result) for result in status.tests if not result.passed]
+    findings += object_checks.left_out(manifest, status.omissions)
     if status.too_large:
         reason = ProgrammedReason.CONFIG_TOO_LARGE
         findings.append(manifest.finding("", _clause(reason.meaning), _clause(reason.remedy)))

@@ -71,7 +71,7 @@ def test_a_null_that_tools_write_into_metadata_is_no_problem() -> None:
 def test_an_omitted_field_has_its_default() -> None:
     (server,) = parse_proxy(proxy({"servers": [{"name": "a", "service": {"name": "b", "port": 80}}]})).spec.servers
     assert server.service is not None
-    assert server.service.path == "/mcp"
+    assert server.service.path is None
     assert server.timeouts == Timeouts(
         connect=Duration.parse("5s"), request=Duration.parse("2m"), idle=Duration.parse("5m")
     )
