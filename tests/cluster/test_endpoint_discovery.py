@@ -33,7 +33,7 @@ def token(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> Path:
 
 def grant(plane: ControlPlane, namespace: str) -> None:
     """Give the account the right that the chart gives a gateway."""
-    plane.kubectl("create", "role", ACCOUNT, "-n", namespace, "--verb=get,list,watch", f"--resource={SLICES}")
+    plane.kubectl("create", "role", ACCOUNT, "-n", namespace, "--verb=list,watch", f"--resource={SLICES}")
     subject = f"--serviceaccount={namespace}:{ACCOUNT}"
     plane.kubectl("create", "rolebinding", ACCOUNT, "-n", namespace, f"--role={ACCOUNT}", subject)
 

@@ -6,6 +6,7 @@ After SIGTERM it accepts no connection, answers what it has and ends its streams
 """
 
 import asyncio
+import contextlib
 import json
 import signal
 import sys
@@ -72,13 +73,12 @@ class Replica:
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
-        while not self.ending.is_set():
-            await response.write(_CHANGED)
-            try:
-                await asyncio.wait_for(self.ending.wait(), _PERIOD)
-            except TimeoutError:
-                continue
-        await response.write_eof()
+        with contextlib.suppress(ConnectionError):  # the client has gone
+            while not self.ending.is_set():
+                await response.write(_CHANGED)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self.ending.wait(), _PERIOD)
+            await response.write_eof()
         return response
 
 

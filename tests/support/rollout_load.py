@@ -27,7 +27,8 @@ class RolloutLoad:
     """What the callers saw.
 
     ``failed`` counts what no caller may see; ``failures`` are the first of them. ``replicas`` counts the calls that
-    each replica answered; ``moved`` are the sessions that were answered by more than one.
+    each replica answered; ``moved`` are the sessions that were answered by more than one; ``events`` counts those that
+    came on each stream.
     """
 
     urls: Sequence[str]
@@ -36,7 +37,7 @@ class RolloutLoad:
     failures: list[str] = field(default_factory=list)
     replicas: dict[str, int] = field(default_factory=dict)
     moved: set[int] = field(default_factory=set)
-    events: int = 0
+    events: dict[int, int] = field(default_factory=dict)
     streams_opened: int = 0
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
     _ending: bool = False
@@ -45,6 +46,15 @@ class RolloutLoad:
     def calls(self) -> int:
         """How many calls were answered."""
         return sum(self.replicas.values())
+
+    @property
+    def event_counts(self) -> list[int]:
+        """How many events each stream has brought, in the order of the streams."""
+        return [count for _, count in sorted(self.events.items())]
+
+    def has_answer_of(self, replica: str) -> bool:
+        """Whether a replica has answered a call."""
+        return replica in self.replicas
 
     def fail(self, what: str) -> None:
         """Note a failure."""
@@ -63,8 +73,8 @@ class RolloutLoad:
             self._begin(self._pace(self._in_session(number, caller), period))
         for number in range(_STATELESS):
             self._begin(self._pace(self._without_session(self._caller(number)), period))
-        for caller in opened[:streams]:
-            self._begin(self._listen(caller))
+        for number, caller in enumerate(opened[:streams]):
+            self._begin(self._listen(number, caller))
 
     def _begin(self, work: Awaitable[None]) -> None:
         self._tasks.append(asyncio.ensure_future(work))
@@ -118,17 +128,17 @@ class RolloutLoad:
         self.replicas[answered] = self.replicas.get(answered, 0) + 1
         return answered
 
-    async def _listen(self, caller: McpCaller) -> None:
+    async def _listen(self, number: int, caller: McpCaller) -> None:
         """Hold the stream of a session; open it again when it ends in order, as clients do."""
         while not self._ending:
             try:
-                await self._hold(caller)
+                await self._hold(number, caller)
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 if not self._ending:
                     self.fail(f"a stream broke off: {type(error).__name__}: {error}")
             await asyncio.sleep(0.05)
 
-    async def _hold(self, caller: McpCaller) -> None:
+    async def _hold(self, number: int, caller: McpCaller) -> None:
         headers = caller.headers(None, {"Content-Type": None, "Accept": "text/event-stream"})
         async with self.http.get(caller.url, headers=headers) as response:
             if response.status != 200:
@@ -136,7 +146,7 @@ class RolloutLoad:
                 return
             self.streams_opened += 1
             async for line in response.content:
-                self.events += line.startswith(b"data:")
+                self.events[number] = self.events.get(number, 0) + line.startswith(b"data:")
                 if self._ending:
                     return
 

@@ -32,7 +32,7 @@ API_UNAVAILABLE: Final = "ApiUnavailable"
 
 _NO_RIGHT: Final = (
     "the gateway may not watch EndpointSlices in namespace {0}, so it connects to the Service's name: grant its "
-    "ServiceAccount get, list and watch on endpointslices.discovery.k8s.io there"
+    "ServiceAccount list and watch on endpointslices.discovery.k8s.io there"
 )
 
 Problem: TypeAlias = tuple[str, str]
