@@ -52,6 +52,10 @@ _QUESTIONS = {
         "Only an MCPPolicy with limits has it, where a gateway's settings name a `limitStore`, and it is not part of "
         "Ready: do all replicas count in that store?"
     ),
+    ConditionType.ENDPOINTS_OBSERVED: (
+        "Only an MCPProxy with a `service` whose endpoints gateways observe has it, and it is not part of Ready: do "
+        "they know where its Pods are?"
+    ),
     ConditionType.AUDIT_READY: (
         "Only an MCPPolicy with `audit` has it, and it is not part of Ready: can all replicas write its records?"
     ),

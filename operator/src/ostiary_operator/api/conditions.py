@@ -10,6 +10,7 @@ from ostiary_operator.api.audit_reasons import AuditReadyReason
 from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.constraints import Unique
 from ostiary_operator.api.effective_reasons import EffectiveReason
+from ostiary_operator.api.endpoint_reasons import EndpointsObservedReason
 from ostiary_operator.api.limit_store_reasons import LimitStoreReadyReason
 from ostiary_operator.api.reasons import (
     AcceptedReason,
@@ -50,6 +51,7 @@ class ConditionType(enum.StrEnum):
     LIMIT_STORE_READY = "LimitStoreReady"
     TELEMETRY_READY = "TelemetryReady"
     AUDIT_READY = "AuditReady"
+    ENDPOINTS_OBSERVED = "EndpointsObserved"
 
 
 #: Conditions of both kinds, and of an object that the operator has not seen yet. Ready summarises the others.
@@ -85,6 +87,7 @@ REASONS: dict[ConditionType, type[Reason]] = {
     ConditionType.LIMIT_STORE_READY: LimitStoreReadyReason,
     ConditionType.TELEMETRY_READY: TelemetryReadyReason,
     ConditionType.AUDIT_READY: AuditReadyReason,
+    ConditionType.ENDPOINTS_OBSERVED: EndpointsObservedReason,
 }
 """The reasons of each condition type."""
 
@@ -97,6 +100,7 @@ ASIDE: Final = {
         ConditionType.UNBLOCKED,
         ConditionType.UNCAPTURED,
         ConditionType.TELEMETRY_READY,
+        ConditionType.ENDPOINTS_OBSERVED,
     ),
     "MCPPolicy": (
         ConditionType.EFFECTIVE,
@@ -115,8 +119,9 @@ OBSERVED: Final = (
     ConditionType.LIMIT_STORE_READY,
     ConditionType.TELEMETRY_READY,
     ConditionType.AUDIT_READY,
+    ConditionType.ENDPOINTS_OBSERVED,
 )
-"""The conditions that depend on what gateways report of a proxy, its server, their store, collector or audit trail."""
+"""The conditions that depend on what gateways report: of servers, endpoints, store, collector or audit trail."""
 
 MESSAGE_LIMIT = 32768
 """Characters of a condition's message (meta/v1 Condition)."""
@@ -130,8 +135,8 @@ class Condition(ApiModel):
 
     type: Annotated[StrictStr, StringConstraints(max_length=316)]
     """Which aspect: Accepted, ResolvedRefs, Programmed, Ready, UpstreamHealthy, UpstreamsHealthy, AuthDiscovery,
-    Governed, Unblocked, Uncaptured, TelemetryReady, Effective, TestsPassed, LimitStoreReady or AuditReady.
-    Example: `Ready`."""
+    EndpointsObserved, Governed, Unblocked, Uncaptured, TelemetryReady, Effective, TestsPassed, LimitStoreReady or
+    AuditReady. Example: `Ready`."""
 
     status: ConditionStatus
     """Whether the condition is true. Example: `True`."""

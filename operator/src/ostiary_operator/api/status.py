@@ -74,6 +74,10 @@ class ServerStatus(ApiModel):
     dropped: Count | None = None
     """Items of its lists that have no place in the catalogue of several servers. Example: `1`."""
 
+    endpoints: Annotated[StrictStr, StringConstraints(max_length=256)] | None = None
+    """Its endpoints by state, as the replica sees them that has most; absent for a server at a single place.
+    Example: `3 ready, 1 draining`."""
+
     drop_reasons: Annotated[StrictStr, StringConstraints(max_length=512)] | None = None
     """Why items were dropped, with their numbers. Example: `Duplicate 1`."""
 
@@ -102,7 +106,7 @@ class ProxyStatus(ApiModel):
 
     conditions: Conditions = ()
     """Accepted, ResolvedRefs, Programmed, Ready; UpstreamHealthy, or UpstreamsHealthy of several servers,
-    AuthDiscovery and Governed. Example: `[{type: Ready, status: "True"}]`."""
+    EndpointsObserved, AuthDiscovery and Governed. Example: `[{type: Ready, status: "True"}]`."""
 
     gateways: Annotated[tuple[GatewayStatus, ...], Field(max_length=64), Unique(("namespace", "name"))] = ()
     """The gateways that serve it, with their replicas. Example: `[{name: default, ready: 2, desired: 2}]`."""

@@ -203,6 +203,8 @@ class ResourceStatus:
     """Gateway identity -> {proxy identity: entry digest}."""
     servers: tuple[tuple[str, str], ...] = ()
     """(name, URL) of the servers of a proxy, in the order of the spec."""
+    observed_servers: tuple[str, ...] = ()
+    """The servers of a proxy whose endpoints gateways observe."""
     serves_last_accepted: bool = False
     too_large: bool = False
     tests: tuple[PolicyTestResult, ...] = ()

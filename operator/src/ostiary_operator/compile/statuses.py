@@ -59,6 +59,7 @@ def proxy_status(admission: Admission, governance: Governance, settled: Sequence
         related=sorted_names(decision.subject.key for decision in decisions),
         expected={site.identity: {subject.identity: entry.digest} for site, entry in served},
         servers=_servers(served),
+        observed_servers=_observed_servers(served),
         serves_last_accepted=admission.serves_last_accepted,
         too_large=bool(over_budget),
         omissions=admission.resolution.translated.omissions if admission.resolution is not None else (),
@@ -68,6 +69,10 @@ def proxy_status(admission: Admission, governance: Governance, settled: Sequence
 def _servers(served: Sequence[tuple[Site, EncodedEntry]]) -> tuple[tuple[str, str], ...]:
     """Return the servers as gateways have them: resolved, and the same at each of them."""
     return tuple((server.name, server.url) for server in served[0][1].document.servers) if served else ()
+
+
+def _observed_servers(served: Sequence[tuple[Site, EncodedEntry]]) -> tuple[str, ...]:
+    return tuple(server.name for server in served[0][1].document.servers if server.discovery) if served else ()
 
 
 def _blocked(subject: ParsedProxy, settled: Sequence[CompiledGateway]) -> Iterator[tuple[str, advisories.Blocks]]:

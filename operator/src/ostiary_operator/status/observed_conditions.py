@@ -15,6 +15,7 @@ from ostiary_operator.status import (
     audit_ready,
     auth_discovery,
     debug_captures,
+    endpoints_observed,
     limit_store_ready,
     telemetry_ready,
     upstream_health,
@@ -82,6 +83,9 @@ def evaluate(
         ),
         ConditionType.TELEMETRY_READY: telemetry_ready.evaluate(status, gateway_states),
         ConditionType.AUDIT_READY: audit_ready.evaluate(status, gateway_states, before[ConditionType.AUDIT_READY]),
+        ConditionType.ENDPOINTS_OBSERVED: endpoints_observed.evaluate(
+            status, gateway_states, before[ConditionType.ENDPOINTS_OBSERVED]
+        ),
     }
     return [
         damp(

@@ -1,12 +1,9 @@
 """Parses a replica's report as untrusted input: another process may have its address."""
 
-import re
 from typing import Annotated, Any, Final
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     StrictBool,
     StrictInt,
@@ -18,6 +15,15 @@ from pydantic import (
 
 from ostiary_core.errors import OstiaryError
 from ostiary_operator.api.labels import DNS_LABEL
+from ostiary_operator.status.report_types import (
+    Line,
+    ReasonWord,
+    ReportedDigest,
+    ReportedIdentity,
+    ReportPart,
+    ShortName,
+)
+from ostiary_operator.status.reported_servers import ReportedServer
 
 #: The most bytes of a report, however many proxies the gateway has.
 MAX_BYTES: Final = 16 * 1024 * 1024
@@ -26,18 +32,12 @@ _LEAST_BYTES: Final = 512 * 1024
 _BYTES_PER_PROXY: Final = 4 * 1024
 _SERVERS: Final = 64
 _ENTRIES: Final = 100_000
-_MESSAGE: Final = 500
 _MISPLACED: Final = 100
 _SIGNALS: Final = 8
 #: The most slips that are read of one proxy, and characters of each name.
 _SLIPS: Final = 32
-#: The most lists of a server, and reasons why an item is dropped.
-_KINDS: Final = 16
 #: The most sinks of an audit trail.
 _SINKS: Final = 64
-_NAME: Final = 128
-_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
-_WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{0,63}")
 
 
 class ReportError(OstiaryError):
@@ -66,101 +66,43 @@ def _few_servers(value: Any) -> Any:
     return value
 
 
-def _one_line(value: object) -> object:
-    return _UNPRINTABLE.sub(" ", value)[:_MESSAGE] if isinstance(value, str) else value
-
-
-def _short(value: object) -> object:
-    return _UNPRINTABLE.sub(" ", value)[:_NAME] if isinstance(value, str) else value
-
-
-def _word(value: object) -> object:
-    return value if isinstance(value, str) and _WORD.fullmatch(value) else "Invalid"
-
-
 def _zero(value: object) -> object:
     return 0 if value is None else value
 
 
-_Line = Annotated[StrictStr, BeforeValidator(_one_line)]
-_Reason = Annotated[StrictStr, BeforeValidator(_word)]
-_Digest = Annotated[StrictStr, Field(pattern=r"^[0-9a-f]{64}$")]
 _Server = Annotated[StrictStr, Field(pattern=f"^{DNS_LABEL}$")]
-_Identity = Annotated[StrictStr, Field(max_length=320)]
-
-
-_Name = Annotated[StrictStr, BeforeValidator(_short)]
 _Word = Annotated[StrictStr, Field(pattern=r"^[a-z]{1,32}$")]
-_ListName = Annotated[StrictStr, Field(pattern=r"^[a-zA-Z]{1,32}$")]
-_DropReason = Annotated[StrictStr, Field(pattern=r"^[A-Z][a-zA-Z]{0,31}$")]
-_Number = Annotated[StrictInt, Field(ge=0, lt=10**6)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class ReportedEntryRejection(_Part):
+class ReportedEntryRejection(ReportPart):
     """An entry that the replica rejected."""
 
-    digest: _Digest
-    reason: _Reason
-    message: _Line = ""
+    digest: ReportedDigest
+    reason: ReasonWord
+    message: Line = ""
 
 
-class ReportedFault(_Part):
-    """The last fault that a replica had with a server."""
-
-    kind: _Reason
-    message: _Line = ""
-
-
-class ReportedCircuit(_Part):
-    """A circuit breaker that does not admit every request.
-
-    ``state`` is that of the server, None where all of its own requests pass. ``tools`` are some of its ``open_tools``.
-    """
-
-    state: _Reason | None = None
-    open_tools: Annotated[_Number, Field(alias="openTools")] = 0
-    tools: Annotated[tuple[_Name, ...], Field(max_length=_KINDS)] = ()
-
-
-class ReportedServer(_Part):
-    """A server of a proxy: whether it ever responded, its current fault, and what it lists.
-
-    ``listed`` are numbers of names by list, ``dropped`` numbers of items that the catalogue does not show, by reason.
-    """
-
-    answered: StrictBool = False
-    fault: ReportedFault | None = None
-    circuit: ReportedCircuit | None = None
-    revision: Annotated[StrictStr, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")] | None = None
-    listed: Annotated[dict[_ListName, _Number], Field(max_length=_KINDS)] = {}
-    dropped: Annotated[dict[_DropReason, _Number], Field(max_length=_KINDS)] = {}
-
-
-class ReportedDiscovery(_Part):
+class ReportedDiscovery(ReportPart):
     """The last check whether OAuth clients find a server's authorization server."""
 
-    reason: _Reason
-    message: _Line = ""
+    reason: ReasonWord
+    message: Line = ""
 
 
-class ReportedCapture(_Part):
+class ReportedCapture(ReportPart):
     """A debug capture that goes on, until this time in epoch milliseconds."""
 
     until: Annotated[StrictInt, Field(ge=0, lt=2**43)]
 
 
-class ReportedSlip(_Part):
+class ReportedSlip(ReportPart):
     """A name in a policy's rule that is not in a server's list, and the nearest one that is."""
 
-    policy: _Identity
-    rule: _Name
+    policy: ReportedIdentity
+    rule: ShortName
     primitive: _Word
-    name: _Name
-    nearest: _Name = ""
+    name: ShortName
+    nearest: ShortName = ""
 
     @property
     def place(self) -> tuple[str, str, str]:
@@ -168,7 +110,7 @@ class ReportedSlip(_Part):
         return self.rule, self.primitive, self.name
 
 
-class Offers(_Part):
+class Offers(ReportPart):
     """The completely known lists of a proxy, and the names in rules that are not in them.
 
     ``cut`` is set where there may be more such names.
@@ -179,40 +121,40 @@ class Offers(_Part):
     cut: StrictBool = False
 
 
-class ReportedEntry(_Part):
+class ReportedEntry(ReportPart):
     """The entry of one proxy: its active and rejected digests, servers by name, and offers.
 
     ``auth_discovery`` is set where the proxy's server authenticates callers itself, and ``debug_capture`` while its
     exchanges are captured.
     """
 
-    active: _Digest | None = None
+    active: ReportedDigest | None = None
     rejected: ReportedEntryRejection | None = None
-    servers: Annotated[dict[_Server, ReportedServer], BeforeValidator(_few_servers)] = {}
+    servers: Annotated[dict[_Server, ReportedServer], BeforeValidator(_few_servers)] = Field(default_factory=dict)
     offers: Offers | None = None
     auth_discovery: Annotated[ReportedDiscovery | None, Field(alias="authDiscovery")] = None
     debug_capture: Annotated[ReportedCapture | None, Field(alias="debugCapture")] = None
 
 
-class ReportedConfigRejection(_Part):
+class ReportedConfigRejection(ReportPart):
     """A config that the replica rejected or has not yet loaded. Its revision may be unknown."""
 
     revision: StrictInt | None = None
-    reason: _Reason
-    message: _Line = ""
+    reason: ReasonWord
+    message: Line = ""
 
 
-class ReportedCheckpoint(_Part):
+class ReportedCheckpoint(ReportPart):
     """The last checkpoint of a replica's audit trail: its record, and the key that signed it."""
 
     chain: Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,199}$")]
     seq: Annotated[StrictInt, Field(ge=1, lt=10**16)]
-    hash: _Digest
+    hash: ReportedDigest
     key: Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_-]{43}$")]
     closing: StrictBool = False
 
 
-class ReportedAudit(_Part):
+class ReportedAudit(ReportPart):
     """The audit trail of a replica: its last checkpoint, and the gateway's public keys."""
 
     checkpoint: ReportedCheckpoint | None = None
@@ -222,46 +164,50 @@ class ReportedAudit(_Part):
     ] = ()
 
 
-class ReportedSink(_Part):
+class ReportedSink(ReportPart):
     """A sink of a replica's audit trail: why it cannot be written now, if so."""
 
-    fault: _Line | None = None
+    fault: Line | None = None
 
 
-class ReportedTrail(_Part):
+class ReportedTrail(ReportPart):
     """Whether a replica can write audit records, and its sinks."""
 
-    fault: _Line | None = None
+    fault: Line | None = None
     sinks: Annotated[tuple[ReportedSink, ...], Field(max_length=_SINKS)] = ()
 
 
-class ReportedStore(_Part):
+class ReportedStore(ReportPart):
     """The state of the store of limits, as one replica knows it."""
 
-    reason: _Reason
+    reason: ReasonWord
 
 
-class ReportedExport(_Part):
+class ReportedExport(ReportPart):
     """The export of one signal: whether it has failed for some time."""
 
     failing: StrictBool = False
 
 
-class Report(_Part):
+class Report(ReportPart):
     """The report of one replica. Without a config it knows no gateway, and has revision 0."""
 
-    gateway: _Identity | None
+    gateway: ReportedIdentity | None
     revision: Annotated[StrictInt, Field(ge=0, lt=2**63), BeforeValidator(_zero)]
-    replica: Annotated[_Line, Field(min_length=1)]
-    entries: Annotated[dict[_Identity, Annotated[ReportedEntry, WrapValidator(_or_stop)]], Field(max_length=_ENTRIES)]
+    replica: Annotated[Line, Field(min_length=1)]
+    entries: Annotated[
+        dict[ReportedIdentity, Annotated[ReportedEntry, WrapValidator(_or_stop)]], Field(max_length=_ENTRIES)
+    ]
     rejected: ReportedConfigRejection | None = None
     incomplete: ReportedConfigRejection | None = None
     """A config that waits for a document that it names."""
     limit_store: Annotated[ReportedStore | None, Field(alias="limitStore")] = None
     """The store that the replica counts in; None where it counts by itself."""
-    telemetry: Annotated[dict[_Word, ReportedExport], Field(max_length=_SIGNALS)] = {}
+    telemetry: Annotated[dict[_Word, ReportedExport], Field(max_length=_SIGNALS)] = Field(default_factory=dict)
     """By signal (``traces``, ``metrics``): whether it reaches the collector. It lacks what is not exported."""
-    misplaced_keys: Annotated[list[_Line], Field(max_length=_MISPLACED, alias="misplacedKeys")] = []
+    misplaced_keys: Annotated[list[Line], Field(max_length=_MISPLACED, alias="misplacedKeys")] = Field(
+        default_factory=list
+    )
     """The files with the name of a key in the config's directory, where no key belongs."""
 
     audit: ReportedAudit | None = None

@@ -12,11 +12,13 @@ from typing import Any, Final
 
 from ostiary_operator.compile.model import ResourceStatus
 from ostiary_operator.status.observed_conditions import DWELL
-from ostiary_operator.status.replica_reports import ReportedServer
 from ostiary_operator.status.replica_state import GatewayState, reported_entries
+from ostiary_operator.status.reported_servers import ReportedEndpoints, ReportedServer
 
 #: The lists of a server, as reports and the status name them.
 _LISTS: Final = ("tools", "resources", "resourceTemplates", "prompts")
+#: The states of endpoints, as reports name them.
+_STATES: Final = ("ready", "draining", "ejected", "unhealthy", "blocked")
 _NAMED: Final = ("name", "url")
 _NEVER: Final = float("inf")
 _REASONS_LENGTH: Final = 512
@@ -65,6 +67,11 @@ def _server(name: str, url: str, reported: Iterable[ReportedServer], before: Map
     reports = list(reported)
     if revisions := [each.revision for each in reports if each.revision is not None]:
         found["revision"] = max(revisions)
+    found.pop("endpoints", None)
+    if places := [each.endpoints for each in reports if each.endpoints is not None]:
+        found["endpoints"] = _endpoints(max(places, key=lambda each: (each.usable, each.ready)))
+    elif not reports and "endpoints" in before:
+        found["endpoints"] = before["endpoints"]
     for member in _LISTS:
         if counts := [each.listed[member] for each in reports if member in each.listed]:
             found[member] = max(counts)
@@ -73,6 +80,12 @@ def _server(name: str, url: str, reported: Iterable[ReportedServer], before: Map
             found.pop(member, None)
         found |= _drops(reports)
     return found
+
+
+def _endpoints(found: ReportedEndpoints) -> str:
+    """Return the numbers in words; that of ready ones in any case."""
+    counts = {state: getattr(found, state) for state in _STATES}
+    return ", ".join(f"{count} {state}" for state, count in counts.items() if count or state == "ready")
 
 
 def _drops(reports: Iterable[ReportedServer]) -> dict[str, Any]:

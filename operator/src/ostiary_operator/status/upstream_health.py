@@ -10,8 +10,8 @@ from ostiary_operator.api.conditions import ConditionStatus, ConditionType
 from ostiary_operator.api.upstream_reasons import UpstreamHealthyReason
 from ostiary_operator.compile.model import ConditionDraft, ResourceStatus
 from ostiary_operator.kube.kinds import PROXY
-from ostiary_operator.status.replica_reports import ReportedFault, ReportedServer
 from ostiary_operator.status.replica_state import GatewayState, reported_entries
+from ostiary_operator.status.reported_servers import ReportedFault, ReportedServer
 
 
 def evaluate(status: ResourceStatus, gateway_states: Mapping[str, GatewayState]) -> ConditionDraft | None:

@@ -147,3 +147,22 @@ def test_a_proxy_with_one_server_has_the_condition_of_one() -> None:
     found = upstream_health.evaluate(one, saying({"crm": DOWN}))
     assert found is not None
     assert found.status == ConditionStatus.FALSE
+
+
+def test_endpoints_are_counted_as_the_replica_sees_them_that_has_most() -> None:
+    few = {"endpoints": {"source": "EndpointSlices", "ready": 1}}
+    most = {"endpoints": {"source": "EndpointSlices", "ready": 2, "draining": 1, "ejected": 1}}
+
+    assert seen({"crm": few}, {"crm": most}).servers[0]["endpoints"] == "2 ready, 1 draining, 1 ejected"
+    assert seen({"crm": {"endpoints": {"source": "EndpointSlices", "ready": 0}}}).servers[0]["endpoints"] == "0 ready"
+
+
+def test_endpoints_that_no_replica_reports_any_more_are_gone_and_stay_while_none_reports() -> None:
+    live = {"servers": [{"name": "crm", "url": "http://crm:80/mcp", "endpoints": "2 ready"}]}
+
+    assert "endpoints" not in seen({"crm": CRM}, live=live).servers[0]
+    assert seen(live=live).servers[0]["endpoints"] == "2 ready"
+
+
+def test_a_status_with_endpoints_is_valid() -> None:
+    ProxyStatus.model_validate({"servers": seen({"crm": {"endpoints": {"ready": 999_999, "blocked": 3}}}).servers})
