@@ -56,6 +56,10 @@ async def test_each_attempt_has_a_span_in_whose_context_it_is_sent() -> None:
             "UpstreamUnavailable",
             None,
         ]
+        peers = [(span.attributes["network.peer.address"], span.attributes["network.peer.port"]) for span in attempts]
+        assert {address for address, _ in peers} == {"127.0.0.1"}
+        assert peers[0] != peers[1]
+        assert {port for _, port in peers} == set(server.ports)
         assert {span.parent_span_id for span in attempts} == {parent.span_id}
         assert parent.attributes.get("error.type") is None
         for span, (_, message), head in zip(attempts, server.received, server.heads, strict=True):

@@ -74,6 +74,8 @@ class UpstreamFault(OstiaryError):
         self.http_status = http_status
         #: Whether a kept connection ended before a byte of the response: its server may have closed it just then.
         self.of_idle_connection = False
+        #: Address and port of the endpoint that failed, where the server has several.
+        self.peer: tuple[str, int] | None = None
         self.of_caller = of_caller
         self.kind = kind
         self.message = message

@@ -165,6 +165,8 @@ async def forward(exchange: Exchange, leg: Leg, span: ClientSpan) -> UpstreamRes
     message = leg.message
     response = await _sent(exchange, leg, span, lines)
     try:
+        if response.endpoint is not None:
+            span.reach(response.endpoint.peer)
         if leg.instead is not None and message is not None:
             _free(exchange, message)
         await judge_head(exchange, leg, response)

@@ -206,6 +206,7 @@ def begin_client_span(span: ServerSpan, exchange: Exchange, leg: Leg) -> ClientS
 
 def failed(span: ClientSpan, fault: UpstreamFault) -> None:
     """Report that the upstream failed."""
+    span.reach(fault.peer)
     span.fail(fault.kind, fault.message)
 
 

@@ -172,6 +172,8 @@ async def _ask(
 ) -> ServerAnswer:
     body = own_body(request, identifier, client)
     response = await _send(exchange, server, request, body, client, transmission, attempts)
+    if response.endpoint is not None:
+        client.reach(response.endpoint.peer)
 
     async def answer_server(message: dict[str, Any]) -> None:
         if not request.is_modern:  # in that era servers send no requests

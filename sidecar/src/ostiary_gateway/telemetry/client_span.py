@@ -80,6 +80,12 @@ class ClientSpan(Span):
         """Replace the caller's context and baggage by ours in outgoing headers or ``_meta``."""
         context.inject(carrier, self.context)
 
+    def reach(self, peer: tuple[str, int] | None) -> None:
+        """Report address and port of the endpoint that has the request, where a server has several."""
+        if peer is not None and self._attributes is not None:
+            self.set(semantic_conventions.NETWORK_PEER_ADDRESS, peer[0])
+            self.set(semantic_conventions.NETWORK_PEER_PORT, peer[1])
+
     def respond(
         self,
         *,

@@ -74,6 +74,11 @@ class UpstreamEndpoint:
         return self.where.title if self.where is not None else http1.authority(self._place.url)
 
     @property
+    def peer(self) -> tuple[str, int] | None:
+        """Address and port; None where it is reached by the host of the URL."""
+        return (self.where.address, self.where.port) if self.where is not None else None
+
+    @property
     def is_usable(self) -> bool:
         """Whether it works, as far as requests and probes have shown."""
         return not (self.is_ejected or self.is_unhealthy or self.is_tried)

@@ -149,6 +149,8 @@ class UpstreamServer:
                     route, response, method, message[len(head) :], passed, seconds=self.request_seconds
                 )
         except BaseException as error:
+            if opened is not None and isinstance(error, UpstreamFault):
+                error.peer = opened.peer
             self._release(opened, None, error)
             raise
         if opened is None or self.endpoints is None:

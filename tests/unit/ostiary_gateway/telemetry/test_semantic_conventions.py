@@ -55,6 +55,8 @@ PINNED = {
     "SERVER_PORT": "server.port",
     "HTTP_REQUEST_METHOD": "http.request.method",
     "HTTP_RESPONSE_STATUS_CODE": "http.response.status_code",
+    "NETWORK_PEER_ADDRESS": "network.peer.address",
+    "NETWORK_PEER_PORT": "network.peer.port",
     "HTTP_REQUEST_RESEND_COUNT": "http.request.resend_count",
     "OSTIARY_GATEWAY": "ostiary.gateway",
     "OSTIARY_PROXY_NAME": "ostiary.proxy.name",
