@@ -28,6 +28,7 @@ CHAIN: Final = (
     Check("running", running.running),
     Check("programmed", resource_checks.programmed),
     Check("sign-in", resource_checks.auth_discovery),
+    Check("Pods", resource_checks.endpoints_observed),
     Check("address", endpoint.address),
     Check("handshake", endpoint.handshake),
     Check("server", endpoint.server),

@@ -77,9 +77,25 @@ async def auth_discovery(case: Case) -> CheckResult:
     """Check that OAuth clients find the authorization server (AuthDiscovery)."""
     if condition_of(case.status, ConditionType.AUTH_DISCOVERY) is None:
         return ok("the gateway authenticates callers, if policies require it, and not the server")
-    judged = rows.condition(case.proxy, ConditionType.AUTH_DISCOVERY)
+    return _observed(case, ConditionType.AUTH_DISCOVERY, "clients find the authorization server of the server")
+
+
+async def endpoints_observed(case: Case) -> CheckResult:
+    """Check that gateways know where the Pods behind its Services are (EndpointsObserved)."""
+    if condition_of(case.status, ConditionType.ENDPOINTS_OBSERVED) is None:
+        return ok("gateways observe no endpoints for it: it names no Service, or uses the Service's address")
+    counts = [
+        f"{each.get('name')}: {each['endpoints']}" for each in case.status.get("servers") or () if "endpoints" in each
+    ]
+    well = f"gateways observe the Pods behind its Services ({'; '.join(counts) or 'not counted yet'})"
+    return _observed(case, ConditionType.ENDPOINTS_OBSERVED, well)
+
+
+def _observed(case: Case, of_type: ConditionType, well: str) -> CheckResult:
+    """Return the result of a condition that is not part of Ready: no link is broken by it."""
+    judged = rows.condition(case.proxy, of_type)
     if judged.ready:
-        return ok("clients find the authorization server of the server")
+        return ok(well)
     finding = f"{judged.reason}: {judged.message.partition(f'. {judged.remedy}')[0]}"
     if judged.status == ConditionStatus.UNKNOWN:
         return unknown(finding, judged.remedy)

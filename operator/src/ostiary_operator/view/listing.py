@@ -182,7 +182,7 @@ def _proxy_header(wide: bool) -> list[str]:
         "REPLICAS",
         "POLICIES",
         "URL",
-        *(["DIGEST", "SERVERS", "UPSTREAM"] if wide else []),
+        *(["DIGEST", "SERVERS", "ENDPOINTS", "UPSTREAM"] if wide else []),
     ]
 
 
@@ -190,7 +190,9 @@ def _proxy_row(proxy: Object, found: ListResult, wide: bool) -> list[str]:
     line = proxy_row(proxy, found.gateways)
     policies = ",".join(line.policies) if wide else str(len(line.policies))
     row = [line.name, line.verdict.status, line.verdict.reason, line.replica_counts, policies, line.url]
-    return row + ([line.digest, ",".join(line.servers), line.upstream.reason] if wide else [])
+    if not wide:
+        return row
+    return [*row, line.digest, ",".join(line.servers), line.endpoint_counts, line.upstream.reason]
 
 
 def _policy_header(wide: bool) -> list[str]:

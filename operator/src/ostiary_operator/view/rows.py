@@ -1,7 +1,7 @@
 """Rows for tables and JSON: fields and readiness of each resource and gateway."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from ostiary_operator.api.conditions import ASIDE, REASONS, ConditionStatus, ConditionType
@@ -112,6 +112,8 @@ class ProxyRow:
     servers: tuple[str, ...]
     upstream: Readiness
     """The condition UpstreamHealthy or UpstreamsHealthy; it does not decide whether the proxy is ready."""
+    endpoints: Mapping[str, str] = field(default_factory=dict)
+    """By server, its endpoints in words; only servers that are reached at several places."""
     change_trace: str = ""
     """The id of the trace of the change that its status shows."""
     remarks: tuple[Readiness, ...] = ()
@@ -120,6 +122,13 @@ class ProxyRow:
     def digest(self) -> str:
         """The short digest; with several gateways, each distinct one."""
         return ",".join(dict.fromkeys(each[:SHORT] for each in self.digests.values()))
+
+    @property
+    def endpoint_counts(self) -> str:
+        """The endpoints in one cell; the server is named if there are several."""
+        if len(self.servers) == 1:
+            return next(iter(self.endpoints.values()), "")
+        return "; ".join(f"{server} {count}" for server, count in self.endpoints.items())
 
     @property
     def replica_counts(self) -> str:
@@ -172,6 +181,7 @@ def proxy_row(proxy: Mapping[str, Any], gateways: Mapping[str, GatewayOverview])
         policies=_references(status.get("policies"), near=namespace_of(proxy)),
         servers=tuple(_server(each) for each in proxy.get("spec", {}).get("servers") or ()),
         upstream=upstream_health(proxy),
+        endpoints=_endpoints(status),
         change_trace=_change_trace(status),
         remarks=remarks(proxy, PROXY.name),
     )
@@ -227,10 +237,18 @@ def _references(found: Iterable[Mapping[str, Any]] | None, *, near: str) -> tupl
     )
 
 
+def _endpoints(status: Mapping[str, Any]) -> dict[str, str]:
+    servers = (each for each in status.get("servers") or () if each.get("endpoints"))
+    return {printable(str(each.get("name"))): printable(str(each["endpoints"])) for each in servers}
+
+
 def _server(server: Mapping[str, Any]) -> str:
     """Return the address of a server. Its URL has no credentials: the CRD refuses those."""
-    service = server.get("service") or {}
-    return printable(str(server.get("url") or f"service {service.get('name')}:{service.get('port')}"), limit=_URL)
+    reference, service = server.get("serverRef"), server.get("service") or {}
+    place = f"service {service.get('name')}:{service.get('port')}"
+    if reference is not None:
+        place = f"{reference.get('kind')} {reference.get('name')}"
+    return printable(str(server.get("url") or place), limit=_URL)
 
 
 def as_object(seen: ClusterOverview) -> dict[str, Any]:

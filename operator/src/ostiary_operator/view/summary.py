@@ -56,8 +56,9 @@ def _proxies(proxies: Sequence[ProxyRow], paint: Paint, *, wide: bool) -> str:
         for it in proxies
     ]
     if wide:
-        header += ["SERVERS", "TRACE"]
-        rows = [[*row, ",".join(it.servers), it.change_trace] for row, it in zip(rows, proxies, strict=True)]
+        header += ["SERVERS", "ENDPOINTS", "TRACE"]
+        more = ([",".join(it.servers), it.endpoint_counts, it.change_trace] for it in proxies)
+        rows = [[*row, *cells] for row, cells in zip(rows, more, strict=True)]
     return tables.render(header, rows, paint=paint)
 
 

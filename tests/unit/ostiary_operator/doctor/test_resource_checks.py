@@ -2,9 +2,10 @@ from typing import Any, cast
 
 import pytest
 
+from ostiary_operator.api.endpoint_reasons import EndpointsObservedReason
 from ostiary_operator.api.upstream_reasons import AuthDiscoveryReason
 from ostiary_operator.doctor.diagnosis import Case, CheckState, Options
-from ostiary_operator.doctor.resource_checks import auth_discovery
+from ostiary_operator.doctor.resource_checks import auth_discovery, endpoints_observed
 from ostiary_operator.kube.kubeconfig import ReadOnlyClient
 
 
@@ -39,3 +40,39 @@ async def test_a_missing_step_of_discovery_is_a_warning_with_the_fix(
     assert result.state is state
     if state is not CheckState.OK:
         assert (result.detail, result.remedy) == (f"{reason}: cause", reason.remedy)
+
+
+def observed(status: str, reason: EndpointsObservedReason) -> dict[str, Any]:
+    message = f"server crm at gateway a/b: cause. {reason.remedy}"
+    return {
+        "type": "EndpointsObserved", "status": status, "reason": str(reason), "message": message,
+        "observedGeneration": 1,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "state"),
+    [
+        ("True", EndpointsObservedReason.OBSERVED, CheckState.OK),
+        ("Unknown", EndpointsObservedReason.NOT_LISTED, CheckState.UNKNOWN),
+        ("False", EndpointsObservedReason.NOT_PERMITTED, CheckState.WARNING),
+    ],
+)
+async def test_a_gateway_that_may_not_observe_endpoints_is_a_warning_with_the_fix(
+    status: str, reason: EndpointsObservedReason, state: CheckState
+) -> None:
+    result = await endpoints_observed(case(observed(status, reason)))
+    assert result.state is state
+    if state is not CheckState.OK:
+        assert (result.detail, result.remedy) == (f"{reason}: server crm at gateway a/b: cause", reason.remedy)
+
+
+async def test_the_endpoints_of_each_server_are_counted() -> None:
+    checked = case(observed("True", EndpointsObservedReason.OBSERVED))
+    checked.proxy["status"]["servers"] = [{"name": "crm", "endpoints": "3 ready"}, {"name": "docs"}]
+
+    assert "crm: 3 ready" in (await endpoints_observed(checked)).detail
+
+
+async def test_a_proxy_without_a_service_has_no_pods_to_observe() -> None:
+    assert (await endpoints_observed(case())).state is CheckState.OK

@@ -92,3 +92,50 @@ def test_a_message_cannot_rewrite_the_terminal() -> None:
     verdict_of = resource(("Accepted", "False", "Invalid"), message="\x1b[2Jgone\u202e")
     assert "\x1b" not in rows.readiness_of(verdict_of).message
     assert "\u202e" not in rows.readiness_of(verdict_of).message
+
+
+def with_servers(*servers: dict[str, Any], endpoints: dict[str, str]) -> dict[str, Any]:
+    proxy = ready_proxy()
+    proxy["spec"] = {"servers": [{"name": f"s{number}", **server} for number, server in enumerate(servers)]}
+    proxy["status"]["servers"] = [
+        {"name": f"s{number}", "url": "http://a", **({"endpoints": found} if found else {})}
+        for number, found in enumerate(endpoints.get(f"s{number}") for number in range(len(servers)))
+    ]
+    return proxy
+
+
+def test_the_wide_table_shows_the_endpoints_of_each_server_that_has_several() -> None:
+    service = {"service": {"name": "crm", "port": 80}}
+    one = proxy_row(with_servers(service, endpoints={"s0": "3 ready, 1 draining"}), {})
+    two = proxy_row(
+        with_servers(service, {"url": "http://a"}, service, endpoints={"s0": "3 ready", "s2": "0 ready"}), {}
+    )
+
+    assert one.endpoint_counts == "3 ready, 1 draining"
+    assert two.endpoint_counts == "s0 3 ready; s2 0 ready"
+    page = summary.text(ClusterOverview((with_servers(service, endpoints={"s0": "3 ready"}),), (), {}, ()), wide=True)
+    assert "ENDPOINTS" in page
+    assert "3 ready" in page
+
+
+def test_a_server_of_another_operator_is_shown_by_its_kind_and_name() -> None:
+    reference = {"serverRef": {"group": "mcp.x-k8s.io", "kind": "MCPServer", "name": "crm"}}
+
+    assert proxy_row(with_servers(reference, endpoints={}), {}).servers == ("MCPServer crm",)
+
+
+def test_a_gateway_that_may_not_watch_endpoints_is_a_remark_with_its_remedy() -> None:
+    proxy = ready_proxy()
+    proxy["status"]["conditions"].append(
+        {
+            "type": "EndpointsObserved",
+            "status": "False",
+            "reason": "NotPermitted",
+            "message": "server crm at gateway ostiary-system/default: no right",
+            "observedGeneration": 1,
+        }
+    )
+
+    page = summary.text(ClusterOverview((proxy,), (), {}, ()))
+    assert "MCPProxy sales/crm: NotPermitted" in page
+    assert "endpointslices" in page
