@@ -119,10 +119,14 @@ class PodProcesses:
         await asyncio.wait_for(pod.process.wait(), TIMEOUT_SECONDS)
         await self._forget(name)
 
-    async def kill(self, *names: str) -> None:
-        """Kill the processes of Pods at once; Kubernetes hears of it later, or never."""
+    def signal(self, number: int, *names: str) -> None:
+        """Send a signal to the processes of Pods."""
         for name in names:
-            os.kill(self.running[name].process.pid, signal.SIGKILL)
+            os.kill(self.running[name].process.pid, number)
+
+    async def kill(self, *names: str) -> None:
+        """Kill the processes of Pods at once; Kubernetes does not hear of it."""
+        self.signal(signal.SIGKILL, *names)
         for name in names:
             await self.running[name].process.wait()
 
@@ -134,7 +138,7 @@ class PodProcesses:
     async def close(self) -> None:
         """End every process."""
         for pod in list(self.running.values()):
-            with contextlib.suppress(ProcessLookupError):
+            if pod.process.returncode is None:
                 pod.process.kill()
             await pod.process.wait()
             await self._forget(pod.name)

@@ -26,14 +26,14 @@ _MOST_KEPT: Final = 20
 class RolloutLoad:
     """What the callers saw.
 
-    ``failed`` counts what no caller may see; ``failures`` are the first of them. ``replicas`` counts the calls that
-    each replica answered; ``moved`` are the sessions that were answered by more than one; ``events`` counts those that
-    came on each stream.
+    ``failed`` counts by caller what no caller may see; ``failures`` are the first of them. ``replicas`` counts the
+    calls that each replica answered; ``moved`` are the sessions that were answered by more than one; ``events`` counts
+    those that came on each stream.
     """
 
     urls: Sequence[str]
     http: aiohttp.ClientSession
-    failed: int = 0
+    failed: dict[str, int] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
     replicas: dict[str, int] = field(default_factory=dict)
     moved: set[int] = field(default_factory=set)
@@ -56,11 +56,11 @@ class RolloutLoad:
         """Whether a replica has answered a call."""
         return replica in self.replicas
 
-    def fail(self, what: str) -> None:
-        """Note a failure."""
-        self.failed += 1
+    def fail(self, whose: str, what: str) -> None:
+        """Note a failure that one caller saw."""
+        self.failed[whose] = self.failed.get(whose, 0) + 1
         if len(self.failures) < _MOST_KEPT:
-            self.failures.append(what)
+            self.failures.append(f"{whose}: {what}")
 
     def _caller(self, number: int) -> McpCaller:
         return McpCaller(self.urls[number % len(self.urls)], self.http, {})
@@ -70,9 +70,11 @@ class RolloutLoad:
         opened = await asyncio.gather(*(self._open(number) for number in range(sessions)))
         period = (sessions + _STATELESS) / rate
         for number, caller in enumerate(opened):
-            self._begin(self._pace(self._in_session(number, caller), period))
+            whose = f"session {number}"
+            self._begin(self._pace(whose, self._in_session(number, caller, whose), period))
         for number in range(_STATELESS):
-            self._begin(self._pace(self._without_session(self._caller(number)), period))
+            whose = f"caller {number}"
+            self._begin(self._pace(whose, self._without_session(self._caller(number), whose), period))
         for number, caller in enumerate(opened[:streams]):
             self._begin(self._listen(number, caller))
 
@@ -87,7 +89,7 @@ class RolloutLoad:
         assert (await caller.post(legacy("notifications/initialized", id=None))).status == 202
         return caller
 
-    async def _pace(self, call: Callable[[int], Awaitable[None]], period: float) -> None:
+    async def _pace(self, whose: str, call: Callable[[int], Awaitable[None]], period: float) -> None:
         """Call once a period, or as often as answers come, if that is less."""
         loop = asyncio.get_running_loop()
         number, due = 0, loop.time()
@@ -96,25 +98,25 @@ class RolloutLoad:
             try:
                 await call(number)
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
-                self.fail(f"{type(error).__name__}: {error}")
+                self.fail(whose, f"{type(error).__name__}: {error}")
             due = max(due + period, loop.time())
             await asyncio.sleep(due - loop.time())
 
-    def _in_session(self, session: int, caller: McpCaller) -> Callable[[int], Awaitable[None]]:
+    def _in_session(self, session: int, caller: McpCaller, whose: str) -> Callable[[int], Awaitable[None]]:
         replica = ""
 
         async def call(number: int) -> None:
             nonlocal replica
-            answered = self._count(await caller.post(legacy("tools/call", _CALL, id=number)), f"session {session}")
+            answered = self._count(await caller.post(legacy("tools/call", _CALL, id=number)), whose)
             if replica and answered and answered != replica:
                 self.moved.add(session)
             replica = answered or replica
 
         return call
 
-    def _without_session(self, caller: McpCaller) -> Callable[[int], Awaitable[None]]:
+    def _without_session(self, caller: McpCaller, whose: str) -> Callable[[int], Awaitable[None]]:
         async def call(number: int) -> None:
-            self._count(await caller.post(modern("tools/call", _CALL, id=number)), "without a session")
+            self._count(await caller.post(modern("tools/call", _CALL, id=number)), whose)
 
         return call
 
@@ -123,7 +125,7 @@ class RolloutLoad:
         try:
             answered = str(reply.result["content"][0]["text"])
         except (KeyError, IndexError, ValueError, AssertionError):
-            self.fail(f"{whose}: {reply.status} {reply.body[:300]!r}")
+            self.fail(whose, f"{reply.status} {reply.body[:300]!r}")
             return ""
         self.replicas[answered] = self.replicas.get(answered, 0) + 1
         return answered
@@ -135,14 +137,14 @@ class RolloutLoad:
                 await self._hold(number, caller)
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 if not self._ending:
-                    self.fail(f"a stream broke off: {type(error).__name__}: {error}")
+                    self.fail(f"stream {number}", f"it broke off: {type(error).__name__}: {error}")
             await asyncio.sleep(0.05)
 
     async def _hold(self, number: int, caller: McpCaller) -> None:
         headers = caller.headers(None, {"Content-Type": None, "Accept": "text/event-stream"})
         async with self.http.get(caller.url, headers=headers) as response:
             if response.status != 200:
-                self.fail(f"a stream was refused: {response.status} {(await response.read())[:300]!r}")
+                self.fail(f"stream {number}", f"it was refused: {response.status} {(await response.read())[:300]!r}")
                 return
             self.streams_opened += 1
             async for line in response.content:
@@ -158,7 +160,7 @@ class RolloutLoad:
             task.cancel()
         for outcome in await asyncio.gather(*self._tasks, return_exceptions=True):
             if isinstance(outcome, Exception):
-                self.fail(f"the caller itself failed: {outcome!r}")
+                self.fail("the test", f"a caller failed by itself: {outcome!r}")
 
 
 @asynccontextmanager
