@@ -69,6 +69,9 @@ RESULT: dict[str, Any] = {
     "resourceTemplates": [],
     "prompts": [],
     "completion": {"values": []},
+    "protocolVersion": "2025-11-25",
+    "capabilities": {"tools": {}, "resources": {}, "prompts": {}, "completions": {}},
+    "serverInfo": {"name": "faulty", "version": "1"},
     "ttlMs": 0,
     "cacheScope": "private",
 }
@@ -85,15 +88,16 @@ class FaultyServer:
     result: dict[str, Any] = field(default_factory=lambda: dict(RESULT))
     retry_after: int | None = None
     _plan: deque[Fault] = field(default_factory=deque)
+    _method: str | None = None
 
     @property
     def url(self) -> str:
         """Its URL, whose host leads nowhere."""
         return "http://mcp.example/mcp"
 
-    def plan(self, *faults: Fault) -> None:
-        """What happens to the next requests; those after them are answered."""
-        self._plan = deque(faults)
+    def plan(self, *faults: Fault, method: str | None = None) -> None:
+        """What happens to the next requests, with this method if one is given; all others are answered."""
+        self._plan, self._method = deque(faults), method
         self.received.clear()
         self.heads.clear()
 
@@ -114,11 +118,11 @@ class FaultyServer:
         """Serve one connection."""
         while True:
             first = await reader.readexactly(1)
-            fault = self._plan.popleft() if self._plan else Fault.NONE
-            if fault is Fault.CLOSE_UNREAD:
+            if self._next(Fault.CLOSE_UNREAD, self._method) is Fault.CLOSE_UNREAD:
                 return
             head, body = await read_request(reader)
             message = json.loads(body) if body else {}
+            fault = self._next(None, message.get("method"))
             self.heads.append(first + head)
             self.received.append((place, message))
             if fault is Fault.HANG:
@@ -128,6 +132,11 @@ class FaultyServer:
             await writer.drain()
             if fault is not Fault.NONE:
                 return
+
+    def _next(self, wanted: Fault | None, method: str | None) -> Fault:
+        """Take the next fault from the plan, if it is the wanted one and for this method."""
+        is_next = self._plan and wanted in (None, self._plan[0]) and self._method in (None, method)
+        return self._plan.popleft() if is_next else Fault.NONE
 
     def _answer(self, fault: Fault, message: dict[str, Any]) -> bytes:
         identifier = message.get("id")

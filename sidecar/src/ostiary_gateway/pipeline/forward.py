@@ -6,6 +6,7 @@ defines. Headers are our own, and the body is our own serialisation of the messa
 
 import re
 import sys
+from functools import partial
 from typing import Any, Final
 
 from ostiary_core import strict_json
@@ -207,12 +208,15 @@ def _body(exchange: Exchange, leg: Leg, span: ClientSpan) -> bytes | None:
     if leg.sent is not None:
         return leg.sent
     body = upstream_body(message, span)
-    if attempts is not None:
-        attempts.keep(body, span)
     if leg.is_kept:
         leg.sent = body
+    if attempts is not None:
+        attempts.keep(body, span)
     if leg.instead is None:
-        _free(exchange, message, size=len(body))
+        if attempts is not None and attempts.is_opened:
+            attempts.on_final = partial(_free, exchange, message, size=len(body))
+        else:
+            _free(exchange, message, size=len(body))
     return body
 
 

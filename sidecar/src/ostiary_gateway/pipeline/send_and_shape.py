@@ -37,11 +37,13 @@ def send_and_shape(
     shaper: ResponseShaper,
     request_ids: RequestIds,
     opened: Opened | None = None,
+    *,
+    opens_again: bool = False,
 ) -> Awaitable[Response | None]:
     """Send a leg to its server, and return what to await for the shaped response.
 
-    That is None where it was sent as a stream. ``opened`` sends it where the message itself is not forwarded. This is
-    no coroutine of its own: every call passes here.
+    That is None where it was sent as a stream. ``opened`` sends it where the message itself is not forwarded,
+    and can do so again if ``opens_again``. This is no coroutine of its own: every call passes here.
 
     Raises:
         Refusal: the server failed before a response began.
@@ -49,18 +51,24 @@ def send_and_shape(
         InputAsked: the server of a bridged leg asks for input.
     """
     policy = leg.server.retry
-    if policy is None or opened is not None:
+    if policy is None or (opened is not None and not opens_again):
         leg.attempts = None
         return _attempt(exchange, leg, span, shaper, request_ids, opened)
     leg.attempts = attempts_of(exchange, leg, policy)
-    return _send_until_answered(exchange, leg, span, shaper, request_ids)
+    leg.attempts.is_opened = opened is not None
+    return _send_until_answered(exchange, leg, span, shaper, request_ids, opened)
 
 
 async def _send_until_answered(
-    exchange: Exchange, leg: Leg, span: ServerSpan, shaper: ResponseShaper, request_ids: RequestIds
+    exchange: Exchange,
+    leg: Leg,
+    span: ServerSpan,
+    shaper: ResponseShaper,
+    request_ids: RequestIds,
+    opened: Opened | None,
 ) -> Response | None:
     def attempt() -> Awaitable[Response | None]:
-        return _attempt(exchange, leg, span, shaper, request_ids)
+        return _attempt(exchange, leg, span, shaper, request_ids, opened)
 
     try:
         return await until_answered(exchange, attempt, request_ids)

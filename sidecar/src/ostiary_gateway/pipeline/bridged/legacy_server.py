@@ -39,6 +39,8 @@ from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.pipeline.message_members import invalid
 from ostiary_gateway.pipeline.mirrored_headers import mismatch
 from ostiary_gateway.pipeline.pinned_sessions.session_endpoint import is_lost
+from ostiary_gateway.pipeline.response_head import http_fault
+from ostiary_gateway.pipeline.retries.attempts import GATEWAY_ERRORS
 from ostiary_gateway.pipeline.send_and_shape import send_and_shape
 from ostiary_gateway.pipeline.server_request import ask, own_id
 from ostiary_gateway.pipeline.services import PipelineServices
@@ -70,7 +72,15 @@ class LegacyServerBridge:
         if handling is LegacyHandling.REFUSED:
             raise invalid(f"Method not found: {method}", code=codes.METHOD_NOT_FOUND, status=404)
         opened = partial(_OPENERS[handling], exchange, leg, span, services)
-        return await send_and_shape(exchange, leg, span, services.shaper, services.request_ids, opened=opened)
+        return await send_and_shape(
+            exchange,
+            leg,
+            span,
+            services.shaper,
+            services.request_ids,
+            opened=opened,
+            opens_again=handling is LegacyHandling.FORWARDED,
+        )
 
 
 #: There is nothing to distinguish two of them.
@@ -102,14 +112,15 @@ async def _call(
     _check_parameters(exchange, leg)
     sent = _sent(exchange, leg, services)
     session = await services.legacy_sessions.acquire(exchange, leg.server, span)
+    inner = _inner_leg(leg, session, sent)
     try:
         await _set_level(exchange, session, round_.level, span)
-        response = await _send(exchange, leg, session, sent, client)
+        response = await _send(exchange, inner, session, client)
     except (Refusal, UpstreamFault) as failure:
         services.legacy_sessions.release(session)
         if not _lost_session(failure, session):
             raise
-        session, response = await _send_again(exchange, leg, span, services, client, session, sent)
+        session, response = await _send_again(exchange, inner, span, services, client, session)
     except BaseException:
         services.legacy_sessions.release(session)
         raise
@@ -142,37 +153,46 @@ def _check_parameters(exchange: Exchange, leg: Leg) -> None:
 
 async def _send_again(
     exchange: Exchange,
-    leg: Leg,
+    inner: Leg,
     span: ServerSpan,
     services: PipelineServices,
     client: ClientSpan,
     lost: LegacySession,
-    sent: SentCall,
 ) -> tuple[LegacySession, UpstreamResponse]:
     services.legacy_sessions.lose(lost)
-    session = await services.legacy_sessions.acquire(exchange, leg.server, span)
+    session = await services.legacy_sessions.acquire(exchange, inner.server, span)
     try:
-        return session, await _send(exchange, leg, session, sent, client)
+        return session, await _send(exchange, inner, session, client)
     except BaseException:
         services.legacy_sessions.release(session)
         raise
 
 
-async def _send(
-    exchange: Exchange, leg: Leg, session: LegacySession, sent: SentCall, client: ClientSpan
-) -> UpstreamResponse:
-    at_server = session.at_server if session.session_id is not None else None
-    return await forward(exchange, Leg(leg.server, _legacy_message(leg, session, sent), at_server), client)
+async def _send(exchange: Exchange, inner: Leg, session: LegacySession, client: ClientSpan) -> UpstreamResponse:
+    inner.session = session.at_server if session.session_id is not None else None
+    if inner.message is not None:
+        inner.message.revision = session.revision
+    if inner.attempts is not None:
+        inner.attempts.open(session.endpoint)
+    response = await forward(exchange, inner, client)
+    if response.status in GATEWAY_ERRORS and inner.attempts is not None and inner.attempts.repeats:
+        response.close()
+        raise http_fault(response)
+    return response
 
 
-def _legacy_message(leg: Leg, session: LegacySession, sent: SentCall) -> Message:
-    """Return the message as the server gets it."""
+def _inner_leg(leg: Leg, session: LegacySession, sent: SentCall) -> Leg:
+    """Return the leg with the message as the server gets it.
+
+    Its text is kept until the response begins, since the session may be lost.
+    """
     message = leg.message
     if message is None:
         raise AssertionError("a modern caller sends a message")
     params = legacy_params(message.params, token=sent.token)
     body = {"jsonrpc": "2.0", "id": sent.identifier, "method": sent.method, **({"params": params} if params else {})}
-    return Message(body, LEGACY, session.revision, message.method, sent.identifier, message.name)
+    legacy = Message(body, LEGACY, session.revision, message.method, sent.identifier, message.name)
+    return Leg(leg.server, legacy, None, is_kept=True, attempts=leg.attempts)
 
 
 async def _set_level(exchange: Exchange, session: LegacySession, level: str, span: ServerSpan) -> None:

@@ -7,7 +7,7 @@ All of it ends with the time of the request (``timeouts.request``).
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from time import monotonic
 from typing import Final
@@ -48,11 +48,12 @@ class Attempts(Transmission):
     """What is known of the attempts to send one request to a server with a policy.
 
     ``repeats``: it may be sent again although the server may have received it. ``seconds`` bound all attempts, where
-    they are fewer than ``timeouts.request``. ``told`` is told, too, once it was
-    written. ``pinned`` is the key of the only endpoint that can answer it; empty where any can.
+    they are fewer than ``timeouts.request``. ``told`` is told, too, once it was written. ``pinned`` is the key of the
+    only endpoint that can answer it; empty where any can.
 
     ``number`` counts the attempts after the first one. ``body`` and ``lines`` are what each of them sends, but for the
-    context of its span; the body is forgotten as soon as it cannot be sent again.
+    context of its span; the body is forgotten as soon as it cannot be sent again. ``is_opened`` where each attempt
+    writes the request again, so that the caller's message is kept; ``on_final`` is called once it need not be.
     """
 
     __slots__ = (
@@ -67,8 +68,10 @@ class Attempts(Transmission):
         "_was_raced",
         "body",
         "endpoint",
+        "is_opened",
         "lines",
         "number",
+        "on_final",
         "pinned",
         "repeats",
         "sent_fault",
@@ -100,6 +103,8 @@ class Attempts(Transmission):
         self._retries = 0
         self._was_raced = False
         self.number = 0
+        self.is_opened = False
+        self.on_final: Callable[[], None] | None = None
         self.endpoint: UpstreamEndpoint | None = None
         self.body: bytes | None = None
         #: The span in whose context the body is.
@@ -121,6 +126,17 @@ class Attempts(Transmission):
                 self._told.is_written = True
             if not self.repeats:
                 self.body = None
+                on_final, self.on_final = self.on_final, None
+                if on_final is not None:
+                    on_final()
+
+    def open(self, pinned: bytes) -> None:
+        """Begin an attempt that writes the request again.
+
+        ``pinned`` is the key of the only endpoint that can answer it, see above.
+        """
+        self.pinned = pinned
+        self.body = self.lines = None
 
     @property
     def seconds_left(self) -> float:
@@ -199,6 +215,8 @@ class Attempts(Transmission):
         if seconds is None:
             return None
         self.number += 1
+        self._is_written = False
+        self.endpoint = None
         return AttemptFailed(found, seconds)
 
     def may_move(self, fault: UpstreamFault) -> bool:
@@ -212,10 +230,10 @@ class Attempts(Transmission):
         """Return the pause after a fault before anything was sent."""
         if fault.kind not in _OF_ENDPOINT or self.pinned:
             return None
+        if self._server.endpoints is not None and self.endpoint is None:
+            return None  # it has none, or could not even be written
         if self._other_is_left() and self.number < MOST_ENDPOINTS_TRIED:
             return self._noted(RetryOutcome.NEXT_ENDPOINT, 0.0) if self._has_time(0.0) else None
-        if self._server.endpoints is not None and self.endpoint is None:
-            return None  # it has none
         return self._repeated(fault)
 
     def _after_sending(self, fault: UpstreamFault, has_begun: bool) -> float | None:
