@@ -108,8 +108,9 @@ class PerServer(ApiModel):
     """Limits of one replica per upstream server."""
 
     connections: Count = 4096
-    """Connections of one replica to one server; 1 to 1000000. Each request and each stream takes one. If all are in
-    use, a request waits for a free one for at most `timeouts.connect`, then it is refused. Example: `100`."""
+    """Connections of one replica to one server, or to one endpoint of a server with several; 1 to 1000000. Each request
+    and each stream takes one. If all are in use, a request waits for a free one for at most `timeouts.connect`, then it
+    is refused. Example: `100`."""
 
 
 class Bounds(ApiModel):
