@@ -17,7 +17,8 @@ from pathlib import Path
 from mcp_clients import eventually
 from timeouts import TIMEOUT_SECONDS
 
-from ostiary_tools.common.ports import reserve_port
+from ostiary_operator.local.mock_servers import MOCK_SERVERS
+from ostiary_tools.common.ports import reserve_port, reserve_ports
 
 
 @dataclass
@@ -63,7 +64,7 @@ class Run:
 @contextmanager
 def running(folder: Path, *arguments: str, env: dict[str, str] | None = None) -> Iterator[Run]:
     """Start it on free ports; whatever the test did, it must end cleanly when it is asked to."""
-    ports = reserve_port(), reserve_port(), reserve_port()
+    ports = reserve_port(), reserve_port(), reserve_ports(1 + max(row.offset for row in MOCK_SERVERS))
     process = start(folder, *arguments, ports=ports, env=env)
     run = Run(process, folder, *ports)
     reader = threading.Thread(target=_read, args=(process, run.lines), daemon=True)

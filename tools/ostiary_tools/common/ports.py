@@ -12,7 +12,23 @@ def reserve_port() -> int:
     TIME_WAIT: the kernel does not assign it, but a server can bind it by number with SO_REUSEADDR (as Go, asyncio and
     Node do).
     """
-    with socket.create_server((LOOPBACK, 0)) as server:
+    return _reserved(0)
+
+
+def reserve_ports(count: int) -> int:
+    """Return the first of ``count`` consecutive ports, each reserved as one is."""
+    while True:
+        first = reserve_port()
+        try:
+            for port in range(first + 1, first + count):
+                _reserved(port)
+        except (OSError, OverflowError):  # one is in use, or beyond the last
+            continue
+        return first
+
+
+def _reserved(port: int) -> int:
+    with socket.create_server((LOOPBACK, port)) as server:
         address: tuple[str, int] = server.getsockname()
         with socket.create_connection(address) as client:
             accepted, _ = server.accept()

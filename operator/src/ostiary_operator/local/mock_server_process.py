@@ -22,11 +22,6 @@ _BACKOFF: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
 _SETTLED_SECONDS: Final = 30.0
 _URL: Final = re.compile(r"http://\S+:(\d+)/\S*")
 _LINES: Final = 5
-_KINDS: Final = {
-    ServedEras.BOTH: "",
-    ServedEras.LEGACY: " with sessions only",
-    ServedEras.MODERN: " without sessions",
-}
 
 
 class MockServerError(OstiaryError):
@@ -36,14 +31,21 @@ class MockServerError(OstiaryError):
 class MockServerProcess:
     """The process of a mock server. With ``port`` 0 it takes a free one.
 
-    :attr:`port` has the number once it runs. ``eras`` are the revisions that it speaks.
+    :attr:`port` has the number once it runs. ``eras`` are the revisions that it speaks, ``title`` its name in messages.
 
     ``say`` gets a line when the process dies and when it runs again.
     """
 
-    def __init__(self, port: int, *, say: Callable[[str], None], eras: ServedEras = ServedEras.BOTH) -> None:
+    def __init__(
+        self,
+        port: int,
+        *,
+        say: Callable[[str], None],
+        eras: ServedEras = ServedEras.BOTH,
+        title: str = "the mock MCP server",
+    ) -> None:
         self.port = port
-        self.title = f"the mock MCP server{_KINDS[eras]}"
+        self.title = title
         self._eras = eras
         self._say = say
         self._process: Process | None = None

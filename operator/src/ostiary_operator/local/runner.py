@@ -164,8 +164,8 @@ class LocalRun:
         ]
         if options.mock_server:
             wanted += [
-                port_check.PortRequest("--mock-port", "127.0.0.1", port, "the mock MCP server", offset=eras.port_offset)
-                for eras, port in self._mocks.wanted(read.manifests).items()
+                port_check.PortRequest("--mock-port", "127.0.0.1", port, "the mock MCP server", offset=row.offset)
+                for row, port in self._mocks.wanted(read.manifests).items()
             ]
         port_check.check(wanted, command=["ostiary", *sys.argv[1:]])
 

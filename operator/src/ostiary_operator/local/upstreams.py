@@ -18,7 +18,7 @@ _CONNECT_SECONDS: Final = 3.0
 
 
 class NamedServer(NamedTuple):
-    """A server that a proxy names by its URL."""
+    """A server that a proxy names by its URL, or one of its endpoints."""
 
     proxy: str
     url: str
@@ -27,19 +27,39 @@ class NamedServer(NamedTuple):
 
 
 def local_servers(manifests: Iterable[ObjectManifest]) -> Iterator[NamedServer]:
-    """Yield the servers on this machine that MCPProxies name by ``url``."""
+    """Yield the servers on this machine that MCPProxies name by ``url`` or ``endpoints``."""
     return (server for server in named_servers(manifests) if server.host in _LOOPBACK)
 
 
 def named_servers(manifests: Iterable[ObjectManifest]) -> Iterator[NamedServer]:
-    """Yield the servers that MCPProxies name by ``url``."""
+    """Yield the servers that MCPProxies name by ``url``: where it has endpoints, those."""
     for manifest in manifests:
+        proxy = f"{manifest.key.namespace}/{manifest.key.name}"
         for server in _servers(manifest):
             parts = _split(server.get("url"))
-            if parts is not None:
-                port = parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
-                key = manifest.key
-                yield NamedServer(f"{key.namespace}/{key.name}", str(server["url"]), parts.hostname or "", port)
+            if parts is None:
+                continue
+            places = _endpoints(server)
+            if not places:
+                yield NamedServer(proxy, str(server["url"]), parts.hostname or "", _port(parts))
+            for host, port in places:
+                yield NamedServer(proxy, _at(parts, host, port), host, port)
+
+
+def _endpoints(server: Mapping[str, Any]) -> list[tuple[str, int]]:
+    """Return address and port of each endpoint; what is no endpoint, validation reports."""
+    listed = server.get("endpoints")
+    found = [each for each in listed if isinstance(each, Mapping)] if isinstance(listed, list) else []
+    return [(str(each.get("address")), each["port"]) for each in found if isinstance(each.get("port"), int)]
+
+
+def _port(parts: SplitResult) -> int:
+    return parts.port or {"http": 80, "https": 443}.get(parts.scheme, 0)
+
+
+def _at(parts: SplitResult, host: str, port: int) -> str:
+    """Return a URL with another host and port."""
+    return parts._replace(netloc=f"[{host}]:{port}" if ":" in host else f"{host}:{port}").geturl()
 
 
 def cluster_only(manifests: Iterable[ObjectManifest]) -> Iterator[str]:
@@ -67,12 +87,21 @@ def _moved(manifest: ObjectManifest, ports: Mapping[int, int]) -> ObjectManifest
 
 
 def _moved_server(server: Mapping[str, Any], ports: Mapping[int, int]) -> Mapping[str, Any]:
+    if isinstance(server.get("endpoints"), list):
+        server = {**server, "endpoints": [_moved_endpoint(each, ports) for each in server["endpoints"]]}
     parts = _local(server.get("url"))
     port = ports.get(parts.port or 0) if parts is not None else None
     if parts is None or port is None:
         return server
     host = parts.netloc.rpartition(":")[0]
     return {**server, "url": parts._replace(netloc=f"{host}:{port}").geturl()}
+
+
+def _moved_endpoint(endpoint: Any, ports: Mapping[int, int]) -> Any:
+    if not isinstance(endpoint, Mapping) or endpoint.get("address") not in _LOOPBACK:
+        return endpoint
+    port = endpoint.get("port")
+    return {**endpoint, "port": ports.get(port, port)} if isinstance(port, int) else endpoint
 
 
 def _servers(manifest: ObjectManifest) -> list[Mapping[str, Any]]:

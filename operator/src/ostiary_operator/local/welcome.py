@@ -181,7 +181,8 @@ def _summary(entry: EntryDocument, config: GatewayConfig, url: str, mock_ports: 
 def _servers(entry: EntryDocument) -> str:
     """Return the URL of the only server, or the names of several and how they are used."""
     if entry.server_selection is None:
-        return entry.servers[0].url
+        server = entry.servers[0]
+        return f"{server.url} at {len(server.endpoints)} endpoints" if server.endpoints else server.url
     names = ", ".join(f"{each.name} ({each.prefix}*)" if each.prefix else each.name for each in entry.servers)
     return f"one catalogue of {names}" if entry.server_selection == "Merge" else f"one of {names}, by spec.routing"
 

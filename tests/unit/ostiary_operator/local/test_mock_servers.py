@@ -7,7 +7,7 @@ from mcp_clients import Era, connect
 from ostiary_operator.demo.served_eras import ServedEras
 from ostiary_operator.local.manifests import ObjectManifest
 from ostiary_operator.local.mock_server_process import MockServerError
-from ostiary_operator.local.mock_servers import MockServers
+from ostiary_operator.local.mock_servers import MOCK_SERVERS, MockServers
 from ostiary_operator.local.yaml_positions import Places, Position
 
 ERA_OF: dict[ServedEras, Era] = {ServedEras.LEGACY: "legacy", ServedEras.MODERN: "modern"}
@@ -27,16 +27,28 @@ async def mocks() -> AsyncIterator[MockServers]:
 
 
 def test_files_name_them_by_the_default_ports_and_run_may_have_others() -> None:
-    assert MockServers(7878, say=print).ports == {7878: 7878, 7879: 7879, 7880: 7880}
-    assert MockServers(9000, say=print).ports == {7878: 9000, 7879: 9001, 7880: 9002}
-    assert MockServers(0, say=print).ports == {7878: 7878, 7879: 7879, 7880: 7880}
+    defaults = [row.default_port for row in MOCK_SERVERS]
+    assert {7878, 7879, 7880} < set(defaults)
+    assert MockServers(7878, say=print).ports == {port: port for port in defaults}
+    assert MockServers(9000, say=print).ports == {port: port + 9000 - 7878 for port in defaults}
+    assert MockServers(0, say=print).ports == {port: port for port in defaults}
 
 
 def test_only_those_that_proxies_name_are_wanted() -> None:
     servers = MockServers(9000, say=print)
-    assert servers.wanted([proxy(7878)]) == {ServedEras.BOTH: 9000}
-    assert servers.wanted([proxy(7880), proxy(9001)]) == {ServedEras.LEGACY: 9001, ServedEras.MODERN: 9002}
+    both, legacy, modern = MOCK_SERVERS[:3]
+    assert servers.wanted([proxy(7878)]) == {both: 9000}
+    assert servers.wanted([proxy(7880), proxy(9001)]) == {legacy: 9001, modern: 9002}
     assert servers.wanted([proxy(3001)]) == {}
+
+
+def test_replicas_are_named_by_the_endpoints_of_a_server_whose_url_starts_none() -> None:
+    endpoints = [{"address": "127.0.0.1", "port": port} for port in (7878, 7882, 7883)]
+    spec = {"servers": [{"name": "pool", "url": "http://localhost:7880/mcp", "endpoints": endpoints}]}
+    value = {"kind": "MCPProxy", "metadata": {"namespace": "default", "name": "p"}, "spec": spec}
+    wanted = MockServers(9000, say=print).wanted([ObjectManifest("f.yaml", value, Places(Position(1, 1)))])
+    assert list(wanted.values()) == [9000, 9004, 9005]
+    assert {row.eras for row in wanted} == {ServedEras.BOTH}
 
 
 async def test_each_speaks_its_era_at_the_port_that_it_took(mocks: MockServers) -> None:

@@ -58,6 +58,21 @@ def test_servers_on_this_machine_are_found_with_their_ports() -> None:
     assert [(server.host, server.port) for server in found] == [("localhost", 80), ("::1", 5)]
 
 
+def test_endpoints_stand_for_the_url_of_their_server() -> None:
+    pool = proxy("http://pool.example:80/mcp")
+    pool.value["spec"]["servers"][0]["endpoints"] = [
+        {"address": "127.0.0.1", "port": 7878},
+        {"address": "::1", "port": 7882},
+        {"address": "127.0.0.1"},
+        "nonsense",
+    ]
+    found = list(upstreams.local_servers([pool]))
+    assert [server.url for server in found] == ["http://127.0.0.1:7878/mcp", "http://[::1]:7882/mcp"]
+    moved = upstreams.moved([pool], ports={7878: 9878, 7882: 9882})[0].value["spec"]["servers"][0]
+    assert [each["port"] for each in moved["endpoints"][:2]] == [9878, 9882]
+    assert moved["endpoints"][2:] == [{"address": "127.0.0.1"}, "nonsense"]
+
+
 def test_other_servers_are_known_too() -> None:
     found = upstreams.named_servers([proxy("https://example.com/mcp", "http://[/mcp", 7)])
     assert [(server.host, server.port) for server in found] == [("example.com", 443)]
