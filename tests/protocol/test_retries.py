@@ -151,11 +151,16 @@ async def test_whatever_was_not_sent_goes_to_an_endpoint_that_is_there(gateway: 
             assert server.count("tools/call") == 1
 
 
-async def test_a_server_without_a_policy_gets_nothing_again(gateway: RunningGateway, server: FaultyServer) -> None:
-    await serve(gateway, server, attempts=0)
-    server.plan(Fault.RESET)
-    assert "error" in (await post(gateway, modern("tools/list"))).json
-    assert server.count("tools/list") == 1
+async def test_without_attempts_only_what_was_not_sent_goes_to_another_endpoint(gateway: RunningGateway) -> None:
+    async with faulty_endpoints(1, dead=5) as server:
+        await serve(gateway, server, attempts=0, tools={"names": ["*"]})
+        for _ in range(5):
+            server.plan()
+            assert (await post(gateway, modern("tools/call", CALL))).result
+        for method, params in [("tools/call", CALL), ("resources/read", READS["resources/read"])]:
+            server.plan(Fault.BAD_GATEWAY, Fault.BAD_GATEWAY)
+            assert (await post(gateway, modern(method, params))).error
+            assert server.count(method) == 1
 
 
 async def test_as_many_attempts_follow_as_the_policy_has(gateway: RunningGateway, server: FaultyServer) -> None:

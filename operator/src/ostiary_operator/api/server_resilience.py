@@ -129,11 +129,12 @@ class RetrySettings(ApiModel):
     """
 
     attempts: Annotated[StrictInt, Field(ge=0, le=MOST_RETRIES), INTEGRAL] = 1
-    """How often a request is sent again at most; 0 turns retries off. Example: `2`."""
+    """How often a request is sent again at most; 0 turns retries off. That a request of which nothing was sent goes to
+    the next endpoint does not count. Example: `2`."""
 
     backoff: Annotated[Duration, between("0s", "10s")] = Duration.parse("25ms")
-    """The longest pause before the first retry, which doubles with each further one; its length is random. 0s to 10s.
-    Example: `100ms`."""
+    """The shortest pause before the first retry, which doubles with each further one; up to as much again is added at
+    random. 0s to 10s. Example: `100ms`."""
 
     budget: RetryBudgetSettings | None = None
     """How many of the server's requests may be retries. Absent means `{}`, the defaults.

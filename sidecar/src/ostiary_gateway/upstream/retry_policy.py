@@ -17,6 +17,7 @@ _TOOLS_CALL: Final = "tools/call"
 _TOOLS_LIST: Final = "tools/list"
 #: A request with one of these brings what its caller was asked for: it was carried out in part.
 _ROUND_MEMBERS: Final = ("requestState", "inputResponses")
+_NO_ATTEMPTS: Final = RetryConfig(attempts=0, backoff=0)
 #: The pause before a later attempt grows to at most this many times the first one.
 _MOST_GROWTH: Final = 64
 #: Names of tools with a hint that are remembered of one server, and the length of a name.
@@ -94,13 +95,17 @@ class RetryPolicy:
         self.counts: Counter[RetryOutcome] = Counter()
 
     @classmethod
-    def of(cls, config: RetryConfig | None) -> "RetryPolicy | None":
+    def of(cls, config: RetryConfig | None, *, has_endpoints: bool) -> "RetryPolicy | None":
         """Return the policy of a server; None where nothing is sent again.
+
+        With several endpoints, what was not sent goes to another one even without any attempts of the policy.
 
         Raises:
             PatternError: the names of tools are too large together.
         """
-        return cls(config) if config is not None and config.attempts else None
+        if config is None or not config.attempts:
+            return cls(_NO_ATTEMPTS) if has_endpoints else None
+        return cls(config)
 
     def pause(self, number: int, *, spread: float) -> float:
         """Return the seconds before the attempt with this number, from 1.

@@ -84,8 +84,6 @@ class UpstreamServer:
         self.places = places_of(document, host=self.address, port=self.port)
         self.idle_seconds = document.timeouts.idle / 1000
         self.request_seconds = document.timeouts.request / 1000
-        #: When a request to it is sent again; None where none is.
-        self.retry = RetryPolicy.of(document.retry)
         self.credential = Credential(document, credentials or CredentialMakers(proxy))
         self._of_request = self.credential.of_request
         lines = SecretBytes(http1.lines(headers) + via_lines([mark]) + self.credential.line)
@@ -94,6 +92,8 @@ class UpstreamServer:
         )
         #: Where it is reached if it has several places; None where its URL alone leads to it.
         self.endpoints = _endpoints(document, self._factory, title=self.health.title)
+        #: When a request to it is sent again; None where none is.
+        self.retry = RetryPolicy.of(document.retry, has_endpoints=self.endpoints is not None)
         self._at_url = self._factory.make() if self.endpoints is None else None
         #: The Service whose EndpointSlices say where it is reached; None without.
         self.discovery = document.discovery

@@ -26,7 +26,7 @@ READS = {
 
 def policy(attempts: int = 1, backoff: int = 25, **tools: Any) -> RetryPolicy:
     config = RetriedToolsConfig(**tools) if tools else None
-    found = RetryPolicy.of(RetryConfig(attempts=attempts, backoff=backoff, tools=config))
+    found = RetryPolicy.of(RetryConfig(attempts=attempts, backoff=backoff, tools=config), has_endpoints=False)
     assert found is not None
     return found
 
@@ -36,8 +36,17 @@ def listed(*tools: tuple[str, dict[str, Any] | None]) -> dict[str, Any]:
 
 
 def test_no_attempts_is_no_policy() -> None:
-    assert RetryPolicy.of(RetryConfig(attempts=0, backoff=25)) is None
-    assert RetryPolicy.of(None) is None
+    assert RetryPolicy.of(RetryConfig(attempts=0, backoff=25), has_endpoints=False) is None
+    assert RetryPolicy.of(None, has_endpoints=False) is None
+
+
+def test_without_attempts_a_server_with_several_endpoints_still_has_another_one() -> None:
+    tools = RetriedToolsConfig(names=["*"])
+    for config in (None, RetryConfig(attempts=0, backoff=25, tools=tools)):
+        found = RetryPolicy.of(config, has_endpoints=True)
+        assert found is not None
+        assert not found.attempts
+        assert not found.repeats("tools/call", "x", {})
 
 
 def test_reads_may_be_repeated_and_everything_else_not() -> None:
