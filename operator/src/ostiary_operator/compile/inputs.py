@@ -162,7 +162,8 @@ def _port_names(ports: Iterable[ReadOnlyObject], *, is_headless: bool) -> Iterat
     for port in ports:
         number, name = port.get("port"), port.get("name") or ""
         is_same = not is_headless or port.get("targetPort") in (None, number)
-        if isinstance(number, int) and isinstance(name, str) and port.get("protocol") in (None, "TCP") and is_same:
+        is_named = not name or (isinstance(name, str) and labels.is_dns_label(name))
+        if isinstance(number, int) and is_named and is_same and port.get("protocol") in (None, "TCP"):
             yield number, name
 
 

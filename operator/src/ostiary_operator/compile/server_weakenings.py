@@ -48,6 +48,7 @@ def _of_server(before: ServerConfig, after: ServerConfig, proxy: EntryDocument, 
         ("tls.hostname", _tls_hostname(before), _tls_hostname(after)),
         ("headers", _headers(before), _headers(after)),
         ("prefix", before.prefix or "", after.prefix or ""),
+        ("retry.tools", *_newly_repeated(before, after)),
     ):
         if was != now:
             yield weakening(proxy, _CHANGED, f"{where}.{field}", was or "none", now or "none")
@@ -90,6 +91,17 @@ def _queries(before: ServerConfig, after: ServerConfig) -> tuple[str, str]:
 def _endpoints(server: ServerConfig) -> str:
     """Return the places that are connected to instead of the host of the URL."""
     return listed([f"{each.address} port {each.port}" for each in server.endpoints or ()]) if server.endpoints else ""
+
+
+def _newly_repeated(before: ServerConfig, after: ServerConfig) -> tuple[str, str]:
+    """Return the tools whose calls may run twice, where there are more of them than before."""
+    was, now = _repeated(before), _repeated(after)
+    return (listed(was), listed(now)) if now - was else ("", "")
+
+
+def _repeated(server: ServerConfig) -> set[str]:
+    tools = server.retry.tools if server.retry is not None and server.retry.attempts else None
+    return {*(tools.hints or ()), *(tools.names or ())} if tools is not None else set()
 
 
 def _headers(server: ServerConfig) -> str:

@@ -21,7 +21,9 @@ from ostiary_core.contract.documents import (
     TimeoutsConfig,
 )
 from ostiary_core.contract.manifest import GatewayIdentity
+from ostiary_core.contract.server_resilience import EndpointConfig
 from ostiary_operator.compile.compiler import compile_resources
+from ostiary_operator.compile.inputs import services_from_objects
 from ostiary_operator.compile.model import Compiled, DiscoveredGateway, ObjectKey, Resources
 
 NUMBERS: list[Any] = [0, -1, 2**70, 1.5, float("nan"), True]
@@ -35,6 +37,8 @@ CASES = [
     "an-allow-without-the-prefix-of-a-server-is-reported",
     "routing-rules-reach-the-gateway-in-their-order",
     "what-merged-servers-say-and-keep-is-written-out",
+    "what-happens-when-a-server-fails-is-written-out",
+    "endpoints-of-a-service-are-observed-by-the-name-of-its-port",
 ]
 
 
@@ -156,6 +160,34 @@ def test_a_previous_config_that_lost_a_policy_closes_what_named_it() -> None:
 
     assert config.entries["team-a/crm"].invalid
     assert config.entries["team-a/crm"].policies == []
+
+
+@pytest.mark.parametrize("address", ["", "[", "]", "a:b]", "fe80::1%lo", "a/b", "a@b", "x" * 300, "::"])
+def test_an_accepted_endpoint_that_is_no_address_stops_no_other_proxy(address: str) -> None:
+    case = golden_cases.load("what-happens-when-a-server-fails-is-written-out")
+    before = compile_resources(case.steps[0].resources, {}).configs["ostiary-system/default"]
+    entry = before.entries["sales/defaults"]
+    [server] = entry.servers
+    odd = server.model_copy(update={"endpoints": [EndpointConfig(address=address, port=1)]})
+    entries = {**before.entries, "sales/defaults": entry.model_copy(update={"servers": [odd]})}
+    proxies = copy.deepcopy(list(case.steps[0].resources.proxies))
+    next(each for each in proxies if each["metadata"]["name"] == "defaults")["spec"]["servers"] = []
+
+    compiled = compile_resources(
+        replace(case.steps[0].resources, proxies=proxies),
+        {"ostiary-system/default": replace(before, entries=entries)},
+    )
+
+    assert "sales/everything" in compiled.configs["ostiary-system/default"].entries
+    assert accepted(compiled, ObjectKey("MCPProxy", "sales", "defaults"))[0] == "Invalid"
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(["port", "name", "protocol", "targetPort"]), JUNK), max_size=3) | JUNK)
+def test_junk_in_the_ports_of_a_service_is_no_port(ports: Any) -> None:
+    service = {"metadata": {"name": "crm", "namespace": "sales"}, "spec": {"selector": {"a": "b"}, "ports": ports}}
+    resources = golden_cases.load("endpoints-of-a-service-are-observed-by-the-name-of-its-port").steps[0].resources
+
+    compiled_bytes(compile_resources(replace(resources, services=services_from_objects([service], [])), {}))
 
 
 def test_an_accepted_policy_whose_targets_are_no_longer_understood_reaches_everything() -> None:

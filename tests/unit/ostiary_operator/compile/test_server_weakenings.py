@@ -65,12 +65,39 @@ def test_a_server_more_is_reported_with_its_url_and_prefix_but_not_its_query() -
     ("change", "message"),
     [
         ({"prefix": "c_"}, "spec.servers[1].prefix: crm_ → c_"),
+        (
+            {"endpoints": [{"address": "10.0.0.7", "port": 80}]},
+            "spec.servers[1].endpoints: none → 10.0.0.7 port 80",
+        ),
+        (
+            {"retry": {"attempts": 1, "backoff": 1, "tools": {"names": ["get_*"], "hints": ["readOnlyHint"]}}},
+            "spec.servers[1].retry.tools: none → get_*, readOnlyHint",
+        ),
         ({"host": "evil.example.com"}, "spec.servers[1].host: none → evil.example.com"),
         ({"url": "http://evil/mcp"}, "spec.servers[1].url: http://crm.a.svc:80/mcp → http://evil/mcp"),
     ],
 )
 def test_a_change_of_any_server_is_reported_with_its_place(change: dict[str, Any], message: str) -> None:
     assert found(MERGED, entry(ERP, {**CRM, **change}, serverSelection="Merge")) == [("UpstreamChanged", message)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"retry": {"attempts": 2, "backoff": 1}},
+        {"retry": {"attempts": 0, "backoff": 1, "tools": {"names": ["get_*"]}}},
+        {"circuitBreaker": {"errorPercent": 1, "minimumRequests": 1, "interval": 1, "openFor": 1}},
+        {"loadBalancer": "RoundRobin"},
+    ],
+)
+def test_what_changes_neither_where_requests_go_nor_how_often_a_call_runs_weakens_nothing(change: Any) -> None:
+    assert found(MERGED, entry(ERP, {**CRM, **change}, serverSelection="Merge")) == []
+
+
+def test_fewer_tools_whose_calls_may_run_twice_weaken_nothing() -> None:
+    some, fewer = ({"attempts": 1, "backoff": 1, "tools": {"names": names}} for names in (["a", "b"], ["b"]))
+
+    assert found(entry(server("crm", retry=some)), entry(server("crm", retry=fewer))) == []
 
 
 def test_the_only_server_may_be_renamed() -> None:
