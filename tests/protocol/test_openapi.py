@@ -6,10 +6,15 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from gateways import RunningGateway, running_gateway
-from mcp_clients import ERAS, Era, connect
+from gateways import RunningGateway, policy, running_gateway
+from mcp import MCPError
+from mcp_clients import ERAS, Era, connect, start_mock_server
+from merged_proxies import merged
 from rest_services import ORDERS, described, rest_service
 from upstreams import Arrived
+from yarl import URL
+
+from ostiary_core.contract.upstream_credentials import UpstreamCredentialConfig
 
 
 @pytest.fixture
@@ -73,6 +78,92 @@ async def test_a_call_becomes_one_request_and_its_answer_a_result(gateway: Runni
     assert text_of(deleted) == "HTTP 204 No Content"
     assert service.upstream.arrived[1].headers["X-Tenant"] == "t"
     assert not any(each.is_error for each in (got, listed, made, deleted))
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_it_is_merged_with_a_server_that_speaks_mcp(gateway: RunningGateway, era: Era) -> None:
+    async with start_mock_server() as mock, rest_service(orders) as service:
+        entry, named = merged(gateway, {"mock": mock, "orders": f"{service.url}/v1"})
+        servers = [
+            each.model_copy(update=described(ORDERS)) if each.name == "orders" else each for each in entry.servers
+        ]
+        await gateway.apply((entry.model_copy(update={"servers": servers}), named))
+        async with connect(gateway.url(), era=era) as client:
+            names = {tool.name for tool in (await client.list_tools()).tools}
+            result = await client.call_tool("orders_getOrder", {"id": "7"})
+            other = await client.call_tool("mock_get_users", {})
+
+    assert {"orders_getOrder", "mock_get_users"} <= names
+    assert result.structured_content == {"id": 7}
+    assert not other.is_error
+
+
+async def test_a_policy_governs_operations_as_it_does_tools(gateway: RunningGateway) -> None:
+    readers = policy("readers", {"name": "read", "effect": "Allow", "tools": {"names": ["get*", "list*"]}})
+    async with rest_service(orders) as service:
+        await gateway.apply(gateway.entry("orders", service.url, [readers], server=described(ORDERS)))
+        async with connect(gateway.url("orders"), era="modern") as client:
+            names = {tool.name for tool in (await client.list_tools()).tools}
+            with pytest.raises(MCPError, match="Unknown tool"):
+                await client.call_tool("deleteOrder", {"id": "7"})
+
+    assert names == {"getOrder", "listOrders"}
+    assert service.lines == []
+
+
+async def test_the_credential_of_the_server_is_sent_and_never_shown(gateway: RunningGateway) -> None:
+    async def repeats(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        return web.Response(text=f"refused: {arrived.headers['X-Api-Key']}", status=403)
+
+    gateway.credentials["credential-key"] = b"a-key-of-the-gateway"
+    static = {"header": "X-Api-Key", "prefix": "", "secret": "credential-key"}
+    async with rest_service(repeats) as service:
+        server = described(ORDERS, credential=UpstreamCredentialConfig.model_validate({"static": static}))
+        await gateway.apply(gateway.entry("orders", service.url, server=server))
+        async with connect(gateway.url("orders"), era="modern") as client:
+            result = await client.call_tool("getOrder", {"id": "7"})
+
+    assert service.upstream.arrived[0].headers["X-Api-Key"] == "a-key-of-the-gateway"
+    assert (result.is_error, text_of(result)) == (True, "HTTP 403 Forbidden: refused: [credential]")
+
+
+async def test_calls_go_to_each_of_its_endpoints(gateway: RunningGateway) -> None:
+    async with rest_service(orders) as one, rest_service(orders) as two:
+        places = [{"address": "127.0.0.1", "port": URL(each.url).port} for each in (one, two)]
+        server = described(ORDERS, endpoints=places)
+        await gateway.apply(gateway.entry("orders", "http://orders.example/v1", server=server))
+        async with connect(gateway.url("orders"), era="modern") as client:
+            while not (one.lines and two.lines):
+                assert not (await client.call_tool("getOrder", {"id": "7"})).is_error
+
+    assert {*one.lines, *two.lines} == {"GET /v1/orders/7"}
+    assert {each.headers["Host"] for each in (*one.upstream.arrived, *two.upstream.arrived)} == {"orders.example"}
+
+
+async def test_the_url_may_have_a_query_that_every_request_has(gateway: RunningGateway) -> None:
+    async with rest_service(orders) as service:
+        await gateway.apply(gateway.entry("orders", f"{service.url}/v1?tenant=a", server=described(ORDERS)))
+        async with connect(gateway.url("orders"), era="legacy") as client:
+            await client.call_tool("listOrders", {"status": "sent"})
+            await client.call_tool("getOrder", {"id": "7"})
+
+    assert service.lines == ["GET /v1/orders?tenant=a&status=sent", "GET /v1/orders/7?tenant=a"]
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_what_it_does_not_offer_is_refused_as_any_server_does(gateway: RunningGateway, era: Era) -> None:
+    async with rest_service(orders) as service:
+        await gateway.apply(gateway.entry("orders", service.url, server=described(ORDERS)))
+        async with connect(gateway.url("orders"), era=era) as client:
+            assert client.server_info is not None
+            assert client.server_info.name == "up"
+            assert client.instructions == "Orders of the shop."
+            with pytest.raises(MCPError):
+                await client.list_prompts()
+            with pytest.raises(MCPError):
+                await client.call_tool("noSuchTool", {})
+
+    assert service.lines == []
 
 
 def text_of(result: Any) -> str:

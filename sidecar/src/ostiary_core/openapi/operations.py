@@ -115,7 +115,7 @@ def read_operation(written: Written, document: OpenApiDocument, schemas: Schemas
         raise OpenApiError("has no name of at most 128 characters; give it an operationId")
     omissions: list[str] = []
     body = _body(document, operation, method, omissions)
-    found, left_out = read_parameters(merged(document, item, operation), reserved, has_body=body is not None)
+    found, left_out = read_parameters(document, merged(document, item, operation), reserved, has_body=body is not None)
     parameters = _in_path(path, found)
     return Operation(
         name=name,

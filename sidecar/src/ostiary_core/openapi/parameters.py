@@ -93,7 +93,11 @@ def merged(document: OpenApiDocument, item: Mapping[str, Any], operation: Mappin
 
 
 def read_parameters(
-    given: Sequence[Mapping[str, Any]], reserved: ReservedNames, *, has_body: bool
+    document: OpenApiDocument,
+    given: Sequence[Mapping[str, Any]],
+    reserved: ReservedNames,
+    *,
+    has_body: bool,
 ) -> tuple[list[Parameter], list[str]]:
     """Return the parameters that can be expressed, and why others are left out.
 
@@ -106,7 +110,7 @@ def read_parameters(
         if each.get("in") == "header" and each["name"].lower() in _IGNORED:
             continue
         try:
-            found.append(_read(each, reserved, names))
+            found.append(_read(document, each, reserved, names))
         except Unusable as error:
             message = f"the parameter {shown(each['name'])} {error}"
             if each.get("required") is True:
@@ -133,6 +137,7 @@ def _argument_names(given: Sequence[Mapping[str, Any]], *, has_body: bool) -> Ma
 
 
 def _read(
+    document: OpenApiDocument,
     given: Mapping[str, Any],
     reserved: ReservedNames,
     names: Mapping[tuple[Any, str], str | None],
@@ -145,6 +150,8 @@ def _read(
     if argument is None or len(name) > _LONGEST_NAME:
         raise Unusable("has no name of its own that an argument could have")
     schema, style, explode = _shape(given, place)
+    if place == "query" and style == "form" and explode and _is_object(document, schema):
+        raise Unusable("is an object whose members would be parameters of their own")
     description = given.get("description")
     config = OpenApiParameterConfig(
         argument=argument,
@@ -155,6 +162,14 @@ def _read(
     )
     said = description if isinstance(description, str) else ""
     return Parameter(config, given.get("required") is True or place == "path", schema, said)
+
+
+def _is_object(document: OpenApiDocument, schema: Any) -> bool:
+    try:
+        found = document.resolve(schema)
+    except OpenApiError:
+        return False  # which is reported where the schema is translated
+    return isinstance(found, dict) and (found.get("type") == "object" or isinstance(found.get("properties"), dict))
 
 
 def _refuse_reserved(place: str, name: str, reserved: ReservedNames) -> None:

@@ -53,6 +53,15 @@ class RequestBuilder:
         self._in_header = [each for each in given if each.place == "header"]
         self._body = operation.body
 
+    def without_nulls(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the arguments without the parameters that are null.
+
+        Models write null for what they leave out.
+        """
+        if None not in arguments.values():
+            return arguments
+        return {name: value for name, value in arguments.items() if value is not None or name == BODY}
+
     def build(self, arguments: Mapping[str, Any]) -> RequestParts:
         """Return the parts of the request with these arguments, which match the tool's schema.
 

@@ -104,6 +104,11 @@ class UpstreamEndpoint:
         """Whether it gets only requests of sessions that it has."""
         return self.where is not None and self.where.is_draining
 
+    @property
+    def is_rest(self) -> bool:
+        """Whether it is of a REST service, which does not speak MCP."""
+        return self._place.is_rest
+
     def passing(self, head: bytes, passed: Sequence[str]) -> bytes:
         """Return the beginning of a request that has passed other proxies, with their marks."""
         return head.replace(self._via, via_lines([*passed, self.mark]))

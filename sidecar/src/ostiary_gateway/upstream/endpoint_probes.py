@@ -134,13 +134,18 @@ async def _problem(endpoint: UpstreamEndpoint, *, seconds: float) -> str:
     """
     connection = await endpoint.route.dialer.dial()
     try:
-        message = http1.message(endpoint.route.heads["POST"], _LINES, _PING)
-        response = await connection.exchange(message, seconds=seconds)
+        response = await connection.exchange(_message(endpoint), seconds=seconds)
         if response.status >= 500:
             return f"HTTP {response.status}"
         return await _rest(response, seconds=seconds)
     finally:
         connection.close()
+
+
+def _message(endpoint: UpstreamEndpoint) -> bytes:
+    """Return a probe; a REST service has no ``ping``, and a POST might change something there."""
+    heads = endpoint.route.heads
+    return http1.message(heads["GET"], b"", None) if endpoint.is_rest else http1.message(heads["POST"], _LINES, _PING)
 
 
 async def _rest(response: UpstreamResponse, *, seconds: float) -> str:

@@ -3,6 +3,7 @@
 It passes the same stages as the response of any server.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 from ostiary_gateway.media_types import JSON
@@ -35,8 +36,8 @@ def made_document(text: bytes, *, status: int = 200) -> UpstreamResponse:
     return response
 
 
-def made_status(status: int) -> UpstreamResponse:
+def made_status(status: int, headers: Mapping[bytes, bytes] | None = None) -> UpstreamResponse:
     """Return a response without a body."""
-    response = UpstreamResponse(status, {}, _NOTHING)
+    response = UpstreamResponse(status, dict(headers or {}), _NOTHING)
     response.finish()
     return response

@@ -27,11 +27,13 @@ from ostiary_gateway.upstream.http1 import request_head as http1
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 from ostiary_gateway.upstream.made_document import made_document, made_status
 from ostiary_gateway.upstream.openapi.described_tools import DescribedTool, DescribedTools
-from ostiary_gateway.upstream.openapi.rest_results import Result, read_result, told
+from ostiary_gateway.upstream.openapi.rest_results import AnswerRoom, Result, read_result, told
 from ostiary_gateway.upstream.server import UpstreamServer
 
 #: Statuses that say something of the server or of the gateway's credential, not of the operation.
 _OF_THE_SERVER: Final = frozenset({401, 407, 502, 503, 504})
+#: Headers that say more of a status.
+_TELLING: Final = ("location", "retry-after", "www-authenticate")
 #: How long clients and the gateway may keep the list: it changes with the config only.
 _TTL_MS: Final = 60_000
 _MCP_HEADER: Final = b"mcp-"
@@ -53,6 +55,7 @@ class OpenApiServer(UpstreamServer):
         self._rest_url = url
         self._tools = DescribedTools(document.openapi, url.raw_path.rstrip("/"))
         self._query = url.raw_query_string
+        self._room = AnswerRoom()
         self._info = {"name": document.name, "title": document.openapi.title, "version": document.openapi.version}
         self._instructions = document.openapi.instructions
 
@@ -98,7 +101,7 @@ class OpenApiServer(UpstreamServer):
             response.close()
             response = await send(moved, lines, call.body)
         if response.status in _OF_THE_SERVER or 300 <= response.status < 400:
-            return response
+            return _head_of(response)
         return await self._shaped(message, call.tool, response)
 
     def _prepared(self, message: dict[str, Any], params: Mapping[str, Any], body: bytes) -> "_Call | UpstreamResponse":
@@ -108,6 +111,8 @@ class OpenApiServer(UpstreamServer):
             return _error(message, codes.INVALID_PARAMS, "Unknown tool")
         arguments = params.get("arguments")
         arguments = {} if arguments is None else arguments
+        if isinstance(arguments, dict):
+            arguments = tool.builder.without_nulls(arguments)
         wrong = self._tools.fault(tool, arguments, body)
         if wrong is not None:
             return _result(message, told(wrong, is_error=True))
@@ -191,7 +196,7 @@ class OpenApiServer(UpstreamServer):
         self, message: dict[str, Any], tool: DescribedTool, response: UpstreamResponse
     ) -> UpstreamResponse:
         try:
-            result = await read_result(tool, response, seconds=self.request_seconds)
+            result = await read_result(tool, response, self._room, seconds=self.request_seconds)
         finally:
             response.close()
         made = _result(message, self._redacted(result))
@@ -213,6 +218,18 @@ class _Call(NamedTuple):
     request_line: str
     lines: bytes
     body: bytes | None
+
+
+def _head_of(response: UpstreamResponse) -> UpstreamResponse:
+    """Return the status of a response, with the headers that say more of it.
+
+    So it is judged as that of any server.
+    """
+    kept = {name: value.encode("latin-1") for name in _TELLING if (value := response.header(name)) is not None}
+    response.close()
+    made = made_status(response.status, {name.encode(): value for name, value in kept.items()})
+    made.endpoint = response.endpoint
+    return made
 
 
 def _read(body: bytes) -> dict[str, Any]:

@@ -20,6 +20,8 @@ from ostiary_gateway.upstream.openapi.described_tools import DescribedTool
 #: The most bytes of an answer that are read, and of an error that are passed on.
 MOST_BYTES: Final = 1024 * 1024
 MOST_ERROR_BYTES: Final = 4096
+#: The most bytes of all answers of one server that are being read.
+MOST_HELD_BYTES: Final = 64 * MOST_BYTES
 _JSON: Final = re.compile(r"(application|text)/([a-z0-9.+_-]+\+)?json")
 _HTML: Final = frozenset({"text/html", "application/xhtml+xml"})
 _TEXT: Final = re.compile(
@@ -27,6 +29,7 @@ _TEXT: Final = re.compile(
 )
 _BINARY: Final = {"image/png": "image", "image/jpeg": "image", "image/gif": "image", "image/webp": "image"}
 _CHARSET: Final = re.compile(r"charset\s*=\s*\"?(us-ascii|utf-?8|iso-8859-1|latin-?1)\b", re.IGNORECASE)
+_FOREVER: Final = float("inf")
 Result = dict[str, Any]
 
 
@@ -36,11 +39,31 @@ def told(words: str, *, is_error: bool = False) -> Result:
     return {**result, "isError": True} if is_error else result
 
 
-async def read_result(tool: DescribedTool, response: UpstreamResponse, *, seconds: float) -> Result:
+class AnswerRoom:
+    """The bytes of answers of one server that are being read. Together they are bounded."""
+
+    __slots__ = ("held",)
+
+    def __init__(self) -> None:
+        self.held = 0
+
+    def take(self, count: int) -> None:
+        """Take room.
+
+        Raises:
+            UpstreamFault: there is none left.
+        """
+        self.held += count
+        if self.held > MOST_HELD_BYTES:
+            raise UpstreamFault(faults.NO_ROOM, f"answers of more than {MOST_HELD_BYTES} bytes are being read")
+
+
+async def read_result(tool: DescribedTool, response: UpstreamResponse, room: AnswerRoom, *, seconds: float) -> Result:
     """Read a whole answer within ``seconds``, and return the result of the tool.
 
     Raises:
-        UpstreamFault: it is compressed, broken off, silent, or a web page that the document does not promise.
+        UpstreamFault: it is compressed, broken off, silent, or a web page that the document does not promise; or there
+            is no room for it.
     """
     if response.encoded:
         raise UpstreamFault(faults.INVALID, "the response is compressed, which was not requested")
@@ -50,7 +73,7 @@ async def read_result(tool: DescribedTool, response: UpstreamResponse, *, second
         raise UpstreamFault(faults.INVALID, words)
     try:
         async with asyncio.timeout(seconds):
-            body, is_whole = await _read(response, MOST_BYTES if is_good else MOST_ERROR_BYTES)
+            body, is_whole = await _read(response, room, MOST_BYTES if is_good else MOST_ERROR_BYTES)
     except TimeoutError:
         raise UpstreamFault(faults.TIMEOUT, f"the answer was not whole within {seconds:g} s") from None
     if not is_good:
@@ -61,18 +84,20 @@ async def read_result(tool: DescribedTool, response: UpstreamResponse, *, second
     return _succeeded(response, body)
 
 
-async def _read(response: UpstreamResponse, most: int) -> tuple[bytes, bool]:
+async def _read(response: UpstreamResponse, room: AnswerRoom, most: int) -> tuple[bytes, bool]:
     """Return at most ``most`` bytes of a body, and whether that is all of it."""
-    pieces, left = [], most
-    while chunk := ready if (ready := response.ready()) is not None else await response.read_some(_FOREVER):
-        pieces.append(chunk[:left])
-        left -= len(chunk)
-        if left < 0:
-            return b"".join(pieces), False
-    return b"".join(pieces), True
-
-
-_FOREVER: Final = float("inf")
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        while chunk := ready if (ready := response.ready()) is not None else await response.read_some(_FOREVER):
+            size += len(chunk)
+            room.take(len(chunk))
+            pieces.append(chunk)
+            if size > most:
+                return b"".join(pieces)[:most], False
+        return b"".join(pieces), True
+    finally:
+        room.held -= size
 
 
 def _failed(response: UpstreamResponse, body: bytes) -> Result:
