@@ -8,6 +8,8 @@ from ostiary_operator.status.report_types import Line, ReasonWord, ReportPart, S
 
 #: The most lists of a server, reasons why an item is dropped, and tools whose circuits are named.
 _KINDS: Final = 16
+#: The source of endpoints that are not known.
+_BY_NAME: Final = "Service"
 _ListName = Annotated[StrictStr, Field(pattern=r"^[a-zA-Z]{1,32}$")]
 _DropReason = Annotated[StrictStr, Field(pattern=r"^[A-Z][a-zA-Z]{0,31}$")]
 
@@ -31,8 +33,12 @@ class ReportedCircuit(ReportPart):
 
 
 class ReportedEndpoints(ReportPart):
-    """The endpoints of a server by state, and why they are not, or not all, observed."""
+    """The endpoints of a server by state, and why they are not, or not all, observed.
 
+    With the source ``Service`` they are not known: the one that is counted is the Service's address.
+    """
+
+    source: ReasonWord = _BY_NAME
     ready: SmallNumber = 0
     draining: SmallNumber = 0
     ejected: SmallNumber = 0
@@ -40,6 +46,11 @@ class ReportedEndpoints(ReportPart):
     blocked: SmallNumber = 0
     reason: ReasonWord | None = None
     message: Line = ""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether they are counted at all."""
+        return self.source != _BY_NAME
 
     @property
     def usable(self) -> int:

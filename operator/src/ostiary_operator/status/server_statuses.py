@@ -68,7 +68,7 @@ def _server(name: str, url: str, reported: Iterable[ReportedServer], before: Map
     if revisions := [each.revision for each in reports if each.revision is not None]:
         found["revision"] = max(revisions)
     found.pop("endpoints", None)
-    if places := [each.endpoints for each in reports if each.endpoints is not None]:
+    if places := [each.endpoints for each in reports if each.endpoints is not None and each.endpoints.is_known]:
         found["endpoints"] = _endpoints(max(places, key=lambda each: (each.usable, each.ready)))
     elif not reports and "endpoints" in before:
         found["endpoints"] = before["endpoints"]

@@ -164,5 +164,17 @@ def test_endpoints_that_no_replica_reports_any_more_are_gone_and_stay_while_none
     assert seen(live=live).servers[0]["endpoints"] == "2 ready"
 
 
+def test_a_service_that_is_reached_by_its_address_has_no_endpoints_to_count() -> None:
+    by_address = {"endpoints": {"source": "Service", "ready": 1, "reason": "NotPermitted"}}
+
+    assert "endpoints" not in seen({"crm": by_address}).servers[0]
+    assert (
+        seen({"crm": by_address}, {"crm": {"endpoints": {"source": "Static", "ready": 3}}}).servers[0]["endpoints"]
+        == "3 ready"
+    )
+
+
 def test_a_status_with_endpoints_is_valid() -> None:
-    ProxyStatus.model_validate({"servers": seen({"crm": {"endpoints": {"ready": 999_999, "blocked": 3}}}).servers})
+    ProxyStatus.model_validate(
+        {"servers": seen({"crm": {"endpoints": {"source": "Static", "ready": 999_999, "blocked": 3}}}).servers}
+    )
