@@ -31,6 +31,7 @@ from ostiary_gateway.pipeline.merged_sessions.seen_lists import LIST_METHODS
 from ostiary_gateway.pipeline.merged_sessions.session_opening import in_session, key_of, mark_of
 from ostiary_gateway.pipeline.merged_sessions.session_vector import SessionVector
 from ostiary_gateway.pipeline.merged_sessions.wanted_changes import WantedChanges
+from ostiary_gateway.pipeline.pinned_sessions.session_endpoint import is_lost
 from ostiary_gateway.pipeline.server_request import OwnRequest
 from ostiary_gateway.pipeline.server_streams import own_stream
 from ostiary_gateway.pipeline.services import PipelineServices
@@ -112,7 +113,7 @@ class ChangeSource:
             session = await self.services.sessions.obtain(self.exchange, self.server, span=self.span)
             if session is None:
                 return Outcome.NONE
-            outcome = await self._read(await self._request(session), session)
+            outcome = await self._read_in(session)
             if outcome is Outcome.FORGOTTEN:
                 await self.services.sessions.renewed(self.exchange, self.server, session, span=self.span)
         except UpstreamFault:
@@ -120,6 +121,15 @@ class ChangeSource:
         except Refusal:
             return Outcome.NONE  # the session has ended, or no notes are kept: nothing can be opened again
         return outcome
+
+    async def _read_in(self, session: UpstreamSession) -> Outcome:
+        """Read the stream of a session, which an endpoint that is not there any more has forgotten."""
+        try:
+            return await self._read(await self._request(session), session)
+        except UpstreamFault as fault:
+            if not is_lost(fault, session):
+                raise
+            return Outcome.FORGOTTEN
 
     async def _request(self, session: UpstreamSession) -> OwnRequest:
         if session.revision not in MODERN_REVISIONS:
