@@ -10,14 +10,16 @@ from aiohttp import web
 from api_keys import AGENT_KEY, api_key, bearer, keyed
 from endpoint_scenes import RETRY, URL, EndpointPool, endpoint_scenes
 from gateways import RunningGateway
+from mcp.types import ElicitResult
 from mcp_caller import McpCaller, legacy, mcp_caller, modern
-from mcp_clients import eventually
+from mcp_clients import connect, eventually
 from modern_server import CAPABILITIES, complete, initialized, modern_server
-from upstreams import Arrived, EventStream, Upstream, events
+from upstreams import Arrived, EventStream, Upstream, answer, document, events
 
 from ostiary_core.contract.server_resilience import EndpointConfig
 
 CALL = modern("tools/call", {"name": "search", "arguments": {}}, id=7)
+SCHEMA: dict[str, Any] = {"type": "object", "properties": {}}
 LISTEN = modern("subscriptions/listen", {"notifications": {"toolsListChanged": True}}, id="listen-1")
 
 
@@ -167,3 +169,57 @@ async def test_the_stream_of_a_bridged_session_goes_on_at_another_endpoint(
         assert "notifications/tools/list_changed" in heard
     call = legacy("tools/call", {"name": "who", "arguments": {}})
     assert (await caller.post(call)).result["content"][0]["text"] == second.name
+
+
+class AskingEndpoint:
+    """A modern endpoint whose state no other one can read, as the official SDK's servers have it by default."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    async def call(self, _request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        """Ask once, then answer."""
+        state = arrived.message["params"].get("requestState")
+        if state is None:
+            question = {"method": "elicitation/create", "params": {"message": "?", "requestedSchema": SCHEMA}}
+            asked = {"resultType": "input_required", "inputRequests": {"q": question}, "requestState": self.name}
+            return document(answer(arrived, asked))
+        if state != self.name:
+            return document({"jsonrpc": "2.0", "id": arrived.message["id"], "error": {"code": -32602, "message": "no"}})
+        return complete(arrived, {"content": [{"type": "text", "text": self.name}]})
+
+
+async def test_what_was_asked_is_answered_to_the_endpoint_that_asked(gateway: RunningGateway) -> None:
+    async with AsyncExitStack() as stack:
+        upstreams = [await stack.enter_async_context(modern_server(AskingEndpoint(name).call)) for name in "abcd"]
+        caller = await stack.enter_async_context(mcp_caller(gateway.url()))
+        ports = [int(each.url.rpartition(":")[2].partition("/")[0]) for each in upstreams]
+        endpoints = [EndpointConfig(address="127.0.0.1", port=port) for port in ports]
+        await gateway.apply(gateway.entry("mock", URL, server={"endpoints": endpoints, "retry": RETRY}))
+        answered = {"inputResponses": {"q": {"action": "accept", "content": {}}}}
+        for _ in range(12):
+            call = {"name": "ask", "arguments": {}}
+            asked = (await caller.post(_with_elicitation(modern("tools/call", call)))).result
+            again = {**call, **answered, "requestState": asked["requestState"]}
+            reply = await caller.post(_with_elicitation(modern("tools/call", again, id=2)))
+            assert reply.result["content"]
+
+
+def _with_elicitation(message: dict[str, Any]) -> dict[str, Any]:
+    message["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"] = {"elicitation": {}}
+    return message
+
+
+async def test_a_bridged_client_answers_the_endpoint_that_asked(gateway: RunningGateway) -> None:
+    async with AsyncExitStack() as stack:
+        upstreams = [await stack.enter_async_context(modern_server(AskingEndpoint(name).call)) for name in "abcd"]
+        ports = [int(each.url.rpartition(":")[2].partition("/")[0]) for each in upstreams]
+        endpoints = [EndpointConfig(address="127.0.0.1", port=port) for port in ports]
+        await gateway.apply(gateway.entry("mock", URL, server={"endpoints": endpoints, "retry": RETRY}))
+
+        async def accept(*_: Any) -> ElicitResult:
+            return ElicitResult(action="accept", content={})
+
+        client = await stack.enter_async_context(connect(gateway.url(), era="legacy", elicitation_callback=accept))
+        for _ in range(12):
+            assert (await client.call_tool("ask", {})).content

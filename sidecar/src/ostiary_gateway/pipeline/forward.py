@@ -28,6 +28,7 @@ from ostiary_gateway.pipeline.response_head import judge_head
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.telemetry import ClientSpan
 from ostiary_gateway.upstream import faults, via
+from ostiary_gateway.upstream.endpoint import UpstreamEndpoint
 from ostiary_gateway.upstream.http1 import request_head as http1
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 from ostiary_gateway.upstream.server import UpstreamServer
@@ -168,6 +169,7 @@ async def forward(exchange: Exchange, leg: Leg, span: ClientSpan) -> UpstreamRes
     try:
         if response.endpoint is not None:
             span.reach(response.endpoint.peer)
+            leg.preferred = response.endpoint.key
         if leg.instead is not None and message is not None:
             _free(exchange, message)
         await judge_head(exchange, leg, response)
@@ -194,8 +196,20 @@ async def _sent(exchange: Exchange, leg: Leg, span: ClientSpan, lines: bytes) ->
         repeatable=message is None or (message.method is not None and message.method.name in REPEATABLE),
         caller=caller,
         transmission=exchange.limit_use,
-        endpoint=endpoint_of(server, leg.session.endpoint) if leg.session is not None else None,
+        endpoint=_endpoint(leg),
     )
+
+
+def _endpoint(leg: Leg) -> UpstreamEndpoint | None:
+    """Return the endpoint that gets a leg; None where the server chooses.
+
+    Raises:
+        UpstreamFault: the one that has the session is gone.
+    """
+    server = leg.server
+    if leg.session is not None:
+        return endpoint_of(server, leg.session.endpoint)
+    return server.endpoints.pick(leg.preferred) if leg.preferred and server.endpoints is not None else None
 
 
 def _body(exchange: Exchange, leg: Leg, span: ClientSpan) -> bytes | None:

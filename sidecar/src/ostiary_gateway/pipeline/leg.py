@@ -78,7 +78,8 @@ class Leg:
     ``on_stream`` is told the stream to the caller when it begins. ``permit`` is that of the server's circuit breaker,
     None without one. ``attempts`` are those to send it; None where its server has no policy that would send it again.
     ``declared`` is what a client declares that opens a session which may go on at another endpoint. ``reopening`` opens
-    the leg's stream again where it breaks off.
+    the leg's stream again where it breaks off. ``preferred`` is the key of the endpoint that has answered the leg, or a
+    round of its call before: it may be the only one that can read the state that it has sent.
     """
 
     server: UpstreamServer
@@ -100,6 +101,7 @@ class Leg:
     permit: CircuitPermit | None = None
     attempts: "Attempts | None" = None
     declared: "ClientDeclaration | None" = None
+    preferred: bytes = b""
     reopening: "StreamReopening | None" = None
 
     def succeeded(self) -> None:

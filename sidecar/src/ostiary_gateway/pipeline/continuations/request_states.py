@@ -25,6 +25,8 @@ LONGEST: Final = 256 * 1024
 #: The members of params that differ between the rounds of one request.
 _OF_ROUNDS: Final = frozenset({"_meta", "inputResponses", "requestState"})
 _EXPIRES: Final = struct.Struct(">Q")
+#: Between the name of a server, which is a DNS label, and the key of its endpoint.
+_AT: Final = "@"
 #: The time of expiry stands in the state itself.
 _ANY_AGE: Final = float("inf")
 
@@ -38,11 +40,16 @@ class StateKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class CallState:
-    """The content of a state: which server it belongs to, and what it holds."""
+    """The content of a state: which server it belongs to, and what it holds.
+
+    ``endpoint`` is the key of the endpoint that sent it, which others may be unable to read; empty where the server has
+    one place only.
+    """
 
     kind: StateKind
     server: str
     content: bytes
+    endpoint: bytes = b""
 
     @property
     def handle(self) -> Handle:
@@ -79,8 +86,12 @@ class RequestStates:
         """
         return self._sealed(StateKind.PARKED, handle.packed(), server, digest, owner, seconds)
 
-    def seal_of_server(self, state: str, *, server: str, digest: bytes, owner: Owner, seconds: float) -> str:
+    def seal_of_server(
+        self, state: str, *, server: str, digest: bytes, owner: Owner, seconds: float, endpoint: bytes = b""
+    ) -> str:
         """Return a modern server's own state as its caller gets it.
+
+        ``endpoint`` is the key of the endpoint that sent it. A replica that knows no endpoints refuses such a state.
 
         Raises:
             UpstreamFault: it is too long.
@@ -90,7 +101,8 @@ class RequestStates:
         if len(content) > LONGEST:
             words = f"its requestState has {len(content)} bytes, and at most {LONGEST} can be sealed"
             raise UpstreamFault(TOO_LARGE, words)
-        return self._sealed(StateKind.OF_SERVER, content, server, digest, owner, seconds)
+        named = f"{server}{_AT}{endpoint.hex()}" if endpoint else server
+        return self._sealed(StateKind.OF_SERVER, content, named, digest, owner, seconds)
 
     def open(self, state: Any, *, digest: bytes, owner: Owner) -> CallState:
         """Return the content of a state that a caller sends.
@@ -106,7 +118,8 @@ class RequestStates:
         kind, expires, server, bound_to, content = unpack(plain)
         if bound_to != digest or _EXPIRES.unpack(expires)[0] < self._clock():
             raise invalid_state()
-        return CallState(StateKind(kind), server.decode(), content)
+        name, _, endpoint = server.decode().partition(_AT)
+        return CallState(StateKind(kind), name, content, bytes.fromhex(endpoint))
 
     def _opened(self, state: str, owner: Owner) -> bytes | None:
         return self._sealer.open(

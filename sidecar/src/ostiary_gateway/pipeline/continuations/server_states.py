@@ -62,6 +62,7 @@ def leg_of_state(state: CallState, leg: Leg) -> Leg:
     if found is None:
         raise invalid_state()
     found.instead = None  # only this server knows the state
+    found.preferred = state.endpoint
     return found
 
 
@@ -92,6 +93,7 @@ def with_sealed_state(exchange: Exchange, leg: Leg, text: bytes, message: dict[s
         digest=leg.digest or digest_of(exchange),
         owner=owner_of(exchange),
         seconds=exchange.snapshot.settings.bounds.session_max_age / 1000,
+        endpoint=leg.preferred,
     )
     return _replaced(text, result[_STATE])
 

@@ -27,6 +27,7 @@ from ostiary_gateway.pipeline.pinned_sessions.session_endpoint import is_lost
 from ostiary_gateway.pipeline.services import PipelineServices
 from ostiary_gateway.session_ids import UpstreamSession
 from ostiary_gateway.telemetry import ServerSpan
+from ostiary_gateway.upstream.endpoint import UpstreamEndpoint
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class StreamReopening:
         self._services = services
         self._since = monotonic()
         self._pause = 0.0
+        self._failed: set[UpstreamEndpoint] = set()
 
     async def response_for(self, to: CallerStream) -> UpstreamResponse | None:
         """Return the response that a caller's stream goes on with; None where it ends."""
@@ -135,8 +137,18 @@ class StreamReopening:
         if session is not None and not is_same:
             leg.event_ids = PinnedEventIds(session, None)
 
+    def _choose(self) -> UpstreamEndpoint | None:
+        """Choose an endpoint that has not failed just now, where no session is bound to one."""
+        leg, endpoints = self._leg, self._leg.server.endpoints
+        leg.attempts = None  # each is a request of its own
+        if endpoints is None or (leg.session is not None and leg.session.endpoint):
+            return None
+        chosen = endpoints.pick(excluded=self._failed)
+        leg.preferred = chosen.key
+        return chosen
+
     async def _send(self) -> UpstreamResponse:
-        self._leg.attempts = None  # each is a request of its own
+        chosen = self._choose()
         with record.begin_client_span(self._span, self._exchange, self._leg) as client:
             try:
                 if self.opened is not None:
@@ -146,7 +158,10 @@ class StreamReopening:
             except UpstreamFault as fault:
                 record.failed(client, fault)
                 self._leg.server.health.absorbed(fault)
+                if chosen is not None:
+                    self._failed.add(chosen)
                 raise
+            self._failed.clear()
             client.respond(http_status=response.status)
             return response
 

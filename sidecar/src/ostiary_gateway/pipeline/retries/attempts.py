@@ -49,7 +49,8 @@ class Attempts(Transmission):
 
     ``repeats``: it may be sent again although the server may have received it. ``seconds`` bound all attempts, where
     they are fewer than ``timeouts.request``. ``told`` is told, too, once it was written. ``pinned`` is the key of the
-    only endpoint that can answer it; empty where any can.
+    only endpoint that can answer it; empty where any can. ``preferred`` is that of the
+    one that is tried first.
 
     ``number`` counts the attempts after the first one. ``body`` and ``lines`` are what each of them sends, but for the
     context of its span; the body is forgotten as soon as it cannot be sent again. ``is_opened`` where each attempt
@@ -60,6 +61,7 @@ class Attempts(Transmission):
         "_failed",
         "_is_written",
         "_policy",
+        "_preferred",
         "_retries",
         "_server",
         "_told",
@@ -86,12 +88,14 @@ class Attempts(Transmission):
         seconds: float | None = None,
         told: Transmission | None = None,
         pinned: bytes = b"",
+        preferred: bytes = b"",
     ) -> None:
         self._server = server
         self._policy = policy
         self.repeats = repeats
         self._told = told
         self.pinned = pinned
+        self._preferred = preferred
         now = monotonic()
         self._until = now + (server.request_seconds if seconds is None else min(seconds, server.request_seconds))
         if policy.budget is not None:
@@ -199,7 +203,7 @@ class Attempts(Transmission):
             if found is not None:
                 return found
             self._failed.clear()  # all of them were tried: from the start
-        return endpoints.pick()
+        return endpoints.pick(self._preferred)
 
     def after(self, found: UpstreamFault, *, has_begun: bool = False) -> AttemptFailed | None:
         """Return what says when the request is sent again after a fault; None where it is not.

@@ -32,6 +32,7 @@ def attempts_of(exchange: Exchange, leg: Leg, policy: RetryPolicy) -> Attempts:
         repeats=_repeats(exchange, leg, policy),
         told=exchange.limit_use,
         pinned=leg.session.endpoint if leg.session is not None else b"",
+        preferred=leg.preferred,
     )
 
 

@@ -1,5 +1,7 @@
 """A state opens for one caller, at one proxy, for one request, within its time."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -72,3 +74,13 @@ def test_a_digest_is_of_what_the_rounds_share_in_any_order() -> None:
     again = {"requestState": "s", "inputResponses": {}, "arguments": {"y": 2, "x": 1}, "name": "a", "_meta": {}}
     assert request_digest("tools/call", first) == request_digest("tools/call", again)
     assert request_digest("tools/call", {**first, "arguments": {"x": 1}}) != request_digest("tools/call", first)
+
+
+def test_a_state_says_which_endpoint_sent_it() -> None:
+    bound: dict[str, Any] = {"server": "crm", "digest": DIGEST, "owner": ALICE, "seconds": 60}
+
+    at_endpoint = states().open(states().seal_of_server("own", endpoint=bytes(8), **bound), digest=DIGEST, owner=ALICE)
+    without = states().open(states().seal_of_server("own", **bound), digest=DIGEST, owner=ALICE)
+
+    assert (at_endpoint.server, at_endpoint.endpoint, at_endpoint.of_server) == ("crm", bytes(8), "own")
+    assert (without.server, without.endpoint) == ("crm", b"")
