@@ -302,3 +302,26 @@ def test_the_tls_guide_shows_values_that_work() -> None:
     assert at_the_gateway == yaml.safe_load(Path(values("tls")).read_text())
     (ingress,) = of_kind(render("--set-json", f"gatewayDefaults={json.dumps(in_front['gatewayDefaults'])}"), "Ingress")
     assert ingress["spec"]["tls"][0]["secretName"] == "mcp-tls"
+
+
+def test_the_stdio_guide_shows_values_that_work_and_let_nothing_but_the_gateway_reach_the_bridge(
+    tmp_path: Path,
+) -> None:
+    shown, resource = fenced_blocks("docs/guides/stdio-servers.md", "yaml")
+    (tmp_path / "values.yaml").write_text(shown)
+    objects = render("-f", str(tmp_path / "values.yaml"), release="files", namespace="sales")
+    (reference,) = parse_proxy(yaml.safe_load(resource)).spec.gateways
+    (gateway,) = discovered(objects)
+    assert gateway.identity == f"{reference.namespace}/{reference.name}"
+    (deployment,) = of_kind(objects, "Deployment")
+    assert [each["name"] for each in deployment["spec"]["template"]["spec"]["initContainers"]] == ["stdio-bridge"]
+    admitted = {
+        port["port"]
+        for policy in of_kind(objects, "NetworkPolicy")
+        for rule in policy["spec"].get("ingress", ())
+        for port in rule.get("ports", ())
+    }
+    assert admitted.isdisjoint({8000, "8000"})
+    assert all(
+        rule.get("ports") for policy in of_kind(objects, "NetworkPolicy") for rule in policy["spec"].get("ingress", ())
+    )

@@ -11,17 +11,23 @@ from pathlib import Path
 from ostiary_tools.toolchain import build_cache, node
 
 
-def installed_script(package: Path, name: str) -> Path:
-    """Return `name.mjs` of a package directory, where Node can resolve its imports.
-
-    The dependencies are installed once for each lock into the user's cache. Node resolves imports from the directory
-    of a script, so the script is copied there, named by its digest.
-    """
+def installed_package(package: Path) -> Path:
+    """Return where the dependencies of a package directory are: installed once for each lock, in the user's cache."""
     home = build_cache.root() / package.name / _digest(package / "package-lock.json")
     home.mkdir(parents=True, exist_ok=True)
     for file in ("package.json", "package-lock.json"):
         _copy(package / file, home / file)
     node.install(home)
+    return home
+
+
+def installed_script(package: Path, name: str) -> Path:
+    """Return `name.mjs` of a package directory, where Node can resolve its imports.
+
+    Node resolves imports from the directory of a script, so the script is copied to the dependencies, named by its
+    digest.
+    """
+    home = installed_package(package)
     script = home / f"{name}-{_digest(package / f'{name}.mjs')}.mjs"
     _copy(package / f"{name}.mjs", script)
     return script
