@@ -44,6 +44,7 @@ ELSEWHERE = {
     "docs/tutorials/13-one-endpoint.md": "tests/unit/docs/test_known_agents.py",
     "docs/tutorials/14-eu-route.md": "tests/unit/docs/test_known_agents.py",
     "docs/tutorials/15-rollout.md": "tests/unit/docs/test_known_agents.py",
+    "docs/tutorials/17-servers-of-another-operator.md": "tests/cluster/test_other_operators.py",
     "examples/limits/README.md": "tests/protocol/test_limits_example.py",
     "docs/tutorials/12-prove-it-to-an-auditor.md": "tests/protocol/test_audit_tutorial.py",
     "docs/guides/audit.md": "tests/cluster/test_audit_in_cluster.py",
@@ -61,6 +62,7 @@ RUN_BY = {
     "ostiary whoami": "tests/protocol/test_whoami_command.py",
     "ostiary logs": "tests/protocol/test_logs_command.py",
     "ostiary limits": "tests/protocol/test_limits_command.py",
+    "ostiary discover": "tests/cluster/test_other_operators.py",
     "make run": "tests/protocol/test_run.py",
     "make cluster": "tests/cluster/test_make_cluster.py",
 }

@@ -19,6 +19,10 @@ from ostiary_operator.api.objects import (
 from ostiary_operator.api.resources import API_VERSION, PROXY_KIND
 from ostiary_operator.api.server_kinds import ServerKind, ServiceUrl
 
+#: Gateway API's permission to refer across namespaces.
+GRANT_GROUP: Final = "gateway.networking.k8s.io"
+GRANT_KIND: Final = "ReferenceGrant"
+
 #: Characters of a URL in a status that are read, and of a phase or reason that is repeated.
 _LONGEST_URL: Final = 4096
 _LONGEST_WORD: Final = 64

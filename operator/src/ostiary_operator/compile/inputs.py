@@ -26,7 +26,7 @@ from ostiary_operator.api.server_kinds import BUILT_IN
 from ostiary_operator.compile.api_key_secrets import api_key_secrets
 from ostiary_operator.compile.authentication_methods import namespaces_with_api_keys
 from ostiary_operator.compile.credential_secrets import read_credentials
-from ostiary_operator.compile.foreign_servers import grants_from_objects, servers_from_objects
+from ostiary_operator.compile.foreign_servers import GRANT_GROUP, GRANT_KIND, grants_from_objects, servers_from_objects
 from ostiary_operator.compile.gateways import discover
 from ostiary_operator.compile.model import ApiKeySecret, Missing, NamespaceServices, ReferenceKey, Resources, Service
 from ostiary_operator.compile.references import wanted, wanted_credentials
@@ -192,7 +192,7 @@ def reference_data(key: ReferenceKey, item: ReadOnlyObject) -> Mapping[str, str]
 
 
 def _is_reference_grant(item: ReadOnlyObject) -> bool:
-    return item.get("kind") == "ReferenceGrant" and str(item.get("apiVersion")).startswith("gateway.networking.k8s.io/")
+    return item.get("kind") == GRANT_KIND and str(item.get("apiVersion")).startswith(f"{GRANT_GROUP}/")
 
 
 def _namespaces(objects: Iterable[ReadOnlyObject], occupied: Iterable[str]) -> Mapping[str, Mapping[str, str]]:

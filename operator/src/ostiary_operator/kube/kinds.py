@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
+from ostiary_operator.compile.foreign_servers import GRANT_GROUP, GRANT_KIND
+
 GROUP: Final = "ostiary.dev"
 
 
@@ -53,7 +55,7 @@ ACCESS_REVIEW: Final = Kind(
 )
 #: Gateway API's permission to refer across namespaces: the version that is read, and the one before it.
 REFERENCE_GRANTS: Final = tuple(
-    Kind("gateway.networking.k8s.io", version, "referencegrants", "ReferenceGrant") for version in ("v1", "v1beta1")
+    Kind(GRANT_GROUP, version, "referencegrants", GRANT_KIND) for version in ("v1", "v1beta1")
 )
 
 #: The kinds of Ostiary's own CRDs.

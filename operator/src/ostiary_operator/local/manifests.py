@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from ostiary_operator.api.resources import API_VERSION, GROUP, POLICY_KIND, PROXY_KIND
+from ostiary_operator.api.server_kinds import BUILT_IN
 from ostiary_operator.api.yaml_reader import YamlError, read_documents
+from ostiary_operator.compile.foreign_servers import GRANT_GROUP, GRANT_KIND
 from ostiary_operator.local import files, yaml_faults
 from ostiary_operator.local.findings import Finding, Severity
 from ostiary_operator.local.yaml_positions import Places, read_places
@@ -26,6 +28,11 @@ COMPANIONS: Final[Mapping[str, str]] = {
     "Namespace": "v1",
     "EndpointSlice": "discovery.k8s.io/v1",
 }
+#: Kinds of other projects that they depend on: API version and kind.
+FOREIGN: Final = frozenset(
+    {(f"{kind.group}/{kind.version}", kind.kind) for kind in BUILT_IN}
+    | {(f"{GRANT_GROUP}/{version}", GRANT_KIND) for version in ("v1", "v1beta1")}
+)
 
 #: The path that means standard input, and what findings call it.
 STDIN: Final = "-"
@@ -56,10 +63,15 @@ class ObjectManifest:
 
     @property
     def key(self) -> ManifestKey:
-        """The object's kind, namespace and name; empty text for what is missing."""
+        """The object's kind, namespace and name; empty text for what is missing.
+
+        Kinds of other projects have their group behind them, since several of them are called MCPServer.
+        """
         metadata = self.value.get("metadata")
         meta = metadata if isinstance(metadata, Mapping) else {}
-        return ManifestKey(_text(self.value.get("kind")), _text(meta.get("namespace")), _text(meta.get("name")))
+        kind = _text(self.value.get("kind"))
+        kind += f".{_text(self.value.get('apiVersion')).partition('/')[0]}" if self._is_foreign else ""
+        return ManifestKey(kind, _text(meta.get("namespace")), _text(meta.get("name")))
 
     @property
     def ours(self) -> bool:
@@ -68,8 +80,13 @@ class ObjectManifest:
 
     @property
     def companion(self) -> bool:
-        """Whether it is a Kubernetes object that MCPProxies and MCPPolicies depend on."""
-        return self.key.kind in COMPANIONS and self.value.get("apiVersion") == COMPANIONS[self.key.kind]
+        """Whether it is an object of another kind that MCPProxies and MCPPolicies depend on."""
+        kind = _text(self.value.get("kind"))
+        return self._is_foreign or (kind in COMPANIONS and self.value.get("apiVersion") == COMPANIONS[kind])
+
+    @property
+    def _is_foreign(self) -> bool:
+        return (_text(self.value.get("apiVersion")), _text(self.value.get("kind"))) in FOREIGN
 
     def finding(self, field: str, message: str, remedy: str, *, severity: Severity = Severity.ERROR) -> Finding:
         """Return a finding at a field of the object."""

@@ -48,9 +48,10 @@ _MAYBE_ELSEWHERE: Final = frozenset(
         ResolvedRefsReason.REF_NOT_FOUND.value,
         ResolvedRefsReason.INVALID_KIND.value,
         ResolvedRefsReason.REF_NOT_PERMITTED.value,
-        ResolvedRefsReason.BACKEND_NOT_READY.value,
     }
 )
+#: Reasons that are no findings: failing tests have their own, and no file says whether a server is ready.
+_ELSEWHERE: Final = frozenset({AcceptedReason.TESTS_FAILED.value, ResolvedRefsReason.BACKEND_NOT_READY.value})
 _REFERENCE: Final = re.compile(r"spec\.targetRefs\[(\d+)\]")
 _FIELD: Final = re.compile(r"(?:spec|metadata)(?:[.\[][\w.\[\]-]*)?")
 
@@ -203,7 +204,7 @@ def _conditions(
     findings = [
         _finding(manifest, condition)
         for condition in status.conditions
-        if condition.status == "False" and condition.reason != AcceptedReason.TESTS_FAILED
+        if condition.status == "False" and condition.reason not in _ELSEWHERE
     ]
     findings += [_failed_test(manifest, result) for result in status.tests if not result.passed]
     findings += object_checks.left_out(manifest, status.omissions)
