@@ -53,6 +53,8 @@ class UpstreamEndpoint:
         self.returned_at = float("-inf")
         #: Whether one request has to show first that it works again, and whether that is under way.
         self.is_on_trial = self.is_tried = False
+        #: Until when the log says nothing of it (monotonic), and whether it has said that it gets no requests.
+        self.silent_until, self.is_logged = 0.0, False
         #: How many probes in a row have failed, and whether these are too many.
         self.failed_probes = 0
         self.is_unhealthy = False

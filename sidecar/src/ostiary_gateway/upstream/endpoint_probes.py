@@ -1,14 +1,13 @@
 """Asks each endpoint of a server now and then whether it responds.
 
 A probe is a ``ping`` in a session that no server has: a server that holds sessions answers 404 and creates none, where
-a request without a session might make one. It bears what every request to the server bears, and no credential of a
-caller. Any whole answer with a status below 500 is a sign of life, whatever it says: servers without ``ping``, or that
-want a token, work. A probe that passes proves no more than that: it never shortens an ejection
-(:mod:`.passive_ejection`).
+a request without a session might make one. A REST service gets a ``GET`` of its URL instead, which changes nothing
+there. It bears what every request to the server bears, and no credential of a caller. Any whole answer with a status
+below 500 is a sign of life, whatever it says: servers without ``ping``, or that want a token, work. A probe that passes
+proves no more than that: it never shortens an ejection (:mod:`.passive_ejection`).
 """
 
 import asyncio
-import logging
 import random
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -16,22 +15,20 @@ from typing import Final
 from ostiary_core.contract.server_resilience import ActiveHealthCheckConfig
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream.endpoint import UpstreamEndpoint
-from ostiary_gateway.upstream.health import printable
+from ostiary_gateway.upstream.endpoint_log import EndpointLog
 from ostiary_gateway.upstream.http1 import request_head as http1
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 
-_log = logging.getLogger(__name__)
-
 _LINES: Final = b"Mcp-Session-Id: ostiary-probe\r\n"
 _PING: Final = b'{"jsonrpc":"2.0","id":"ostiary-probe","method":"ping"}'
-#: The most bytes of an answer.
-_MOST_BYTES: Final = 64 * 1024
+#: The bytes of an answer that are read at most; a longer one passes.
+_ENOUGH_BYTES: Final = 64 * 1024
 #: The most probes of one server that are under way.
 _AT_ONCE: Final = 32
 
 
 class EndpointProbes:
-    """Probes the endpoints of one server, which is called ``title`` in the log.
+    """Probes the endpoints of one server.
 
     ``endpoints`` returns those that there are; ``changed`` is called after one failed too often, or responds again.
     """
@@ -40,14 +37,14 @@ class EndpointProbes:
         self,
         config: ActiveHealthCheckConfig,
         *,
-        title: str,
+        log: EndpointLog,
         endpoints: Callable[[], Sequence[UpstreamEndpoint]],
         changed: Callable[[], None],
     ) -> None:
         self._interval = config.interval / 1000
         self._timeout = config.timeout / 1000
         self._threshold = config.unhealthy_threshold
-        self._title = title
+        self._log = log
         self._endpoints = endpoints
         self._changed = changed
         self._rounds: asyncio.Task[None] | None = None
@@ -101,12 +98,8 @@ class EndpointProbes:
         endpoint.failed_probes += 1
         if endpoint.failed_probes >= self._threshold and not endpoint.is_unhealthy:
             endpoint.is_unhealthy = True
-            _log.warning(
-                "%s: endpoint %s gets no requests until a probe passes; %d failed in a row: %s",
-                self._title,
-                endpoint.title,
-                endpoint.failed_probes,
-                printable(problem),
+            self._log.out(
+                endpoint, "until a probe passes", f"{endpoint.failed_probes} failed in a row, at last {problem}"
             )
             self._changed()
 
@@ -114,14 +107,21 @@ class EndpointProbes:
         endpoint.failed_probes = 0
         if endpoint.is_unhealthy:
             endpoint.is_unhealthy = False
-            _log.info("%s: endpoint %s passes probes again", self._title, endpoint.title)
+            self._log.back(endpoint)
             self._changed()
 
     def close(self) -> None:
         """End every probe."""
-        for task in (self._rounds, *self._probes):
-            if task is not None:
-                task.cancel()
+        for task in self._tasks:
+            task.cancel()
+
+    async def ended(self) -> None:
+        """Wait until every probe has ended and let go of its connection."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @property
+    def _tasks(self) -> list[asyncio.Task[None]]:
+        return [*self._probes, *([self._rounds] if self._rounds is not None else [])]
 
 
 async def _problem(endpoint: UpstreamEndpoint, *, seconds: float) -> str:
@@ -137,7 +137,8 @@ async def _problem(endpoint: UpstreamEndpoint, *, seconds: float) -> str:
         response = await connection.exchange(_message(endpoint), seconds=seconds)
         if response.status >= 500:
             return f"HTTP {response.status}"
-        return await _rest(response, seconds=seconds)
+        await _read(response, seconds=seconds)
+        return ""
     finally:
         connection.close()
 
@@ -148,10 +149,8 @@ def _message(endpoint: UpstreamEndpoint) -> bytes:
     return http1.message(heads["GET"], b"", None) if endpoint.is_rest else http1.message(heads["POST"], _LINES, _PING)
 
 
-async def _rest(response: UpstreamResponse, *, seconds: float) -> str:
+async def _read(response: UpstreamResponse, *, seconds: float) -> None:
+    """Read an answer to its end, or as much of it as shows that the endpoint lives."""
     count = 0
-    while piece := await response.read_some(seconds):
+    while count < _ENOUGH_BYTES and (piece := await response.read_some(seconds)):
         count += len(piece)
-        if count > _MOST_BYTES:
-            return f"its answer has more than {_MOST_BYTES} bytes"
-    return ""

@@ -13,6 +13,7 @@ from ostiary_core.policy.block_list import BlockList
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.endpoint import UpstreamEndpoint
+from ostiary_gateway.upstream.endpoint_log import EndpointLog
 from ostiary_gateway.upstream.endpoint_place import EndpointPlace
 from ostiary_gateway.upstream.endpoint_probes import EndpointProbes
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
@@ -50,15 +51,14 @@ class EndpointSet:
         self._tiers: list[list[UpstreamEndpoint]] = []
         self._candidates: list[UpstreamEndpoint] = []
         self._blocked: BlockList | None = None
+        log = EndpointLog(title)
         #: Takes out those at which requests fail; None where nothing does.
         self.ejection = (
-            PassiveEjection(passive, title=title, ready=self._ready, changed=self._refresh)
-            if passive is not None
-            else None
+            PassiveEjection(passive, log=log, ready=self._ready, changed=self._refresh) if passive is not None else None
         )
         #: Asks them whether they respond; None where nothing does.
         self.probes = (
-            EndpointProbes(active, title=title, endpoints=self._probed, changed=self._refresh)
+            EndpointProbes(active, log=log, endpoints=self._probed, changed=self._refresh)
             if active is not None
             else None
         )

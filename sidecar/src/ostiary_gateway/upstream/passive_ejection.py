@@ -6,7 +6,6 @@ fault of all endpoints, or of the gateway's own network, cannot take a server ou
 """
 
 import asyncio
-import logging
 from collections import Counter
 from collections.abc import Callable, Collection
 from time import monotonic
@@ -16,10 +15,8 @@ from ostiary_core.contract.server_resilience import PassiveHealthCheckConfig
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.endpoint import UpstreamEndpoint
-from ostiary_gateway.upstream.health import printable
+from ostiary_gateway.upstream.endpoint_log import EndpointLog
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
-
-_log = logging.getLogger(__name__)
 
 #: The kinds of fault that count.
 GATEWAY_ERRORS: Final = frozenset(
@@ -43,7 +40,7 @@ def is_gateway_error(status: int) -> bool:
 
 
 class PassiveEjection:
-    """Ejects endpoints of one server, which is called ``title`` in the log.
+    """Ejects endpoints of one server.
 
     ``ready`` returns the endpoints that may be ejected; ``changed`` is called after one was, or has returned.
     """
@@ -52,14 +49,14 @@ class PassiveEjection:
         self,
         config: PassiveHealthCheckConfig,
         *,
-        title: str,
+        log: EndpointLog,
         ready: Callable[[], Collection[UpstreamEndpoint]],
         changed: Callable[[], None],
     ) -> None:
         self._threshold = config.consecutive_gateway_errors
         self._base = config.base_ejection_time / 1000
         self._most_percent = config.max_ejection_percent
-        self._title = title
+        self._log = log
         self._ready = ready
         self._changed = changed
         self._returns: dict[UpstreamEndpoint, asyncio.TimerHandle] = {}
@@ -114,15 +111,7 @@ class PassiveEjection:
         endpoint.is_ejected, endpoint.is_on_trial = True, False
         seconds = self._base * endpoint.ejections
         self.counts[kind] += 1
-        _log.warning(
-            "%s: endpoint %s gets no requests for %g s, after %d failures in a row: %s: %s",
-            self._title,
-            endpoint.title,
-            seconds,
-            endpoint.failures,
-            kind,
-            printable(words),
-        )
+        self._log.out(endpoint, f"for {seconds:g} s", f"{endpoint.failures} failures in a row, at last {kind}: {words}")
         self._returns[endpoint] = asyncio.get_running_loop().call_later(seconds, self._return, endpoint)
         self._changed()
 
@@ -132,7 +121,7 @@ class PassiveEjection:
         endpoint.is_ejected, endpoint.is_on_trial = False, True
         endpoint.failures = self._threshold - 1
         endpoint.returned_at = monotonic()
-        _log.info("%s: endpoint %s gets requests again", self._title, endpoint.title)
+        self._log.back(endpoint)
         self._changed()
 
     def forget(self, endpoint: UpstreamEndpoint) -> None:

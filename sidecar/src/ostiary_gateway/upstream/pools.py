@@ -170,5 +170,6 @@ class ServerPools:
         servers = {*self._servers.values(), *self._retiring}
         for server in servers:
             server.close()
+        await asyncio.gather(*(server.ended() for server in servers))
         self._servers.clear()
         self._retiring.clear()

@@ -251,6 +251,11 @@ class UpstreamServer:
         """The number of its connections, in use or idle."""
         return sum(endpoint.open_connections for endpoint in self._each)
 
+    async def ended(self) -> None:
+        """Wait for the end of its probes, once it is closed."""
+        if self.endpoints is not None and self.endpoints.probes is not None:
+            await self.endpoints.probes.ended()
+
     def close(self) -> None:
         """Close every connection; requests in flight fail."""
         if self._of_request is not None:
