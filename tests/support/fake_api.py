@@ -108,7 +108,7 @@ class FakeApi:
             return web.Response()
         if token not in self.tokens:
             return web.json_response({"kind": "Status", "code": 401}, status=401)
-        if "namespace" in request.match_info:
+        if request.path.endswith("/endpointslices"):
             return await self.slices.handle(request)
         kind = request.match_info["kind"]
         if kind in self.forbidden:
@@ -157,8 +157,10 @@ async def fake_api(directory: Path) -> AsyncIterator[FakeApi]:
     api = FakeApi("", directory / "ca.crt", directory / "token")
     app = web.Application()
     base = f"/api/v1/namespaces/{NAMESPACE}/{{kind}}"
-    slices = "/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
-    app.add_routes([web.get(slices, api.handle), web.get(base, api.handle), web.get(base + "/{name}", api.handle)])
+    slices = "/apis/discovery.k8s.io/v1/"
+    for scope in ("", "namespaces/{namespace}/"):
+        app.add_routes([web.get(f"{slices}{scope}endpointslices", api.handle)])
+    app.add_routes([web.get(base, api.handle), web.get(base + "/{name}", api.handle)])
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()

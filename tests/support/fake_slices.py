@@ -23,7 +23,8 @@ class _SliceWatch:
 class FakeSlices:
     """What it holds, and how it behaves from now on.
 
-    ``forbidden`` are namespaces that it answers with 403; ``lists`` are the queries of each list, with its namespace.
+    ``forbidden`` are namespaces that it answers with 403, an empty one for all of them at once; ``lists`` are the
+    queries of each list, with its namespace.
     """
 
     forbidden: set[str] = field(default_factory=set)
@@ -69,7 +70,7 @@ class FakeSlices:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer a list or a watch."""
-        namespace, query = request.match_info["namespace"], dict(request.query)
+        namespace, query = request.match_info.get("namespace", ""), dict(request.query)
         if namespace in self.forbidden:
             return web.json_response({"kind": "Status", "code": 403}, status=403)
         if "watch" in query:
@@ -109,7 +110,7 @@ def _enqueue(watch: _SliceWatch, event: str, found: dict[str, Any], before: Mapp
 
 def _wants(namespace: str, selector: str, found: Mapping[str, Any]) -> bool:
     """Whether a slice is of a namespace and has the labels of ``name in (a,b)`` or ``name=a``."""
-    if found["metadata"]["namespace"] != namespace:
+    if namespace and found["metadata"]["namespace"] != namespace:
         return False
     if not selector:
         return True

@@ -67,7 +67,8 @@ class Replica:
         if method == "server/discover":
             return {"supportedVersions": [_MODERN, _REVISION], "capabilities": _CAPABILITIES, "serverInfo": info}
         if method == "tools/list":
-            return {"tools": [{"name": "who", "inputSchema": {"type": "object"}}]}
+            hints = {"readOnlyHint": True}
+            return {"tools": [{"name": "who", "inputSchema": {"type": "object"}, "annotations": hints}]}
         return {"content": [{"type": "text", "text": self.name}]} if method == "tools/call" else {}
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:

@@ -66,7 +66,9 @@ class RolloutLoad:
         return McpCaller(self.urls[number % len(self.urls)], self.http, {})
 
     async def start(self, *, sessions: int, streams: int, rate: float) -> None:
-        """Open the sessions, then begin to call and to listen."""
+        """List the tools and open the sessions, then begin to call and to listen."""
+        for number in range(len(self.urls)):  # each gateway learns from it which tools only read
+            assert (await self._caller(number).post(modern("tools/list"))).result["tools"]
         opened = await asyncio.gather(*(self._open(number) for number in range(sessions)))
         period = (sessions + _STATELESS) / rate
         for number, caller in enumerate(opened):

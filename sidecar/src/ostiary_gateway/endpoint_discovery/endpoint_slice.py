@@ -5,7 +5,7 @@ A slice may be written by hand, by any controller: what is malformed in it is le
 
 import ipaddress
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 #: The label that names a slice's Service.
 SERVICE_NAME: Final = "kubernetes.io/service-name"
@@ -21,6 +21,12 @@ _MOST_PORTS: Final = 100
 _MOST_HINTS: Final = 8
 #: No name in Kubernetes is longer (RFC 1123 subdomain), and no uid.
 _LONGEST_NAME: Final = 253
+
+
+ServiceKey: TypeAlias = tuple[str, str]
+"""Namespace and name of a Service."""
+SliceKey: TypeAlias = tuple[str, str]
+"""Namespace and name of a slice."""
 
 
 class SliceEndpoint(NamedTuple):
@@ -54,6 +60,7 @@ class EndpointSlice(NamedTuple):
     endpoints are the Pods that the Service selects. ``version`` orders the slices by their last change.
     """
 
+    namespace: str
     name: str
     service: str
     is_managed: bool
@@ -61,6 +68,11 @@ class EndpointSlice(NamedTuple):
     version: int
     ports: Mapping[str, int]
     endpoints: tuple[SliceEndpoint, ...]
+
+    @property
+    def of(self) -> ServiceKey:
+        """Its Service."""
+        return self.namespace, self.service
 
 
 def read_slice(found: Any) -> EndpointSlice | None:
@@ -78,10 +90,11 @@ def read_slice(found: Any) -> EndpointSlice | None:
     if not name or not service or version is None:
         return None
     is_managed = tags.get(_MANAGED_BY) == _OWN_CONTROLLER
-    namespace = metadata.get("namespace")
+    namespace = _name(metadata.get("namespace"))
     read = (_endpoint(each, version=version) for each in _items(found.get("endpoints"), most=_MOST_IN_SLICE))
     endpoints = tuple(each for each, of in read if each is not None and (not is_managed or of == namespace))
     return EndpointSlice(
+        namespace=namespace,
         name=name,
         service=service,
         is_managed=is_managed,
@@ -92,9 +105,10 @@ def read_slice(found: Any) -> EndpointSlice | None:
     )
 
 
-def slice_name(found: Any) -> str:
-    """Return the name of a slice, empty where it has none."""
-    return _name(_mapping(found.get("metadata")).get("name")) if isinstance(found, Mapping) else ""
+def slice_key(found: Any) -> SliceKey:
+    """Return namespace and name of a slice, empty where it has none."""
+    metadata = _mapping(found.get("metadata")) if isinstance(found, Mapping) else {}
+    return _name(metadata.get("namespace")), _name(metadata.get("name"))
 
 
 def _ports(found: Any) -> Iterator[tuple[str, int]]:

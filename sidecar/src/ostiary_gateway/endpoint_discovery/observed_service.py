@@ -3,6 +3,7 @@
 from typing import Final
 
 from ostiary_core.contract.server_resilience import DiscoveryConfig
+from ostiary_gateway.endpoint_discovery.endpoint_slice import ServiceKey
 from ostiary_gateway.endpoint_discovery.service_endpoints import (
     MOST_ENDPOINTS,
     Location,
@@ -27,7 +28,7 @@ class ObservedService:
     What servers with the same port share is computed once.
     """
 
-    def __init__(self, service: str, watch: SliceWatch | None, location: Location) -> None:
+    def __init__(self, service: ServiceKey, watch: SliceWatch | None, location: Location) -> None:
         self._service = service
         self._watch = watch
         self._location = location
@@ -61,6 +62,6 @@ class ObservedService:
         if not found.left_out:
             return None
         return _TOO_MANY, (
-            f"Service {self._service} has {found.left_out} endpoints more than the {MOST_ENDPOINTS} that a gateway "
-            "uses: divide them among several Services"
+            f"Service {'/'.join(self._service)} has {found.left_out} endpoints more than the {MOST_ENDPOINTS} that a "
+            "gateway uses: divide them among several Services"
         )

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from endpoint_slices import endpoint, endpoint_slice
 
-from ostiary_gateway.endpoint_discovery.endpoint_slice import EndpointSlice, SliceEndpoint, read_slice, slice_name
+from ostiary_gateway.endpoint_discovery.endpoint_slice import EndpointSlice, SliceEndpoint, read_slice, slice_key
 
 
 def one(found: dict[str, Any]) -> SliceEndpoint | None:
@@ -17,6 +17,7 @@ def one(found: dict[str, Any]) -> SliceEndpoint | None:
 def test_what_is_needed_of_a_slice_is_read() -> None:
     found = endpoint("10.0.0.1", pod="uid-a", pod_name="a", node="n1", zone="z1", zones=["z1"], nodes=["n1"])
     assert read_slice(endpoint_slice("crm-1", [found], version="42")) == EndpointSlice(
+        namespace="team",
         name="crm-1",
         service="crm",
         is_managed=True,
@@ -92,5 +93,5 @@ def test_a_slice_without_anything_in_it_is_empty() -> None:
 
 
 def test_the_name_of_a_slice_is_found_without_reading_it() -> None:
-    assert slice_name(endpoint_slice("crm-1", [])) == "crm-1"
-    assert slice_name({"metadata": [1]}) == slice_name(None) == ""
+    assert slice_key(endpoint_slice("crm-1", [])) == ("team", "crm-1")
+    assert slice_key({"metadata": [1]}) == slice_key(None) == ("", "")

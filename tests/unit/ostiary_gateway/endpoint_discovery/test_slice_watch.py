@@ -13,7 +13,7 @@ from mcp_clients import eventually
 
 from ostiary_gateway.config import watch_loop
 from ostiary_gateway.endpoint_discovery import slice_watch
-from ostiary_gateway.endpoint_discovery.endpoint_slice import read_slice
+from ostiary_gateway.endpoint_discovery.endpoint_slice import ServiceKey, read_slice
 from ostiary_gateway.endpoint_discovery.slice_watch import SliceWatch
 from ostiary_gateway.options import KubernetesOptions
 
@@ -25,16 +25,20 @@ async def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
         yield api
 
 
+def keys(*services: str) -> frozenset[ServiceKey]:
+    return frozenset((NAMESPACE, service) for service in services)
+
+
 class Observed:
     """A watch, and the Services that it said have changed."""
 
     def __init__(self, api: FakeApi, *services: str) -> None:
         options = KubernetesOptions(api.url, api.token_file, api.ca_file)
-        self.told: list[frozenset[str]] = []
-        self.watch = SliceWatch(NAMESPACE, frozenset(services), options, lambda _, changed: self.told.append(changed))
+        self.told: list[frozenset[ServiceKey]] = []
+        self.watch = SliceWatch(NAMESPACE, keys(*services), options, lambda _, changed: self.told.append(changed))
 
     def names(self, service: str = "crm") -> list[str]:
-        return sorted(each.name for each in self.watch.slices_of(service))
+        return sorted(each.name for each in self.watch.slices_of((NAMESPACE, service)))
 
 
 @pytest.fixture
@@ -50,20 +54,20 @@ async def test_it_tells_only_of_services_whose_slices_changed(api: FakeApi, obse
     observed.told.clear()
     found = endpoint_slice("crm-1", [endpoint("10.0.0.1")])
     api.slices.put(found)
-    await eventually(lambda: observed.told == [frozenset({"crm"})])
+    await eventually(lambda: observed.told == [keys("crm")])
     api.slices.delete(NAMESPACE, "crm-1")
     await eventually(lambda: len(observed.told) == 2)
     assert observed.names() == []
 
 
 async def test_slices_of_services_that_are_needed_no_more_are_dropped(api: FakeApi, observed: Observed) -> None:
-    observed.watch.need(frozenset({"crm", "wiki"}))
+    observed.watch.need(keys("crm", "wiki"))
     api.slices.put(endpoint_slice("crm-1", [endpoint("10.0.0.1")]))
     api.slices.put(endpoint_slice("wiki-1", [endpoint("10.0.0.2")], service="wiki"))
     await eventually(lambda: bool(observed.names() and observed.names("wiki")))
-    observed.watch.need(frozenset({"wiki"}))
+    observed.watch.need(keys("wiki"))
     assert (observed.names(), observed.names("wiki")) == ([], ["wiki-1"])
-    assert observed.watch.listed == frozenset({"wiki"})
+    assert observed.watch.listed == keys("wiki")
 
 
 async def test_a_slice_that_is_malformed_costs_only_itself(api: FakeApi, observed: Observed) -> None:
@@ -112,5 +116,5 @@ async def test_a_namespace_whose_slices_take_long_waits_for_the_others(monkeypat
 
     monkeypatch.setattr(asyncio, "sleep", sleep)
     for seconds in (0.0001, 0.01, 10.0):
-        await slice_watch._give_way(seconds)
+        await slice_watch._give_way(seconds, pauses=9)
     assert pauses == [pytest.approx(0.09), 2.0]
