@@ -77,7 +77,7 @@ control-plane: $(READY) ## build etcd, kube-apiserver, kubectl, helm into the us
 	$(TOOL) ostiary_tools.toolchain.binaries
 
 ##@ Measure it
-bench: $(READY) ## what a call costs, compared with nginx, with rules, with several servers, under attack, and with many proxies (ONLY=calls|access|governed|merge|hostile|scale, WRITE_DOCS=1)
+bench: $(READY) ## what a call costs, compared with nginx, with rules, with several servers, with several endpoints, under attack, and with many proxies (ONLY=calls|access|governed|merge|endpoints|hostile|scale, WRITE_DOCS=1)
 	PYTHONPATH=tools:benchmarks $(BIN)/python -m ostiary_bench $(if $(ONLY),--only $(ONLY)) $(if $(SIZES),--sizes $(SIZES)) \
 	  $(if $(EDITS),--edits $(EDITS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(WRITE_DOCS),--write-docs)
 

@@ -2,10 +2,10 @@
 
 ``--write-docs`` also writes docs/benchmarks.md.
 
-There are six parts, each of which can run alone: `calls` measures the cost of a call, `access` that of callers and
-rules, `governed` that of limits, audit and spans on top, `merge` that of several servers and of bridges, `hostile` the
-effect of hostile clients and servers on others, and `scale` the cost of many proxies. A part replaces its own figures
-and its own section of the page.
+There are seven parts, each of which can run alone: `calls` measures the cost of a call, `access` that of callers and
+rules, `governed` that of limits, audit and spans on top, `merge` that of several servers and of bridges, `endpoints`
+that of several endpoints, open circuit breakers and REST services, `hostile` the effect of hostile clients and servers
+on others, and `scale` the cost of many proxies. A part replaces its own figures and its own section of the page.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from ostiary_bench import access, governed, isolation, merged, report, scale, servers, streams
+from ostiary_bench import access, endpoints, governed, isolation, merged, report, scale, servers, streams
 from ostiary_bench.calls import Bench, rows
 from ostiary_bench.edit_latency import measure
 from ostiary_bench.servers import Upstream
@@ -26,7 +26,7 @@ from ostiary_tools.common.errors import ToolError
 _ROOT: Final = Path(__file__).parents[2]
 _RESULTS: Final = _ROOT / "benchmarks" / "results" / "latest.json"
 _DOCS: Final = _ROOT / "docs" / "benchmarks.md"
-_PARTS: Final = ("calls", "access", "governed", "merge", "hostile", "scale")
+_PARTS: Final = ("calls", "access", "governed", "merge", "endpoints", "hostile", "scale")
 _SIZES: Final = (100, 1000, 5000)
 _INTRODUCTION: Final = """# Benchmarks
 
@@ -50,7 +50,7 @@ def main() -> int:
     """Run the benchmark; return the exit code."""
     options = _options()
     parts = {"calls": _calls, "access": _access, "governed": _governed, "merge": _merged}
-    parts |= {"hostile": _hostile, "scale": _scale}
+    parts |= {"endpoints": _endpoints, "hostile": _hostile, "scale": _scale}
     try:
         for name in options.only or parts:
             print(f"{name}:", file=sys.stderr, flush=True)
@@ -128,6 +128,14 @@ def _merged(options: argparse.Namespace) -> tuple[dict[str, object], str]:
     return {"merge": figures}, merged.section(found, at=at[:10], machine=report.machine())
 
 
+def _endpoints(options: argparse.Namespace) -> tuple[dict[str, object], str]:
+    """Measure the cost of several endpoints, of an open circuit breaker, and of a tool of a REST service."""
+    found = endpoints.measure(rounds=options.rounds)
+    at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    figures = {"at": at, "machine": report.machine(), **found.document()}
+    return {"endpoints": figures}, endpoints.section(found, at=at[:10], machine=report.machine())
+
+
 def _scale(options: argparse.Namespace) -> tuple[dict[str, object], str]:
     """Measure the cost of many proxies."""
     found = scale.measure(options.sizes, edits=options.edits)
@@ -162,7 +170,7 @@ def _write_docs(name: str, text: str) -> None:
 def _parts(page: str) -> list[str]:
     """Return the parts of the page, each with its title; the first has none."""
     parts = []
-    for title in (scale.TITLE, isolation.TITLE, merged.TITLE, governed.TITLE, access.TITLE):
+    for title in (scale.TITLE, isolation.TITLE, endpoints.TITLE, merged.TITLE, governed.TITLE, access.TITLE):
         page, found, below = page.partition(f"\n{title}\n")
         parts.append(found + below)
     return [page, *reversed(parts)]

@@ -6,21 +6,20 @@ quotient with what it is compared with in the same round, so other work on the m
 
 import json
 import os
-import statistics
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from ostiary_bench import messages, servers
 from ostiary_bench.access_resources import API_KEY, key_secret
 from ostiary_bench.calls import ending
+from ostiary_bench.compared_ways import ComparedFigures, ComparedWay, Target, compared_row, line, measured_costs
 from ostiary_bench.gateways_under_test import compile_into, policy, proxy, start_gateway
-from ostiary_bench.load import Load, measured_loop, require_result
+from ostiary_bench.load import Load, require_result
 from ostiary_bench.probes import answers
 from ostiary_tools.common.ports import reserve_port
 from ostiary_tools.common.processes import Process, wait_until
@@ -56,68 +55,24 @@ Measured {at} on {machine}.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class MergedWay:
-    """One way to call: its name, the path, the load, and what its cost is compared with."""
-
-    name: str
-    path: str
-    load: Load
-    compared_with: str = ""
-    at_most: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class MergedRow:
-    """The cost of one way to call: microseconds of CPU, the multiple, and requests to servers for each of ours."""
-
-    name: str
-    cpu_microseconds: float
-    compared_with: str
-    multiple: float | None
-    at_most: float | None
-    upstream_requests: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class MergedFigures:
-    """All figures."""
-
-    rounds: int
-    rows: Sequence[MergedRow]
-
-    def document(self) -> dict[str, Any]:
-        """Return the figures as JSON."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """A process on the measured core, and one way to call it."""
-
-    way: MergedWay
-    process: Process
-    url: str
-
-
 _STATELESS: Final = "a call, stateless, one server"
 _SESSION: Final = "a call in a session, one server"
 _NGINX: Final = "nginx proxy_pass, list of 200"
 
 
-def measure(*, rounds: int, seconds: float = 1.0) -> MergedFigures:
+def measure(*, rounds: int, seconds: float = 1.0) -> ComparedFigures:
     """Measure everything in one run."""
     with tempfile.TemporaryDirectory() as text:
         directory = Path(text)
         with _targets(directory) as (targets, upstream):
             counts = [_upstream_requests(each, upstream) for each in targets]
-            costs = [_round(directory, targets, number, seconds) for number in range(rounds + 1)][1:]
-    rows = [_row(targets, costs, index, counts[index]) for index in range(len(targets))]
-    return MergedFigures(rounds, rows)
+            costs = measured_costs(directory, targets, rounds=rounds, seconds=seconds)
+    rows = [compared_row(targets, costs, index, counts[index]) for index in range(len(targets))]
+    return ComparedFigures(rounds, rows)
 
 
 @contextmanager
-def _targets(directory: Path) -> Iterator[tuple[list[_Target], int]]:
+def _targets(directory: Path) -> Iterator[tuple[list[Target], int]]:
     """Start servers, nginx and the gateway; yield the ways to call and the port of the servers."""
     with ExitStack() as stack:
         upstream = _start_upstream(directory, stack)
@@ -128,9 +83,9 @@ def _targets(directory: Path) -> Iterator[tuple[list[_Target], int]]:
         stack.enter_context(ending(gateway))
         floor, floor_port = servers.nginx_proxy(directory, files)
         stack.enter_context(ending(floor))
-        plain = MergedWay(_NGINX, "list-200", _stateless_list())
-        found = [_Target(plain, floor, f"http://127.0.0.1:{floor_port}/list-200")]
-        found += [_Target(way, gateway, _endpoint(port, way.path)) for way in _ways(port)]
+        plain = ComparedWay(_NGINX, "list-200", _stateless_list())
+        found = [Target(plain, floor, f"http://127.0.0.1:{floor_port}/list-200")]
+        found += [Target(way, gateway, _endpoint(port, way.path)) for way in _ways(port)]
         for each in found:
             require_result(each.url, each.way.load)
         yield found, upstream
@@ -149,21 +104,21 @@ def _untraced() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not key.startswith("OTEL_")}
 
 
-def _ways(port: int) -> list[MergedWay]:
+def _ways(port: int) -> list[ComparedWay]:
     one, merged = _endpoint(port, "plain-legacy"), _endpoint(port, "tools")
     bridged = _endpoint(port, "plain-modern")
     return [
-        MergedWay(_STATELESS, "plain-modern", _stateless(messages.TOOL)),
-        MergedWay("a call, stateless, merged", "tools", _stateless(f"a_{messages.TOOL}"), _STATELESS, 1.15),
-        MergedWay("a call, stateless, bridged to a server with sessions", "plain-legacy", _stateless(messages.TOOL),
+        ComparedWay(_STATELESS, "plain-modern", _stateless(messages.TOOL)),
+        ComparedWay("a call, stateless, merged", "tools", _stateless(f"a_{messages.TOOL}"), _STATELESS, 1.15),
+        ComparedWay("a call, stateless, bridged to a server with sessions", "plain-legacy", _stateless(messages.TOOL),
                   _STATELESS, 1.5),
-        MergedWay(_SESSION, "plain-legacy", _in_session(one, messages.TOOL)),
-        MergedWay("a call in a session, merged", "tools", _in_session(merged, f"b_{messages.TOOL}"), _SESSION, 1.15),
-        MergedWay("a call in a session, merged, at a stateless server", "tools",
+        ComparedWay(_SESSION, "plain-legacy", _in_session(one, messages.TOOL)),
+        ComparedWay("a call in a session, merged", "tools", _in_session(merged, f"b_{messages.TOOL}"), _SESSION, 1.15),
+        ComparedWay("a call in a session, merged, at a stateless server", "tools",
                   _in_session(merged, f"a_{messages.TOOL}"), _SESSION),
-        MergedWay("a call in a session, bridged to a stateless server", "plain-modern",
+        ComparedWay("a call in a session, bridged to a stateless server", "plain-modern",
                   _in_session(bridged, messages.TOOL), _SESSION, 1.5),
-        MergedWay("merged list of 200, cached", "tools", _stateless_list(), _NGINX, 0.6),
+        ComparedWay("merged list of 200, cached", "tools", _stateless_list(), _NGINX, 0.6),
     ]  # fmt: skip
 
 
@@ -221,7 +176,7 @@ def _resources(upstream: int) -> Iterator[dict[str, Any]]:
     yield governed
 
 
-def _upstream_requests(target: _Target, port: int) -> float | None:
+def _upstream_requests(target: Target, port: int) -> float | None:
     """Return how many requests reach a server for each of ours, after a first one."""
     if target.way.name == _NGINX:
         return None
@@ -237,36 +192,7 @@ def _count(port: int) -> int:
         return int(response.read())
 
 
-def _round(directory: Path, targets: Sequence[_Target], number: int, seconds: float) -> list[float]:
-    """Measure each once, in an order that changes from round to round."""
-    order = list(range(len(targets)))[:: 1 if number % 2 == 0 else -1]
-    found = {}
-    for index in order:
-        it = targets[index]
-        loop = measured_loop(directory, it.way.load, pid=it.process.pid, url=it.url, seconds=seconds)
-        found[index] = loop.cpu_microseconds
-    print(f"  round {number}: " + ", ".join(f"{found[n]:.1f}" for n in sorted(found)), file=sys.stderr, flush=True)
-    return [found[index] for index in sorted(found)]
-
-
-def _row(targets: Sequence[_Target], costs: Sequence[Sequence[float]], index: int, requests: float | None) -> MergedRow:
-    way = targets[index].way
-    base = next((n for n, each in enumerate(targets) if each.way.name == way.compared_with), None)
-    multiple = statistics.median(found[index] / found[base] for found in costs) if base is not None else None
-    cost = statistics.median(found[index] for found in costs)
-    return MergedRow(way.name, cost, way.compared_with, multiple, way.at_most, requests)
-
-
-def section(found: MergedFigures, *, at: str, machine: str) -> str:
+def section(found: ComparedFigures, *, at: str, machine: str) -> str:
     """Return the section of the page."""
-    table = "\n".join(map(_line, found.rows))
+    table = "\n".join(map(line, found.rows))
     return _SECTION.format(title=TITLE, at=at, machine=machine, rounds=found.rounds, table=table)
-
-
-def _line(row: MergedRow) -> str:
-    multiple = f"{row.multiple:.2f}" if row.multiple is not None else ""
-    is_above = row.at_most is not None and row.multiple is not None and row.multiple > row.at_most
-    target = f"{row.at_most:g}" if row.at_most is not None else ""
-    requests = f"{row.upstream_requests:g}" if row.upstream_requests is not None else ""
-    shown = f"**{multiple}**" if is_above else multiple
-    return f"| {row.name} | {row.cpu_microseconds:.1f} µs | {row.compared_with} | {shown} | {target} | {requests} |"

@@ -7,7 +7,8 @@ from typing import Any, Final
 TOOL: Final = "get_users"
 CALL: Final = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": TOOL, "arguments": {"limit": 10}}}
 LIST: Final = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
-RESULT: Final = {"content": [{"type": "text", "text": "Ada Lovelace, Grace Hopper, Annie Easley"}], "isError": False}
+TEXT: Final = "Ada Lovelace, Grace Hopper, Annie Easley"
+RESULT: Final = {"content": [{"type": "text", "text": TEXT}], "isError": False}
 
 
 def encoded(message: object) -> bytes:

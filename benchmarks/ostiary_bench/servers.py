@@ -54,14 +54,18 @@ def find(program: str) -> str:
 
 
 class Upstream:
-    """nginx with the responses as files, one path for each of :data:`KINDS`."""
+    """nginx with the responses as files, one path for each of :data:`KINDS`.
 
-    def __init__(self, directory: Path) -> None:
+    It listens on as many ``addresses`` of loopback, at one port.
+    """
+
+    def __init__(self, directory: Path, *, addresses: int = 1) -> None:
         self.port = reserve_port()
         answer = messages.answer(messages.RESULT)
         files = {
             "call-json": ("application/json", answer),
             "call-sse": ("text/event-stream", messages.as_event(answer)),
+            "users": ("application/json", messages.encoded({"text": messages.TEXT})),
             "list-15": ("application/json", messages.answer(messages.tools(15))),
             "list-200": ("application/json", messages.answer(messages.tools(200))),
         }
@@ -71,7 +75,8 @@ class Upstream:
             locations.append(_LOCATION.format(name=name, type=kind, file=directory / name))
         locations.append(_changing_list(directory, "list-200-new"))
         server = f"split_clients $request_id $variant {{ {_SHARES} }} "
-        server += f"server {{ listen 127.0.0.1:{self.port} backlog=1024; {' '.join(locations)} }}"
+        listen = " ".join(f"listen 127.0.0.{number + 1}:{self.port} backlog=1024;" for number in range(addresses))
+        server += f"server {{ {listen} {' '.join(locations)} }}"
         self.process = nginx(directory / "upstream", server, core=OTHER_CORE, port=self.port)
 
     def url(self, name: str) -> str:
