@@ -104,7 +104,9 @@ def _resources(upstream: servers.Upstream) -> Iterator[dict[str, Any]]:
     yield _with(proxy("eight", url), {"endpoints": places})
     yield _with(proxy("closed", url), {"circuitBreaker": {}})
     opens_at_once = {"errorPercent": 1, "minimumRequests": 1, "openFor": "1h"}
-    yield _with(proxy("open", f"http://127.0.0.1:{reserve_port()}/mcp"), {"circuitBreaker": opens_at_once})
+    # Its revision is known, as that of a server that has answered before.
+    opens = {"circuitBreaker": opens_at_once, "protocolVersion": "2025-11-25"}
+    yield _with(proxy("open", f"http://127.0.0.1:{reserve_port()}/mcp"), opens)
     yield _with(proxy("rest", f"http://127.0.0.1:{upstream.port}"), {"openapi": {"configMapRef": _REFERENCE}})
     yield {
         "apiVersion": "v1",

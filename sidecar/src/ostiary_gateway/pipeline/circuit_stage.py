@@ -31,13 +31,16 @@ def enter(breaker: CircuitBreaker, exchange: Exchange, leg: Leg, span: ServerSpa
     Raises:
         Refusal: -31003 ``CircuitOpen``; nothing was sent.
     """
-    message = leg.message
+    message, server = leg.message, leg.server
     if leg.permit is not None or (exchange.request.method == "DELETE" if message is None else not message.is_request):
         return
-    try:
-        leg.permit = _admitted(breaker, exchange, leg.server, span, tool=called_tool(leg))
-    except UpstreamFault as fault:
+    tool = called_tool(leg)
+    leg.permit = breaker.admit(exchange, tool=tool, is_pinned=leg.session is not None and bool(leg.session.endpoint))
+    if leg.permit is None:
+        fault = _refused(breaker, server, span, tool)
         raise faults.refusal(fault) from fault
+    if leg.permit.is_trial:
+        _report(span, server, semantic_conventions.TRIAL)
 
 
 def leave(leg: Leg) -> None:
@@ -54,18 +57,24 @@ def called_tool(leg: Leg) -> str | None:
 
 
 def admitted(
-    exchange: Exchange, server: UpstreamServer, span: ServerSpan, *, is_request: bool = True
+    exchange: Exchange, server: UpstreamServer, span: ServerSpan, *, is_request: bool = True, is_pinned: bool = False
 ) -> AbstractContextManager[CircuitPermit | None]:
     """Return the permit of a request of the gateway's own, as a block.
 
-    It is None where none is needed.
+    It is None where none is needed. ``is_pinned``: see :meth:`.CircuitBreaker.admit`.
 
     Raises:
         UpstreamFault: ``CircuitOpen``; nothing was sent.
     """
-    if server.breaker is None or not is_request:
+    breaker = server.breaker
+    if breaker is None or not is_request:
         return _NO_PERMIT
-    return _admitted(server.breaker, exchange, server, span)
+    permit = breaker.admit(exchange, is_pinned=is_pinned)
+    if permit is None:
+        raise _refused(breaker, server, span)
+    if permit.is_trial:
+        _report(span, server, semantic_conventions.TRIAL)
+    return permit
 
 
 def note_head(permit: CircuitPermit, response: UpstreamResponse) -> None:
@@ -76,18 +85,16 @@ def note_head(permit: CircuitPermit, response: UpstreamResponse) -> None:
         permit.failed(http_fault(response))
 
 
-def _admitted(
-    breaker: CircuitBreaker, exchange: Exchange, server: UpstreamServer, span: ServerSpan, tool: str | None = None
-) -> CircuitPermit:
-    try:
-        permit = breaker.admit(exchange, tool=tool)
-    except UpstreamFault as found:
-        fault = server.as_seen(found)
-        server.health.failed(fault)
-        span.set(semantic_conventions.OSTIARY_CIRCUIT_DECISION, semantic_conventions.REFUSED)
-        span.set(semantic_conventions.OSTIARY_CIRCUIT_SERVER, server.name)
-        raise fault from None
-    if permit.is_trial:
-        span.set(semantic_conventions.OSTIARY_CIRCUIT_DECISION, semantic_conventions.TRIAL)
-        span.set(semantic_conventions.OSTIARY_CIRCUIT_SERVER, server.name)
-    return permit
+def _refused(
+    breaker: CircuitBreaker, server: UpstreamServer, span: ServerSpan, tool: str | None = None
+) -> UpstreamFault:
+    """Report a request that is refused, and return why."""
+    fault = server.as_seen(breaker.refusal(tool=tool))
+    server.health.counts[fault.kind] += 1
+    _report(span, server, semantic_conventions.REFUSED)
+    return fault
+
+
+def _report(span: ServerSpan, server: UpstreamServer, decision: str) -> None:
+    span.set(semantic_conventions.OSTIARY_CIRCUIT_DECISION, decision)
+    span.set(semantic_conventions.OSTIARY_CIRCUIT_SERVER, server.name)

@@ -50,6 +50,8 @@ def send_and_shape(
         CallerGone: the caller disconnected.
         InputAsked: the server of a bridged leg asks for input.
     """
+    if leg.server.breaker is not None:
+        circuit_stage.enter(leg.server.breaker, exchange, leg, span)
     policy = leg.server.retry
     if policy is None or (opened is not None and not opens_again):
         leg.attempts = None
@@ -92,8 +94,6 @@ async def _attempt(
         Refusal, CallerGone, InputAsked: see :func:`send_and_shape`.
     """
     request = exchange.request
-    if leg.server.breaker is not None:
-        circuit_stage.enter(leg.server.breaker, exchange, leg, span)
     if exchange.ends_with_caller:
         request.bind_to_caller()
     with record.begin_client_span(span, exchange, leg) as client:

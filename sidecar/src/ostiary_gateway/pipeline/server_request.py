@@ -101,7 +101,9 @@ async def ask(
         UpstreamFault: no connection, no credential, not in time, too large, or not MCP.
     """
     attempts = attempts_of_own(server, request, seconds=seconds, told=transmission)
-    with admitted(exchange, server, span, is_request=not request.is_notification) as permit:
+    with admitted(
+        exchange, server, span, is_request=not request.is_notification, is_pinned=bool(request.endpoint)
+    ) as permit:
         while True:
             try:
                 return await _attempt(exchange, server, request, span, seconds, transmission, permit, attempts)

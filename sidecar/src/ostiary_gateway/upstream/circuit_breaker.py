@@ -16,7 +16,7 @@ from ostiary_core.contract.server_resilience import CircuitBreakerConfig
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.circuit import Circuit, CircuitState
-from ostiary_gateway.upstream.circuit_outcomes import CircuitOutcome, of_tool, of_transport
+from ostiary_gateway.upstream.circuit_outcomes import TRANSPORT, CircuitOutcome, of_tool, of_transport
 from ostiary_gateway.upstream.health import printable
 from ostiary_gateway.upstream.known_names import LONGEST_NAME, KnownNames
 
@@ -30,6 +30,8 @@ _LOG_SECONDS: Final = 60.0
 #: The number of tools that a summary names, and characters of each name.
 _NAMED: Final = 8
 _NAME: Final = 64
+_OF_SERVER: Final = "the server failed too often: its circuit is open (circuitBreaker)"
+_OF_TOOL: Final = "this tool of the server failed too often: its circuit is open (circuitBreaker)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,36 +67,39 @@ class CircuitBreaker:
         self._logged_since = 0.0
         self._logged = 0
 
-    def admit(self, owner: object, *, tool: str | None = None) -> "CircuitPermit":
+    def admit(self, owner: object, *, tool: str | None = None, is_pinned: bool = False) -> "CircuitPermit | None":
         """Admit a request, which must be told how it ends.
 
-        ``owner`` is what it belongs to, see :meth:`.Circuit.admit`; ``tool`` is the server's own name of a tool that it
-        calls.
+        None where it is refused: :meth:`refusal` says why.
 
-        Raises:
-            UpstreamFault: ``CircuitOpen``; nothing was sent.
+        ``owner`` is what it belongs to, see :meth:`.Circuit.admit`; ``tool`` is the server's own name of a tool that it
+        calls. ``is_pinned`` where one endpoint of several gets it, since that has its session.
         """
         now = self._clock()
         ticket = self._server.admit(now, owner)
         if ticket is None:
-            raise self._refused(None, self._server, now)
+            return None
         circuit = self._tools.get(tool) if tool is not None else None
         of_tool_ = circuit.admit(now, owner) if circuit is not None else None
         if circuit is not None and of_tool_ is None:
             self._server.released(ticket)
-            raise self._refused(tool, circuit, now)
+            return None
         is_trial = not self._server.is_closed or (circuit is not None and not circuit.is_closed)
-        return CircuitPermit(self, ticket, tool, of_tool_, is_trial=is_trial)
+        return CircuitPermit(self, ticket, tool, of_tool_, is_trial=is_trial, is_pinned=is_pinned)
+
+    def refusal(self, *, tool: str | None = None) -> UpstreamFault:
+        """Return the fault of a request that was not admitted: ``CircuitOpen``; nothing was sent."""
+        of_tool_ = self._tools.get(tool) if tool is not None and self._server.is_closed else None
+        circuit, words = (self._server, _OF_SERVER) if of_tool_ is None else (of_tool_, _OF_TOOL)
+        milliseconds = int(circuit.retry_after(self._clock()) * 1000) + 1
+        return UpstreamFault(faults.CIRCUIT_OPEN, words, retry_after_ms=milliseconds)
 
     def admit_anyway(self, *, tool: str | None = None) -> "CircuitPermit":
         """Admit what goes on with a request that was admitted before.
 
         Such as a caller's answer to a question of the server.
         """
-        try:
-            return self.admit(self, tool=tool)
-        except UpstreamFault:
-            return CircuitPermit(self, None, None, None)
+        return self.admit(self, tool=tool) or CircuitPermit(self, None, None, None)
 
     def note_fault(self, fault: UpstreamFault) -> None:
         """Count a fault of several requests, such as those for the pages of a list."""
@@ -183,12 +188,6 @@ class CircuitBreaker:
         failed, total = circuit.counted
         return f"{failed} of {total} requests failed within {self._config.interval / 1000:g} s"
 
-    def _refused(self, tool: str | None, circuit: Circuit, now: float) -> UpstreamFault:
-        seconds = circuit.retry_after(now)
-        of_what = "the server" if tool is None else f"its tool {printable(tool, limit=_NAME)}"
-        words = f"the circuit of {of_what} is {circuit.state(now).value}; it failed too often (circuitBreaker)"
-        return UpstreamFault(faults.CIRCUIT_OPEN, words, retry_after_ms=max(1, math.ceil(seconds * 1000)))
-
     def _log_change(self, tool: str | None, words: str) -> None:
         """Log a change, of tools not more than a few a minute."""
         if tool is None:
@@ -206,10 +205,11 @@ class CircuitPermit:
     """One admitted request, which is told how it ends.
 
     The first outcome counts, and :meth:`leave` ends a request without any. ``is_trial`` where it finds out whether the
-    server, or the tool, works again.
+    server, or the tool, works again. One that is pinned to an endpoint goes to another one when that is lost, which
+    says nothing of the server.
     """
 
-    __slots__ = ("_breaker", "_ticket", "_tool", "_tool_ticket", "is_trial")
+    __slots__ = ("_breaker", "_is_pinned", "_ticket", "_tool", "_tool_ticket", "is_trial")
 
     def __init__(
         self,
@@ -219,8 +219,10 @@ class CircuitPermit:
         tool_ticket: int | None,
         *,
         is_trial: bool = False,
+        is_pinned: bool = False,
     ) -> None:
         self.is_trial = is_trial
+        self._is_pinned = is_pinned
         self._breaker: CircuitBreaker | None = breaker
         self._ticket = ticket
         self._tool = tool
@@ -232,7 +234,9 @@ class CircuitPermit:
 
     def failed(self, fault: UpstreamFault) -> None:
         """Count a fault, as far as it is one of the server or the tool."""
-        self._settle(of_transport(fault, is_call=self._tool is not None), of_tool(fault))
+        is_of_one = fault.of_caller or (self._is_pinned and fault.kind in TRANSPORT)
+        of_server = of_transport(fault, is_call=self._tool is not None) if not is_of_one else CircuitOutcome.NONE
+        self._settle(of_server, of_tool(fault))
 
     def __enter__(self) -> "CircuitPermit":
         """Return itself; the end of the block leaves."""

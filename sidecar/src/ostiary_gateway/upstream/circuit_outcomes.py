@@ -15,7 +15,8 @@ from ostiary_gateway.upstream import faults
 _GATEWAY_ERRORS: Final = frozenset({502, 503, 504})
 _GATEWAY_TIMEOUT: Final = 504
 _SERVER_ERROR: Final = 500
-_TRANSPORT: Final = frozenset(
+#: Kinds of fault of the connection: there is no answer.
+TRANSPORT: Final = frozenset(
     {faults.UNREACHABLE, faults.CONNECT_TIMEOUT, faults.TLS_FAILED, faults.EGRESS_FAILED, faults.RESET}
 )
 #: Kinds with which the server has answered, though not as asked.
@@ -50,7 +51,7 @@ def of_transport(fault: UpstreamFault, *, is_call: bool) -> CircuitOutcome:
     That a call of a tool gets no answer may be due to the tool alone.
     """
     kind, status = fault.kind, fault.http_status
-    if kind in _TRANSPORT:
+    if kind in TRANSPORT:
         return CircuitOutcome.FAILURE
     if kind == faults.TIMEOUT or (status == _GATEWAY_TIMEOUT and is_call):
         return CircuitOutcome.UNCLEAR if is_call else CircuitOutcome.FAILURE
