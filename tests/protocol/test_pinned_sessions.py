@@ -1,13 +1,17 @@
 """A session stays at the endpoint that opened it, and goes on at another one when that is gone."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from endpoint_scenes import EndpointPool, RunningEndpoint, endpoint_scenes
+from gateway_replicas import gateway_replicas
 from gateways import RunningGateway
-from mcp_caller import LEGACY, McpCaller, legacy
+from mcp_caller import LEGACY, McpCaller, legacy, mcp_caller
 from mcp_clients import eventually
+
+from ostiary_gateway.upstream.endpoint_place import EndpointPlace
 
 CALL = legacy("tools/call", {"name": "search", "arguments": {}}, id=7)
 LEVEL = legacy("logging/setLevel", {"level": "warning"})
@@ -191,3 +195,110 @@ async def test_a_client_that_resumes_a_call_at_an_endpoint_that_is_gone_is_told_
     assert told["id"] == 7
     assert told["error"]["code"] == -31003
     assert told["error"]["data"]["reason"] == "UpstreamReset"
+
+
+async def test_a_session_of_a_gateway_without_notes_stays_at_its_endpoint_and_ends_with_it(
+    gateway: RunningGateway, caller: McpCaller, pool: EndpointPool
+) -> None:
+    gateway.settings = gateway.settings.model_copy(update={"session_notes": "None"})
+    await gateway.apply(pool.entry(gateway))
+    endpoint = await opened(caller, pool)
+    assert caller.session is not None
+    assert caller.session.startswith("1.")
+
+    assert [(await caller.post(CALL)).result["count"] for _ in range(9)] == list(range(1, 10))
+    await endpoint.stop()
+    assert (await caller.post(CALL)).status == 404
+
+
+async def test_a_session_with_an_id_that_leaves_no_room_stays_at_its_endpoint(
+    caller: McpCaller, pool: EndpointPool
+) -> None:
+    for each in pool:
+        each.scene.session = "{name}-{number}-" + "x" * 4000
+    await opened(caller, pool)
+    assert caller.session is not None
+    assert caller.session.startswith("1.")
+
+    assert [(await caller.post(CALL)).result["count"] for _ in range(9)] == list(range(1, 10))
+
+
+async def test_a_draining_endpoint_gets_what_its_sessions_send_and_no_new_session(
+    gateway: RunningGateway, caller: McpCaller, pool: EndpointPool
+) -> None:
+    endpoint = await opened(caller, pool)
+    draining = {each: each is endpoint for each in pool}
+    tell(gateway, draining)
+
+    for _ in range(6):
+        async with mcp_caller(gateway.url()) as other:
+            await other.initialize()
+            assert (await other.post(CALL)).result["by"] != endpoint.scene.name
+    assert (await caller.post(CALL)).result["by"] == endpoint.scene.name
+
+    tell(gateway, {each: False for each in pool if each is not endpoint})  # it is gone, and serves all the same
+    assert (await caller.post(CALL)).result["by"] != endpoint.scene.name
+
+
+def tell(gateway: RunningGateway, draining: dict[RunningEndpoint, bool]) -> None:
+    """Tell the gateway which endpoints there are, as discovery does."""
+    snapshot = gateway.app.store.snapshot
+    assert snapshot is not None
+    [server] = snapshot.proxies["default/mock"].servers
+    assert server.endpoints is not None
+    places = [EndpointPlace("127.0.0.1", each.config.port, is_draining=is_) for each, is_ in draining.items()]
+    server.endpoints.set_places(places)
+
+
+async def test_requests_of_one_session_that_find_its_endpoint_gone_at_the_same_time_share_one_handshake(
+    caller: McpCaller, pool: EndpointPool
+) -> None:
+    endpoint = await opened(caller, pool)
+    await endpoint.stop()
+
+    replies = await asyncio.gather(*(caller.post({**CALL, "id": number}) for number in range(20)))
+
+    assert sorted(reply.result["count"] for reply in replies) == list(range(1, 21))
+    assert sum(each.upstream.count("initialize") for each in pool) == 2
+
+
+async def test_a_list_that_breaks_off_at_a_killed_endpoint_comes_from_another(
+    caller: McpCaller, pool: EndpointPool
+) -> None:
+    endpoint = await opened(caller, pool)
+    endpoint.scene.gate = asyncio.Event()
+    listing = asyncio.create_task(caller.post(legacy("tools/list", id=8)))
+    calling = asyncio.create_task(caller.post(CALL))
+    await endpoint.upstream.first("tools/list")
+    await endpoint.upstream.first("tools/call")
+
+    await endpoint.stop()
+
+    assert (await listing).result == {}
+    assert (await calling).error["data"]["reason"] == "UpstreamReset"  # it may have been carried out
+    assert (await caller.post(CALL)).result["count"] == 1
+
+
+async def test_replicas_without_shared_notes_each_open_a_session_of_their_own(pool: EndpointPool) -> None:
+    async with gateway_replicas() as gateways:
+        await gateways.apply(pool.entry(gateways.gateways[0]))
+        async with mcp_caller(gateways.url()) as caller:
+            endpoint = await opened(caller, pool)
+            await endpoint.stop()
+
+            replies = [await caller.post({**CALL, "id": number}) for number in range(12)]
+
+    assert all(reply.result["by"] != endpoint.scene.name for reply in replies)
+    assert sum(each.upstream.count("initialize") for each in pool) == 4
+
+
+async def test_a_server_that_forgets_every_session_is_not_asked_for_ever(caller: McpCaller, pool: EndpointPool) -> None:
+    await opened(caller, pool)
+    for each in pool:
+        each.scene.is_forgetful = True
+
+    reply = await caller.post(CALL)
+
+    assert reply.error["code"] == -31003
+    assert sum(each.upstream.count("tools/call") for each in pool) == 2
+    assert sum(each.upstream.count("initialize") for each in pool) == 2

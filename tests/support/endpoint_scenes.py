@@ -35,6 +35,7 @@ class EndpointScene(SessionScene):
         self.sessions: dict[str, int] = {}
         self.streams: list[EventStream] = []
         self.has_stream = True
+        self.is_forgetful = False
         self.capabilities = {"tools": {"listChanged": True}, "logging": {}, "resources": {"subscribe": True}}
         #: Whether a call is answered with a stream that can be resumed, and that holds no answer yet.
         self.streams_calls = False
@@ -49,13 +50,19 @@ class EndpointScene(SessionScene):
             response = await super().script(request, arrived)
             self.sessions[response.headers.get("Mcp-Session-Id", "")] = 0
             return response
-        if session not in self.sessions or session in self.forgotten:
+        if session not in self.sessions or session in self.forgotten or self._forgets(arrived):
             return web.Response(status=404)
         if arrived.http_method == "GET" and self.has_stream:
             return await self._announced(request)
+        if self.gate is not None and arrived.method == "tools/list":
+            await self.gate.wait()
         if arrived.method == "tools/call":
             return await (self._streamed(request) if self.streams_calls else self._called(arrived, session))
         return await super().script(request, arrived)
+
+    def _forgets(self, arrived: Arrived) -> bool:
+        """Whether the session of a request is forgotten by the time that it arrives."""
+        return self.is_forgetful and "id" in (arrived.message if arrived.body else {})
 
     async def _called(self, arrived: Arrived, session: str) -> web.StreamResponse:
         if self.gate is not None:

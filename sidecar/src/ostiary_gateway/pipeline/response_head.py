@@ -12,6 +12,7 @@ from ostiary_gateway.media_types import JSON
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.http_checks import session_not_found
 from ostiary_gateway.pipeline.leg import Leg
+from ostiary_gateway.pipeline.merged_sessions.session_vector import SessionVector
 from ostiary_gateway.telemetry.session_counts import FORGOTTEN, SESSIONS
 from ostiary_gateway.upstream import faults, redirects
 from ostiary_gateway.upstream.health import printable
@@ -67,9 +68,9 @@ async def judge_head(exchange: Exchange, leg: Leg, response: UpstreamResponse) -
 def _forgotten(exchange: Exchange, leg: Leg) -> Refusal:
     """Return the refusal of a session that the server has forgotten.
 
-    It counts where the client gets it: of several servers, a leg that is kept is sent again in a new session.
+    It counts where the client gets it: a leg that is kept is sent again in a new session, if that can be opened.
     """
-    if not leg.is_kept or exchange.proxy.names is None:
+    if not leg.is_kept or not (exchange.proxy.names or isinstance(exchange.session, SessionVector)):
         SESSIONS.note_refused(exchange.proxy.identity, FORGOTTEN)
     return session_not_found()
 

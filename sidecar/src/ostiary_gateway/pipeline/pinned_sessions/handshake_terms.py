@@ -30,6 +30,8 @@ _OFFERS: Final = (
 )
 _NAMED: Final = frozenset(name for name, _ in _OFFERS)
 _LAYOUT: Final = struct.Struct(">H6s")
+#: Capabilities of up to so many bytes are the same in whichever order they come; to sort more would take long.
+_SORTED_BYTES: Final = 16 * 1024
 #: The digest of no other capabilities.
 _NONE: Final = bytes(6)
 
@@ -65,7 +67,12 @@ def _offers(capabilities: Mapping[str, Any], name: str, member: str) -> bool:
 
 
 def _digest(others: Mapping[str, Any]) -> bytes:
-    return hashlib.sha256(strict_json.dumps(_sorted(others))).digest()[: len(_NONE)] if others else _NONE
+    if not others:
+        return _NONE
+    text = strict_json.dumps(others)
+    if len(text) <= _SORTED_BYTES:
+        text = strict_json.dumps(_sorted(others))
+    return hashlib.sha256(text).digest()[: len(_NONE)]
 
 
 def _sorted(value: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Final
 from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.pipeline.bridged import era_fallback
 from ostiary_gateway.pipeline.exchange import Exchange
-from ostiary_gateway.pipeline.http_checks import is_session_not_found
+from ostiary_gateway.pipeline.http_checks import is_session_not_found, session_not_found
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.merged_sessions.event_ids import StreamOf
 from ostiary_gateway.pipeline.merged_sessions.own_answers import accepted, result_of_ours
@@ -54,6 +54,16 @@ async def send_to_endpoint(
     """
     if isinstance(exchange.session, SessionVector):
         return await _send_in_session(exchange, exchange.session, leg, span, services)
+    try:
+        return await _send(exchange, leg, span, services)
+    except Refusal as refusal:
+        if not lost_with(refusal, leg.session):
+            raise
+    raise session_not_found()  # its id does not hold what another endpoint would have to be told
+
+
+async def _send(exchange: Exchange, leg: Leg, span: ServerSpan, services: PipelineServices) -> Response | None:
+    """Send a leg outside of a session, or in one that cannot go on at another endpoint."""
     follow_endpoints(exchange, leg, span, services)
     if is_gone(leg.server, leg.session) and leg.session is not None:
         # The server's own id holds the session, as far as one can know: another endpoint may go on with it.
