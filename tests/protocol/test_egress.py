@@ -6,6 +6,7 @@ The proxy is that of the environment, or of the gateway's settings, which can ch
 import asyncio
 import base64
 import contextlib
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,44 @@ async def test_calls_go_through_a_tunnel_and_its_connection_is_kept(
                     assert reply.result["content"] == []
     assert len(heads) == 1
     assert all(b"get_users" not in head for head in heads)
+
+
+async def test_a_listed_endpoint_without_tls_is_asked_for_by_its_own_address(environment: pytest.MonkeyPatch) -> None:
+    async with serving(good) as upstream, proxying(port_of(upstream.url)) as (port, heads):
+        environment.setenv("HTTP_PROXY", f"http://127.0.0.1:{port}")
+        async with running_gateway() as gateway:
+            listed = {"endpoints": [{"address": "192.0.2.7", "port": 8080}]}
+            reply = await call_via(gateway, "http://mcp.example.invalid/mcp?x=1", server=listed)
+    assert reply.result["host"] == "mcp.example.invalid"
+    assert heads[0].startswith(b"POST http://192.0.2.7:8080/mcp?x=1 HTTP/1.1\r\n")
+
+
+async def test_a_listed_endpoint_with_tls_is_reached_through_a_tunnel_to_its_address(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    secret = MountedSecret(tmp_path)
+    secret.renew("mcp.example.invalid")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(secret.files.certificate, secret.files.key)
+    async with serving(good, tls=context) as upstream, proxying(port_of(upstream.url)) as (port, heads):
+        environment.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
+        async with running_gateway() as gateway:
+            tls = {"ca": secret.authority.read_text()}
+            listed = {"endpoints": [{"address": "192.0.2.7", "port": 8443}], "tls": tls}
+            reply = await call_via(gateway, "https://mcp.example.invalid/mcp", server=listed)
+    assert reply.result["host"] == "mcp.example.invalid"
+    assert heads[0].startswith(b"CONNECT 192.0.2.7:8443 HTTP/1.1\r\n")
+
+
+async def test_an_address_that_no_proxy_names_and_the_pods_of_a_service_are_connected_to_directly(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    environment.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    environment.setenv("NO_PROXY", "127.0.0.0/8")
+    async with serving(good) as upstream, running_gateway() as gateway:
+        listed = {"endpoints": [{"address": "127.0.0.1", "port": port_of(upstream.url)}]}
+        for url in ("http://mcp.example.invalid/mcp", "http://crm.sales.svc/mcp"):
+            assert "host" in (await call_via(gateway, url, server=listed)).result
 
 
 @pytest.mark.parametrize(
