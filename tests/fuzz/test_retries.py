@@ -13,7 +13,7 @@ from faulty_endpoints import Fault, FaultyServer, faulty_endpoints
 from gateways import LONG_TIMEOUTS, LOOPBACK, RunningGateway, running_gateway
 from hypothesis import event, given
 from hypothesis import strategies as st
-from mcp_caller import LEGACY, MODERN, legacy, mcp_caller, modern
+from mcp_caller import LEGACY, MODERN, McpCaller, legacy, mcp_caller, modern
 from mcp_clients import eventually
 
 from ostiary_core.contract.documents import ServerConfig
@@ -36,6 +36,7 @@ class Scene:
     attempts: int
     tools: dict[str, list[str]] | None
     dead: int
+    has_sessions: bool
     calls: tuple[tuple[bool, str, bool], ...]
     faults: tuple[Fault, ...]
 
@@ -47,6 +48,7 @@ SCENES = st.builds(
     attempts=st.integers(0, 3),
     tools=st.sampled_from([None, {"names": ["get_*"]}, {"hints": ["readOnlyHint"]}]),
     dead=st.integers(0, 2),
+    has_sessions=st.booleans(),
     calls=st.lists(
         st.tuples(st.booleans(), st.sampled_from([NAMED, HINTED, PLAIN]), st.booleans()), min_size=1, max_size=3
     ).map(tuple),
@@ -69,17 +71,21 @@ class Running:
     async def _play(self, scene: Scene) -> Counter[str]:
         for server in self._servers:
             server.plan()
+            server.has_sessions = scene.has_sessions
         await self._gateway.apply(self._entry(scene))
         async with mcp_caller(self._gateway.url()) as caller:
             await caller.post(modern("tools/list"))  # hints are learned
+            session = await self._session(caller) if scene.has_sessions else {}
             for server in self._servers:
-                server.plan(*scene.faults)
+                server.plan(*scene.faults, method="tools/call" if scene.has_sessions else None)
             for number, (is_modern, tool, has_state) in enumerate(scene.calls):
                 params: dict[str, Any] = {"name": self._exposed(scene, tool), "arguments": {"mark": f"{number}"}}
                 if is_modern and has_state:
                     params["inputResponses"] = {}
                 made = (modern if is_modern else legacy)("tools/call", params, id=f"id-{number}")
-                reply = await caller.post(made)
+                reply = await caller.post(made, {} if is_modern else session)
+                if reply.status == 404 and session:
+                    continue  # the client must initialize again
                 answered = [message for message in reply.messages if "id" in message]
                 assert [message["id"] for message in answered] == [f"id-{number}"], reply
         await eventually(lambda: self._gateway.app.pipeline.limiter.requests == 0)
@@ -89,6 +95,16 @@ class Running:
             for _, message in server.received
             if message.get("method") == "tools/call"
         )
+
+    @staticmethod
+    async def _session(caller: McpCaller) -> dict[str, str]:
+        """Initialize, and return the headers of the session."""
+        info = {"name": "test", "version": "1"}
+        reply = await caller.post(
+            legacy("initialize", {"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": info})
+        )
+        session = reply.headers.get("Mcp-Session-Id")
+        return {"Mcp-Session-Id": session, "MCP-Protocol-Version": LEGACY} if session else {}
 
     @staticmethod
     def _exposed(scene: Scene, tool: str) -> str:

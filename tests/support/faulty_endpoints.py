@@ -25,8 +25,9 @@ class Fault(StrEnum):
 
     NONE = "answer"
     EVENTS = "answer in a stream"
-    # Before it has read the request:
+    # Without carrying the request out:
     CLOSE_UNREAD = "close unread"
+    FORGOTTEN = "404 for a session that it knew"
     # Once it has carried the request out:
     RESET = "close without a byte"
     HANG = "send nothing"
@@ -87,6 +88,9 @@ class FaultyServer:
     heads: list[bytes] = field(default_factory=list)
     result: dict[str, Any] = field(default_factory=lambda: dict(RESULT))
     retry_after: int | None = None
+    has_sessions: bool = False
+    """Whether each endpoint has sessions, which no other one knows."""
+    _sessions: set[tuple[int, str]] = field(default_factory=set)
     _plan: deque[Fault] = field(default_factory=deque)
     _method: str | None = None
 
@@ -123,12 +127,22 @@ class FaultyServer:
             head, body = await read_request(reader)
             message = json.loads(body) if body else {}
             fault = self._next(None, message.get("method"))
+            session = self._session_of(first + head)
+            if fault is Fault.FORGOTTEN:
+                self._sessions.discard((place, session))
+            if message.get("method") == "initialize" and self.has_sessions:
+                session = f"session-{len(self._sessions)}"
+                self._sessions.add((place, session))
+            elif fault is Fault.FORGOTTEN or (session and (place, session) not in self._sessions):
+                writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+                await writer.drain()
+                continue
             self.heads.append(first + head)
             self.received.append((place, message))
             if fault is Fault.HANG:
                 await reader.read()
                 return
-            writer.write(self._answer(fault, message))
+            writer.write(self._answer(fault, message, session))
             await writer.drain()
             if fault is not Fault.NONE:
                 return
@@ -138,7 +152,12 @@ class FaultyServer:
         is_next = self._plan and wanted in (None, self._plan[0]) and self._method in (None, method)
         return self._plan.popleft() if is_next else Fault.NONE
 
-    def _answer(self, fault: Fault, message: dict[str, Any]) -> bytes:
+    @staticmethod
+    def _session_of(head: bytes) -> str:
+        found = (line[15:] for line in head.split(b"\r\n") if line.lower().startswith(b"mcp-session-id:"))
+        return next(found, b"").decode().strip()
+
+    def _answer(self, fault: Fault, message: dict[str, Any], session: str) -> bytes:
         identifier = message.get("id")
         response: dict[str, Any] = {"jsonrpc": "2.0", "id": identifier, "result": self.result}
         if fault is Fault.OTHER_ID:
@@ -152,17 +171,19 @@ class FaultyServer:
             return _STREAM + _events(fault, message, text)
         if identifier is None and fault is Fault.NONE:
             return b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
-        whole = self._head(fault, text) + text
+        opens = session if message.get("method") == "initialize" else ""
+        whole = self._head(fault, text, opens) + text
         cut = {Fault.RESET: 0, Fault.HALF_HEAD: 20, Fault.NO_BODY: len(whole) - len(text), Fault.HALF_BODY: -5}
         return b"\x00\x01not HTTP\r\n\r\n" if fault is Fault.NOT_HTTP else whole[: cut.get(fault)]
 
-    def _head(self, fault: Fault, text: bytes) -> bytes:
+    def _head(self, fault: Fault, text: bytes, session: str) -> bytes:
         status = _STATUSES.get(fault, b"200 OK")
         is_plain = fault in _STATUSES and fault is not Fault.UNAVAILABLE_JSON
         kind = b"text/plain" if is_plain else b"application/json"
-        wait = b"Retry-After: %d\r\n" % self.retry_after if self.retry_after is not None else b""
+        more = b"Retry-After: %d\r\n" % self.retry_after if self.retry_after is not None else b""
+        more += b"Mcp-Session-Id: %b\r\n" % session.encode() if session else b""
         head = b"HTTP/1.1 %b\r\nContent-Type: %b\r\nContent-Length: %d\r\n%b\r\n"
-        return head % (status, kind, len(text), wait)
+        return head % (status, kind, len(text), more)
 
 
 _OF_STREAMS = {Fault.EVENTS, Fault.NO_EVENT, Fault.COMMENT, Fault.HALF_EVENT, Fault.PROGRESS}
