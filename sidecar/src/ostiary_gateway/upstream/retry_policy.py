@@ -15,8 +15,6 @@ from ostiary_gateway.upstream.retry_budget import RetryBudget
 
 _TOOLS_CALL: Final = "tools/call"
 _TOOLS_LIST: Final = "tools/list"
-#: A request with one of these brings what its caller was asked for: it was carried out in part.
-_ROUND_MEMBERS: Final = ("requestState", "inputResponses")
 _NO_ATTEMPTS: Final = RetryConfig(attempts=0, backoff=0)
 #: The pause before a later attempt grows to at most this many times the first one.
 _MOST_GROWTH: Final = 64
@@ -121,7 +119,7 @@ class RetryPolicy:
         ``name`` is the one that the server knows. A request that brings what its caller was asked for never is: its
         server would do the work of that round twice (specification, Multi Round-Trip Requests).
         """
-        if any(member in params for member in _ROUND_MEMBERS):
+        if "requestState" in params or "inputResponses" in params:
             return False
         if method == _TOOLS_CALL:
             return self.tools is not None and self.tools.has(name)

@@ -8,7 +8,6 @@ All of it ends with the time of the request (``timeouts.request``).
 import asyncio
 import random
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from time import monotonic
 from typing import Final
 
@@ -175,20 +174,16 @@ class Attempts(Transmission):
         Raises:
             UpstreamFault: see :meth:`.UpstreamServer.request`.
         """
-        self.is_written = False
-        self.endpoint = self._next_endpoint()
+        self._is_written = False
+        endpoint = self.endpoint = self._next_endpoint()
+        sending = self._server.request(
+            method, lines, body, passed=passed, caller=caller, transmission=self, endpoint=endpoint
+        )
+        if not self.number:
+            return await sending  # it has all of the time, which its connection measures
         try:
-            # The first one has all of the time, which its connection measures.
-            async with nullcontext() if not self.number else asyncio.timeout(self.seconds_left):
-                return await self._server.request(
-                    method,
-                    lines,
-                    body,
-                    passed=passed,
-                    caller=caller,
-                    transmission=self,
-                    endpoint=self.endpoint,
-                )
+            async with asyncio.timeout(self.seconds_left):
+                return await sending
         except TimeoutError as error:
             words = f"no answer within {self._server.request_seconds:g} s, in {self.number + 1} attempts"
             raise UpstreamFault(faults.TIMEOUT, words) from error
