@@ -75,8 +75,8 @@ def _of_several_places(field: str, is_absent: Callable[["Server"], bool]) -> Rul
     """Return the condition of a field that only a server with several endpoints may have."""
     return Rule(
         f"!has(self.{field}) || has(self.endpoints)"
-        " || (has(self.service) && !(has(self.routingType) && self.routingType == 'Service'))",
-        lambda it: is_absent(it) or it.has_endpoints,
+        " || (!has(self.url) && !(has(self.routingType) && self.routingType == 'Service'))",
+        lambda it: is_absent(it) or it.may_have_endpoints,
         "is set, but the server is reached at one place",
         "list endpoints of the url, or name a service without routingType: Service, or remove it",
         field_path=f".{field}",
@@ -117,8 +117,9 @@ class Server(ApiModel):
     Example: `[{address: 10.0.0.7, port: 8080}, {address: 10.0.0.8, port: 8080}]`."""
 
     routing_type: RoutingType = RoutingType.ENDPOINT
-    """What the gateway connects to of a `service`. Endpoint: the Pods behind it, so that a rollout fails no call.
-    Service: its virtual address, as a service mesh may need it. Example: `Service`."""
+    """What the gateway connects to of a `service`, and of a `serverRef` whose URL names a Service of its namespace.
+    Endpoint: the Pods behind it, so that a rollout fails no call. Service: its virtual address, as a service mesh may
+    need it. Example: `Service`."""
 
     load_balancer: LoadBalancerChoice | None = None
     """How one of several endpoints is chosen. Absent means LeastRequest. Example: `{type: RoundRobin}`."""
@@ -183,10 +184,10 @@ class Server(ApiModel):
             field_path=".endpoints",
         ),
         Rule(
-            "!has(self.routingType) || has(self.service)",
-            lambda it: "routing_type" not in it.model_fields_set or it.service is not None,
-            "is set, but only a service has it",
-            "remove it, or name a service",
+            "!has(self.routingType) || !has(self.url)",
+            lambda it: "routing_type" not in it.model_fields_set or it.server_ref is not None or it.service is not None,
+            "is set, but a url has none",
+            "remove it, or name a service or serverRef",
             field_path=".routingType",
         ),
         _of_several_places("loadBalancer", lambda it: it.load_balancer is None),
@@ -214,7 +215,7 @@ class Server(ApiModel):
     )
 
     @property
-    def has_endpoints(self) -> bool:
-        """Whether it is reached at several places: those of a list, or the Pods of a Service."""
-        is_discovered = self.service is not None and self.routing_type is RoutingType.ENDPOINT
-        return self.endpoints is not None or is_discovered
+    def may_have_endpoints(self) -> bool:
+        """Whether it may be reached at several places: those of a list, or the Pods of a Service."""
+        may_be_service = self.service is not None or self.server_ref is not None
+        return self.endpoints is not None or (may_be_service and self.routing_type is RoutingType.ENDPOINT)

@@ -4,24 +4,45 @@ Endpoints are observed by gateways and never compiled: a rollout needs no operat
 and whose EndpointSlices count.
 """
 
+from urllib.parse import urlsplit
+
 from ostiary_core.contract.documents import ServerConfig
 from ostiary_core.contract.server_resilience import DiscoveryConfig
 from ostiary_operator.api.server_places import RoutingType
 from ostiary_operator.api.servers import Server
 from ostiary_operator.compile import grants
-from ostiary_operator.compile.backends import ServiceName, Services, find
+from ostiary_operator.compile.backends import ServiceName, Services, find, service_of, spellings
 from ostiary_operator.compile.gateway_settings import Site
+from ostiary_operator.compile.routes import DEFAULT_PORTS
 
 
 def discovery_of(server: Server, namespace: str, services: Services) -> DiscoveryConfig | None:
     """Return how the Pods of a server's Service are found; None where its name is to be used.
 
     The name is used of a Service that is an alias, that the operator does not know, or that has no such port in its
-    EndpointSlices.
+    EndpointSlices. A server of another operator has a Service where its URL names one.
     """
-    if server.service is None or server.routing_type is not RoutingType.ENDPOINT:
+    if server.routing_type is not RoutingType.ENDPOINT:
         return None
-    return _discovery(ServiceName(namespace, server.service.name), server.service.port, services)
+    if server.service is not None:
+        return _discovery(ServiceName(namespace, server.service.name), server.service.port, services)
+    place = _place_of_reference(server, namespace)
+    return _discovery(*place, services) if place is not None else None
+
+
+def _place_of_reference(server: Server, namespace: str) -> tuple[ServiceName, int] | None:
+    """Return the Service and port of a URL that another operator publishes, if it names one.
+
+    A Service elsewhere than its resource is not its own, and a name with a Pod before it is one Pod.
+    """
+    if server.server_ref is None or server.url is None:
+        return None
+    url = urlsplit(server.url)
+    name = service_of(url.hostname or "")
+    if name is None or name.namespace != (server.server_ref.namespace or namespace):
+        return None
+    is_whole = name.host in spellings(url.hostname or "")
+    return (name, url.port or DEFAULT_PORTS[url.scheme]) if is_whole else None
 
 
 def _discovery(name: ServiceName, port: int, services: Services) -> DiscoveryConfig | None:
