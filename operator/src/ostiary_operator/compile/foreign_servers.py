@@ -198,8 +198,9 @@ def grant_from_object(item: ReadOnlyObject) -> ReferenceGrant | None:
         if (each.get("group"), each.get("kind")) == (_GROUP, PROXY_KIND)
     )
     namespaces = frozenset(each for each in sources if isinstance(each, str) and each)
+    named = ((each.get("group"), each.get("kind"), _target_name(each)) for each in _mappings(spec.get("to")))
     targets = tuple(
-        (str(each.get("group")), str(each.get("kind")), _target_name(each)) for each in _mappings(spec.get("to"))
+        (group, kind, name) for group, kind, name in named if isinstance(group, str) and isinstance(kind, str)
     )
     return ReferenceGrant(namespaces, targets) if namespaces and targets else None
 

@@ -70,16 +70,22 @@ def key_of(reference: ServerReference, namespace: str) -> ServerKey:
 def wanted_servers(
     proxies: Iterable[Mapping[str, Any]], previous: Mapping[str, GatewayConfig], cache: Cache
 ) -> set[WantedServer]:
-    """Return the servers that proxies refer to, and those whose last URL a config carries."""
+    """Return the servers that proxies refer to, or of which configs carry the last URL.
+
+    Configs count for proxies that exist: a tenant may have written the config of its own gateway.
+    """
+    parsed = read_proxies(proxies, cache)
     found = {
         WantedServer(proxy.key.namespace, key)
-        for proxy in read_proxies(proxies, cache)
+        for proxy in parsed
         if proxy.spec is not None
         for key in _keys(proxy.spec, proxy.key.namespace)
     }
+    uids = {proxy.identity: proxy.uid for proxy in parsed}
     for config in previous.values():
         for entry in config.entries.values():
-            found.update(WantedServer(entry.namespace, key) for _, key in _kept_keys(entry))
+            if uids.get(entry.identity) == entry.uid:
+                found.update(WantedServer(entry.namespace, key) for _, key in _kept_keys(entry))
     return found
 
 

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
+from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.compiler import compile_resources
-from ostiary_operator.compile.foreign_servers import MissingServer, ServerKey
+from ostiary_operator.compile.foreign_servers import MissingServer, ServerKey, WantedServer
 from ostiary_operator.compile.inputs import resources_from_objects
 from ostiary_operator.compile.model import Compiled, ObjectKey, Resources
+from ostiary_operator.compile.server_references import wanted_servers
 
 PROXY = ObjectKey("MCPProxy", "team-a", "crm")
 GATEWAY = "ostiary-system/default"
@@ -406,3 +408,14 @@ def test_the_same_input_gives_the_same_bytes_in_any_order() -> None:
     objects = [proxy(**ELSEWHERE), toolhive("crm", phase="Ready", url=ABROAD), grant(), *gateway()]
     first = compiled(*objects).configs[GATEWAY].entries["team-a/crm"]
     assert compiled(*reversed(objects)).configs[GATEWAY].entries["team-a/crm"] == first
+
+
+def test_what_is_read_is_what_proxies_and_their_kept_versions_refer_to() -> None:
+    here = ServerKey("toolhive.stacklok.dev", "MCPServer", "team-a", "crm")
+    configs = compiled(proxy(), toolhive(**READY)).configs
+    assert wanted_servers([proxy()], {}, Cache()) == {WantedServer("team-a", here)}
+    broken = proxy(timeouts={"request": "soon"})
+    assert wanted_servers([broken], configs, Cache()) == {WantedServer("team-a", here)}
+    other = broken | {"metadata": {**broken["metadata"], "uid": "another"}}
+    assert wanted_servers([other], configs, Cache()) == set()
+    assert wanted_servers([], configs, Cache()) == set()
