@@ -20,6 +20,11 @@ TUTORIALS = {
     ],
     "docs/tutorials/14-eu-route.md": ["no problems", "eu, else eu-2 (rule eu", "us (rule us"],
     "docs/tutorials/15-rollout.md": ["no problems", "2 tests in 1 policy: all passed", "DENY: rule no-deletions"],
+    "docs/tutorials/16-rest-service.md": [
+        "no problems",
+        "2 tests in 1 policy: all passed",
+        "DENY: rule no-cancellations",
+    ],
     "docs/tutorials/9-identity-provider.md": ["4 tests in 1 policy: all passed", "ALLOW: rule delete"],
 }
 RECIPES = [

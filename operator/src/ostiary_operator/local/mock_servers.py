@@ -39,9 +39,10 @@ class MockServerRow:
         return MOCK_PORT + self.offset
 
 
-#: One of each kind, and two more replicas of the first.
+#: One of each kind, one for its REST service (which every one has), and two more replicas of the first.
 MOCK_SERVERS: Final = (
     *(MockServerRow(eras.port_offset, eras, f"the mock MCP server{_KINDS[eras]}") for eras in ServedEras),
+    MockServerRow(3, ServedEras.BOTH, "the mock REST service"),
     MockServerRow(4, ServedEras.BOTH, "the second replica of the mock MCP server"),
     MockServerRow(5, ServedEras.BOTH, "the third replica of the mock MCP server"),
 )

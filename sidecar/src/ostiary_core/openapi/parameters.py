@@ -81,12 +81,12 @@ def merged(document: OpenApiDocument, item: Mapping[str, Any], operation: Mappin
     Raises:
         OpenApiError: a reference leads nowhere, or there are too many.
     """
-    found: dict[tuple[Any, Any], Mapping[str, Any]] = {}
+    found: dict[tuple[str, str], Mapping[str, Any]] = {}
     for each in (*item.get("parameters", ()), *operation.get("parameters", ())):
         parameter = document.resolve(each)
         if not isinstance(parameter, dict) or not isinstance(parameter.get("name"), str):
             raise OpenApiError("has a parameter without a name")
-        found[parameter.get("in"), parameter["name"]] = parameter
+        found[str(parameter.get("in")), parameter["name"]] = parameter
         if len(found) > MOST_PARAMETERS:
             raise OpenApiError(f"has more than {MOST_PARAMETERS} parameters")
     return list(found.values())
@@ -119,12 +119,12 @@ def read_parameters(
     return found, omissions
 
 
-def _argument_names(given: Sequence[Mapping[str, Any]], *, has_body: bool) -> Mapping[tuple[Any, str], str | None]:
+def _argument_names(given: Sequence[Mapping[str, Any]], *, has_body: bool) -> Mapping[tuple[str, str], str | None]:
     """Return the names of the arguments, None for one that cannot have any.
 
     It is that of the parameter, with its place in front where two would have the same.
     """
-    plain = {(each.get("in"), each["name"]): argument_name(each["name"]) for each in given}
+    plain = {(str(each.get("in")), each["name"]): argument_name(each["name"]) for each in given}
     uses = Counter(plain.values())
     if has_body:
         uses[BODY] += 1
@@ -140,7 +140,7 @@ def _read(
     document: OpenApiDocument,
     given: Mapping[str, Any],
     reserved: ReservedNames,
-    names: Mapping[tuple[Any, str], str | None],
+    names: Mapping[tuple[str, str], str | None],
 ) -> Parameter:
     place, name = str(given.get("in")), given["name"]
     if place not in _STYLES:

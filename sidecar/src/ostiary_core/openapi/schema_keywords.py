@@ -16,6 +16,8 @@ import orjson
 _LARGEST_VALUE: Final = 64 * 1024
 #: The longest description of one schema, in characters.
 LONGEST_TEXT: Final = 4096
+#: The longest pattern, in characters.
+LONGEST_PATTERN: Final = 2048
 #: The memory of one compiled pattern, in bytes, as the engine counts it.
 _PATTERN_BYTES: Final = 32 * 1024
 _INT64: Final = range(-(2**63), 2**64)
@@ -71,13 +73,11 @@ def _is_values(value: Any) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def is_pattern(pattern: Any) -> bool:
+def is_pattern(pattern: str) -> bool:
     """Return whether a text is a pattern of the linear engine.
 
     That engine has no look-around and no back-references.
     """
-    if not isinstance(pattern, str):
-        return False
     try:
         jsonschema_rs.Draft202012Validator({"pattern": pattern}, pattern_options=pattern_options())
     except ValueError:
@@ -108,7 +108,7 @@ PLAIN: Final[Mapping[str, Callable[[Any], bool]]] = {
     "exclusiveMinimum": is_number,
     "maxLength": is_count,
     "minLength": is_count,
-    "pattern": is_pattern,
+    "pattern": is_text,  # which must be a pattern of the engine, too
     "maxItems": is_count,
     "minItems": is_count,
     "maxContains": is_count,

@@ -13,7 +13,17 @@ from typing import Any, Final
 from ostiary_core.contract.openapi import MOST_DEFINITIONS
 from ostiary_core.errors import OpenApiError
 from ostiary_core.openapi.document import OpenApiDocument, shown, steps_of
-from ostiary_core.openapi.schema_keywords import LIST, LONGEST_TEXT, MAP, ONE, PLAIN, REBASING, is_pattern, is_text
+from ostiary_core.openapi.schema_keywords import (
+    LIST,
+    LONGEST_PATTERN,
+    LONGEST_TEXT,
+    MAP,
+    ONE,
+    PLAIN,
+    REBASING,
+    is_pattern,
+    is_text,
+)
 from ostiary_core.openapi.tool_names import LONGEST_ARGUMENT, plain_name
 
 #: The prefix of a reference to a definition.
@@ -96,7 +106,7 @@ class Schemas:
 
     def accepts(self, pattern: Any) -> bool:
         """Return whether a pattern can be used."""
-        if not is_pattern(pattern):
+        if not isinstance(pattern, str) or len(pattern) > LONGEST_PATTERN or not is_pattern(pattern):
             return False
         self._patterns.add(pattern)
         return len(self._patterns) <= MOST_PATTERNS
@@ -130,7 +140,7 @@ class Schemas:
         found = name
         while found in self.definitions:  # each name of a text is tried once in all
             self._numbers[name] += 1
-            found = f"{name}_{self._numbers[name]}"
+            found = f"{name}_{self._numbers[name] + 1}"
         return found
 
     @property

@@ -22,7 +22,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from ostiary_core.version import __version__
-from ostiary_operator.demo.mock_server import prompts, sample_resources, tickets, tools, trips, weather
+from ostiary_operator.demo.mock_server import orders, prompts, sample_resources, tickets, tools, trips, weather
 from ostiary_operator.demo.mock_server.middleware import Activity, RequestsInFlight, ServerMark
 from ostiary_operator.demo.mock_server.one_era import pinned
 from ostiary_operator.demo.mock_server.sample_store import Store
@@ -44,7 +44,10 @@ class MockServerParts:
     """The parts of a mock server that the caller must run and close."""
 
     app: ASGIApp
-    """Serves `/mcp`, `/tickets/mcp`, `/weather/mcp` and `/trips/mcp` while `running()` is entered, and `/healthz`."""
+    """Serves `/mcp`, `/tickets/mcp`, `/weather/mcp` and `/trips/mcp` while `running()` is entered.
+
+    It also serves `/healthz`, and the REST service of orders at `/v1/orders`.
+    """
 
     sessions: tuple[StreamableHTTPSessionManager, ...]
     """Those of all servers."""
@@ -109,7 +112,7 @@ def _application(servers: Mapping[str, MCPServer], allowed_hosts: tuple[str, ...
             streamable_http_path=path, max_sessions=_MAX_SESSIONS, transport_security=security
         ).routes
     ]
-    return Starlette(routes=[*routes, Route("/healthz", _healthz)])
+    return Starlette(routes=[*routes, *orders.routes(), Route("/healthz", _healthz)])
 
 
 async def _healthz(_: Request) -> Response:
