@@ -160,6 +160,22 @@ async def test_the_pages_of_a_merged_list_are_asked_for_again() -> None:
         assert server.count("tools/list") == 4
 
 
+async def test_a_stream_of_changes_is_opened_at_an_endpoint_that_is_there() -> None:
+    async with (
+        running_gateway() as gateway,
+        faulty_endpoints(1, dead=12) as server,
+        mcp_caller(gateway.url()) as caller,
+    ):
+        described = server.document() | {"protocol_version": MODERN}
+        await gateway.apply(merged(gateway, {"a": server.url, "b": server.url}, of_each=described))
+        listen = modern("subscriptions/listen", {"notifications": {"toolsListChanged": True}})
+        for _ in range(4):  # of thirteen endpoints, some stream begins with one that is not there
+            server.plan()
+            async with caller.stream(listen):
+                await eventually(lambda: server.count("subscriptions/listen") >= 2)
+        assert retries(gateway, "NextEndpoint", server="a") + retries(gateway, "NextEndpoint", server="b") > 0
+
+
 @pytest.mark.parametrize("fault", [Fault.NONE, Fault.RESET])
 async def test_a_call_goes_to_the_next_server_of_its_rule_only_if_no_endpoint_was_sent_it(fault: Fault) -> None:
     async with (

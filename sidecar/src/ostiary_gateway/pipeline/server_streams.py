@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from ostiary_gateway.errors import UpstreamFault
+from ostiary_gateway.errors import AttemptFailed, UpstreamFault
 from ostiary_gateway.pipeline.circuit_stage import admitted, note_head
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.pinned_sessions.session_endpoint import endpoint_of
+from ostiary_gateway.pipeline.retries.attempts import Attempts
+from ostiary_gateway.pipeline.retries.driver import attempts_of_stream, number_attempt
 from ostiary_gateway.pipeline.server_request import OwnRequest, own_body, own_id, own_lines, own_span, report_fault
 from ostiary_gateway.session_ids import UpstreamSession
 from ostiary_gateway.telemetry import ClientSpan, ServerSpan
@@ -27,21 +29,42 @@ async def own_stream(
     Raises:
         UpstreamFault: no connection, no credential, or no head in time.
     """
-    is_get = request.method == "GET"
-    identifier = None if is_get else own_id()
-    with admitted(exchange, server, span) as permit, own_span(span, server, request, identifier) as client:
-        try:
-            body = None if is_get else own_body(request, identifier, client)
-            response = await _sent("GET" if is_get else "POST", exchange, server, request, body, client)
-        except UpstreamFault as found:
-            raise report_fault(server, client, found, permit) from found
-        client.respond(http_status=response.status)
-        if permit is not None:
-            note_head(permit, response)
-        try:
-            yield response
-        finally:
-            response.close()
+    attempts = attempts_of_stream(server, request.endpoint)
+    with admitted(exchange, server, span) as permit:
+        while True:
+            identifier = None if request.method == "GET" else own_id()
+            with own_span(span, server, request, identifier) as client:
+                number_attempt(client, attempts)
+                try:
+                    response = await _opened(exchange, server, request, identifier, client, attempts)
+                except UpstreamFault as found:
+                    failed = report_fault(server, client, found, permit, attempts)
+                    if not isinstance(failed, AttemptFailed):
+                        raise failed from found
+                else:
+                    client.respond(http_status=response.status)
+                    if permit is not None:
+                        note_head(permit, response)
+                    try:
+                        yield response
+                    finally:
+                        response.close()
+                    return
+            await asyncio.sleep(failed.seconds)
+
+
+async def _opened(
+    exchange: Exchange,
+    server: UpstreamServer,
+    request: OwnRequest,
+    identifier: str | None,
+    client: ClientSpan,
+    attempts: Attempts | None,
+) -> UpstreamResponse:
+    if identifier is None:
+        return await _sent("GET", exchange, server, request, None, client, attempts)
+    body = own_body(request, identifier, client)
+    return await _sent("POST", exchange, server, request, body, client, attempts)
 
 
 async def end_session(
@@ -75,13 +98,18 @@ async def _sent(
     request: OwnRequest,
     body: bytes | None,
     client: ClientSpan,
+    attempts: Attempts | None = None,
 ) -> UpstreamResponse:
+    lines = own_lines(exchange, server, request, client)
+    caller = exchange.upstream_caller if server.credential.is_of_caller else None
+    if attempts is not None:
+        return await attempts.request(http_method, lines, body, passed=exchange.passed, caller=caller)
     return await server.request(
         http_method,
-        own_lines(exchange, server, request, client),
+        lines,
         body,
         passed=exchange.passed,
         repeatable=True,
-        caller=exchange.upstream_caller if server.credential.is_of_caller else None,
+        caller=caller,
         endpoint=endpoint_of(server, request.endpoint) if request.endpoint else None,
     )

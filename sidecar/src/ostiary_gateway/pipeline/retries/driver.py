@@ -60,6 +60,15 @@ def attempts_of_own(
     return Attempts(server, policy, repeats=repeats, seconds=seconds, told=told, pinned=request.endpoint)
 
 
+def attempts_of_stream(server: UpstreamServer, endpoint: bytes) -> Attempts | None:
+    """Return the attempts to open a stream of the gateway's own; None without a policy.
+
+    ``endpoint`` is the key of the only one that has it, empty where any does. To open a stream changes nothing.
+    """
+    policy = server.retry
+    return Attempts(server, policy, repeats=True, pinned=endpoint) if policy is not None else None
+
+
 def _repeats(exchange: Exchange, leg: Leg, policy: RetryPolicy) -> bool:
     """Return whether a leg may be sent again although its server may have received it."""
     message = leg.message
