@@ -40,6 +40,8 @@ class UpstreamEndpoint:
     ) -> None:
         self.mark = mark
         self.where = where
+        #: Address and port; None where it is reached by the host of the URL.
+        self.peer = (where.address, where.port) if where is not None else None
         #: What stands for it in the ids of sessions; empty where the URL alone leads to it.
         self.key = where.key(mark) if where is not None else b""
         #: The number of requests and streams on it; not counted where a server has one endpoint.
@@ -74,11 +76,6 @@ class UpstreamEndpoint:
     def title(self) -> str:
         """Address and port, for messages."""
         return self.where.title if self.where is not None else http1.authority(self._place.url)
-
-    @property
-    def peer(self) -> tuple[str, int] | None:
-        """Address and port; None where it is reached by the host of the URL."""
-        return (self.where.address, self.where.port) if self.where is not None else None
 
     @property
     def is_usable(self) -> bool:

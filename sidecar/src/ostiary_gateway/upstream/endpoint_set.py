@@ -166,6 +166,8 @@ class EndpointSet:
         Raises:
             UpstreamFault: there is none.
         """
+        if not (pinned or excluded) and len(self._candidates) > 1:  # as nearly always
+            return self._balancer.choose(self._candidates, open_requests=self.open_requests)
         found = self.find(pinned) if pinned else None
         if found is None or found in excluded:
             found = (self.another(excluded) if excluded else None) or self._choose(self._candidates)
@@ -203,8 +205,8 @@ class EndpointSet:
             self.ejection.begun(endpoint)
 
     def responds(self, endpoint: UpstreamEndpoint, response: UpstreamResponse) -> None:
-        """Note the head of a response, which ends the trial of an endpoint."""
-        if endpoint.is_on_trial and self.ejection is not None and not is_gateway_error(response.status):
+        """Note the head of a response of an endpoint on trial."""
+        if self.ejection is not None and not is_gateway_error(response.status):
             self.ejection.passed(endpoint)
 
     def release(

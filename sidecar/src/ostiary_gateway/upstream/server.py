@@ -94,7 +94,8 @@ class UpstreamServer:
         self.endpoints = _endpoints(document, self._factory, title=self.health.title)
         #: When a request to it is sent again; None where none is.
         self.retry = RetryPolicy.of(document.retry, has_endpoints=self.endpoints is not None)
-        self._at_url = self._factory.make() if self.endpoints is None else None
+        #: The endpoint at the host of its URL; without connections where there are several.
+        self._at_url = self._factory.make()
         #: The Service whose EndpointSlices say where it is reached; None without.
         self.discovery = document.discovery
         #: What stands for it in sessions with several servers; empty before the first.
@@ -128,11 +129,13 @@ class UpstreamServer:
         """
         self._in_use += 1
         opened: UpstreamEndpoint | None = None
+        endpoints = self.endpoints
         try:
-            if self._at_url is not None:
+            if endpoints is None:
                 endpoint = self._at_url
             else:
-                endpoint = opened = self._opened(endpoint)
+                endpoint = opened = endpoint or endpoints.pick()
+                endpoints.open(opened)
             route = endpoint.route
             if self._of_request is not None:
                 lines += await self._of_request.line(caller)
@@ -153,28 +156,19 @@ class UpstreamServer:
                 error.peer = opened.peer
             self._release(opened, None, error)
             raise
-        if opened is None or self.endpoints is None:
+        if opened is None or endpoints is None:
             response.released = self._release
         else:
             response.endpoint = opened
             response.released = partial(self._release, opened, response)
-            self.endpoints.responds(opened, response)
+            if opened.is_on_trial:
+                endpoints.responds(opened, response)
         return response
-
-    def _opened(self, chosen: UpstreamEndpoint | None) -> UpstreamEndpoint:
-        """Return the endpoint that gets a request, which is counted there."""
-        if self.endpoints is None:
-            raise TypeError("this server has one endpoint")
-        endpoint = chosen or self.endpoints.pick()
-        self.endpoints.open(endpoint)
-        return endpoint
 
     @property
     def _each(self) -> Iterable[UpstreamEndpoint]:
         """Its endpoints, also those that are gone and have requests in flight."""
-        if self._at_url is not None:
-            return (self._at_url,)
-        return self.endpoints or ()
+        return (self._at_url,) if self.endpoints is None else self.endpoints
 
     def set_route(self, *, own: OwnEndpoints, egress: Egress) -> None:
         """Use another route from now on, if it differs.
@@ -191,9 +185,9 @@ class UpstreamServer:
         ``blocked`` is what the settings block, which may name an endpoint of a server that is not blocked.
         """
         self.is_blocked = self._factory.is_blocked = is_blocked
-        if self._at_url is not None:
+        if self.endpoints is None:
             self._at_url.set_blocked(is_blocked)
-        elif self.endpoints is not None:
+        else:
             self.endpoints.set_blocked(blocked, all_are_blocked=is_blocked)
 
     def as_seen(self, fault: UpstreamFault) -> UpstreamFault:
@@ -243,8 +237,7 @@ class UpstreamServer:
     @property
     def refused(self) -> int:
         """The number of requests that found no free connection in time."""
-        one = self._at_url if self._at_url is not None else self.endpoints
-        return one.refused if one is not None else 0
+        return self._at_url.refused if self.endpoints is None else self.endpoints.refused
 
     @property
     def open_connections(self) -> int:
