@@ -61,6 +61,15 @@ async def serve(gateway: RunningGateway, namespace: str, *, managed: bool = True
     return gateway.app.store.snapshot.proxies["default/mock"].server
 
 
+async def serve_one_pod(plane: ControlPlane, pods: PodProcesses, gateway: RunningGateway) -> UpstreamServer:
+    """Let the gateway observe a Service with one Pod; return its server."""
+    grant(plane, pods.namespace)
+    await pods.start("crm-1")
+    server = await serve(gateway, pods.namespace)
+    await eventually(lambda: len(ports(server)) == 1)
+    return server
+
+
 def state(server: UpstreamServer) -> tuple[str, str]:
     assert server.endpoints is not None
     problem = server.endpoints.problem
@@ -103,10 +112,7 @@ async def test_calls_reach_every_pod_and_follow_a_rollout_with_nothing_but_the_g
 async def test_a_pod_that_is_not_ready_gets_no_calls_and_a_service_without_ready_pods_fails_at_once(
     control_plane: ControlPlane, namespace: str, pods: PodProcesses, gateway: RunningGateway
 ) -> None:
-    grant(control_plane, namespace)
-    await pods.start("crm-1")
-    server = await serve(gateway, namespace)
-    await eventually(lambda: len(ports(server)) == 1)
+    server = await serve_one_pod(control_plane, pods, gateway)
     await pods.set_ready("crm-1", is_ready=False)
     await eventually(lambda: ports(server) == {})
     async with mcp_caller(gateway.url()) as caller:
@@ -139,10 +145,7 @@ async def test_without_the_right_the_service_is_called_by_its_name_and_the_repor
 async def test_a_service_that_is_made_again_is_followed(
     control_plane: ControlPlane, namespace: str, pods: PodProcesses, gateway: RunningGateway
 ) -> None:
-    grant(control_plane, namespace)
-    await pods.start("crm-1")
-    server = await serve(gateway, namespace)
-    await eventually(lambda: len(ports(server)) == 1)
+    server = await serve_one_pod(control_plane, pods, gateway)
     control_plane.kubectl("delete", "service", "crm", "-n", namespace)
     await eventually(lambda: ports(server) == {})
     await pods.make_service()
@@ -152,10 +155,7 @@ async def test_a_service_that_is_made_again_is_followed(
 async def test_a_slice_that_a_user_writes_leads_calls_nowhere_unless_the_config_says_so(
     control_plane: ControlPlane, namespace: str, pods: PodProcesses, gateway: RunningGateway
 ) -> None:
-    grant(control_plane, namespace)
-    await pods.start("crm-1")
-    server = await serve(gateway, namespace)
-    await eventually(lambda: len(ports(server)) == 1)
+    await serve_one_pod(control_plane, pods, gateway)
     own = pods.running["crm-1"].port
     by_hand = written_by_hand(namespace, pods.address)
     path = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
