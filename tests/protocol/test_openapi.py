@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 from gateways import RunningGateway, policy, running_gateway
 from mcp import MCPError
+from mcp_caller import mcp_caller, modern
 from mcp_clients import ERAS, Era, connect, start_mock_server
 from merged_proxies import merged
 from rest_services import ORDERS, described, rest_service
@@ -169,3 +170,22 @@ async def test_what_it_does_not_offer_is_refused_as_any_server_does(gateway: Run
 def text_of(result: Any) -> str:
     """The text of a result."""
     return str(result.content[0].text)
+
+
+async def test_lists_are_answered_while_the_circuit_breaker_of_a_rest_service_refuses_calls(
+    gateway: RunningGateway,
+) -> None:
+    async def fails(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        return web.Response(status=503)
+
+    breaker = {"error_percent": 50, "minimum_requests": 3, "interval": 60_000, "open_for": 600_000}
+    async with rest_service(fails) as service, mcp_caller(gateway.url("orders")) as caller:
+        server = {**described(ORDERS), "circuit_breaker": breaker}
+        await gateway.apply(gateway.entry("orders", service.url, server=server))
+        call = modern("tools/call", {"name": "listOrders", "arguments": {}})
+        reasons = []
+        for _ in range(4):
+            assert len((await caller.post(modern("tools/list"))).result["tools"]) == 4
+            reasons.append((await caller.post(call)).error["data"]["reason"])
+    assert reasons == ["UpstreamUnavailable"] * 3 + ["CircuitOpen"]
+    assert len(service.lines) == 3

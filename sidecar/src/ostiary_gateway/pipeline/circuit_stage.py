@@ -35,6 +35,8 @@ def enter(breaker: CircuitBreaker, exchange: Exchange, leg: Leg, span: ServerSpa
     if leg.permit is not None or (exchange.request.method == "DELETE" if message is None else not message.is_request):
         return
     tool = called_tool(leg)
+    if tool is None and server.sends_calls_only:
+        return
     leg.permit = breaker.admit(exchange, tool=tool, is_pinned=leg.session is not None and bool(leg.session.endpoint))
     if leg.permit is None:
         fault = _refused(breaker, server, span, tool)
@@ -67,7 +69,7 @@ def admitted(
         UpstreamFault: ``CircuitOpen``; nothing was sent.
     """
     breaker = server.breaker
-    if breaker is None or not is_request:
+    if breaker is None or not is_request or server.sends_calls_only:
         return _NO_PERMIT
     permit = breaker.admit(exchange, is_pinned=is_pinned)
     if permit is None:

@@ -45,6 +45,9 @@ class UpstreamServer:
     ``proxy`` is the identity of its proxy, and ``mark`` what that proxy adds to ``Via``.
     """
 
+    #: Whether nothing but calls of tools leaves the gateway: all else is answered here.
+    sends_calls_only = False
+
     def __init__(
         self,
         document: ServerConfig,

@@ -47,6 +47,8 @@ class OpenApiServer(UpstreamServer):
         ValueError: its config cannot be used.
     """
 
+    sends_calls_only = True
+
     def __init__(self, document: ServerConfig, **given: Any) -> None:
         if document.openapi is None:
             raise ValueError("it has no operations")
