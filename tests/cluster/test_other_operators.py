@@ -164,7 +164,7 @@ async def test_a_status_url_of_the_metadata_server_is_refused_at_the_connection(
 
 
 def test_a_status_url_of_our_own_gateway_is_a_loop_and_the_last_good_one_stays(
-    cluster: LocalCluster, referred: str
+    cluster: LocalCluster, referred: str, place: Folder
 ) -> None:
     serve(cluster, referred, cluster.mock_url)
     status = cluster.control_plane.api.request("GET", PROXY.path(namespace=referred, name="crm"))["status"]
@@ -173,3 +173,6 @@ def test_a_status_url_of_our_own_gateway_is_a_loop_and_the_last_good_one_stays(
         lambda: condition(cluster, "ResolvedRefs", namespace=referred) == ("False", "UpstreamLoop"), what="UpstreamLoop"
     )
     assert "get_users" in listed(cluster, f"/{referred}/crm")
+    diagnosed = place.run(f"ostiary doctor crm -n {referred} || test $? = 1")
+    assert "UpstreamLoop: " in diagnosed
+    assert "Name the server behind that gateway by service or url." in diagnosed

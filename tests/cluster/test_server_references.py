@@ -163,10 +163,10 @@ async def test_a_kind_of_the_charts_values_is_read_as_they_say(
         assert with_built_in([TOOLS])[-1] == TOOLS
 
 
-def _discovered(control_plane: ControlPlane, world: OperatorEnvironment) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "ostiary_operator.cli", "discover", "-n", world.team]
-    arguments = [*command, "--kubeconfig", str(control_plane.kubeconfig)]
-    return subprocess.run(arguments, capture_output=True, text=True, check=False)
+def ostiary(control_plane: ControlPlane, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line with the rights of an administrator."""
+    command = [sys.executable, "-m", "ostiary_operator.cli", *arguments, "--kubeconfig", str(control_plane.kubeconfig)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def _verified(url: str) -> dict[str, Any]:
@@ -180,12 +180,12 @@ async def test_discover_prints_what_can_be_applied_and_then_nothing_more(
 ) -> None:
     has_server(world, TOOLHIVE, "crm", status={"phase": "Ready", "url": "http://crm.example.com/mcp"})
     has_server(world, TOOLHIVE, "old", status={"phase": "Ready", "url": "http://old.example.com/sse#old"})
-    found = _discovered(control_plane, world)
+    found = ostiary(control_plane, "discover", "-n", world.team)
     assert found.returncode == 0, found.stderr
     assert f"MCPServer.{TOOLHIVE} {world.team}/old is omitted: it speaks the transport HTTP+SSE" in found.stderr
     control_plane.kubectl("apply", "-f", "-", input=found.stdout)
     async with running_operator(world.options()):
         await eventually(lambda: url(world) == "http://crm.example.com/mcp")
-    again = _discovered(control_plane, world)
+    again = ostiary(control_plane, "discover", "-n", world.team)
     assert (again.returncode, again.stdout) == (0, "")
     assert "no MCP server is without an MCPProxy" in again.stderr

@@ -149,7 +149,7 @@ def _backend(subject: ParsedProxy, number: int, server: Server, services: Servic
         return ResourceRejection(ResolvedRefsReason.BACKEND_NOT_FOUND, message)
     service, port = find(name, services), url.port or DEFAULT_PORTS[url.scheme]
     if service is None or service.ports is None or port in service.ports:
-        return service is not None
+        return service is not None or server.server_ref is not None
     known = ", ".join(map(str, sorted(service.ports))) or "none"
     message = f"{where} has no port {port}; it has {known}: correct the port, or add it to the Service"
     return ResourceRejection(ResolvedRefsReason.BACKEND_NOT_FOUND, message)

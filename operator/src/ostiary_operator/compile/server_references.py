@@ -110,9 +110,8 @@ def object_to_kept_servers(title: str, entry: EntryDocument, grants: FoundGrants
         if key.namespace == entry.namespace or known is MissingServer.FORBIDDEN:
             continue
         if not _is_granted(known, entry.namespace, key):
-            return ResourceRejection(
-                ResolvedRefsReason.REF_NOT_PERMITTED, f"{title}: server {name}: {_no_grant(entry.namespace, key)}"
-            )
+            message = f"{title}: server {name}: no ReferenceGrant permits {key.title} any more"
+            return ResourceRejection(ResolvedRefsReason.REF_NOT_PERMITTED, message)
     return None
 
 
