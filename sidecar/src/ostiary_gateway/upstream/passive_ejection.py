@@ -67,18 +67,18 @@ class PassiveEjection:
         self, endpoint: UpstreamEndpoint, response: UpstreamResponse | None, error: BaseException | None = None
     ) -> None:
         """Note how an exchange with an endpoint ended: with a response, or else with an error."""
-        if response is not None and response.status < 500 and response.fault is None and not endpoint.is_tried:
+        if response is not None and response.complete and response.status < 500 and not endpoint.is_tried:
             endpoint.failures = 0  # as nearly always
             return
-        fault = response.fault if response is not None else error
         if endpoint.is_tried:  # a caller that gave up has shown nothing
             self._set_tried(endpoint, False)
+        fault = response.fault if response is not None else error
         if isinstance(fault, UpstreamFault):
             if fault.kind in GATEWAY_ERRORS:
                 self._failed(endpoint, fault.kind, fault.message)
         elif response is not None and is_gateway_error(response.status):
             self._failed(endpoint, faults.UNAVAILABLE, f"HTTP {response.status}")
-        elif response is not None:
+        elif response is not None and response.complete:
             endpoint.failures = 0
 
     def begun(self, endpoint: UpstreamEndpoint) -> None:

@@ -103,13 +103,14 @@ class ServerPools:
                 )
             except (ValueError, OSError, PatternError) as error:
                 raise ContractError(f"server {document.name}: {error}") from error
-            self._servers[key].set_zone(self._zone)
+            if self._zone:
+                self._servers[key].set_zone(self._zone)
         return self._servers[key]
 
     def set_zone(self, zone: str) -> None:
         """Prefer listed endpoints in this zone, which is ours; it is empty where that is not known."""
         self._zone = zone
-        for server in self._servers.values():
+        for server in list(self._servers.values()):  # others may be taken meanwhile, in another thread
             server.set_zone(zone)
 
     def routing(self) -> tuple[OwnEndpoints, Egress]:

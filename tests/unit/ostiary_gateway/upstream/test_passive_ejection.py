@@ -58,6 +58,8 @@ def end(endpoints: EndpointSet, endpoint: UpstreamEndpoint, *, kind: str = "", s
     for _ in range(count):
         endpoints.open(endpoint)
         response = UpstreamResponse(status, {}, _Connection()) if status else None
+        if response is not None:
+            response.finish()
         endpoints.release(endpoint, response, UpstreamFault(kind, "it did") if kind else None)
 
 
@@ -119,6 +121,16 @@ async def test_only_failures_in_a_row_count() -> None:
         for each in four:
             end(four, each, status=200)
     assert ejected(four) == 0
+
+
+async def test_a_response_that_its_caller_does_not_await_to_the_end_is_no_success() -> None:
+    four = endpoints(4)
+    bad = four.pick()
+    end(four, bad, kind=faults.RESET)
+    four.open(bad)
+    four.release(bad, UpstreamResponse(200, {}, _Connection()), None)
+    end(four, bad, kind=faults.RESET)
+    assert bad.is_ejected
 
 
 async def test_a_body_that_breaks_off_counts() -> None:
