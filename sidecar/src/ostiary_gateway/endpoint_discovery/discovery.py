@@ -5,7 +5,7 @@ report says why.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final, Protocol
 
 from ostiary_gateway.endpoint_discovery.endpoint_slice import ServiceKey
@@ -62,6 +62,7 @@ class EndpointDiscovery:
         """
         if not changed:
             return
+        told = {server for servers in self._servers.values() for server in servers}
         self._servers = {}
         has_places = False
         for proxy in snapshot.proxies.values():
@@ -74,7 +75,7 @@ class EndpointDiscovery:
             self._listed_by = self._listed_by or asyncio.get_running_loop().time() + _FIRST_LIST_SECONDS
         if has_places:
             self._locate()
-        self._tell(self._servers)
+        self._tell(self._servers, told=told)
 
     def _locate(self) -> None:
         """Begin to look for our own zone, unless that was begun before."""
@@ -82,12 +83,16 @@ class EndpointDiscovery:
             looking = find_location(self._gateway, self._pod, self._options, self._set_location)
             self._locating = asyncio.get_running_loop().create_task(looking)
 
-    def _tell(self, services: Iterable[ServiceKey]) -> None:
-        """Tell the servers with these Services their endpoints as they are known now."""
+    def _tell(self, services: Iterable[ServiceKey], told: Collection[UpstreamServer] = ()) -> None:
+        """Tell the servers with these Services their endpoints as they are known now.
+
+        Those that were ``told`` know them already: one edit does not concern all servers of a large config.
+        """
         for service in services:
+            servers = [each for each in self._servers.get(service, ()) if each not in told]
             watch = None if self._watches is None else self._watches.of(service)
             known = ObservedService(service, watch, self._location)
-            for server in self._servers.get(service, ()):
+            for server in servers:
                 known.tell(server)
 
     def _set_location(self, found: Location) -> None:

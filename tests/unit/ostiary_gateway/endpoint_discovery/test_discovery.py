@@ -161,6 +161,22 @@ async def test_a_new_config_starts_and_ends_watches_and_keeps_what_is_known(scen
     assert places(other) == ["10.0.0.9:8080"]
 
 
+async def test_an_edit_of_one_proxy_does_not_concern_the_servers_of_others(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.api.slices.put(endpoint_slice("crm-1", [endpoint("10.0.0.1")]))
+    crm, other = scene.server("crm"), scene.server("crm", managed=False)
+    scene.serve(crm)
+    await reached_at(crm, "10.0.0.1:8080")
+    told: list[object] = []
+    monkeypatch.setattr(crm.endpoints, "set_places", told.append)
+    scene.serve(crm, other)
+    assert (places(other), told) == (["10.0.0.1:8080"], [])
+    scene.api.slices.put(endpoint_slice("crm-1", [endpoint("10.0.0.2")]))
+    await reached_at(other, "10.0.0.2:8080")
+    assert len(told) == 1
+
+
 async def test_a_further_service_of_a_namespace_costs_the_others_nothing(scene: Scene) -> None:
     scene.api.slices.put(endpoint_slice("crm-1", [endpoint("10.0.0.1")]))
     scene.api.slices.put(endpoint_slice("wiki-1", [endpoint("10.0.0.2")], service="wiki"))
