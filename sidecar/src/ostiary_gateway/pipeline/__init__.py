@@ -35,6 +35,7 @@ and one package for each way to use servers that are several, or of another era 
 
     merged                  one catalogue of several servers: the owner of a name, and merged lists
     merged_sessions         one session, stream and description of a client for several servers
+    pinned_sessions         sessions at the endpoints of one server, which go on elsewhere
     routing                 which server the rules of a proxy choose
     lists                   lists of servers that are kept
     bridged, continuations    callers and servers of different eras, and calls that wait for an answer

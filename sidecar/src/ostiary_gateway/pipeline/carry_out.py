@@ -52,11 +52,19 @@ def _send(leg: Leg, exchange: Exchange, span: ServerSpan, services: PipelineServ
         return send_in_session(exchange, leg, span, services)
     if leg.bridge is not None:
         return _send_over(leg.bridge, leg, exchange, span, services)
-    if leg.server.endpoints is not None or isinstance(leg.session, SessionVector):
+    is_settled = era_fallback.is_settled(exchange, leg)
+    if _concerns_endpoint(exchange, leg, is_settled=is_settled):
         return send_to_endpoint(exchange, leg, span, services)
-    if not era_fallback.is_settled(exchange, leg):
+    if not is_settled:
         return era_fallback.send(exchange, leg, span, services)
     return send_and_shape(exchange, leg, span, services.shaper, services.request_ids)
+
+
+def _concerns_endpoint(exchange: Exchange, leg: Leg, *, is_settled: bool) -> bool:
+    """Return whether a leg is in a session at an endpoint, or may open one or a stream."""
+    if leg.server.endpoints is None:
+        return isinstance(leg.session, SessionVector)
+    return leg.session is not None or exchange.stays_open or not is_settled
 
 
 def _send_over(

@@ -65,3 +65,11 @@ def test_whatever_a_server_declares_has_terms_that_it_keeps_itself(capabilities:
 
     assert len(terms) == TERMS_BYTES
     assert are_kept(terms, terms)
+
+
+def test_very_large_capabilities_must_come_in_the_same_order() -> None:
+    large = {f"name-{number}": "x" * 100 for number in range(1000)}
+    other_order = dict(reversed(large.items()))
+
+    assert kept({"extensions": large}, {"extensions": large})
+    assert not kept({"extensions": other_order}, {"extensions": large})
