@@ -3,6 +3,7 @@
     ostiary.dev/gateway: NAME     on a Service: this is gateway NAME; on a ConfigMap of settings: they are for NAME
     ostiary.dev/usage: settings   on a ConfigMap: its ``settings.yaml`` holds a gateway's settings
     ostiary.dev/usage: config     on the operator's own ConfigMaps and Secrets, together with ostiary.dev/config
+    ostiary.dev/usage: openapi    on a user's ConfigMap: it holds an OpenAPI document, whose changes are watched
     ostiary.dev/usage: api-key    on a user's Secret: it holds API keys of callers
     ostiary.dev/usage: anything   on a user's Secret: resources of its namespace may refer to it
     ostiary.dev/hosts: a.example  annotation of such a Secret: the hosts that its values may be sent to, with commas
