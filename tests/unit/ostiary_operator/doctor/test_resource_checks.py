@@ -3,10 +3,13 @@ from typing import Any, cast
 import pytest
 
 from ostiary_operator.api.endpoint_reasons import EndpointsObservedReason
+from ostiary_operator.api.reasons import Reason
 from ostiary_operator.api.upstream_reasons import AuthDiscoveryReason
-from ostiary_operator.doctor.diagnosis import Case, CheckState, Options
+from ostiary_operator.doctor.diagnosis import Case, CheckFunction, CheckState, Options
 from ostiary_operator.doctor.resource_checks import auth_discovery, endpoints_observed
 from ostiary_operator.kube.kubeconfig import ReadOnlyClient
+
+TYPES: dict[CheckFunction, str] = {auth_discovery: "AuthDiscovery", endpoints_observed: "EndpointsObserved"}
 
 
 def case(*conditions: dict[str, Any]) -> Case:
@@ -14,65 +17,38 @@ def case(*conditions: dict[str, Any]) -> Case:
     return Case(cast("ReadOnlyClient", None), Options(), "tools", "crm", proxy=proxy)
 
 
-def discovery(status: str, reason: AuthDiscoveryReason) -> dict[str, Any]:
+def condition(of_type: str, status: str, reason: Reason) -> dict[str, Any]:
     message = f"cause. {reason.remedy}"
-    return {
-        "type": "AuthDiscovery", "status": status, "reason": str(reason), "message": message, "observedGeneration": 1
-    }  # fmt: skip
+    return {"type": of_type, "status": status, "reason": str(reason), "message": message, "observedGeneration": 1}
 
 
-async def test_a_proxy_without_passthrough_has_nothing_to_check() -> None:
-    assert (await auth_discovery(case())).state is CheckState.OK
+@pytest.mark.parametrize("check", TYPES)
+async def test_a_proxy_without_passthrough_or_without_a_service_has_nothing_to_check(check: CheckFunction) -> None:
+    assert (await check(case())).state is CheckState.OK
 
 
 @pytest.mark.parametrize(
-    ("status", "reason", "state"),
+    ("check", "status", "reason", "state"),
     [
-        ("True", AuthDiscoveryReason.COMPLETE, CheckState.OK),
-        ("Unknown", AuthDiscoveryReason.SERVER_UNAVAILABLE, CheckState.UNKNOWN),
-        ("False", AuthDiscoveryReason.NO_AUTHORIZATION_SERVER, CheckState.WARNING),
+        (auth_discovery, "True", AuthDiscoveryReason.COMPLETE, CheckState.OK),
+        (auth_discovery, "Unknown", AuthDiscoveryReason.SERVER_UNAVAILABLE, CheckState.UNKNOWN),
+        (auth_discovery, "False", AuthDiscoveryReason.NO_AUTHORIZATION_SERVER, CheckState.WARNING),
+        (endpoints_observed, "True", EndpointsObservedReason.OBSERVED, CheckState.OK),
+        (endpoints_observed, "Unknown", EndpointsObservedReason.NOT_LISTED, CheckState.UNKNOWN),
+        (endpoints_observed, "False", EndpointsObservedReason.NOT_PERMITTED, CheckState.WARNING),
     ],
 )
-async def test_a_missing_step_of_discovery_is_a_warning_with_the_fix(
-    status: str, reason: AuthDiscoveryReason, state: CheckState
+async def test_what_gateways_observe_to_be_missing_is_a_warning_with_the_fix(
+    check: CheckFunction, status: str, reason: Reason, state: CheckState
 ) -> None:
-    result = await auth_discovery(case(discovery(status, reason)))
+    result = await check(case(condition(TYPES[check], status, reason)))
     assert result.state is state
     if state is not CheckState.OK:
         assert (result.detail, result.remedy) == (f"{reason}: cause", reason.remedy)
 
 
-def observed(status: str, reason: EndpointsObservedReason) -> dict[str, Any]:
-    message = f"server crm at gateway a/b: cause. {reason.remedy}"
-    return {
-        "type": "EndpointsObserved", "status": status, "reason": str(reason), "message": message,
-        "observedGeneration": 1,
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("status", "reason", "state"),
-    [
-        ("True", EndpointsObservedReason.OBSERVED, CheckState.OK),
-        ("Unknown", EndpointsObservedReason.NOT_LISTED, CheckState.UNKNOWN),
-        ("False", EndpointsObservedReason.NOT_PERMITTED, CheckState.WARNING),
-    ],
-)
-async def test_a_gateway_that_may_not_observe_endpoints_is_a_warning_with_the_fix(
-    status: str, reason: EndpointsObservedReason, state: CheckState
-) -> None:
-    result = await endpoints_observed(case(observed(status, reason)))
-    assert result.state is state
-    if state is not CheckState.OK:
-        assert (result.detail, result.remedy) == (f"{reason}: server crm at gateway a/b: cause", reason.remedy)
-
-
 async def test_the_endpoints_of_each_server_are_counted() -> None:
-    checked = case(observed("True", EndpointsObservedReason.OBSERVED))
+    checked = case(condition("EndpointsObserved", "True", EndpointsObservedReason.OBSERVED))
     checked.proxy["status"]["servers"] = [{"name": "crm", "endpoints": "3 ready"}, {"name": "docs"}]
 
     assert "crm: 3 ready" in (await endpoints_observed(checked)).detail
-
-
-async def test_a_proxy_without_a_service_has_no_pods_to_observe() -> None:
-    assert (await endpoints_observed(case())).state is CheckState.OK
