@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from ostiary_gateway.errors import CallerGone, InputAsked, UpstreamFault
+from ostiary_gateway.errors import AttemptFailed, CallerGone, InputAsked, UpstreamFault
 from ostiary_gateway.pipeline import circuit_stage, record
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.forward import cancel_duplicates, forward
@@ -12,14 +12,15 @@ from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.limit_refusal import LimitError
 from ostiary_gateway.pipeline.request_ids import RequestIds
 from ostiary_gateway.pipeline.response_head import http_fault
-from ostiary_gateway.pipeline.retries.attempts import GATEWAY_ERRORS, Attempts
+from ostiary_gateway.pipeline.retries.attempts import Attempts
 from ostiary_gateway.pipeline.retries.driver import (
     attempts_of,
+    before_next,
     has_begun,
     next_attempt,
     number_attempt,
-    until_answered,
 )
+from ostiary_gateway.pipeline.retries.retried_faults import GATEWAY_ERRORS
 from ostiary_gateway.pipeline.shape import ResponseShaper
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.telemetry import ClientSpan, ServerSpan
@@ -69,11 +70,13 @@ async def _send_until_answered(
     request_ids: RequestIds,
     opened: Opened | None,
 ) -> Response | None:
-    def attempt() -> Awaitable[Response | None]:
-        return _attempt(exchange, leg, span, shaper, request_ids, opened)
-
     try:
-        return await until_answered(exchange, attempt, request_ids)
+        while True:
+            try:
+                return await _attempt(exchange, leg, span, shaper, request_ids, opened)
+            except AttemptFailed as failed:
+                last = failed
+            await before_next(exchange, last, request_ids)
     finally:
         if leg.permit is not None:
             circuit_stage.leave(leg)

@@ -24,8 +24,9 @@ from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.mirrored_headers import encoded
 from ostiary_gateway.pipeline.passed_on_credential import passed_on
 from ostiary_gateway.pipeline.pinned_sessions.session_endpoint import endpoint_of
-from ostiary_gateway.pipeline.retries.attempts import GATEWAY_ERRORS, Attempts
+from ostiary_gateway.pipeline.retries.attempts import Attempts
 from ostiary_gateway.pipeline.retries.driver import attempts_of_own, next_attempt, number_attempt
+from ostiary_gateway.pipeline.retries.retried_faults import GATEWAY_ERRORS
 from ostiary_gateway.pipeline.server_answer import ServerAnswer, fault_of, read_answer, refused, status_fault
 from ostiary_gateway.telemetry import ClientSpan, ServerSpan
 from ostiary_gateway.upstream import faults

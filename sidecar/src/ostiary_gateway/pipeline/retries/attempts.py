@@ -12,7 +12,9 @@ from time import monotonic
 from typing import Final
 
 from ostiary_gateway.errors import AttemptFailed, UpstreamFault
+from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.pipeline.pinned_sessions.session_endpoint import endpoint_of
+from ostiary_gateway.pipeline.retries.retried_faults import GATEWAY_ERRORS, OF_ENDPOINT, is_of_exchange, is_of_transport
 from ostiary_gateway.telemetry import ClientSpan
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.caller import UpstreamCaller
@@ -25,22 +27,6 @@ from ostiary_gateway.upstream.server import UpstreamServer
 _TRACEPARENT: Final = "traceparent"
 #: The most endpoints that one request tries until it is sent to one.
 MOST_ENDPOINTS_TRIED: Final = 16
-#: Statuses of a server, or of a proxy before it, that did not answer the request (RFC 9110 §15.6.3 to §15.6.5).
-GATEWAY_ERRORS: Final = frozenset({502, 503, 504})
-#: The kinds of fault before anything was sent after which another endpoint may do better.
-_OF_ENDPOINT: Final = frozenset(
-    {
-        faults.ADDRESS_FORBIDDEN,
-        faults.CONNECT_TIMEOUT,
-        faults.EGRESS_FAILED,
-        faults.FULL,
-        faults.RESET,
-        faults.TLS_FAILED,
-        faults.UNREACHABLE,
-    }
-)
-#: The kinds of fault after which it is not known whether a request was carried out.
-_OF_EXCHANGE: Final = frozenset({faults.RESET, faults.TIMEOUT})
 
 
 class Attempts(Transmission):
@@ -69,8 +55,10 @@ class Attempts(Transmission):
         "_was_raced",
         "body",
         "endpoint",
+        "has_failed",
         "is_opened",
         "lines",
+        "message",
         "number",
         "on_final",
         "pinned",
@@ -107,6 +95,10 @@ class Attempts(Transmission):
         self._was_raced = False
         self.number = 0
         self.is_opened = False
+        #: Whether the last attempt failed for want of a response.
+        self.has_failed = False
+        #: The message of the leg that they send; None for a request of the gateway's own.
+        self.message: Message | None = None
         self.on_final: Callable[[], None] | None = None
         self.endpoint: UpstreamEndpoint | None = None
         self.body: bytes | None = None
@@ -132,6 +124,15 @@ class Attempts(Transmission):
                 on_final, self.on_final = self.on_final, None
                 if on_final is not None:
                     on_final()
+
+    def follow(self, earlier: "Attempts") -> None:
+        """Go on where earlier attempts at the same request ended, in a session that is lost."""
+        self._until = earlier._until
+        self.repeats = earlier.repeats
+        self._retries = earlier._retries
+        self._was_raced = earlier._was_raced
+        self.number = earlier.number + 1
+        self.sent_fault = earlier.sent_fault
 
     def open(self, pinned: bytes) -> None:
         """Begin an attempt that writes the request again.
@@ -212,6 +213,7 @@ class Attempts(Transmission):
             self._failed.add(self.endpoint)
         seconds = self._after_sending(fault, has_begun) if self._is_written else self._before_sending(fault)
         if seconds is None:
+            self.has_failed = is_of_transport(fault)
             return None
         self.number += 1
         self._is_written = False
@@ -221,13 +223,12 @@ class Attempts(Transmission):
     def may_move(self, fault: UpstreamFault) -> bool:
         """Return whether a pinned request that failed may go to another endpoint."""
         if not self.is_sent:
-            return fault.kind in _OF_ENDPOINT and self._has_time(0.0)
-        is_of_exchange = fault.kind in _OF_EXCHANGE or fault.http_status in GATEWAY_ERRORS
-        return self.repeats and is_of_exchange and self._within_budget(RetryOutcome.REPEATED, 0.0) is not None
+            return fault.kind in OF_ENDPOINT and self._has_time(0.0)
+        return self.repeats and is_of_exchange(fault) and self._within_budget(RetryOutcome.REPEATED, 0.0) is not None
 
     def _before_sending(self, fault: UpstreamFault) -> float | None:
         """Return the pause after a fault before anything was sent."""
-        if fault.kind not in _OF_ENDPOINT or self.pinned:
+        if fault.kind not in OF_ENDPOINT or self.pinned:
             return None
         if self._server.endpoints is not None and self.endpoint is None:
             return None  # it has none, or could not even be written
@@ -239,7 +240,7 @@ class Attempts(Transmission):
         """Return the pause after a fault of a request that was sent."""
         if not self.repeats or has_begun:
             return None
-        if fault.kind not in _OF_EXCHANGE and fault.http_status not in GATEWAY_ERRORS:
+        if not is_of_exchange(fault):
             return None
         if fault.of_idle_connection and not self._was_raced:
             self._was_raced = True

@@ -5,8 +5,8 @@ no audit record, limit or metric of requests: for them there is one request.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol, TypeVar
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from ostiary_gateway.errors import AttemptFailed, Refusal, UpstreamFault
 from ostiary_gateway.pipeline import record
@@ -21,12 +21,13 @@ from ostiary_gateway.upstream.http1.request_head import Transmission
 from ostiary_gateway.upstream.retry_policy import RetryPolicy
 from ostiary_gateway.upstream.server import UpstreamServer
 
-_Answer = TypeVar("_Answer")
-
 
 def attempts_of(exchange: Exchange, leg: Leg, policy: RetryPolicy) -> Attempts:
-    """Return the attempts to send a leg, before the first one."""
-    return Attempts(
+    """Return the attempts to send a leg, before the first one.
+
+    They follow those that failed at another endpoint, which has lost the session of the leg.
+    """
+    attempts = Attempts(
         leg.server,
         policy,
         repeats=_repeats(exchange, leg, policy),
@@ -34,6 +35,11 @@ def attempts_of(exchange: Exchange, leg: Leg, policy: RetryPolicy) -> Attempts:
         pinned=leg.session.endpoint if leg.session is not None else b"",
         preferred=leg.preferred,
     )
+    attempts.message = leg.message
+    earlier = leg.attempts
+    if earlier is not None and earlier.has_failed and earlier.message is leg.message:
+        attempts.follow(earlier)
+    return attempts
 
 
 class _OwnRequest(Protocol):
@@ -90,23 +96,16 @@ def has_begun(exchange: Exchange) -> bool:
     return exchange.request.connection.stream is not None
 
 
-async def until_answered(
-    exchange: Exchange, attempt: Callable[[], Awaitable[_Answer]], request_ids: RequestIds
-) -> _Answer:
-    """Attempt to send a request until it is answered, or fails for good.
+async def before_next(exchange: Exchange, failed: AttemptFailed, request_ids: RequestIds) -> None:
+    """Wait until a request is sent again.
 
     Raises:
-        Refusal: its caller has cancelled it between two attempts; and whatever the last attempt raises.
+        Refusal: its caller has cancelled it meanwhile.
     """
-    while True:
-        try:
-            return await attempt()
-        except AttemptFailed as failed:
-            seconds, fault = failed.seconds, failed.fault
-        if seconds:
-            await _pause(exchange, seconds)
-        if request_ids.cancelled and request_ids.is_cancelled(exchange):
-            raise faults.refusal(fault) from fault
+    if failed.seconds:
+        await _pause(exchange, failed.seconds)
+    if request_ids.cancelled and request_ids.is_cancelled(exchange):
+        raise faults.refusal(failed.fault) from failed.fault
 
 
 async def _pause(exchange: Exchange, seconds: float) -> None:
