@@ -187,9 +187,23 @@ class ServerSessions:
                 raise session_not_found()
             found = note.servers.get(mark)
             if found is None or found == failed or is_gone(server, found):
-                found = await self._open(exchange, server, vector, note, span)
-                await self.notes.note_server(key, mark, found)
+                opened = await self._open(exchange, server, vector, note, span)
+                found = await self._opened_elsewhere(key, mark, server, failed)
+                if found is None:
+                    await self.notes.note_server(key, mark, opened)
+                    return opened
+                if opened.upstream_id:
+                    await end_session(exchange, server, opened, span=span, seconds=HANDSHAKE_SECONDS)
             return found
+
+    async def _opened_elsewhere(
+        self, key: SessionKey, mark: bytes, server: UpstreamServer, failed: UpstreamSession | None
+    ) -> UpstreamSession | None:
+        """Return the session that another replica has opened meanwhile, None if there is none."""
+        if self.notes.shared is None:
+            return None
+        found = (await self.notes.looked_up(key)).servers.get(mark)
+        return None if found is None or found == failed or is_gone(server, found) else found
 
     async def _open(
         self,
