@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from gateways import LONG_TIMEOUTS, SHORT_CONNECT_TIMEOUT, SHORT_TIMEOUTS, RunningGateway, running_gateway
-from mcp_caller import Reply, mcp_caller, modern
+from mcp_caller import LEGACY, Reply, mcp_caller, modern
 from mcp_clients import eventually
 from scripted_server import read_request, scripted
 from timeouts import TIMEOUT_SECONDS
@@ -33,10 +33,12 @@ async def call_via(
     scheme: str = "http",
     padding: int = 0,
     timeouts: TimeoutsConfig = SHORT_TIMEOUTS,
+    protocol_version: str | None = None,
 ) -> Reply:
     """The response to a caller, with nothing left in flight."""
     async with scripted(script) as port, mcp_caller(gateway.url()) as caller:
-        await gateway.apply(gateway.entry("mock", f"{scheme}://127.0.0.1:{port}/mcp", timeouts=timeouts))
+        server = {"timeouts": timeouts, "protocol_version": protocol_version}
+        await gateway.apply(gateway.entry("mock", f"{scheme}://127.0.0.1:{port}/mcp", server=server))
         async with asyncio.timeout(TIMEOUT_SECONDS):
             reply = await caller.post(modern("tools/call", {"name": "x", "arguments": {"x": "y" * padding}}, id=7))
         await eventually(lambda: gateway.app.pipeline.limiter.requests == 0)
@@ -120,6 +122,31 @@ async def test_a_document_that_comes_byte_by_byte_has_a_bound_in_all(gateway: Ru
     dribbling = saying(JSON_HEAD + b"Content-Length: 100000\r\n\r\n{", b" ", every=0.02)
 
     assert_error(await call_via(gateway, dribbling), -31004, "UpstreamTimeout")
+
+
+async def test_a_document_for_another_era_has_the_same_bound(gateway: RunningGateway) -> None:
+    session = {"protocolVersion": LEGACY, "capabilities": {}, "serverInfo": {"name": "up", "version": "1"}}
+    is_called = asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            message = json.loads((await read_request(reader))[1])
+            if message["method"] == "tools/call":
+                break
+            text = json.dumps({"jsonrpc": "2.0", "id": message.get("id"), "result": session}).encode()
+            document = JSON_HEAD + b"Content-Length: %d\r\n\r\n" % len(text) + text
+            writer.write(document if "id" in message else b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
+        is_called.set()
+        writer.write(JSON_HEAD + b"Content-Length: 100000\r\n\r\n{")
+        while True:
+            writer.write(b" ")
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+    timeouts = SHORT_TIMEOUTS.model_copy(update={"idle": 60_000})
+    reply = await call_via(gateway, script, timeouts=timeouts, protocol_version=LEGACY)
+    assert_error(reply, -31004, "UpstreamTimeout")
+    assert is_called.is_set()
 
 
 FLOODS = {

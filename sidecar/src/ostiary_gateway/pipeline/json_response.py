@@ -45,18 +45,20 @@ _LIFECYCLE: Final = AuthorizationKind.ALWAYS
 _NONE: Final[Mapping[str, str]] = {}
 
 
-async def read_whole(exchange: Exchange, response: UpstreamResponse, *, limit: int) -> bytes:
+async def read_whole(exchange: Exchange, leg: Leg, response: UpstreamResponse, *, limit: int) -> bytes:
     """Read a body of at most ``limit`` bytes, which are counted as they arrive.
 
     All of it must arrive within the server's response timeout: a document is not a stream, and one that arrives byte by
-    byte would occupy its caller and the gateway's memory for as long as the server likes.
+    byte would occupy its caller and the gateway's memory for as long as the server likes. That of a later attempt must
+    within the time that is left for all of them.
 
     Raises:
         UpstreamFault: too large, more than the gateway may hold, not complete in time, or broken off.
     """
     chunks: list[bytes] = []
     size = 0
-    seconds = exchange.selected.request_seconds
+    attempts = leg.attempts
+    seconds = exchange.selected.request_seconds if attempts is None else attempts.seconds_of_body
     until = monotonic() + seconds
     while chunk := await _read_some(response, until, seconds) if (ready := response.ready()) is None else ready:
         size += len(chunk)
@@ -73,7 +75,7 @@ async def _read_some(response: UpstreamResponse, until: float, seconds: float) -
     try:
         return await response.read_some(max(0.0, until - monotonic()))
     except TimeoutError as error:
-        raise UpstreamFault(faults.TIMEOUT, f"the answer was not whole {seconds:g} s after its head") from error
+        raise UpstreamFault(faults.TIMEOUT, f"the answer was not whole {seconds:.3g} s after its head") from error
 
 
 async def relay_document(
@@ -91,7 +93,7 @@ async def relay_document(
     limit = most if use is None else readable_bytes(use, most)
     text = response.at_hand(min(limit, _NOT_HELD))
     if text is None:
-        text = await read_whole(exchange, response, limit=limit)
+        text = await read_whole(exchange, leg, response, limit=limit)
     rejected = http_error_responses.rejection(exchange, leg, response, text) if response.status >= 400 else None
     if rejected is not None:
         return rejected

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 from ostiary_gateway import sse
@@ -65,7 +66,8 @@ async def _events(response: UpstreamResponse, limits: MessageLimits, idle_second
 async def _document(response: UpstreamResponse, limits: MessageLimits, seconds: float) -> AsyncGenerator[bytes]:
     chunks: list[bytes] = []
     size = 0
-    while chunk := await _chunk(response, seconds):
+    until = monotonic() + seconds
+    while chunk := await _chunk(response, max(0.0, until - monotonic())):
         size += len(chunk)
         if size > limits.size:
             words = f"the answer has more than {limits.size} bytes (bounds.messageBytes)"

@@ -148,6 +148,11 @@ class Attempts(Transmission):
         return self._until - monotonic()
 
     @property
+    def seconds_of_body(self) -> float:
+        """How long the present attempt may take for a document after its head."""
+        return max(0.0, self.seconds_left) if self.number else self._server.request_seconds
+
+    @property
     def is_sent(self) -> bool:
         """Whether any attempt was written: then the server may have carried the request out."""
         return self._is_written or self.sent_fault is not None

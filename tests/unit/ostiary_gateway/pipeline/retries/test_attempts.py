@@ -73,6 +73,13 @@ def test_one_request_tries_a_bounded_number_of_endpoints() -> None:
     assert pauses[-1] is None
 
 
+def test_the_document_of_a_later_attempt_has_only_the_time_that_is_left() -> None:
+    attempts = attempts_at(server_of(timeouts=TimeoutsConfig(connect=60_000, request=60_000, idle=60_000)))
+    assert attempts.seconds_of_body == 60
+    fail(attempts, UNREACHABLE, is_sent=False)
+    assert attempts.seconds_of_body < 60
+
+
 @pytest.mark.parametrize("kind", sorted(faults.KINDS))
 def test_which_faults_are_a_reason_to_send_again(kind: str) -> None:
     fault = UpstreamFault(kind, "")
