@@ -124,7 +124,7 @@ _REASONS: dict[tuple[str, str, str], str] = {
     ),
     ("ostiary-operator", "services", ""): "the gateways, and the Services that MCPProxies name as servers",
     ("ostiary-operator", "endpointslices", ""): "which Services have endpoints that were written by hand",
-    ("ostiary-operator", "configmaps", ""): "CA certificates that an MCPProxy refers to, by name",
+    ("ostiary-operator", "configmaps", ""): "CA certificates and OpenAPI documents that an MCPProxy refers to, by name",
     ("ostiary-operator", "mcpservers", ""): _SERVERS,
     ("ostiary-operator", "mcpservers, mcpremoteproxies, virtualmcpservers", ""): _SERVERS,
     ("ostiary-operator", "referencegrants", ""): "which of these servers other namespaces may refer to",

@@ -13,7 +13,7 @@ FILE_COMMANDS: Final = (
         "same gateway as in a cluster, but without one. A changed file is in force as soon as it is saved. For an "
         "invalid file the problems are printed, and the last good version stays in force. If a server of an MCPProxy "
         "is localhost:7878, the mock MCP server is started; at localhost:7879 one that knows sessions only, at "
-        "localhost:7880 one without sessions.",
+        "localhost:7880 one without sessions, at 7881 a REST service, at 7882 and 7883 two more replicas of the first.",
         (
             ("ostiary run", "serve examples/quickstart"),
             ("ostiary run my-proxies/", "serve the *.yaml files of a folder"),
