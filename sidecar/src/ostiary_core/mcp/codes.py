@@ -31,3 +31,14 @@ POLICY_INVALID: Final = -31007
 
 #: The codes of Ostiary itself.
 OWN: Final = frozenset(range(POLICY_INVALID, DENIED + 1))
+
+#: The characters of a name that a message repeats.
+SHOWN_NAME: Final = 256
+
+
+def unknown(noun: str, name: str) -> str:
+    """Return the message of an error about a name that does not exist, or that the caller may not see.
+
+    The two must be the same to the byte: else a caller could find out which names are hidden.
+    """
+    return f"Unknown {noun}: {name[:SHOWN_NAME]}"

@@ -23,7 +23,6 @@ from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.pipeline.message_members import bad_params, case_variant
 from ostiary_gateway.pipeline.refusal_responses import tool_error
 
-_SHOWN_NAME: Final = 256
 #: Constants: looking them up in their classes would cost time on every call.
 _TOOLS: Final = Primitive.TOOLS
 _CALL: Final = Verb.CALL
@@ -177,14 +176,14 @@ def require(visibility: Visibility, primitive: Primitive, verb: Verb, name: str,
     if decision.reason is DecisionReason.NAME_TOO_LONG:
         raise DeniedError(_name_too_long(visibility, primitive), decision)
     if visibility.shows(primitive, name):
-        words = f"Denied by policy: {_NOUNS[primitive]} {name[:_SHOWN_NAME]}{_required(decision)}"
+        words = f"Denied by policy: {_NOUNS[primitive]} {name[:codes.SHOWN_NAME]}{_required(decision)}"
         raise DeniedError(Refusal(200, "Denied", words, code=codes.DENIED), decision)
     raise DeniedError(unknown_name(primitive, name), decision)
 
 
 def unknown_name(primitive: Primitive, name: str) -> Refusal:
     """Return the refusal of a name that the caller may not see, or that no server has."""
-    words = f"Unknown {_NOUNS[primitive]}: {name[:_SHOWN_NAME]}"
+    words = codes.unknown(_NOUNS[primitive], name)
     return Refusal(200, "Hidden", words, code=codes.INVALID_PARAMS, silent=True)
 
 

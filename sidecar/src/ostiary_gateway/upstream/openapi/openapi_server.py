@@ -110,7 +110,7 @@ class OpenApiServer(UpstreamServer):
         """Return the request of a call, or the response to one that cannot be made."""
         tool = self._tools.get(params.get("name"))
         if tool is None:
-            return _error(message, codes.INVALID_PARAMS, "Unknown tool")
+            return _error(message, codes.INVALID_PARAMS, codes.unknown("tool", str(params.get("name", ""))))
         arguments = params.get("arguments")
         arguments = {} if arguments is None else arguments
         if isinstance(arguments, dict):
