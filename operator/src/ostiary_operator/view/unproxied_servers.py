@@ -44,15 +44,19 @@ async def read(
     """
     proxies, notes = await _proxies(cluster, namespace)
     servers: dict[ServerKey, ForeignServer] = {}
+    absent: list[str] = []
     for kind in kinds:
         try:
             found = await cluster.list(kind_of(kind), namespace=namespace)
         except NotFound:
-            continue  # its operator is not installed
+            absent.append(kind.resource)  # its operator is not installed
+            continue
         except Forbidden as error:
             notes.append(f"{kind.resource} are omitted: {error}")
             continue
         servers |= servers_from_objects(found, [kind])
+    if len(absent) == len(kinds):
+        notes.append(f"the API server serves none of the kinds that are looked for: {', '.join(absent)}")
     return written(servers, proxies, into=into, notes=notes)
 
 

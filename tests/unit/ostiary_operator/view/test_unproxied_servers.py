@@ -5,8 +5,13 @@ from typing import Any
 import pytest
 
 from ostiary_operator.api.load import parse_proxy
+from ostiary_operator.api.objects import Object, Objects
+from ostiary_operator.api.server_kinds import BUILT_IN
 from ostiary_operator.compile.foreign_servers import ForeignServer, ServerKey, grants_from_objects
-from ostiary_operator.view.unproxied_servers import UnproxiedServers, written
+from ostiary_operator.kube.errors import KindMissing
+from ostiary_operator.kube.fake import FakeClient
+from ostiary_operator.kube.kinds import PROXY, Kind
+from ostiary_operator.view.unproxied_servers import UnproxiedServers, read, written
 
 KEY = ServerKey("toolhive.stacklok.dev", "MCPServer", "crm", "tickets")
 SERVER = ForeignServer("http://mcp-tickets-proxy.crm.svc.cluster.local:8080/mcp")
@@ -106,3 +111,21 @@ def test_into_another_namespace_needs_a_reference_grant_which_comes_first() -> N
     assert made["spec"]["servers"][0]["serverRef"]["namespace"] == "crm"
     [(_, here)] = written({KEY: SERVER}, [], into="crm").objects
     assert "namespace" not in here["spec"]["servers"][0]["serverRef"]
+
+
+class WithoutTheirOperators(FakeClient):
+    """A cluster in which no operator of others is installed."""
+
+    async def list(self, kind: Kind, *, namespace: str | None = None, selector: str = "") -> Objects:
+        if kind != PROXY:
+            raise KindMissing(kind.resource)
+        return await super().list(kind, namespace=namespace, selector=selector)
+
+    async def document(self, path: str) -> Object:
+        raise AssertionError(path)
+
+
+async def test_a_cluster_that_serves_none_of_the_kinds_is_told_apart_from_one_without_servers() -> None:
+    found = await read(WithoutTheirOperators(), BUILT_IN, namespace=None)
+    [note] = found.notes
+    assert note.startswith("the API server serves none of the kinds that are looked for: mcpservers.mcp.x-k8s.io, ")
