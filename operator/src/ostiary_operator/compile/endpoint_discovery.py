@@ -4,6 +4,7 @@ Endpoints are observed by gateways and never compiled: a rollout needs no operat
 and whose EndpointSlices count.
 """
 
+from typing import Final
 from urllib.parse import urlsplit
 
 from ostiary_core.contract.documents import ServerConfig
@@ -14,6 +15,11 @@ from ostiary_operator.compile import grants
 from ostiary_operator.compile.backends import ServiceName, Services, find, service_of, spellings
 from ostiary_operator.compile.gateway_settings import Site
 from ostiary_operator.compile.routes import DEFAULT_PORTS
+
+#: The settings that need endpoints.
+_OF_ENDPOINTS: Final = {"routingType": "routing_type", "loadBalancer": "load_balancer", "healthCheck": "health_check"}
+_NO_ENDPOINTS: Final = "is of type ExternalName and has no endpoints"
+_OTHER_PORT: Final = "has no endpoints by port {}, as it is not TCP, or headless with another targetPort"
 
 
 def discovery_of(server: Server, namespace: str, services: Services) -> DiscoveryConfig | None:
@@ -28,6 +34,26 @@ def discovery_of(server: Server, namespace: str, services: Services) -> Discover
         return _discovery(ServiceName(namespace, server.service.name), server.service.port, services)
     place = _place_of_reference(server, namespace)
     return _discovery(*place, services) if place is not None else None
+
+
+def unobserved(server: Server, namespace: str, services: Services) -> str | None:
+    """Return why a Service's address is used although its Pods are asked for; None where that is as its owner meant it.
+
+    They are asked for by a setting that has no effect at one place. Of an alias without such a setting nothing is to
+    be said; of a port that has no endpoints it is, since its owner expects them.
+    """
+    if server.service is None or server.routing_type is not RoutingType.ENDPOINT:
+        return None
+    name = ServiceName(namespace, server.service.name)
+    service = find(name, services)
+    lost = [each for each, field in _OF_ENDPOINTS.items() if field in server.model_fields_set]
+    if service is None or _discovery(name, server.service.port, services) is not None:
+        return None
+    if service.external_name is not None and not lost:
+        return None
+    why = _NO_ENDPOINTS if service.external_name is not None else _OTHER_PORT.format(server.service.port)
+    effect = f", which ignores {', '.join(lost)}" if lost else ""
+    return f"Service {namespace}/{name.name} {why}: requests go to its address{effect}"
 
 
 def _place_of_reference(server: Server, namespace: str) -> tuple[ServiceName, int] | None:

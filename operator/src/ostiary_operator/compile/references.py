@@ -16,7 +16,7 @@ from ostiary_operator.compile.authentication_methods import ReferencedObjects
 from ostiary_operator.compile.backends import Services, find, is_missing, service_of
 from ostiary_operator.compile.ca_bundles import key_of, resolve_bundles
 from ostiary_operator.compile.cache import Cache
-from ostiary_operator.compile.endpoint_discovery import discovery_of
+from ostiary_operator.compile.endpoint_discovery import discovery_of, unobserved
 from ostiary_operator.compile.model import DiscoveredGateway, ReferenceKey, ResourceRejection
 from ostiary_operator.compile.openapi_documents import TranslatedServers, translate_servers, wanted_documents
 from ostiary_operator.compile.resource_parser import ParsedProxy, read_policies, read_proxies
@@ -118,7 +118,7 @@ def resolve(
         _discoveries(subject, spec, services),
         found_services=any(names),
         translated=translated,
-        notes=(*servers.notes, *_left_out(translated)),
+        notes=(*servers.notes, *_left_out(translated), *_unobserved(subject, spec, services)),
     )
 
 
@@ -133,6 +133,14 @@ def _left_out(translated: TranslatedServers) -> Iterator[str]:
 def _discoveries(subject: ParsedProxy, spec: ProxySpec, services: Services) -> dict[str, DiscoveryConfig]:
     found = {server.name: discovery_of(server, subject.key.namespace, services) for server in spec.servers}
     return {name: discovery for name, discovery in found.items() if discovery is not None}
+
+
+def _unobserved(subject: ParsedProxy, spec: ProxySpec, services: Services) -> Iterator[str]:
+    """Yield what a status says of Services whose Pods gateways cannot observe."""
+    for number, server in enumerate(spec.servers):
+        words = unobserved(server, subject.key.namespace, services)
+        if words is not None:
+            yield f"spec.servers[{number}].service: {words}"
 
 
 def _backend(subject: ParsedProxy, number: int, server: Server, services: Services) -> bool | ResourceRejection:

@@ -176,7 +176,7 @@ def require(visibility: Visibility, primitive: Primitive, verb: Verb, name: str,
     if decision.reason is DecisionReason.NAME_TOO_LONG:
         raise DeniedError(_name_too_long(visibility, primitive), decision)
     if visibility.shows(primitive, name):
-        words = f"Denied by policy: {_NOUNS[primitive]} {name[:codes.SHOWN_NAME]}{_required(decision)}"
+        words = f"Denied by policy: {_NOUNS[primitive]} {name[: codes.SHOWN_NAME]}{_required(decision)}"
         raise DeniedError(Refusal(200, "Denied", words, code=codes.DENIED), decision)
     raise DeniedError(unknown_name(primitive, name), decision)
 
