@@ -289,8 +289,10 @@ def _report(server: UpstreamServer, answer: ServerAnswer, client: ClientSpan, pe
     """
     fault = fault_of(server, answer) if not answer.message and answer.status >= 300 else None
     client.respond(code=answer.error_code, http_status=answer.status)
-    if fault is None or fault.kind in (faults.INVALID, faults.REDIRECTED):
+    if fault is None:
         server.health.succeeded()
+    elif fault.kind in (faults.INVALID, faults.REDIRECTED):
+        server.health.responded()
     else:
         server.health.failed(fault)
     if permit is not None:

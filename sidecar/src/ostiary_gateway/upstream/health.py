@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from time import monotonic, time
 from typing import Final
 
-from ostiary_core.upstream_faults import NOT_OF_THE_SERVER, OF_ONE_CALL
+from ostiary_core.upstream_faults import INVALID, NOT_OF_THE_SERVER, OF_ONE_CALL, REDIRECTED
 from ostiary_gateway.errors import UpstreamFault
 
 _log = logging.getLogger(__name__)
@@ -22,6 +22,7 @@ MESSAGE_LIMIT: Final = 300
 LOG_SECONDS: Final = 60.0
 #: A fault that a single call can have with a healthy server counts after this many in a row without a success.
 IN_A_ROW: Final = 3
+_OF_THE_RESPONSE: Final = frozenset({INVALID, REDIRECTED})
 _UNPRINTABLE: Final = re.compile(r"[^\x20-\x7e]+")
 
 
@@ -76,6 +77,14 @@ class Health:
             if self._is_logged:
                 _log.info("%s answers again", self.title)
                 self._is_logged = False
+
+    def responded(self) -> None:
+        """Record a whole response that is not MCP, such as a 404 to a probe.
+
+        It ends a fault of the transport. It does not end one that says just this: the path of the URL is wrong.
+        """
+        if self.fault is not None and self.fault.kind not in _OF_THE_RESPONSE:
+            self.succeeded()
 
     def failed(self, fault: UpstreamFault) -> None:
         """Record that the server failed."""

@@ -36,6 +36,19 @@ def test_a_fault_is_kept_until_the_server_answers(health: Health) -> None:
     assert dict(health.counts) == {faults.UNREACHABLE: 1}
 
 
+@pytest.mark.parametrize("kind", [faults.INVALID, faults.REDIRECTED])
+def test_a_response_that_is_not_mcp_ends_a_fault_of_the_transport_and_not_that_of_a_wrong_path(
+    health: Health, kind: str
+) -> None:
+    health.failed(UpstreamFault(kind, "the upstream answered HTTP 404"))
+    health.responded()
+    assert health.fault is not None
+    assert not health.answered
+    health.failed(DOWN)
+    health.responded()
+    assert health.fault is None
+
+
 def assert_well(health: Health) -> None:
     assert health.answered
     assert health.fault is None
