@@ -215,6 +215,8 @@ class ResourceStatus:
     """Whether a policy demands audit records."""
     omissions: tuple[Omission, ...] = ()
     """What a proxy refers to and is left out."""
+    unobserved: tuple[Omission, ...] = ()
+    """The Services whose Pods gateways cannot observe although the proxy asks for it, and why."""
 
 
 @dataclass(frozen=True, slots=True)

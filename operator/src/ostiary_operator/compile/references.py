@@ -17,7 +17,7 @@ from ostiary_operator.compile.backends import Services, find, is_missing, servic
 from ostiary_operator.compile.ca_bundles import key_of, resolve_bundles
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.endpoint_discovery import discovery_of, unobserved
-from ostiary_operator.compile.model import DiscoveredGateway, ReferenceKey, ResourceRejection
+from ostiary_operator.compile.model import DiscoveredGateway, Omission, ReferenceKey, ResourceRejection
 from ostiary_operator.compile.openapi_documents import TranslatedServers, translate_servers, wanted_documents
 from ostiary_operator.compile.resource_parser import ParsedProxy, read_policies, read_proxies
 from ostiary_operator.compile.routes import DEFAULT_PORTS, server_url
@@ -82,6 +82,8 @@ class Resolution:
     """The servers that have OpenAPI documents."""
     notes: tuple[str, ...] = ()
     """What a status should say although everything is resolved."""
+    unobserved: tuple[Omission, ...] = ()
+    """The Services whose Pods gateways cannot observe although the proxy asks for it."""
 
 
 def resolve(
@@ -118,7 +120,8 @@ def resolve(
         _discoveries(subject, spec, services),
         found_services=any(names),
         translated=translated,
-        notes=(*servers.notes, *_left_out(translated), *_unobserved(subject, spec, services)),
+        notes=(*servers.notes, *_left_out(translated)),
+        unobserved=tuple(_unobserved(subject, spec, services)),
     )
 
 
@@ -135,12 +138,12 @@ def _discoveries(subject: ParsedProxy, spec: ProxySpec, services: Services) -> d
     return {name: discovery for name, discovery in found.items() if discovery is not None}
 
 
-def _unobserved(subject: ParsedProxy, spec: ProxySpec, services: Services) -> Iterator[str]:
-    """Yield what a status says of Services whose Pods gateways cannot observe."""
+def _unobserved(subject: ParsedProxy, spec: ProxySpec, services: Services) -> Iterator[Omission]:
+    """Yield why gateways cannot observe the Pods of Services."""
     for number, server in enumerate(spec.servers):
         words = unobserved(server, subject.key.namespace, services)
         if words is not None:
-            yield f"spec.servers[{number}].service: {words}"
+            yield Omission(f"spec.servers[{number}].service", words)
 
 
 def _backend(subject: ParsedProxy, number: int, server: Server, services: Services) -> bool | ResourceRejection:

@@ -63,6 +63,7 @@ def proxy_status(admission: Admission, governance: Governance, settled: Sequence
         serves_last_accepted=admission.serves_last_accepted,
         too_large=bool(over_budget),
         omissions=admission.resolution.translated.omissions if admission.resolution is not None else (),
+        unobserved=admission.resolution.unobserved if admission.resolution is not None else (),
     )
 
 
@@ -204,11 +205,12 @@ def _proxy_resolved(admission: Admission, served: Sequence[tuple[Site, EncodedEn
         or any(each.secrets for each in resolution.credentials.values())
         else "it refers to nothing"
     )
+    unobserved = (f"{each.field}: {each.words}" for each in resolution.unobserved)
     return condition(
         ConditionType.RESOLVED_REFS,
         ConditionStatus.TRUE,
         ResolvedRefsReason.RESOLVED_REFS,
-        f"{title}: {'; '.join((what, *resolution.notes))}",
+        f"{title}: {'; '.join((what, *resolution.notes, *unobserved))}",
     )
 
 

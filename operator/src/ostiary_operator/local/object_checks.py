@@ -92,3 +92,10 @@ def left_out(manifest: ObjectManifest, omissions: Iterable[Omission]) -> Iterato
         yield manifest.finding(
             each.field, f"left out: {each.words}", "change the document, or do without", severity=Severity.WARNING
         )
+
+
+def unobserved(manifest: ObjectManifest, services: Iterable[Omission]) -> Iterator[Finding]:
+    """Yield a warning for each Service whose Pods gateways cannot observe although an object asks for it."""
+    remedy = "name a Service and port with endpoints, or set routingType: Service"
+    for each in services:
+        yield manifest.finding(each.field, each.words, remedy, severity=Severity.WARNING)

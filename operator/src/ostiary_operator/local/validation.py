@@ -208,6 +208,7 @@ def _conditions(
     ]
     findings += [_failed_test(manifest, result) for result in status.tests if not result.passed]
     findings += object_checks.left_out(manifest, status.omissions)
+    findings += object_checks.unobserved(manifest, status.unobserved)
     if status.too_large:
         reason = ProgrammedReason.CONFIG_TOO_LARGE
         findings.append(manifest.finding("", _clause(reason.meaning), _clause(reason.remedy)))

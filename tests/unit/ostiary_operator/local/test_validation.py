@@ -49,3 +49,26 @@ def test_a_missing_target_is_reported_with_the_name_that_was_probably_meant(
     (finding,) = (each for each in found if "there is no MCPProxy" in each.message)
     assert finding.field == "spec.targetRefs[0]"
     assert finding.remedy.startswith(remedy)
+
+
+ALIAS = """
+---
+apiVersion: v1
+kind: Service
+metadata: {name: alias, namespace: default}
+spec: {type: ExternalName, externalName: crm.example.com}
+---
+apiVersion: ostiary.dev/v1alpha1
+kind: MCPProxy
+metadata: {name: crm, namespace: default}
+spec: {servers: [{name: s, service: {name: alias, port: 80}, healthCheck: {active: {}}}]}
+"""
+
+
+def test_settings_of_endpoints_are_not_ignored_silently_where_a_service_has_none(tmp_path: Path) -> None:
+    file = tmp_path / "alias.yaml"
+    file.write_text(ALIAS)
+    found = validation.validate(manifests.read_file(file, namespace="default"), ValidationContext())
+    (finding,) = (each for each in found if each.field == "spec.servers[0].service")
+    assert "which ignores healthCheck" in finding.message
+    assert "routingType: Service" in finding.remedy
