@@ -93,6 +93,8 @@ async def test_it_is_merged_with_a_server_that_speaks_mcp(gateway: RunningGatewa
             names = {tool.name for tool in (await client.list_tools()).tools}
             result = await client.call_tool("orders_getOrder", {"id": "7"})
             other = await client.call_tool("mock_get_users", {})
+            with pytest.raises(MCPError, match=r"^Unknown tool: orders_nothing$"):  # as of one that a policy hides
+                await client.call_tool("orders_nothing", {})
 
     assert {"orders_getOrder", "mock_get_users"} <= names
     assert result.structured_content == {"id": 7}

@@ -61,9 +61,9 @@ async def test_the_answer_of_the_service_to_a_mistake_reaches_the_model(url: str
 @pytest.mark.parametrize("era", ERAS)
 async def test_the_operation_that_a_policy_denies_is_unknown(url: str, era: Era) -> None:
     async with connect(url, era=era) as client:
-        with pytest.raises(MCPError, match="^Unknown tool: cancelOrder$"):
+        with pytest.raises(MCPError, match=r"^Unknown tool: cancelOrder$"):
             await client.call_tool("cancelOrder", {"id": 1})
-        with pytest.raises(MCPError, match="^Unknown tool: destroyOrder$"):  # which does not exist: the same words
+        with pytest.raises(MCPError, match=r"^Unknown tool: destroyOrder$"):  # which does not exist: the same words
             await client.call_tool("destroyOrder", {"id": 1})
 
 

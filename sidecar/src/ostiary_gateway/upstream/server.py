@@ -173,6 +173,10 @@ class UpstreamServer:
         """Its endpoints, also those that are gone and have requests in flight."""
         return (self._at_url,) if self.endpoints is None else self.endpoints
 
+    def has_tool(self, name: str) -> bool:  # noqa: ARG002  servers that list their tools here know it
+        """Return whether the server may have a tool; it is False only where the gateway itself lists the tools."""
+        return True
+
     def set_route(self, *, own: OwnEndpoints, egress: Egress) -> None:
         """Use another route from now on, if it differs.
 

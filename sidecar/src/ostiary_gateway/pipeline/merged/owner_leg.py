@@ -17,6 +17,7 @@ from ostiary_gateway.pipeline.message import Message
 #: Constants: looking them up in their class would cost time on every call.
 _NAME: Final = AuthorizationKind.NAME
 _RESOURCES: Final = Primitive.RESOURCES
+_TOOLS: Final = Primitive.TOOLS
 _COMPLETION: Final = AuthorizationKind.COMPLETION
 
 
@@ -34,6 +35,8 @@ def owner_leg(exchange: Exchange, message: Message, merge: MergeRuntime) -> Leg 
     kind = method.authorization
     if kind is _NAME and method.primitive is not None:
         owned = _owner(merge, method.primitive, message.name)
+        if method.primitive is _TOOLS and not exchange.proxy.servers[owned.server].has_tool(owned.name):
+            raise unknown_name(_TOOLS, message.name)  # in the words of one that is hidden
         params = {**message.body["params"], method.name_key: owned.name}  # its name was read there
     elif kind is _COMPLETION:
         primitive, name = completion_reference(message)

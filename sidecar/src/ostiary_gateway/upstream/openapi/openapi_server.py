@@ -61,6 +61,10 @@ class OpenApiServer(UpstreamServer):
         self._info = {"name": document.name, "title": document.openapi.title, "version": document.openapi.version}
         self._instructions = document.openapi.instructions
 
+    def has_tool(self, name: str) -> bool:
+        """Return whether an operation has this name."""
+        return self._tools.get(name) is not None
+
     async def request(
         self,
         method: str,
