@@ -37,10 +37,10 @@ def discovery_of(server: Server, namespace: str, services: Services) -> Discover
 
 
 def unobserved(server: Server, namespace: str, services: Services) -> str | None:
-    """Return why a Service's address is used although its Pods are asked for; None where that is as its owner meant it.
+    """Return why a Service's address is used although its Pods are asked for.
 
-    They are asked for by a setting that has no effect at one place. Of an alias without such a setting nothing is to
-    be said; of a port that has no endpoints it is, since its owner expects them.
+    It is None where the Pods are observed, and where its owner meant the address: of an alias without a setting that
+    has no effect at one place. Of a port that has no endpoints, its owner expects them.
     """
     if server.service is None or server.routing_type is not RoutingType.ENDPOINT:
         return None

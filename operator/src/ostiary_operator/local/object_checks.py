@@ -1,6 +1,6 @@
 """Validates one object by its model: problems become findings with a position in the file."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ from ostiary_operator.api.problems import InvalidDocument, Problem
 from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND
 from ostiary_operator.api.yaml_reader import YamlError, read_documents
 from ostiary_operator.compile import gateways
-from ostiary_operator.compile.model import Omission
+from ostiary_operator.compile.model import ResourceStatus
 from ostiary_operator.local import yaml_faults
 from ostiary_operator.local.findings import Finding, Severity
 from ostiary_operator.local.manifests import ObjectManifest
@@ -86,16 +86,13 @@ def _within(manifest: ObjectManifest, problem: Problem, place: Position | None) 
     return replace(finding, line=block.line + place.line - 1, column=block.indent + place.column)
 
 
-def left_out(manifest: ObjectManifest, omissions: Iterable[Omission]) -> Iterator[Finding]:
-    """Yield a warning for each part of what an object refers to that no gateway can express."""
-    for each in omissions:
-        yield manifest.finding(
-            each.field, f"left out: {each.words}", "change the document, or do without", severity=Severity.WARNING
-        )
+def without_effect(manifest: ObjectManifest, status: ResourceStatus) -> Iterator[Finding]:
+    """Yield a warning for each part of a valid object that gateways cannot use.
 
-
-def unobserved(manifest: ObjectManifest, services: Iterable[Omission]) -> Iterator[Finding]:
-    """Yield a warning for each Service whose Pods gateways cannot observe although an object asks for it."""
-    remedy = "name a Service and port with endpoints, or set routingType: Service"
-    for each in services:
-        yield manifest.finding(each.field, each.words, remedy, severity=Severity.WARNING)
+    These are operations that no tool can express, and Services whose Pods cannot be observed although it asks for it.
+    """
+    elsewhere = "name a Service and port with endpoints, or set routingType: Service"
+    found = [(each.field, f"left out: {each.words}", "change the document, or do without") for each in status.omissions]
+    found += [(each.field, each.words, elsewhere) for each in status.unobserved]
+    for field, message, remedy in found:
+        yield manifest.finding(field, message, remedy, severity=Severity.WARNING)

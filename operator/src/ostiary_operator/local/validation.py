@@ -207,8 +207,7 @@ def _conditions(
         if condition.status == "False" and condition.reason not in _ELSEWHERE
     ]
     findings += [_failed_test(manifest, result) for result in status.tests if not result.passed]
-    findings += object_checks.left_out(manifest, status.omissions)
-    findings += object_checks.unobserved(manifest, status.unobserved)
+    findings += object_checks.without_effect(manifest, status)
     if status.too_large:
         reason = ProgrammedReason.CONFIG_TOO_LARGE
         findings.append(manifest.finding("", _clause(reason.meaning), _clause(reason.remedy)))

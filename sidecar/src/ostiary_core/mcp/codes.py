@@ -37,7 +37,7 @@ SHOWN_NAME: Final = 256
 
 
 def unknown(noun: str, name: str) -> str:
-    """Return the message of an error about a name that does not exist, or that the caller may not see.
+    """Return the message of an error about a name that does not exist or is hidden.
 
     The two must be the same to the byte: else a caller could find out which names are hidden.
     """

@@ -174,7 +174,7 @@ class UpstreamServer:
         return (self._at_url,) if self.endpoints is None else self.endpoints
 
     def has_tool(self, name: str) -> bool:  # noqa: ARG002  servers that list their tools here know it
-        """Return whether the server may have a tool; it is False only where the gateway itself lists the tools."""
+        """Return whether the server may have a tool; False only where it is known here."""
         return True
 
     def set_route(self, *, own: OwnEndpoints, egress: Egress) -> None:

@@ -116,7 +116,7 @@ def test_into_another_namespace_needs_a_reference_grant_which_comes_first() -> N
 class WithoutTheirOperators(FakeClient):
     """A cluster in which no operator of others is installed."""
 
-    async def list(self, kind: Kind, *, namespace: str | None = None, selector: str = "") -> Objects:
+    async def list(self, kind: Kind, *, namespace: str | None = None, selector: str | None = None) -> Objects:
         if kind != PROXY:
             raise KindMissing(kind.resource)
         return await super().list(kind, namespace=namespace, selector=selector)
