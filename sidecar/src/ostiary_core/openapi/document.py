@@ -116,6 +116,11 @@ class OpenApiDocument:
         """Its paths, in order; extensions are none."""
         return ((path, item) for path, item in self.root["paths"].items() if path.startswith("/"))
 
+    @property
+    def misplaced_paths(self) -> Iterator[str]:
+        """Keys among its paths that are neither paths nor extensions."""
+        return (path for path in self.root["paths"] if not path.startswith(("/", "x-")))
+
     def components(self, kind: str) -> Mapping[str, Any]:
         """Return the components of a kind, such as ``securitySchemes``."""
         found: Mapping[str, Any] = self.root.get("components", {}).get(kind, {})

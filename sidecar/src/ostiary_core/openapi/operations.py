@@ -97,6 +97,7 @@ def operations_of(document: OpenApiDocument) -> Iterator[Written | str]:
         for method in _ALL_METHODS:
             if isinstance(item.get(method), dict):
                 yield Written(method.upper(), path, item, item[method])
+    yield from (f"{shown(path)} does not begin with / as paths do" for path in document.misplaced_paths)
 
 
 def read_operation(written: Written, document: OpenApiDocument, schemas: Schemas, reserved: ReservedNames) -> Operation:
@@ -164,7 +165,7 @@ def _body(document: OpenApiDocument, operation: Mapping[str, Any], method: str, 
         words = "a body that is neither JSON, a form nor plain text" if method in _WITH_BODY else "a body with GET"
         if is_required:
             raise OpenApiError(f"requires {words}")
-        omissions.append(f"{words} cannot be sent")
+        omissions.append(f"it is a tool without its optional body: {words} cannot be sent")
         return None
     media_type, format_ = found
     config = OpenApiBodyConfig(media_type=media_type, format=format_)

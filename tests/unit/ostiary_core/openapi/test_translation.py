@@ -39,6 +39,16 @@ def body(schema: Any, *, required: bool = True, kind: str = "application/json") 
     return {"requestBody": {"required": required, "content": {kind: {"schema": schema}}}}
 
 
+def test_a_path_without_a_slash_and_an_optional_body_that_cannot_be_sent_are_named() -> None:
+    upload = {"operationId": "up", **body({}, required=False, kind="multipart/form-data")}
+    paths = {"/a": {"post": upload}, "b": {"get": {"operationId": "lost"}}, "x-internal": {"get": {}}}
+    found = translate(document(paths))
+    assert [each.body for each in found.config.operations] == [None]
+    uploaded, misplaced = sorted(found.omissions)
+    assert uploaded.startswith("POST /a: it is a tool without its optional body: a body that is neither JSON")
+    assert misplaced == "b does not begin with / as paths do"
+
+
 @pytest.mark.parametrize(
     ("root", "words"),
     [
