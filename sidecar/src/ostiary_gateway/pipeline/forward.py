@@ -6,6 +6,7 @@ defines. Headers are our own, and the body is our own serialisation of the messa
 
 import re
 import sys
+from collections.abc import Awaitable
 from functools import partial
 from typing import Any, Final
 
@@ -179,15 +180,15 @@ async def forward(exchange: Exchange, leg: Leg, span: ClientSpan) -> UpstreamRes
     return response
 
 
-async def _sent(exchange: Exchange, leg: Leg, span: ClientSpan, lines: bytes) -> UpstreamResponse:
-    """Send a leg, and return the response once its head has come."""
+def _sent(exchange: Exchange, leg: Leg, span: ClientSpan, lines: bytes) -> Awaitable[UpstreamResponse]:
+    """Send a leg, and return what to await for the response with its head."""
     message, server, attempts = leg.message, leg.server, leg.attempts
     method = "POST" if message is not None else exchange.request.method  # a GET may be bridged to a POST
     caller = exchange.upstream_caller if server.credential.is_of_caller else None
     # The body gets no name: that would keep it in memory until the response arrives.
     if attempts is not None:
-        return await attempts.request(method, lines, _body(exchange, leg, span), passed=exchange.passed, caller=caller)
-    return await server.request(
+        return attempts.request(method, lines, _body(exchange, leg, span), passed=exchange.passed, caller=caller)
+    return server.request(
         method,
         lines,
         _body(exchange, leg, span),

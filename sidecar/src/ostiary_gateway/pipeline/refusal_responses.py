@@ -10,7 +10,7 @@ from ostiary_core import strict_json
 from ostiary_core.mcp import codes
 from ostiary_core.mcp.protocol_revisions import MODERN, Era
 from ostiary_gateway.errors import Refusal
-from ostiary_gateway.media_types import JSON
+from ostiary_gateway.media_types import JSON, JSON_HEADERS
 from ostiary_gateway.server.response import Response
 
 _log = logging.getLogger(__name__)
@@ -41,7 +41,8 @@ def response_for(refusal: Refusal, request_id: str | int | None) -> Response:
         body = strict_json.dumps(message_for(refusal, request_id))
         if status == 200 and request_id is None:
             status = _PLAIN_STATUS.get(refusal.code, 400)
-    return Response(status, body, {"Content-Type": JSON, **refusal.headers}, close=refusal.close)
+    headers = {"Content-Type": JSON, **refusal.headers} if refusal.headers else JSON_HEADERS
+    return Response(status, body, headers, close=refusal.close)
 
 
 def message_for(refusal: Refusal, request_id: str | int | None) -> dict[str, Any]:

@@ -219,7 +219,11 @@ class EndpointSet:
             if not endpoint.open_requests and endpoint in self._leaving:
                 self._leaving.discard(endpoint)
                 self._close(endpoint)
-        elif self.ejection is not None:
+        elif self.ejection is None:
+            pass
+        elif response is not None and response.complete and response.status < 500 and not endpoint.is_tried:
+            endpoint.failures = 0  # as nearly always
+        else:
             self.ejection.ended(endpoint, response, error)
 
     @property

@@ -32,8 +32,8 @@ class LeastRequest:
     def choose(self, endpoints: Sequence[UpstreamEndpoint], *, open_requests: int) -> UpstreamEndpoint:
         """Return the less busy one of two, or of many where both are busier than the average."""
         count = len(endpoints)
-        first = int(random() * count)  # noqa: S311  a spread of load, no secret
-        second = int(random() * (count - 1))  # noqa: S311
+        # Both numbers of one random one.
+        first, second = divmod(int(random() * (count * (count - 1))), count - 1)  # noqa: S311  no secret
         one, other = endpoints[first], endpoints[second + (second >= first)]
         best = one if one.open_requests <= other.open_requests else other
         if best.open_requests * count <= open_requests:

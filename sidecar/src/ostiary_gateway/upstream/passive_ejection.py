@@ -67,9 +67,6 @@ class PassiveEjection:
         self, endpoint: UpstreamEndpoint, response: UpstreamResponse | None, error: BaseException | None = None
     ) -> None:
         """Note how an exchange with an endpoint ended: with a response, or else with an error."""
-        if response is not None and response.complete and response.status < 500 and not endpoint.is_tried:
-            endpoint.failures = 0  # as nearly always
-            return
         if endpoint.is_tried:  # a caller that gave up has shown nothing
             self._set_tried(endpoint, False)
         fault = response.fault if response is not None else error

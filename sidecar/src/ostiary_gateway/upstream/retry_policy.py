@@ -119,8 +119,7 @@ class RetryPolicy:
         ``name`` is the one that the server knows. A request that brings what its caller was asked for never is: its
         server would do the work of that round twice (specification, Multi Round-Trip Requests).
         """
-        if "requestState" in params or "inputResponses" in params:
-            return False
-        if method == _TOOLS_CALL:
-            return self.tools is not None and self.tools.has(name)
-        return method in REPEATABLE
+        is_repeatable = (
+            self.tools is not None and self.tools.has(name) if method == _TOOLS_CALL else method in REPEATABLE
+        )
+        return is_repeatable and "requestState" not in params and "inputResponses" not in params

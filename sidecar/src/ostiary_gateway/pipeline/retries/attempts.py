@@ -7,7 +7,7 @@ All of it ends with the time of the request (``timeouts.request``).
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
 from typing import Final
 
@@ -42,29 +42,27 @@ class Attempts(Transmission):
     writes the request again, so that the caller's message is kept; ``on_final`` is called once it need not be.
     """
 
-    __slots__ = (
-        "_failed",
-        "_is_written",
-        "_policy",
-        "_preferred",
-        "_retries",
-        "_server",
-        "_told",
-        "_traceparent",
-        "_until",
-        "_was_raced",
-        "body",
-        "endpoint",
-        "has_failed",
-        "is_opened",
-        "lines",
-        "message",
-        "number",
-        "on_final",
-        "pinned",
-        "repeats",
-        "sent_fault",
-    )
+    # Defaults of the class, since most requests need nothing beyond them.
+    _is_written = False
+    #: Those that were tried in vain.
+    _failed: frozenset[UpstreamEndpoint] = frozenset()
+    #: How many attempts count for the policy.
+    _retries = 0
+    _was_raced = False
+    number = 0
+    is_opened = False
+    #: Whether the last attempt failed for want of a response.
+    has_failed = False
+    #: The message of the leg that they send; None for a request of the gateway's own.
+    message: Message | None = None
+    on_final: Callable[[], None] | None = None
+    endpoint: UpstreamEndpoint | None = None
+    body: bytes | None = None
+    #: The span in whose context the body is.
+    _traceparent = ""
+    lines: bytes | None = None
+    #: The fault of the first attempt that was sent.
+    sent_fault: UpstreamFault | None = None
 
     def __init__(
         self,
@@ -87,26 +85,6 @@ class Attempts(Transmission):
         self._until = now + (server.request_seconds if seconds is None else min(seconds, server.request_seconds))
         if policy.budget is not None:
             policy.budget.note_request(now)
-        self._is_written = False
-        #: Those that were tried in vain.
-        self._failed: set[UpstreamEndpoint] = set()
-        #: How many attempts count for the policy.
-        self._retries = 0
-        self._was_raced = False
-        self.number = 0
-        self.is_opened = False
-        #: Whether the last attempt failed for want of a response.
-        self.has_failed = False
-        #: The message of the leg that they send; None for a request of the gateway's own.
-        self.message: Message | None = None
-        self.on_final: Callable[[], None] | None = None
-        self.endpoint: UpstreamEndpoint | None = None
-        self.body: bytes | None = None
-        #: The span in whose context the body is.
-        self._traceparent = ""
-        self.lines: bytes | None = None
-        #: The fault of the first attempt that was sent.
-        self.sent_fault: UpstreamFault | None = None
 
     @property
     def is_written(self) -> bool:
@@ -172,10 +150,12 @@ class Attempts(Transmission):
             self._traceparent = own
         return self.body
 
-    async def request(
+    def request(
         self, method: str, lines: bytes, body: bytes | None, *, passed: Sequence[str], caller: UpstreamCaller | None
-    ) -> UpstreamResponse:
-        """Send the request once, to the next endpoint, and return the response with its head.
+    ) -> Awaitable[UpstreamResponse]:
+        """Send the request once, to the next endpoint, and return what to await for the head.
+
+        This is no coroutine of its own: every call of a server with a policy passes here.
 
         Raises:
             UpstreamFault: see :meth:`.UpstreamServer.request`.
@@ -185,8 +165,11 @@ class Attempts(Transmission):
         sending = self._server.request(
             method, lines, body, passed=passed, caller=caller, transmission=self, endpoint=endpoint
         )
-        if not self.number:
-            return await sending  # it has all of the time, which its connection measures
+        # The first one has all of the time, which its connection measures.
+        return self._in_time(sending) if self.number else sending
+
+    async def _in_time(self, sending: Awaitable[UpstreamResponse]) -> UpstreamResponse:
+        """Await a response for as long as there is time left for the request."""
         try:
             async with asyncio.timeout(self.seconds_left):
                 return await sending
@@ -203,7 +186,7 @@ class Attempts(Transmission):
             found = endpoints.another(self._failed)
             if found is not None:
                 return found
-            self._failed.clear()  # all of them were tried: from the start
+            self._failed = frozenset()  # all of them were tried: from the start
         return endpoints.pick(self._preferred)
 
     def after(self, found: UpstreamFault, *, has_begun: bool = False) -> AttemptFailed | None:
@@ -215,7 +198,7 @@ class Attempts(Transmission):
         if self._is_written and self.sent_fault is None:
             self.sent_fault = found
         if self.endpoint is not None:
-            self._failed.add(self.endpoint)
+            self._failed |= {self.endpoint}
         seconds = self._after_sending(fault, has_begun) if self._is_written else self._before_sending(fault)
         if seconds is None:
             self.has_failed = is_of_transport(fault)

@@ -12,7 +12,6 @@ from ostiary_gateway.errors import AttemptFailed, Refusal, UpstreamFault
 from ostiary_gateway.pipeline import record
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.leg import Leg
-from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.pipeline.request_ids import RequestIds
 from ostiary_gateway.pipeline.retries.attempts import Attempts
 from ostiary_gateway.telemetry import ClientSpan, semantic_conventions
@@ -82,13 +81,15 @@ def _repeats(exchange: Exchange, leg: Leg, policy: RetryPolicy) -> bool:
         return True  # a GET opens a stream, and a session ends only once
     if message.method is None or message.id is None:
         return False  # an answer to the server, a notification
-    return policy.repeats(message.method.name, message.name, message.params) and not _brings_input(exchange, message)
+    return policy.repeats(message.method.name, message.name, message.params) and (
+        exchange.message is message or not _brings_input(exchange)
+    )
 
 
-def _brings_input(exchange: Exchange, message: Message) -> bool:
-    """Return whether the caller brings input, where the server gets another message."""
+def _brings_input(exchange: Exchange) -> bool:
+    """Return whether the caller's own message brings input."""
     own = exchange.message
-    return own is not None and own is not message and ("requestState" in own.params or "inputResponses" in own.params)
+    return own is not None and ("requestState" in own.params or "inputResponses" in own.params)
 
 
 def has_begun(exchange: Exchange) -> bool:
