@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
 from ostiary_core.mcp.methods import METHODS
-from ostiary_gateway.errors import UpstreamFault
+from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.response_head import http_fault
@@ -20,7 +20,30 @@ from ostiary_gateway.upstream.server import UpstreamServer
 
 _ERROR: Final = 400
 _CALL: Final = METHODS["tools/call"]
+#: Why such a request is refused. It is only ever a cause, so that nothing of a request is kept with it.
+_CAUSE: Final = UpstreamFault(faults.CIRCUIT_OPEN, "its circuit is open (circuitBreaker)")
+_AS_REFUSED: Final = faults.refusal(_CAUSE)
 _NO_PERMIT: Final = nullcontext[CircuitPermit | None](None)
+
+
+class CircuitOpenError(Refusal):
+    """What callers get while a circuit is open: -31003 ``CircuitOpen``.
+
+    It has little to make, since a refusal must cost much less than the call that it spares.
+    """
+
+    status = _AS_REFUSED.status
+    reason = _AS_REFUSED.reason
+    message = _AS_REFUSED.message
+    code = _AS_REFUSED.code
+    close = _AS_REFUSED.close
+    result = None
+    limit = None
+
+    def __init__(self, retry_after_ms: int) -> None:
+        Exception.__init__(self, self.message)
+        self.headers = {}
+        self.data = {"reason": self.reason, "retryAfterMs": retry_after_ms}
 
 
 def enter(breaker: CircuitBreaker, exchange: Exchange, leg: Leg, span: ServerSpan) -> None:
@@ -39,8 +62,11 @@ def enter(breaker: CircuitBreaker, exchange: Exchange, leg: Leg, span: ServerSpa
         return
     leg.permit = breaker.admit(exchange, tool=tool, is_pinned=leg.session is not None and bool(leg.session.endpoint))
     if leg.permit is None:
-        fault = _refused(breaker, server, span, tool)
-        raise faults.refusal(fault) from fault
+        if server.is_blocked:
+            fault = _refused(breaker, server, span, tool)
+            raise faults.refusal(fault) from fault
+        _note_refused(server, span)
+        raise CircuitOpenError(breaker.retry_after_ms(tool)) from _CAUSE
     if leg.permit.is_trial:
         _report(span, server, semantic_conventions.TRIAL)
 
@@ -91,10 +117,13 @@ def _refused(
     breaker: CircuitBreaker, server: UpstreamServer, span: ServerSpan, tool: str | None = None
 ) -> UpstreamFault:
     """Report a request that is refused, and return why."""
-    fault = server.as_seen(breaker.refusal(tool=tool))
-    server.health.counts[fault.kind] += 1
+    _note_refused(server, span)
+    return server.as_seen(breaker.refusal(tool=tool))
+
+
+def _note_refused(server: UpstreamServer, span: ServerSpan) -> None:
+    server.health.counts[server.as_seen(_CAUSE).kind] += 1
     _report(span, server, semantic_conventions.REFUSED)
-    return fault
 
 
 def _report(span: ServerSpan, server: UpstreamServer, decision: str) -> None:

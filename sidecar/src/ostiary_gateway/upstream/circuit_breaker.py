@@ -89,10 +89,17 @@ class CircuitBreaker:
 
     def refusal(self, *, tool: str | None = None) -> UpstreamFault:
         """Return the fault of a request that was not admitted: ``CircuitOpen``; nothing was sent."""
-        of_tool_ = self._tools.get(tool) if tool is not None and self._server.is_closed else None
-        circuit, words = (self._server, _OF_SERVER) if of_tool_ is None else (of_tool_, _OF_TOOL)
-        milliseconds = int(circuit.retry_after(self._clock()) * 1000) + 1
-        return UpstreamFault(faults.CIRCUIT_OPEN, words, retry_after_ms=milliseconds)
+        words = _OF_SERVER if self._refusing(tool) is self._server else _OF_TOOL
+        return UpstreamFault(faults.CIRCUIT_OPEN, words, retry_after_ms=self.retry_after_ms(tool))
+
+    def retry_after_ms(self, tool: str | None) -> int:
+        """Return after how many milliseconds a request that was not admitted should come again."""
+        return int(self._refusing(tool).retry_after(self._clock()) * 1000) + 1
+
+    def _refusing(self, tool: str | None) -> Circuit:
+        """Return the circuit that does not admit a request: the server's, or else the tool's."""
+        server = self._server
+        return self._tools.get(tool, server) if tool is not None and server.until is None else server
 
     def admit_anyway(self, *, tool: str | None = None) -> "CircuitPermit":
         """Admit what goes on with a request that was admitted before.
