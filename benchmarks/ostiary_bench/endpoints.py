@@ -1,20 +1,25 @@
-"""The cost of a call at one of several endpoints, at an open circuit breaker, and of a tool of a REST service."""
+"""What calls cost at several endpoints, at open circuit breakers and at REST services.
+
+What the loss of half of the endpoints does to calls is measured with it (:mod:`.lost_endpoints`).
+"""
 
 import os
 import tempfile
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
-from ostiary_bench import messages, servers
+from ostiary_bench import lost_endpoints, messages, servers
 from ostiary_bench.calls import ending
 from ostiary_bench.compared_ways import ComparedFigures, ComparedWay, Target, compared_row, line, measured_costs
 from ostiary_bench.gateways_under_test import compile_into, proxy, start_gateway
 from ostiary_bench.load import Load, require_result
+from ostiary_bench.lost_endpoints import LostRow
 from ostiary_tools.common.errors import ToolError
 from ostiary_tools.common.ports import reserve_port
 
@@ -38,8 +43,24 @@ Measured {at} on {machine}.
 """
 
 
-def measure(*, rounds: int, seconds: float = 1.0) -> ComparedFigures:
+@dataclass(frozen=True, slots=True)
+class EndpointFigures:
+    """All figures: what calls cost, and what the loss of endpoints does to them."""
+
+    costs: ComparedFigures
+    lost: Sequence[LostRow]
+
+    def document(self) -> dict[str, Any]:
+        """Return the figures as JSON."""
+        return {**self.costs.document(), "lost": [asdict(each) for each in self.lost]}
+
+
+def measure(*, rounds: int, seconds: float = 1.0) -> EndpointFigures:
     """Measure everything in one run."""
+    return EndpointFigures(_costs(rounds=rounds, seconds=seconds), lost_endpoints.measure())
+
+
+def _costs(*, rounds: int, seconds: float) -> ComparedFigures:
     with tempfile.TemporaryDirectory() as text:
         directory = Path(text)
         with _targets(directory) as targets:
@@ -143,7 +164,9 @@ _OPENAPI: Final = {
 }
 
 
-def section(found: ComparedFigures, *, at: str, machine: str) -> str:
+def section(found: EndpointFigures, *, at: str, machine: str) -> str:
     """Return the section of the page."""
-    table = "\n".join(line(each).rpartition(" |")[0].rpartition(" |")[0] + " |" for each in found.rows)
-    return _SECTION.format(title=TITLE, at=at, machine=machine, rounds=found.rounds, table=table)
+    costs = found.costs
+    table = "\n".join(line(each).rpartition(" |")[0].rpartition(" |")[0] + " |" for each in costs.rows)
+    text = _SECTION.format(title=TITLE, at=at, machine=machine, rounds=costs.rounds, table=table)
+    return text + lost_endpoints.section(found.lost)
