@@ -36,10 +36,8 @@ async def replicas_of(cluster: LocalCluster, service: str, count: int) -> AsyncI
 
 async def serve(cluster: LocalCluster, service: str) -> None:
     """Apply a proxy of the Service, and wait until both gateways reach it."""
-    # A Pod that ends closes its connections, perhaps in the moment in which a call arrives: only a call that may be
-    # repeated is sent to another Pod then.
-    retry = {"attempts": 2, "tools": {"hints": ["readOnlyHint"]}}
-    server = {"name": "crm", "service": {"name": service, "port": 80, "path": "/mcp"}, "retry": retry}
+    # Nothing is said of retries: no call that a Pod may have carried out is sent to another one.
+    server = {"name": "crm", "service": {"name": service, "port": 80, "path": "/mcp"}}
     proxy = {
         "apiVersion": "ostiary.dev/v1alpha1",
         "kind": "MCPProxy",

@@ -2,18 +2,19 @@
 
     python replica_process.py NAME ADDRESS PORT
 
-After SIGTERM it accepts no connection, answers what it has and ends its streams. Every result names the replica.
+It runs on uvicorn, as servers on the official Python SDK do. After SIGTERM it accepts no connection, answers what it
+has and ends its streams. Every result names the replica.
 """
 
 import asyncio
 import contextlib
 import json
-import signal
 import sys
 import uuid
+from collections.abc import Mapping
 from typing import Any, Final
 
-from aiohttp import web
+import uvicorn
 
 _REVISION: Final = "2025-11-25"
 _MODERN: Final = "2026-07-28"
@@ -23,7 +24,7 @@ _CHANGED: Final = b'event: message\ndata: {"jsonrpc":"2.0","method":"notificatio
 #: Seconds between two events on a stream.
 _PERIOD: Final = 0.5
 #: Seconds that the requests in flight may take at the end.
-_GRACE: Final = 30.0
+_GRACE: Final = 30
 
 
 class Replica:
@@ -34,31 +35,37 @@ class Replica:
         self.sessions: set[str] = set()
         self.ending = asyncio.Event()
 
-    async def serve(self, request: web.Request) -> web.StreamResponse:
-        """Answer one request."""
-        session = request.headers.get("Mcp-Session-Id")
+    async def __call__(self, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
+        """Answer one request, as an ASGI application."""
+        if scope["type"] != "http":
+            return
+        headers = {name.decode(): value.decode() for name, value in scope["headers"]}
+        session = headers.get("mcp-session-id")
         if session is not None and session not in self.sessions:
-            return web.json_response({"error": "no such session"}, status=404)
-        if request.method == "GET":
-            return await self._stream(request)
-        if request.method == "DELETE":
+            await _respond(send, 404, {"error": "no such session"})
+        elif scope["method"] == "GET":
+            await self._stream(send)
+        elif scope["method"] == "DELETE":
             self.sessions.discard(session or "")
-            return web.Response(status=204)
-        message = await request.json()
-        if "id" not in message:
-            return web.Response(status=202)
-        return self._answer(message, session, request.headers.get("MCP-Protocol-Version", ""))
+            await _respond(send, 204)
+        else:
+            await self._post(await _body(receive), session, headers.get("mcp-protocol-version", ""), send)
 
-    def _answer(self, message: dict[str, Any], session: str | None, revision: str) -> web.Response:
+    async def _post(self, body: bytes, session: str | None, revision: str, send: Any) -> None:
+        message = json.loads(body)
+        if "id" not in message:
+            await _respond(send, 202)
+            return
         method, more = message["method"], {}
         if method == "initialize":
             session = uuid.uuid4().hex
             self.sessions.add(session)
             more = {"Mcp-Session-Id": session}
         elif session is None and revision != _MODERN:
-            return web.json_response({"error": "no session"}, status=400)
+            await _respond(send, 400, {"error": "no session"})
+            return
         result = self._result(method) | (_HINTS if revision == _MODERN else {})
-        return web.json_response({"jsonrpc": "2.0", "id": message["id"], "result": result}, headers=more)
+        await _respond(send, 200, {"jsonrpc": "2.0", "id": message["id"], "result": result}, more)
 
     def _result(self, method: str) -> dict[str, Any]:
         info = {"name": self.name, "version": "1"}
@@ -67,38 +74,62 @@ class Replica:
         if method == "server/discover":
             return {"supportedVersions": [_MODERN, _REVISION], "capabilities": _CAPABILITIES, "serverInfo": info}
         if method == "tools/list":
-            hints = {"readOnlyHint": True}
-            return {"tools": [{"name": "who", "inputSchema": {"type": "object"}, "annotations": hints}]}
+            return {"tools": [{"name": "who", "inputSchema": {"type": "object"}}]}
         return {"content": [{"type": "text", "text": self.name}]} if method == "tools/call" else {}
 
-    async def _stream(self, request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-        await response.prepare(request)
-        with contextlib.suppress(ConnectionError):  # the client has gone
-            while not self.ending.is_set():
-                await response.write(_CHANGED)
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self.ending.wait(), _PERIOD)
-            await response.write_eof()
-        return response
+    async def _stream(self, send: Any) -> None:
+        await send(_start(200, {"Content-Type": "text/event-stream"}))
+        while not self.ending.is_set():
+            await send({"type": "http.response.body", "body": _CHANGED, "more_body": True})
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.ending.wait(), _PERIOD)
+        await send({"type": "http.response.body", "body": b""})
 
 
-async def main(name: str, address: str, port: int) -> None:
-    """Serve until SIGTERM, then end in order."""
-    replica = Replica(name)
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    app = web.Application()
-    app.router.add_route("*", "/mcp", replica.serve)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_GRACE)
-    await runner.setup()
-    await web.TCPSite(runner, address, port, backlog=1024).start()
-    sys.stdout.write(json.dumps({"name": name}) + "\n")
-    sys.stdout.flush()
-    await stop.wait()
-    replica.ending.set()
-    await runner.cleanup()
+async def _body(receive: Any) -> bytes:
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body, more = body + message.get("body", b""), message.get("more_body", False)
+    return body
+
+
+def _start(status: int, headers: Mapping[str, str]) -> dict[str, Any]:
+    lines = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    return {"type": "http.response.start", "status": status, "headers": lines}
+
+
+async def _respond(send: Any, status: int, document: Any = None, headers: Mapping[str, str] | None = None) -> None:
+    body = json.dumps(document).encode() if document is not None else b""
+    about = {"Content-Type": "application/json"} if body else {}
+    if status != 204:
+        about["Content-Length"] = str(len(body))
+    await send(_start(status, {**about, **(headers or {})}))
+    await send({"type": "http.response.body", "body": body})
+
+
+class _Server(uvicorn.Server):
+    """It ends the streams of its replica before it waits for the end of requests."""
+
+    def __init__(self, replica: Replica, address: str, port: int) -> None:
+        config = uvicorn.Config(
+            replica, host=address, port=port, log_level="critical", lifespan="off", backlog=1024,
+            timeout_graceful_shutdown=_GRACE,
+        )  # fmt: skip
+        super().__init__(config)
+        self._replica = replica
+
+    async def startup(self, sockets: Any = None) -> None:
+        """Say that it serves."""
+        await super().startup(sockets)
+        sys.stdout.write(json.dumps({"name": self._replica.name}) + "\n")
+        sys.stdout.flush()
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        """End in order."""
+        self._replica.ending.set()
+        await super().shutdown(sockets)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))
+    _Server(Replica(sys.argv[1]), sys.argv[2], int(sys.argv[3])).run()

@@ -65,7 +65,7 @@ class UpstreamEndpoint:
         self._via = via_lines([mark])
         self._connections = connections
         #: The route in use.
-        self.route = Route(place, self._dialer(direct.own, egress), connections=connections)
+        self.route = self._route(self._dialer(direct.own, egress))
         #: Pools of earlier routes, on which requests may be in flight.
         self._former: list[Pool] = []
         self._refused_by_former = 0
@@ -107,6 +107,17 @@ class UpstreamEndpoint:
     def is_rest(self) -> bool:
         """Whether it is of a REST service, which does not speak MCP."""
         return self._place.is_rest
+
+    def move(self, where: EndpointPlace | None) -> None:
+        """Take what is known of its place now.
+
+        One that is about to end may close a connection while a request arrives there: none is kept idle.
+        """
+        was_draining, self.where = self.is_draining, where
+        if self.is_draining:
+            self.keep_none()
+        elif was_draining:
+            self.route.pool.keep_again()
 
     def passing(self, head: bytes, passed: Sequence[str]) -> bytes:
         """Return the beginning of a request that has passed other proxies, with their marks."""
@@ -156,12 +167,18 @@ class UpstreamEndpoint:
         dialer = self._dialer(own, egress)
         if dialer == self.route.dialer:
             return
-        old, self.route = self.route.pool, Route(self._place, dialer, connections=self._connections)
+        old, self.route = self.route.pool, self._route(dialer)
         old.keep_none()
         if self.is_blocked:
             self.route.pool.close()
         self._former.append(old)
         self._forget_former()
+
+    def _route(self, dialer: Dialer) -> Route:
+        route = Route(self._place, dialer, connections=self._connections)
+        if self.is_draining:
+            route.pool.keep_none()
+        return route
 
     def _dialer(self, own: OwnEndpoints, egress: Egress) -> Dialer:
         direct, url = self._direct, self._place.url
@@ -180,7 +197,7 @@ class UpstreamEndpoint:
             self.close()
             return
         self._refused_by_former += self.route.pool.refused
-        self.route = Route(self._place, self.route.dialer, connections=self._connections)
+        self.route = self._route(self.route.dialer)
 
     def set_connection_limit(self, connections: int) -> None:
         """Keep at most ``connections`` connections from now on."""

@@ -106,7 +106,7 @@ class EndpointSet:
             return None
         if place is not None and place.key(known.mark) != known.key:
             return None  # another pod has the address now
-        known.where = place
+        known.move(place)
         return known
 
     def _made(self, place: EndpointPlace | None) -> UpstreamEndpoint:

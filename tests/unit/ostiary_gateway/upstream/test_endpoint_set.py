@@ -1,10 +1,14 @@
 """The endpoints of one server: which ones get requests, and what becomes of those that are no longer listed."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 
 import pytest
 from gateways import LONG_TIMEOUTS
+from mcp_clients import eventually
+from scripted_server import scripted
+from upstream_pool import OK, body
 
 from ostiary_core.contract.documents import ServerConfig
 from ostiary_core.contract.server_resilience import DiscoveryConfig, EndpointConfig
@@ -24,6 +28,14 @@ def discovered(*, mark: str = "m") -> EndpointSet:
     server = UpstreamServer(document, own=OwnEndpoints(), connections=10, proxy="default/a", mark=mark)
     assert server.endpoints is not None
     return server.endpoints
+
+
+def at_loopback() -> UpstreamServer:
+    """A server that is a Service with its endpoints on loopback."""
+    document = ServerConfig(
+        name="up", url="http://crm.crm.svc/mcp", timeouts=LONG_TIMEOUTS, discovery=DISCOVERY, addresses=["127.0.0.0/8"]
+    )
+    return UpstreamServer(document, own=OwnEndpoints(), connections=10, proxy="default/a", mark="m")
 
 
 def place(number: int, identity: str = "", *, is_near: bool = False, is_draining: bool = False) -> EndpointPlace:
@@ -175,3 +187,38 @@ def test_an_endpoint_that_keeps_its_requests_gets_hardly_any_more() -> None:
         if title(endpoint) not in hanging:
             endpoints.release(endpoint, None, None)
     assert got[True] <= 4 * 2
+
+
+async def test_an_endpoint_that_begins_to_drain_keeps_no_connection_and_gets_no_body_before_it_takes_it() -> None:
+    heads: list[bytes] = []
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            heads.append(head)
+            if b"Expect: 100-continue" in head:
+                writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            await reader.readexactly(2)
+            writer.write(OK)
+
+    async def called() -> int:
+        response = await server.request("POST", b"", b"{}")
+        assert await body(response) == b"ok"
+        response.close()
+        return server.open_connections
+
+    async with scripted(script) as port:
+        server = at_loopback()
+        assert server.endpoints is not None
+        ready = EndpointPlace("127.0.0.1", port, "uid")
+        server.endpoints.set_places([ready])
+        assert await called() == 1
+
+        server.endpoints.set_places([ready._replace(is_draining=True)])
+        await eventually(lambda: server.open_connections == 0)
+        await called()
+        await eventually(lambda: server.open_connections == 0)
+
+        server.endpoints.set_places([ready])
+        assert await called() == 1
+        server.close()
+    assert [b"Expect" in head for head in heads] == [False, True, False]

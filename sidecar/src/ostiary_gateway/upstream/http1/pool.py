@@ -12,6 +12,7 @@ from typing import Final
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1.deadlines import Deadlines
+from ostiary_gateway.upstream.http1.held_body import EXPECTATION_FAILED, exchange_held
 from ostiary_gateway.upstream.http1.request_head import Transmission
 from ostiary_gateway.upstream.http1.upstream_connection import UpstreamConnection
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse, broken_off
@@ -62,6 +63,8 @@ class Pool:
         is_kept = connection is not None
         if connection is None:
             connection = await self._take()
+            if not (self._keeps or repeatable):
+                return await self._exchange_held(connection, request, seconds=seconds, transmission=transmission)
         elif repeatable:
             return await self._exchange_twice(connection, request, seconds=seconds, transmission=transmission)
         try:
@@ -69,6 +72,16 @@ class Pool:
         except UpstreamFault as fault:
             fault.of_idle_connection = is_kept and fault.kind == faults.RESET and not connection.has_heard
             raise
+
+    async def _exchange_held(
+        self, connection: UpstreamConnection, request: bytes, *, seconds: float, transmission: Transmission | None
+    ) -> UpstreamResponse:
+        """Send the body only once the server takes it: a server whose connections are not kept is about to end."""
+        response = await exchange_held(connection, request, seconds=seconds, transmission=transmission)
+        if response.status != EXPECTATION_FAILED:
+            return response
+        response.close()
+        return await (await self._take()).exchange(request, seconds=seconds, transmission=transmission)
 
     async def _exchange_twice(
         self, kept: UpstreamConnection, request: bytes, *, seconds: float, transmission: Transmission | None
@@ -127,8 +140,18 @@ class Pool:
             self._wake_one()
 
     def keep_none(self) -> None:
-        """Close idle connections now, and each other one after its exchange."""
+        """Close idle connections now, and each other one after its exchange.
+
+        A request is sent from now on only once the server takes it (:mod:`.held_body`), unless it may be repeated.
+        """
         self._keeps = False
+        self._close_idle()
+
+    def keep_again(self) -> None:
+        """Keep connections again."""
+        self._keeps = True
+
+    def _close_idle(self) -> None:
         idle, self._idle = self._idle, []
         for connection, _ in idle:
             connection.close()
@@ -174,6 +197,8 @@ class Pool:
 
     def _lost(self, connection: UpstreamConnection) -> None:
         self._all.discard(connection)
+        if self._idle and connection.is_last:
+            self._close_idle()  # a server, or a proxy before it, that is about to end says so on each of them
         self._wake_one()
 
     def _wake_one(self) -> None:

@@ -64,3 +64,22 @@ class StatusLine:
         if len(self._come) == _LENGTH:
             self._is_interim = self._come.endswith(_INTERIM)
             self.is_final = not self._is_interim
+
+
+def check_interim(status: int) -> None:
+    """Check the status of an interim response.
+
+    Raises:
+        UpstreamFault: it is none, or announces another protocol.
+    """
+    if status == 101:
+        raise UpstreamFault(faults.INVALID, "the upstream switches to another protocol")
+    if status < 100:
+        raise UpstreamFault(faults.INVALID, f"{status} is no status of HTTP")
+
+
+def not_http(error: Exception) -> UpstreamFault:
+    """Return the fault of a response that the parser refuses."""
+    if isinstance(error.__context__, UpstreamFault):  # httptools wraps what our callbacks raise
+        return error.__context__
+    return UpstreamFault(faults.INVALID, f"the answer is not HTTP/1.1: {error}")

@@ -7,6 +7,7 @@ connection unusable: if it were taken for the next response, one client would ge
 import asyncio
 import select
 import socket
+from collections.abc import Callable
 from typing import Any, Final, cast
 
 import httptools
@@ -16,7 +17,7 @@ from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1.deadlines import Deadlines
 from ostiary_gateway.upstream.http1.request_head import Transmission
-from ostiary_gateway.upstream.http1.status_line import USUAL, StatusLine
+from ostiary_gateway.upstream.http1.status_line import USUAL, StatusLine, check_interim, not_http
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse, broken_off
 
 #: TCP keep-alive: seconds of silence before the first probe, seconds between probes, their number. 2 minutes in all.
@@ -32,13 +33,14 @@ _BODILESS: Final = frozenset({204, 304})
 class UpstreamConnection(asyncio.Protocol):
     """A protocol of asyncio and of llhttp.
 
-    Its pool sets ``on_idle`` and ``on_lost``, which are called with it.
+    Its pool sets ``on_idle`` and ``on_lost``, called with it; ``on_continue`` is called when a body is asked for.
     """
 
     def __init__(self) -> None:
         self.usable = True
         self.on_idle: Any = None
         self.on_lost: Any = None
+        self.on_continue: Callable[[], None] | None = None
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
         #: Kept, since getting it is a system call each time (CPython 3.11 checks whether the process has forked).
@@ -56,8 +58,6 @@ class UpstreamConnection(asyncio.Protocol):
         self.deadline = 0.0
         self.deadlines = Deadlines()
         self._seconds = 0.0
-
-    # For the pool and its users
 
     async def exchange(
         self, request: bytes, *, seconds: float, transmission: Transmission | None = None
@@ -97,6 +97,12 @@ class UpstreamConnection(asyncio.Protocol):
                 self.close()
             raise
 
+    def write_more(self, data: bytes) -> None:
+        """Send the rest of a request."""
+        self._sent += len(data)
+        if self._transport is not None:
+            self._transport.write(data)
+
     def too_late(self) -> None:
         """Fail the exchange: the head did not come in time."""
         self._fail(UpstreamFault(faults.TIMEOUT, f"no answer within {self._seconds:g} s"))
@@ -115,6 +121,11 @@ class UpstreamConnection(asyncio.Protocol):
     def has_heard(self) -> bool:
         """Whether any byte of a response came to the present or the last exchange."""
         return self._fed > 0
+
+    @property
+    def is_last(self) -> bool:
+        """Whether the last response, a success, said that its server closes the connection after it."""
+        return self._headers.get(b"connection", b"").lower() == b"close" and self._parser.get_status_code() < 300
 
     def still_open(self) -> bool:
         """Check that the server has neither closed nor sent anything while idle.
@@ -163,7 +174,7 @@ class UpstreamConnection(asyncio.Protocol):
         except UpstreamFault as fault:
             self._fail(fault)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self._fail(_not_http(error))
+            self._fail(not_http(error))
 
     def _check_head_size(self) -> None:
         """Refuse an endless head or trailer, which the parser holds.
@@ -221,8 +232,10 @@ class UpstreamConnection(asyncio.Protocol):
             raise UpstreamFault(faults.INVALID, _TOO_LARGE)
         status = self._parser.get_status_code()
         if status < 200:
-            _check_interim(status)
+            check_interim(status)
             self._line.begin()
+            if status == 100 and self.on_continue is not None:
+                self.on_continue()
             return  # the final response is still to come
         self._fed = 0
         encoding = self._headers.get(b"transfer-encoding")
@@ -284,16 +297,3 @@ class UpstreamConnection(asyncio.Protocol):
         """Continue to read."""
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
-
-
-def _check_interim(status: int) -> None:
-    if status == 101:
-        raise UpstreamFault(faults.INVALID, "the upstream switches to another protocol")
-    if status < 100:
-        raise UpstreamFault(faults.INVALID, f"{status} is no status of HTTP")
-
-
-def _not_http(error: Exception) -> UpstreamFault:
-    if isinstance(error.__context__, UpstreamFault):  # httptools wraps what our callbacks raise
-        return error.__context__
-    return UpstreamFault(faults.INVALID, f"the answer is not HTTP/1.1: {error}")

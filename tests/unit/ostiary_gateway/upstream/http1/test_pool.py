@@ -3,9 +3,10 @@
 import asyncio
 
 import pytest
+from mcp_clients import eventually
 from scripted_server import Script, answering, read_request
 from timeouts import TIMEOUT_SECONDS
-from upstream_pool import OK, OTHER, REQUEST, body, pool_for
+from upstream_pool import LAST, OK, OTHER, REQUEST, body, pool_for
 
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
@@ -196,3 +197,38 @@ async def test_it_is_sent_once_more_and_no_third_time() -> None:
         with pytest.raises(UpstreamFault):
             await pool.exchange(REQUEST, seconds=5, repeatable=True)
     assert len(requests) == 3
+
+
+async def test_once_a_server_closes_a_connection_after_its_response_no_idle_one_is_used_again() -> None:
+    connections, waiting = 0, asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        number = connections
+        await read_request(reader)
+        if number == 1:
+            await waiting.wait()
+        writer.write(LAST if number == 1 else OK)
+        await reader.read()
+
+    async with pool_for(script) as pool:
+        first = asyncio.create_task(pool.exchange(REQUEST, seconds=TIMEOUT_SECONDS))
+        await eventually(lambda: connections == 1)
+        assert await body(await pool.exchange(REQUEST, seconds=TIMEOUT_SECONDS)) == b"ok"
+        waiting.set()
+        await body(await first)
+        await eventually(lambda: pool.open_connections == 0)
+        assert await body(await pool.exchange(REQUEST, seconds=TIMEOUT_SECONDS)) == b"ok"
+
+    assert connections == 3
+
+
+async def test_connections_are_kept_again_once_that_is_wanted() -> None:
+    async with pool_for(answering(OK, OK)) as pool:
+        pool.keep_none()
+        await body(await pool.exchange(REQUEST, seconds=TIMEOUT_SECONDS))
+        await eventually(lambda: pool.open_connections == 0)
+        pool.keep_again()
+        await body(await pool.exchange(REQUEST, seconds=TIMEOUT_SECONDS))
+        assert pool.open_connections == 1
