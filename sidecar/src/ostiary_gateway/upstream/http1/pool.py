@@ -76,7 +76,7 @@ class Pool:
     async def _exchange_held(
         self, connection: UpstreamConnection, request: bytes, *, seconds: float, transmission: Transmission | None
     ) -> UpstreamResponse:
-        """Send the body only once the server takes it: a server whose connections are not kept is about to end."""
+        """Send the body only once the server takes it: such a server is about to end."""
         response = await exchange_held(connection, request, seconds=seconds, transmission=transmission)
         if response.status != EXPECTATION_FAILED:
             return response

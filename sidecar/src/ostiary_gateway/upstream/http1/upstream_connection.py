@@ -124,7 +124,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     @property
     def is_last(self) -> bool:
-        """Whether the last response, a success, said that its server closes the connection after it."""
+        """Whether the last response, a success, said that it is the last one."""
         return self._headers.get(b"connection", b"").lower() == b"close" and self._parser.get_status_code() < 300
 
     def still_open(self) -> bool:
