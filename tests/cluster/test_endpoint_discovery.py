@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from endpoint_slices import endpoint, endpoint_slice
 from gateways import RunningGateway, running_gateway
+from kube_api_proxy import kube_api_proxy
 from mcp_caller import McpCaller, mcp_caller, modern
 from mcp_clients import eventually
 from pod_processes import PORT_NAME, PodProcesses, pod_processes
@@ -217,3 +218,33 @@ async def test_a_gateway_prefers_the_endpoints_that_are_meant_for_its_zone(
 def near(server: UpstreamServer) -> list[int]:
     assert server.endpoints is not None
     return [each.where.port for each in server.endpoints if each.where is not None and each.where.is_near]
+
+
+async def test_while_the_api_server_is_away_the_last_endpoints_stay_and_one_that_dies_costs_no_call(
+    control_plane: ControlPlane, namespace: str, pods: PodProcesses, token: Path, tmp_path: Path
+) -> None:
+    grant(control_plane, namespace)
+    await asyncio.gather(*(pods.start(name) for name in ("crm-1", "crm-2", "crm-3")))
+    async with AsyncExitStack() as stack:
+        api = await stack.enter_async_context(kube_api_proxy(control_plane, tmp_path))
+        options = KubernetesOptions(api.url, token, tmp_path / "ca.crt")
+        gateway = await stack.enter_async_context(running_gateway(gateway="ostiary/default", kubernetes=options))
+        server = await serve(gateway, namespace)
+        await eventually(lambda: len(ports(server)) == 3)
+        caller = await stack.enter_async_context(mcp_caller(gateway.url()))
+
+        is_away = asyncio.Event()
+        api.refuse(lambda _: is_away.is_set(), status=503, times=1_000_000)
+        is_away.set()
+        api.expire_watches()
+        await eventually(lambda: state(server) == ("EndpointSlices", "ApiUnavailable"))
+        await pods.kill("crm-1")
+        assert {await who(caller) for _ in range(40)} == {"crm-2", "crm-3"}
+        assert len(ports(server)) == 3, "nothing else is known"
+        await pods.start("crm-4")
+        await pods.stop("crm-2")
+        assert {await who(caller) for _ in range(40)} == {"crm-3"}
+
+        is_away.clear()
+        await eventually(lambda: state(server) == ("EndpointSlices", ""))
+        assert {await who(caller) for _ in range(40)} == {"crm-3", "crm-4"}
