@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from mcp_caller import mcp_caller, modern
+from mcp_caller import LEGACY, legacy, mcp_caller, modern
 from mcp_clients import eventually
 from pod_processes import PodProcesses, pod_processes
 from rollout_load import RolloutLoad, rollout_load
@@ -16,6 +16,8 @@ from rollout_load import RolloutLoad, rollout_load
 from ostiary_tools.cluster.main import LocalCluster
 
 NAMESPACE = "default"
+HELLO = {"protocolVersion": LEGACY, "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+CALL = legacy("tools/call", {"name": "who", "arguments": {}})
 SESSIONS, STREAMS = 50, 20
 #: Longer than the news that a Pod ends takes on a busy machine: what a preStop hook is for.
 PRE_STOP_SECONDS = 3.0
@@ -135,4 +137,28 @@ async def test_replicas_that_hang_are_left_alone_once_kubernetes_calls_them_not_
             await pods.set_ready(name, is_ready=True)
         answered = {name: load.replicas.get(name, 0) for name in hung}
         await eventually(lambda: all(load.replicas.get(name, 0) > answered[name] for name in hung))
+    assert (load.failed, load.failures) == ({}, [])
+
+
+@pytest.mark.timeout(600)
+async def test_a_gateway_that_starts_in_the_middle_of_a_rollout_goes_on_with_the_sessions_of_another_one(
+    cluster: LocalCluster,
+) -> None:
+    async with (
+        replicas_of(cluster, "notes", 2) as pods,
+        rollout_load(endpoints(cluster)[:1], sessions=10, streams=4, rate=50) as load,
+        mcp_caller(endpoints(cluster)[0]) as caller,
+    ):
+        reply = await caller.post(legacy("initialize", HELLO))
+        caller.session = reply.headers["Mcp-Session-Id"]
+        await eventually(lambda: load.calls > 50 and len(load.events) == 4)
+        rolling = asyncio.create_task(roll(pods, load))
+        await eventually(functools.partial(load.has_answer_of, "notes-0-new"))
+        await asyncio.to_thread(cluster.restart_gateway, 1)
+        caller.url = endpoints(cluster)[1]
+        while not rolling.done():
+            assert (await caller.post(CALL)).status == 200
+        await rolling
+        assert (await caller.post(CALL)).result["content"][0]["text"].endswith("-new")
+        await goes_on(load)
     assert (load.failed, load.failures) == ({}, [])
