@@ -8,6 +8,7 @@ import pytest
 from command_line import CommandResult, Ostiary, ostiary_command
 from gateways import LONG_TIMEOUTS, LOOPBACK, RunningGateway
 from mcp_caller import mcp_caller, modern
+from rest_services import described
 
 from ostiary_core.contract.documents import ServerConfig
 
@@ -38,8 +39,10 @@ def ostiary(capsys: pytest.CaptureFixture[str]) -> Ostiary:
     return ostiary_command(capsys)
 
 
-async def run(ostiary: Ostiary, gateway: RunningGateway, folder: Path, *arguments: str) -> CommandResult:
-    (folder / "proxy.yaml").write_text(FILES)
+async def run(
+    ostiary: Ostiary, gateway: RunningGateway, folder: Path, *arguments: str, files: str = FILES
+) -> CommandResult:
+    (folder / "proxy.yaml").write_text(files)
     (folder / "token").write_text("admin-for-tests")
     admin = ("--admin", f"http://127.0.0.1:{gateway.app.admin_port}", "--token-file", str(folder / "token"))
     return await asyncio.to_thread(ostiary, "catalogue", "mock", str(folder / "proxy.yaml"), *admin, *arguments)
@@ -98,3 +101,36 @@ async def test_a_gateway_that_does_not_serve_the_proxy_is_an_error(
     found = await run(ostiary, gateway, tmp_path)
     assert found.code == 2
     assert "it answers 404" in found.err
+
+
+DOCUMENT = """
+apiVersion: ostiary.dev/v1alpha1
+kind: MCPProxy
+metadata: {name: mock}
+spec: {servers: [{name: up, url: "http://localhost:7881", openapi: {configMapRef: {name: shop, key: d}}}]}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: shop}
+data:
+  d: |
+    openapi: 3.1.0
+    info: {title: Shop, version: "1"}
+    paths: {/a: {get: {operationId: getA}, head: {}}}
+"""
+
+
+async def test_the_operations_of_a_document_are_known_without_a_list_and_what_is_left_out_is_named(
+    gateway: RunningGateway, ostiary: Ostiary, tmp_path: Path
+) -> None:
+    paths = {"/a": {"get": {"operationId": "getA"}, "head": {}}}
+    document = {"openapi": "3.1.0", "info": {"title": "Shop", "version": "1"}, "paths": paths}
+    server = described(document)
+    await gateway.apply(gateway.entry("mock", "http://localhost:7881", server=server))
+    found = await run(ostiary, gateway, tmp_path, files=DOCUMENT)
+    assert found.code == 0, found.err
+    assert "getA" in found.out
+    reason = "HEAD /a has the method HEAD, whose answer says nothing to a model"
+    assert f"left out of its document: {reason}" in found.err
+    as_json = json.loads((await run(ostiary, gateway, tmp_path, "-o", "json", files=DOCUMENT)).out)
+    assert as_json["leftOut"] == [{"server": "up", "message": reason}]

@@ -102,6 +102,9 @@ class ServerKind(ApiModel):
     url: FieldPath | None = None
     """Field with the URL of the MCP endpoint. Exactly one of `url` and `service` must be set. Example: `status.url`."""
 
+    default_path: EndpointPath | None = None
+    """Path of the MCP endpoint where that URL has none. Example: `/mcp`."""
+
     service: ServiceUrl | None = None
     """How the URL is made where no field has it. Example: `{port: spec.port}`."""
 
@@ -117,6 +120,12 @@ class ServerKind(ApiModel):
             lambda kind: (kind.url is None) != (kind.service is None),
             "needs exactly one of url and service",
             "set url where its status has one, or service where a Service has its name",
+        ),
+        Rule(
+            "!has(self.defaultPath) || has(self.url)",
+            lambda kind: kind.default_path is None or kind.url is not None,
+            "has a defaultPath without url",
+            "set service.defaultPath",
         ),
     )
 
@@ -149,11 +158,19 @@ BUILT_IN: Final = (
         conditions=("Available", "Verified"),
     ),
     *(
-        ServerKind(group=_TOOLHIVE, version="v1beta1", kind=kind, plural=plural, url="status.url", phase=_READY)
-        for kind, plural in (
-            ("MCPServer", "mcpservers"),
-            ("MCPRemoteProxy", "mcpremoteproxies"),
-            ("VirtualMCPServer", "virtualmcpservers"),
+        ServerKind(
+            group=_TOOLHIVE,
+            version="v1beta1",
+            kind=kind,
+            plural=plural,
+            url="status.url",
+            default_path=path,
+            phase=_READY,
+        )
+        for kind, plural, path in (
+            ("MCPServer", "mcpservers", None),
+            ("MCPRemoteProxy", "mcpremoteproxies", None),  # which puts the path of the remote server in its place
+            ("VirtualMCPServer", "virtualmcpservers", "/mcp"),  # elsewhere its streams are cut after 30 s
         )
     ),
     ServerKind(

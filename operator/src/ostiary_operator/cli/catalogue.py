@@ -55,9 +55,12 @@ async def _show(arguments: argparse.Namespace) -> int:
     if caller.is_ignored:
         cluster.note("catalogue", "no policy tells callers of this MCPProxy apart: every caller sees this")
     shown = caller_catalogue.entries(proxy, caller.principal, found.names)
-    _write(arguments, identity, [each for each in shown if each.is_seen or not arguments.seen])
+    _write(arguments, identity, proxy, [each for each in shown if each.is_seen or not arguments.seen])
     for server in caller_catalogue.unlisted(proxy, found.names):
         cluster.note("catalogue", f"server {server}: no list of it has passed the gateway, so its names are missing")
+    if arguments.output == "text":
+        for server, words in caller_catalogue.left_out(proxy):
+            cluster.note("catalogue", f"server {server}: left out of its document: {words}")
     for problem in found.problems:
         cluster.note("catalogue", f"{problem}: what only it has seen is missing")
     return cluster.NOT_WELL if found.problems else cluster.WELL
@@ -95,12 +98,15 @@ def _paths_of_run(arguments: argparse.Namespace) -> tuple[str, ...]:
     return found[0].files if len(found) == 1 else ()
 
 
-def _write(arguments: argparse.Namespace, identity: str, shown: "Sequence[CatalogueEntry]") -> None:
+def _write(
+    arguments: argparse.Namespace, identity: str, proxy: "GovernedProxy", shown: "Sequence[CatalogueEntry]"
+) -> None:
     from ostiary_operator.local import caller_catalogue  # noqa: PLC0415  likewise
     from ostiary_operator.view import tables  # noqa: PLC0415  likewise
 
     if arguments.output == "json":
-        found = {"proxy": identity, "names": [each.as_object() for each in shown]}
+        left_out = [{"server": server, "message": words} for server, words in caller_catalogue.left_out(proxy)]
+        found = {"proxy": identity, "names": [each.as_object() for each in shown], "leftOut": left_out}
         sys.stdout.write(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
     elif shown:
         sys.stdout.write(tables.render(caller_catalogue.HEADER, list(caller_catalogue.rows(shown))))

@@ -5,6 +5,7 @@ What is not what it should be counts as absent.
 """
 
 import enum
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -26,6 +27,7 @@ GRANT_KIND: Final = "ReferenceGrant"
 #: Characters of a URL in a status that are read, and of a phase or reason that is repeated.
 _LONGEST_URL: Final = 4096
 _LONGEST_WORD: Final = 64
+_WITHOUT_PATH: Final = re.compile(r"https?://[^/?#]+/?")
 _GROUP: Final = API_VERSION.partition("/")[0]
 
 
@@ -131,7 +133,10 @@ def _url(kind: ServerKind, item: ReadOnlyObject) -> str:
     if kind.service is not None:
         return _service_url(kind.service, item)
     found = _at(item, kind.url or "")
-    return found if isinstance(found, str) and len(found) <= _LONGEST_URL else ""
+    if not isinstance(found, str) or len(found) > _LONGEST_URL:
+        return ""
+    is_bare = kind.default_path is not None and _WITHOUT_PATH.fullmatch(found) is not None
+    return f"{found.removesuffix('/')}{kind.default_path}" if is_bare else found
 
 
 def _service_url(service: ServiceUrl, item: ReadOnlyObject) -> str:

@@ -130,7 +130,7 @@ def _left_out(translated: TranslatedServers) -> Iterator[str]:
     if translated.omissions:
         field, words = translated.omissions[0]
         more = f", and {len(translated.omissions) - 1} more" if len(translated.omissions) > 1 else ""
-        yield f"{field}: left out: {words}{more} (ostiary validate lists all)"
+        yield f"{field}: left out: {words}{more} (ostiary catalogue lists all)"
 
 
 def _discoveries(subject: ParsedProxy, spec: ProxySpec, services: Services) -> dict[str, DiscoveryConfig]:

@@ -73,6 +73,14 @@ def unlisted(proxy: GovernedProxy, listed: ListedNames) -> list[str]:
     return unknown if len(unknown) < len(proxy.entry.servers) else []
 
 
+def left_out(proxy: GovernedProxy) -> Iterator[tuple[str, str]]:
+    """Yield the servers with sentences about what of their OpenAPI documents is no tool."""
+    for server in proxy.entry.servers:
+        if server.openapi is not None:
+            for words in server.openapi.omissions or ():
+                yield server.name, words
+
+
 def _reachable(proxy: GovernedProxy, principal: Principal) -> frozenset[int] | None:
     """Return the places of the servers that rules could lead a caller to.
 

@@ -15,6 +15,9 @@ MOST_OPERATIONS: Final = 256
 #: Parameters of one operation, and definitions that the schemas of one document share.
 MOST_PARAMETERS: Final = 64
 MOST_DEFINITIONS: Final = 4096
+#: Sentences about what is left out of one document, and characters of each.
+MOST_OMISSIONS: Final = 65
+LONGEST_OMISSION: Final = 512
 
 RestMethodName: TypeAlias = Literal["GET", "PUT", "POST", "DELETE", "PATCH"]
 ParameterPlaceName: TypeAlias = Literal["path", "query", "header"]
@@ -23,6 +26,7 @@ ParameterStyleName: TypeAlias = Literal[
     "simple", "label", "matrix", "form", "spaceDelimited", "pipeDelimited", "deepObject", "json"
 ]
 BodyFormatName: TypeAlias = Literal["json", "form", "text"]
+_Sentence: TypeAlias = Annotated[str, Field(min_length=1, max_length=LONGEST_OMISSION)]
 _Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=256)]
 
 
@@ -70,7 +74,7 @@ class OpenApiConfig(ContractDocument):
     """The REST service: its operations, and the definitions that they share.
 
     Each definition is a schema as JSON. ``title`` and ``version`` are those of the document, and ``instructions`` its
-    description.
+    description. ``omissions`` say what of the document is no tool, and why; gateways do not read them.
     """
 
     title: str
@@ -78,3 +82,4 @@ class OpenApiConfig(ContractDocument):
     instructions: str | None = None
     definitions: dict[str, str] | None = Field(default=None, max_length=MOST_DEFINITIONS)
     operations: list[OpenApiOperationConfig] = Field(max_length=MOST_OPERATIONS)
+    omissions: list[_Sentence] | None = Field(default=None, max_length=MOST_OMISSIONS)

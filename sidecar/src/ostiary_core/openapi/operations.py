@@ -32,12 +32,16 @@ _WITH_BODY: Final = frozenset({"PUT", "POST", "PATCH", "DELETE"})
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 _LONGEST_PATH: Final = 1024
 _LONGEST_TITLE: Final = 256
+#: In the order of preference. A range is sent as JSON; a JSON Patch is a list, whatever its schema says.
 _BODY_FORMATS: Final[tuple[tuple[re.Pattern[str], BodyFormatName], ...]] = (
     (re.compile(r"application/json"), "json"),
+    (re.compile(r"application/merge-patch\+json"), "json"),
     (re.compile(r"application/[a-z0-9.+_-]+\+json"), "json"),
+    (re.compile(r"\*/\*|application/\*"), "json"),
     (re.compile(r"application/x-www-form-urlencoded"), "form"),
     (re.compile(r"text/plain"), "text"),
 )
+_JSON: Final = "application/json"
 _HTML: Final = re.compile(r"(text/html|application/xhtml\+xml|text/\*|\*/\*)\b.*", re.IGNORECASE)
 
 
@@ -168,7 +172,7 @@ def _body(document: OpenApiDocument, operation: Mapping[str, Any], method: str, 
         omissions.append(f"it is a tool without its optional body: {words} cannot be sent")
         return None
     media_type, format_ = found
-    config = OpenApiBodyConfig(media_type=media_type, format=format_)
+    config = OpenApiBodyConfig(media_type=_JSON if "*" in media_type else media_type, format=format_)
     schema = content[media_type].get("schema", {}) if isinstance(content[media_type], dict) else {}
     return _Body(config, is_required, schema, _text(given.get("description")))
 

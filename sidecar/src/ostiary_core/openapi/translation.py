@@ -11,7 +11,13 @@ from typing import Any, Final
 import jsonschema_rs
 import orjson
 
-from ostiary_core.contract.openapi import MOST_OPERATIONS, OpenApiConfig, OpenApiOperationConfig
+from ostiary_core.contract.openapi import (
+    LONGEST_OMISSION,
+    MOST_OMISSIONS,
+    MOST_OPERATIONS,
+    OpenApiConfig,
+    OpenApiOperationConfig,
+)
 from ostiary_core.errors import OpenApiError
 from ostiary_core.openapi.document import OpenApiDocument, refuse_remote, shown
 from ostiary_core.openapi.operations import Operation, Written, operations_of, read_operation
@@ -23,8 +29,6 @@ from ostiary_core.openapi.schemas import Schemas, closure_of
 #: Bytes of one tool with its definitions, and of all tools of a document as a list.
 LARGEST_TOOL: Final = 128 * 1024
 LARGEST_LIST: Final = 2 * 1024 * 1024
-#: Omissions that are named; of further ones only the number is told.
-MOST_OMISSIONS: Final = 64
 _INPUT: Final = "of the arguments of "
 
 
@@ -59,6 +63,7 @@ class _Translator:
     def translation(self) -> TranslatedDocument:
         found = self._judged(self._unambiguous(self._operations()))
         info = self._document.root["info"]
+        omissions = _first(list(self._omissions))
         needed = sorted({name for each in found for name in each.definitions or ()})
         config = OpenApiConfig(
             title=_short(info["title"]),
@@ -66,8 +71,9 @@ class _Translator:
             instructions=_instructions(info.get("description")),
             definitions={name: self._text(name) for name in needed} or None,
             operations=found,
+            omissions=omissions or None,
         )
-        return TranslatedDocument(config, tuple(_first(list(self._omissions))))
+        return TranslatedDocument(config, tuple(omissions))
 
     def _text(self, name: str) -> str:
         """Return a definition as JSON."""
@@ -195,5 +201,7 @@ def _instructions(description: Any) -> str | None:
 
 
 def _first(omissions: list[str]) -> list[str]:
-    more = len(omissions) - MOST_OMISSIONS
-    return omissions if more <= 0 else [*omissions[:MOST_OMISSIONS], f"and {more} more"]
+    """Return the omissions that are named; of further ones only the number is told."""
+    more = len(omissions) - (MOST_OMISSIONS - 1)
+    named = [each[:LONGEST_OMISSION] for each in omissions[: MOST_OMISSIONS - 1]]
+    return named if more <= 0 else [*named, f"and {more} more"]

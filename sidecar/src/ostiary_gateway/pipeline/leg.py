@@ -79,7 +79,8 @@ class Leg:
     None without one. ``attempts`` are those to send it; None where its server has no policy that would send it again.
     ``declared`` is what a client declares that opens a session which may go on at another endpoint. ``reopening`` opens
     the leg's stream again where it breaks off. ``preferred`` is the key of the endpoint that has answered the leg, or a
-    round of its call before: it may be the only one that can read the state that it has sent.
+    round of its call before: it may be the only one that can read the state that it has sent. ``is_answered_here``
+    where the gateway itself made the answer, which says nothing of the server.
     """
 
     server: UpstreamServer
@@ -103,9 +104,15 @@ class Leg:
     declared: "ClientDeclaration | None" = None
     preferred: bytes = b""
     reopening: "StreamReopening | None" = None
+    is_answered_here: bool = False
 
     def succeeded(self) -> None:
-        """Tell the server's health and its circuit breaker that it answered."""
+        """Tell the server's health and its circuit breaker that it answered.
+
+        Not where the gateway did so in its place.
+        """
+        if self.is_answered_here:
+            return
         self.server.health.succeeded()
         if self.permit is not None:
             self.permit.succeeded()

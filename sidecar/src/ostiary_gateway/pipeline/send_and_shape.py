@@ -138,6 +138,7 @@ async def _send(
     if leg.reopening is not None:
         leg.reopening.opened = opened
     response = await forward(exchange, leg, client) if opened is None else await opened(client)
+    leg.is_answered_here = response.is_made_here
     try:
         if leg.attempts is not None and response.status in GATEWAY_ERRORS:
             _repeat(exchange, leg, leg.attempts, client, response)

@@ -283,12 +283,11 @@ def report_fault(
 
 
 def _report(server: UpstreamServer, answer: ServerAnswer, client: ClientSpan, permit: CircuitPermit | None) -> None:
-    """Report an answer to the span and to the server's health.
-
-    Any whole one below HTTP 500 is a sign of life.
-    """
+    """Report an answer to span and health: any whole one below HTTP 500 is a sign of life."""
     fault = fault_of(server, answer) if not answer.message and answer.status >= 300 else None
     client.respond(code=answer.error_code, http_status=answer.status)
+    if server.sends_calls_only:  # the gateway has answered in its place
+        return
     if fault is None:
         server.health.succeeded()
     elif fault.kind in (faults.INVALID, faults.REDIRECTED):

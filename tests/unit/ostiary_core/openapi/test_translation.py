@@ -320,3 +320,17 @@ def test_omissions_are_bounded() -> None:
     found = one(body({"properties": properties}), method="post")
 
     assert (len(found.omissions), found.omissions[-1]) == (65, "and 436 more")
+
+
+@pytest.mark.parametrize("kind", ["*/*", "application/*"])
+def test_a_body_of_any_type_is_sent_as_json(kind: str) -> None:
+    (operation,) = one(body({"type": "object"}, kind=kind), method="post").config.operations
+    assert operation.body is not None
+    assert (operation.body.media_type, operation.body.format) == ("application/json", "json")
+
+
+def test_of_patches_a_merge_is_preferred_since_the_other_one_is_a_list() -> None:
+    content = {f"application/{kind}+json": {"schema": {"type": "object"}} for kind in ("json-patch", "merge-patch")}
+    (operation,) = one({"requestBody": {"content": content}}, method="patch").config.operations
+    assert operation.body is not None
+    assert operation.body.media_type == "application/merge-patch+json"

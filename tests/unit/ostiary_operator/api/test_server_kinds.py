@@ -34,6 +34,8 @@ def test_a_kind_without_a_url_has_a_service_of_its_name() -> None:
     [
         ({"url": ""}, "needs exactly one of url and service"),
         ({"service": {"port": "spec.port"}}, "needs exactly one of url and service"),
+        ({"url": "", "service": {"port": "spec.port"}, "defaultPath": "/mcp"}, "has a defaultPath without url"),
+        ({"defaultPath": "mcp"}, "defaultPath: is not an absolute path"),
         ({"url": "status.urls[0]"}, "url: is not the path of a field"),
         ({"url": None}, "url: has no value"),
         ({"version": "example.com/v1"}, "version: is not a version of an API"),

@@ -419,3 +419,14 @@ def test_what_is_read_is_what_proxies_and_their_kept_versions_refer_to() -> None
     other = broken | {"metadata": {**broken["metadata"], "uid": "another"}}
     assert wanted_servers([other], configs, Cache()) == set()
     assert wanted_servers([], configs, Cache()) == set()
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [("VirtualMCPServer", "/mcp"), ("MCPRemoteProxy", "")],
+)
+@pytest.mark.parametrize("end", ["", "/"])
+def test_a_url_without_a_path_gets_that_of_its_kind(kind: str, expected: str, end: str) -> None:
+    bare = "http://vmcp-crm.team-a.svc.cluster.local:4483"
+    found = compiled(proxy(kind=kind), foreign(TOOLHIVE, kind, status={"phase": "Ready", "url": f"{bare}{end}"}))
+    assert url(found) == f"{bare}{expected or end}"

@@ -4,8 +4,9 @@ from typing import Any
 
 from ostiary_core.contract.documents import EntryDocument, PolicyDocument
 from ostiary_core.mcp.methods import Primitive
+from ostiary_core.openapi.translation import translate
 from ostiary_core.policy.principal import ANONYMOUS, Principal
-from ostiary_operator.local.caller_catalogue import entries
+from ostiary_operator.local.caller_catalogue import entries, left_out
 from ostiary_operator.local.governed_proxy import GovernedProxy
 
 TIMEOUTS = {"connect": 1, "request": 1, "idle": 1}
@@ -71,3 +72,15 @@ def test_a_server_that_no_rule_leads_to_shows_nothing() -> None:
 
 def test_a_proxy_with_one_server_has_its_names_as_they_are() -> None:
     assert shown(proxy(READ, servers={"crm": None}), crm=["get_a"]) == [("get_a", "use", "rule read allows it")]
+
+
+def test_what_of_a_document_is_no_tool_is_told_of_each_server() -> None:
+    rest = proxy(servers={"shop": "shop_", "crm": "crm_"}, server_selection="Merge")
+    document = {
+        "openapi": "3.1.0",
+        "info": {"title": "t", "version": "1"},
+        "paths": {"/a": {"get": {"operationId": "a"}, "head": {}}},
+    }
+    rest.entry.servers[0] = rest.entry.servers[0].model_copy(update={"openapi": translate(document).config})
+    reason = "HEAD /a has the method HEAD, whose answer says nothing to a model"
+    assert list(left_out(rest)) == [("shop", reason)]

@@ -39,7 +39,7 @@ class UpstreamResponse:
     :meth:`read_some` returns the body.
 
     ``released`` is called once, when the response has been closed. ``endpoint`` has sent it, None where its server has
-    one.
+    one. ``is_made_here`` where the gateway has answered in the place of its server, which was not asked.
     """
 
     __slots__ = (
@@ -54,6 +54,7 @@ class UpstreamResponse:
         "encoded",
         "endpoint",
         "fault",
+        "is_made_here",
         "released",
         "status",
     )
@@ -68,6 +69,7 @@ class UpstreamResponse:
         self.encoded = b"content-encoding" in headers and headers[b"content-encoding"].strip().lower() not in _PLAIN
         self.released: Callable[[], None] | None = None
         self.endpoint: UpstreamEndpoint | None = None
+        self.is_made_here = False
         self._chunks: list[bytes] = []
         self._size = 0
         #: Why the body broke off before its end; None if it did not.

@@ -47,6 +47,8 @@ class DescribedTools:
         self._checks: OrderedDict[str, ArgumentCheck] = OrderedDict()
         #: The list of all tools as JSON.
         self.listed = strict_json.dumps([listed for _, listed in pairs])
+        #: Names and hints of all tools.
+        self.hints = [{"name": listed.get("name"), "annotations": listed.get("annotations")} for _, listed in pairs]
 
     def get(self, name: Any) -> DescribedTool | None:
         """Return a tool; None if there is none of this name."""

@@ -17,7 +17,7 @@ from ostiary_core.contract.documents import ServerConfig
 from ostiary_core.errors import OpenApiError, StrictJSONError
 from ostiary_core.mcp import codes
 from ostiary_core.mcp.meta_keys import META_PROTOCOL_VERSION, META_SERVER_INFO
-from ostiary_core.mcp.methods import NOTIFICATION_PREFIX
+from ostiary_core.mcp.methods import METHODS, NOTIFICATION_PREFIX
 from ostiary_core.mcp.protocol_revisions import LEGACY_REVISIONS, MODERN_REVISIONS, NEWEST_LEGACY_REVISION
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults, redirects
@@ -37,6 +37,7 @@ _TELLING: Final = ("location", "retry-after", "www-authenticate")
 #: How long clients and the gateway may keep the list: it changes with the config only.
 _TTL_MS: Final = 60_000
 _MCP_HEADER: Final = b"mcp-"
+_LIST: Final = METHODS["tools/list"]
 _CAPABILITIES: Final[Mapping[str, Any]] = {"tools": {}}
 
 
@@ -60,6 +61,17 @@ class OpenApiServer(UpstreamServer):
         self._room = AnswerRoom()
         self._info = {"name": document.name, "title": document.openapi.title, "version": document.openapi.version}
         self._instructions = document.openapi.instructions
+        self._learn_tools()
+
+    def _learn_tools(self) -> None:
+        """Learn what other servers say in their lists only.
+
+        That is the names of tools, and which of them may be called again.
+        """
+        message = {"result": {"tools": self._tools.hints}}
+        self.known.learn(_LIST, message)
+        if self.retry is not None and self.retry.tools is not None:
+            self.retry.tools.learn(_LIST.name, message)
 
     def has_tool(self, name: str) -> bool:
         """Return whether an operation has this name."""
@@ -87,10 +99,10 @@ class OpenApiServer(UpstreamServer):
         message = _read(body)
         params = message.get("params") or {}
         if message.get("method") != "tools/call":
-            return self._answer(message, params)
+            return _made_here(self._answer(message, params))
         call = self._prepared(message, params, body)
         if isinstance(call, UpstreamResponse):
-            return call
+            return _made_here(call)
         body = None  # it would be in memory until the answer arrives
         send = partial(
             super().request,
@@ -236,6 +248,12 @@ def _head_of(response: UpstreamResponse) -> UpstreamResponse:
     made = made_status(response.status, {name.encode(): value for name, value in kept.items()})
     made.endpoint = response.endpoint
     return made
+
+
+def _made_here(response: UpstreamResponse) -> UpstreamResponse:
+    """Return a response that says nothing of the REST server: it was not asked."""
+    response.is_made_here = True
+    return response
 
 
 def _read(body: bytes) -> dict[str, Any]:
