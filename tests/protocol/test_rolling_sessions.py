@@ -64,6 +64,19 @@ async def test_no_call_of_any_session_fails_while_every_replica_of_the_server_is
         await rolled
         assert before.isdisjoint(replicas.running)
         assert {answer.split()[0] for each in answers for answer in each[-3:]} <= set(replicas.running)
+        if era == "legacy":
+            assert [" ".join(each) for each in answers if not _in_order(each)] == []
+
+
+def _in_order(answers: list[str]) -> bool:
+    """Whether a session stayed where it was for as long as its replica was there: its count never went back there."""
+    counts: dict[str, int] = {}
+    for answer in answers:
+        name, number = answer.split()
+        if int(number) != counts.get(name, 0) + 1:
+            return False
+        counts[name] = int(number)
+    return True
 
 
 async def test_only_calls_in_flight_at_a_killed_replica_fail(tmp_path: Path) -> None:

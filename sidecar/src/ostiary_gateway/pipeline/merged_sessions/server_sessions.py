@@ -12,8 +12,8 @@ handshake. A session whose endpoint is not there any more is lost in the same wa
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, Protocol
+from contextlib import contextmanager, suppress
+from typing import Any, Final, Protocol
 from weakref import WeakValueDictionary
 
 from ostiary_core.mcp.protocol_revisions import LEGACY_REVISIONS
@@ -41,6 +41,10 @@ from ostiary_gateway.telemetry import ServerSpan
 from ostiary_gateway.telemetry.session_counts import SESSIONS
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.server import UpstreamServer
+
+
+#: How many other sessions one request tries: one that another replica has noted may be lost, too.
+_MOST_RENEWALS: Final = 2
 
 
 class FollowsSession(Protocol):
@@ -123,23 +127,24 @@ class ServerSessions:
     ) -> ServerAnswer:
         """Send a request of the gateway's own in the caller's session with a server.
 
-        The session is opened where there is none, and once more if the server has forgotten it.
+        The session is opened where there is none, and again if the server has forgotten it.
 
         Raises:
             UpstreamFault: there is no session and none could be opened, or as :func:`.server_request.ask`.
             Refusal: 404, the client has ended the session.
         """
         session = await self.obtain(exchange, server, span=span)
-        try:
-            answer = await ask(exchange, server, in_session(session, method, params), span=span, seconds=seconds)
-        except UpstreamFault as fault:
-            if not is_lost(fault, session):
-                raise
-        else:
-            if answer.status != 404 or session is None or not session.upstream_id:
-                return answer
-        if session is not None:
-            session = await self.renewed(exchange, server, session, span=span)
+        for _ in range(_MOST_RENEWALS):
+            try:
+                answer = await ask(exchange, server, in_session(session, method, params), span=span, seconds=seconds)
+            except UpstreamFault as fault:
+                if not is_lost(fault, session):
+                    raise
+            else:
+                if answer.status != 404 or session is None or not session.upstream_id:
+                    return answer
+            if session is not None:
+                session = await self.renewed(exchange, server, session, span=span)
         return await ask(exchange, server, in_session(session, method, params), span=span, seconds=seconds)
 
     @contextmanager
@@ -186,24 +191,36 @@ class ServerSessions:
             if note.ended:
                 raise session_not_found()
             found = note.servers.get(mark)
-            if found is None or found == failed or is_gone(server, found):
-                opened = await self._open(exchange, server, vector, note, span)
-                found = await self._opened_elsewhere(key, mark, server, failed)
-                if found is None:
-                    await self.notes.note_server(key, mark, opened)
-                    return opened
-                if opened.upstream_id:
-                    await end_session(exchange, server, opened, span=span, seconds=HANDSHAKE_SECONDS)
-            return found
+            if found is not None and found != failed and not is_gone(server, found):
+                return found
+            opened = await self._open(exchange, server, vector, note, span)
+            return await self._agreed(exchange, server, vector, failed, opened, span)
 
-    async def _opened_elsewhere(
-        self, key: SessionKey, mark: bytes, server: UpstreamServer, failed: UpstreamSession | None
-    ) -> UpstreamSession | None:
-        """Return the session that another replica has opened meanwhile, None if there is none."""
-        if self.notes.shared is None:
-            return None
-        found = (await self.notes.looked_up(key)).servers.get(mark)
-        return None if found is None or found == failed or is_gone(server, found) else found
+    async def _agreed(
+        self,
+        exchange: Exchange,
+        server: UpstreamServer,
+        vector: SessionVector,
+        failed: UpstreamSession | None,
+        opened: UpstreamSession,
+        span: ServerSpan,
+    ) -> UpstreamSession:
+        """Return the session that all replicas go on with: the new one, unless another replica was faster.
+
+        Raises:
+            Refusal: 404, the client has ended the session meanwhile.
+        """
+
+        def is_lost(session: UpstreamSession) -> bool:
+            return session == failed or is_gone(server, session)
+
+        key, mark = key_of(exchange, vector), mark_of(server)
+        agreed = await self.notes.replace_server(key, mark, opened, is_lost=is_lost)
+        if agreed != opened:
+            await _leave(exchange, server, opened, span)
+        if agreed is None:
+            raise session_not_found()
+        return agreed
 
     async def _open(
         self,
@@ -217,14 +234,20 @@ class ServerSessions:
             exchange, server, vector.client, revision=vector.revision, span=span, seconds=HANDSHAKE_SECONDS
         )
         if vector.terms and not _keeps_terms(vector, opened):
-            if opened.session.upstream_id:
-                await end_session(exchange, server, opened.session, span=span, seconds=HANDSHAKE_SECONDS)
+            await _leave(exchange, server, opened.session, span)
             raise session_not_found()
         SESSIONS.note_renewed(exchange.proxy.identity, server.name)
         session = opened.session
         if session.revision in LEGACY_REVISIONS:
             await complete_handshake(exchange, server, session, opened.result, note, span)
         return session
+
+
+async def _leave(exchange: Exchange, server: UpstreamServer, session: UpstreamSession, span: ServerSpan) -> None:
+    """End a session that is not used; a server that fails to ends it by itself at some time."""
+    if session.upstream_id:
+        with suppress(UpstreamFault):
+            await end_session(exchange, server, session, span=span, seconds=HANDSHAKE_SECONDS)
 
 
 def _keeps_terms(vector: SessionVector, opened: OpenedSession) -> bool:

@@ -1,6 +1,7 @@
 """Send a leg to one of several servers, in the caller's session with that server."""
 
 from collections.abc import Callable
+from itertools import count
 from typing import Final
 
 from ostiary_core.mcp.protocol_revisions import LEGACY, MODERN_REVISIONS
@@ -24,6 +25,8 @@ from ostiary_gateway.telemetry import ServerSpan
 from ostiary_gateway.upstream import faults
 
 _SUBSCRIPTIONS: Final = frozenset({SUBSCRIBE, UNSUBSCRIBE})
+#: How many other sessions one request tries: one that another replica has noted may be lost, too.
+_MOST_RENEWALS: Final = 2
 
 
 async def send_in_session(
@@ -85,32 +88,45 @@ async def send_and_renew(
     *,
     on_renewed: Callable[[], None] | None = None,
 ) -> Response | None:
-    """Send a leg in its session, and once more in a new one if the server has forgotten it.
+    """Send a leg in its session, and again in another one if the server has forgotten it.
 
-    It has, too, where the endpoint with the session is not there any more. ``on_renewed`` is called before the leg is
-    sent in the new one.
+    It has, too, where the endpoint with the session is not there any more. The other one may be lost as well: another
+    replica of the gateway has noted it before. ``on_renewed`` is called before the leg is sent in the other one.
 
     Raises:
         Refusal: the server failed before a response began.
         CallerGone: the caller disconnected.
     """
     leg.is_kept = True
-    try:
-        return await send_and_shape(exchange, leg, span, services.shaper, services.request_ids)
-    except Refusal as refusal:
-        if not is_session_not_found(refusal) and not _moves(leg, refusal):
-            raise
-    await _enter_again(exchange, leg, span, services)
-    if on_renewed is not None:
-        on_renewed()
-    try:
-        return await send_and_shape(exchange, leg, span, services.shaper, services.request_ids)
-    except Refusal as refusal:
-        if not is_session_not_found(refusal):
-            raise
+    for renewals in count(1):
+        try:
+            return await send_and_shape(exchange, leg, span, services.shaper, services.request_ids)
+        except Refusal as refusal:
+            is_forgotten = is_session_not_found(refusal)
+            if not is_forgotten and not _moves(leg, refusal):
+                raise
+            if renewals > _MOST_RENEWALS:
+                if not is_forgotten:
+                    raise
+                break
+        await _enter_again(exchange, leg, span, services)
+        _check_wanted(exchange, services)
+        if on_renewed is not None:
+            on_renewed()
+        leg.is_kept = renewals < _MOST_RENEWALS
     # The client's session is good: to tell it otherwise would make it initialize all servers again.
     words = "it forgets sessions as soon as it has opened them"
     raise faults.refusal(UpstreamFault(faults.UNAVAILABLE, words))
+
+
+def _check_wanted(exchange: Exchange, services: PipelineServices) -> None:
+    """Check that a request was not cancelled while another session was opened for it.
+
+    Raises:
+        Refusal: it was, so it goes nowhere.
+    """
+    if services.request_ids.cancelled and services.request_ids.is_cancelled(exchange):
+        raise faults.refusal(UpstreamFault(faults.UNAVAILABLE, "the caller has cancelled it before it was sent"))
 
 
 def _moves(leg: Leg, refusal: Refusal) -> bool:

@@ -10,7 +10,7 @@ have them (:mod:`.shared_notes`). ``None``: nowhere; then neither logging nor su
 """
 
 from collections import Counter, OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
@@ -92,6 +92,15 @@ class SharedStore(Protocol):
     async def note_server(self, key: SessionKey, mark: bytes, session: UpstreamSession) -> None:
         """Note the session of a server."""
 
+    async def replace_server(
+        self, key: SessionKey, mark: bytes, session: UpstreamSession, *, is_lost: Callable[[UpstreamSession], bool]
+    ) -> UpstreamSession | None:
+        """Note the session of a server where there is none yet, or only one that is lost.
+
+        Return the one that is noted then: this one, or that which another replica has noted before. None where the
+        client has ended its session meanwhile.
+        """
+
     async def note_log_level(self, key: SessionKey, level: str) -> None:
         """Note the log level."""
 
@@ -158,6 +167,24 @@ class SessionNotes:
         self._weigh(key, note)
         if self.shared is not None:
             await self.shared.note_server(key, mark, session)
+
+    async def replace_server(
+        self, key: SessionKey, mark: bytes, session: UpstreamSession, *, is_lost: Callable[[UpstreamSession], bool]
+    ) -> UpstreamSession | None:
+        """Note the session that takes the place of one that is lost, unless another replica was faster.
+
+        Return the session that all replicas know then; None where the client has ended its own meanwhile. Replicas
+        that share no notes may each have another one (notes ``Local``).
+        """
+        noted: UpstreamSession | None = session
+        if self.shared is not None:
+            noted = await self.shared.replace_server(key, mark, session, is_lost=is_lost)
+        note = self._own(key)
+        if noted is None or note.ended:
+            return None
+        note.servers[mark] = noted
+        self._weigh(key, note)
+        return noted
 
     async def note_log_level(self, key: SessionKey, level: str) -> None:
         """Note the log level that the client has set."""

@@ -5,7 +5,10 @@ A :class:`~.session_notes.SharedStore`.
 A session is one hash, whose fields are the sessions of servers, the log level and the subscriptions. Its values are
 sealed: who can read or write the store can neither use a session of a server nor put one in the place of another. The
 hash expires with the session id that it belongs to. It needs no rights that the counters do not need
-(``HGETALL``, ``HSET``, ``HDEL``, ``PEXPIRE`` on ``{ostiary:*``).
+(``HGETALL``, ``HMGET``, ``HSET``, ``HDEL``, ``PEXPIRE`` on ``{ostiary:*``, and ``EVAL``).
+
+Two replicas may find at the same moment that a session is lost, and both open another one. The first one that notes its
+own wins: the other one is told so, and ends its own.
 
 Where the store fails, a replica has what it noted itself, and initializes a server again where it must.
 """
@@ -37,6 +40,17 @@ _SERVER: Final = "s"
 _LEVEL: Final = "l"
 _URI: Final = "u"
 _ENDED: Final = "e"
+#: Sets a field if it still is what the replica has read (empty for none), and the session has not ended. Returns
+#: whether it did.
+_REPLACE: Final = """
+local held = redis.call('HMGET', KEYS[1], ARGV[1], ARGV[5])
+if (held[1] or '') ~= ARGV[2] or held[2] then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
+return 1
+"""
+#: How often a replica tries to replace a field that others change meanwhile.
+_TRIALS: Final = 4
 #: More fields than this were not written by a gateway.
 _MOST_FIELDS: Final = 2 * (MOST_SERVERS + MOST_SUBSCRIPTIONS)
 
@@ -66,8 +80,32 @@ class SharedNotes:
 
     async def note_server(self, key: SessionKey, mark: bytes, session: UpstreamSession) -> None:
         """Note the session of a server."""
-        words = [session.revision, session.upstream_id, *([session.endpoint.hex()] if session.endpoint else [])]
-        await self._set(key, f"{_SERVER}{mark.hex()}", "\n".join(words))
+        await self._set(key, f"{_SERVER}{mark.hex()}", _words(session))
+
+    async def replace_server(
+        self, key: SessionKey, mark: bytes, session: UpstreamSession, *, is_lost: Callable[[UpstreamSession], bool]
+    ) -> UpstreamSession | None:
+        """Note the session of a server where there is none yet, or only one that is lost.
+
+        Return the one that is noted then: this one, or that which another replica has noted before. None where the
+        client has ended its session meanwhile.
+        """
+        field = f"{_SERVER}{mark.hex()}"
+        sealed = self._sealed(key, field, _words(session), NOTE)
+        for _ in range(_TRIALS):
+            fields = _fields(await self._command("HGETALL", _name(key)))
+            noted = SessionNote()
+            for each in fields.keys() & {field, _ENDED}:
+                self._take(noted, key, each, fields[each])
+            if noted.ended:
+                return None
+            found = noted.servers.get(mark)
+            if found is not None and not is_lost(found):
+                return found
+            before, age = fields.get(field, ""), str(self._max_age())
+            if await self._command("EVAL", _REPLACE, "1", _name(key), field, before, sealed, age, _ENDED) in (1, None):
+                break
+        return session
 
     async def note_log_level(self, key: SessionKey, level: str) -> None:
         """Note the log level."""
@@ -108,14 +146,15 @@ class SharedNotes:
         return {name: handle for name, handle in opened if handle is not None}
 
     async def _set(self, key: SessionKey, field: str, value: str, purpose: Purpose = NOTE) -> bool:
-        sealed = self._sealer.seal(
-            purpose, f"{key.key}\n{field}\n{value}".encode(), proxy_uid=key.proxy_uid, principal=key.principal
-        )
         name = _name(key, purpose)
-        if await self._command("HSET", name, field, sealed) is None:
+        if await self._command("HSET", name, field, self._sealed(key, field, value, purpose)) is None:
             return False
         await self._command("PEXPIRE", name, str(self._max_age()))
         return True
+
+    def _sealed(self, key: SessionKey, field: str, value: str, purpose: Purpose) -> str:
+        plain = f"{key.key}\n{field}\n{value}".encode()
+        return self._sealer.seal(purpose, plain, proxy_uid=key.proxy_uid, principal=key.principal)
 
     def _opened(self, key: SessionKey, field: str, sealed: str, purpose: Purpose) -> str | None:
         """Return the value of a field, if it is what a gateway wrote there for this session."""
@@ -149,6 +188,12 @@ class SharedNotes:
         except StoreUnusable as error:
             self._warner.warn("the store of session notes cannot be used: %s; each replica keeps its own", error.state)
             return None
+
+
+def _words(session: UpstreamSession) -> str:
+    """Return a session of a server as the value of its field."""
+    words = [session.revision, session.upstream_id, *([session.endpoint.hex()] if session.endpoint else [])]
+    return "\n".join(words)
 
 
 def _name(key: SessionKey, purpose: Purpose = NOTE) -> str:

@@ -1,5 +1,6 @@
 """Replicas share session notes in a real Redis, which can neither read them nor exchange them."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -65,6 +66,59 @@ async def test_what_one_replica_noted_every_replica_knows_until_the_session_ends
         await second.note_end(ONE)
         async with replica(config) as third:
             assert await third.looked_up(ONE) == SessionNote(ended=True)
+
+
+OTHERS = UpstreamSession("of-the-faster-one", "2025-11-25", endpoint=bytes(8))
+
+
+def never(_session: UpstreamSession) -> bool:
+    return False
+
+
+async def test_of_two_replicas_that_open_a_session_at_the_same_moment_the_first_one_to_note_it_wins(
+    server: RedisServer,
+) -> None:
+    config = store_config(server.address)
+    async with replica(config) as first, replica(config) as second:
+        both = await asyncio.gather(
+            first.replace_server(ONE, CRM, SESSION, is_lost=never),
+            second.replace_server(ONE, CRM, OTHERS, is_lost=never),
+        )
+
+        assert both in ([SESSION, SESSION], [OTHERS, OTHERS])
+        assert (await second.looked_up(ONE)).servers == {CRM: both[0]}
+
+
+async def test_a_session_that_is_lost_is_replaced_once(server: RedisServer) -> None:
+    config = store_config(server.address)
+    async with replica(config) as first, replica(config) as second:
+        await first.note_server(ONE, CRM, SESSION)
+
+        def is_lost(session: UpstreamSession) -> bool:
+            return session == SESSION
+
+        assert await second.replace_server(ONE, CRM, OTHERS, is_lost=is_lost) == OTHERS
+        assert await first.replace_server(ONE, CRM, UpstreamSession("late", "2025-11-25"), is_lost=is_lost) == OTHERS
+        with server.client() as client:
+            [name] = client.keys("*:s:*")
+            assert 0 < client.pttl(name) <= DAY
+
+
+async def test_a_session_that_its_client_has_ended_gets_no_other_one(server: RedisServer) -> None:
+    config = store_config(server.address)
+    async with replica(config) as first, replica(config) as second:
+        await first.note_end(ONE)
+
+        assert await second.replace_server(ONE, CRM, SESSION, is_lost=never) is None
+        assert (await first.looked_up(ONE)).servers == {}
+
+
+async def test_a_replica_whose_store_fails_goes_on_with_the_session_that_it_opened(server: RedisServer) -> None:
+    async with replica(store_config(server.address)) as notes:
+        server.kill()
+
+        assert await notes.replace_server(ONE, CRM, SESSION, is_lost=never) == SESSION
+        assert (await notes.looked_up(ONE)).servers == {CRM: SESSION}
 
 
 async def test_notes_expire_with_the_session_id_that_they_belong_to(server: RedisServer) -> None:
@@ -148,6 +202,9 @@ async def test_a_user_with_the_rights_of_the_guide_can_keep_notes(server: RedisS
 
         assert (await second.looked_up(ONE)).servers == {CRM: SESSION}
 
+        assert await second.replace_server(ONE, CRM, OTHERS, is_lost=lambda _same: True) == OTHERS
+        assert (await first.looked_up(ONE)).servers == {CRM: OTHERS}
+
         await second.note_end(ONE)
         assert (await second.looked_up(ONE)).ended
 
@@ -170,3 +227,5 @@ async def test_notes_of_one_session_are_in_one_slot_of_a_cluster(tmp_path: Path)
             await first.note_log_level(ONE, "debug")
 
             assert await second.looked_up(ONE) == SessionNote({CRM: SESSION}, "debug")
+            assert await second.replace_server(ONE, CRM, OTHERS, is_lost=lambda _same: True) == OTHERS
+            assert (await first.looked_up(ONE)).servers == {CRM: OTHERS}
