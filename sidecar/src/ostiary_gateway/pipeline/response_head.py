@@ -68,9 +68,11 @@ async def judge_head(exchange: Exchange, leg: Leg, response: UpstreamResponse) -
 def _forgotten(exchange: Exchange, leg: Leg) -> Refusal:
     """Return the refusal of a session that the server has forgotten.
 
-    It counts where the client gets it: a leg that is kept is sent again in a new session, if that can be opened.
+    It counts where the client gets it: a leg that is kept is sent again in a new session, if that can be opened, or to
+    another endpoint.
     """
-    if not leg.is_kept or not (exchange.proxy.names or isinstance(exchange.session, SessionVector)):
+    has_others = exchange.proxy.names or leg.server.endpoints is not None
+    if not leg.is_kept or not (has_others or isinstance(exchange.session, SessionVector)):
         SESSIONS.note_refused(exchange.proxy.identity, FORGOTTEN)
     return session_not_found()
 

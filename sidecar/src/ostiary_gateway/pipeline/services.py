@@ -17,6 +17,7 @@ from ostiary_gateway.pipeline.merged_sessions.server_sessions import ServerSessi
 from ostiary_gateway.pipeline.merged_sessions.session_notes import SessionKey, SessionNotes
 from ostiary_gateway.pipeline.merged_sessions.session_places import SessionPlaces
 from ostiary_gateway.pipeline.open_streams import OpenStreams
+from ostiary_gateway.pipeline.pinned_sessions.session_endpoint import FoundEndpoints
 from ostiary_gateway.pipeline.request_ids import RequestIds
 from ostiary_gateway.pipeline.shape import ResponseShaper
 from ostiary_gateway.seal import Sealer
@@ -37,7 +38,7 @@ class PipelineServices:
     cancelled because the drain period is over. ``sessions`` are those of callers with several servers,
     ``continuations`` what waits for an answer. ``cancellable`` are the bridged requests in flight, which their callers
     may cancel; ``subscribed`` follow what sessions with open streams subscribe to, by session and server; ``places``
-    finds both in other replicas.
+    finds both in other replicas. ``found_endpoints`` have sessions whose ids do not say so.
     """
 
     sealer: Sealer
@@ -54,6 +55,7 @@ class PipelineServices:
     hop_endpoint: HopEndpoint
     limits: LimitStage
     places: SessionPlaces
+    found_endpoints: FoundEndpoints = field(default_factory=FoundEndpoints)
     cancellable: dict[Taken, asyncio.Timeout] = field(default_factory=dict)
     subscribed: "dict[tuple[SessionKey, bytes], list[SubscribedResources]]" = field(default_factory=dict)
 

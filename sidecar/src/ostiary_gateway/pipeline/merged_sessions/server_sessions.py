@@ -42,7 +42,6 @@ from ostiary_gateway.telemetry.session_counts import SESSIONS
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.server import UpstreamServer
 
-
 #: How many other sessions one request tries: one that another replica has noted may be lost, too.
 _MOST_RENEWALS: Final = 2
 

@@ -22,8 +22,9 @@ from ostiary_gateway.pipeline.merged_sessions.subscriptions import SUBSCRIBE, UN
 from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.pipeline.pinned_sessions.pinned_events import PinnedEventIds, event_of, is_of, stream_is_lost
 from ostiary_gateway.pipeline.pinned_sessions.pinned_session import declared_in
-from ostiary_gateway.pipeline.pinned_sessions.session_endpoint import is_gone, lost_with
+from ostiary_gateway.pipeline.pinned_sessions.session_endpoint import is_by_name, is_gone, lost_with
 from ostiary_gateway.pipeline.pinned_sessions.stream_reopening import StreamReopening
+from ostiary_gateway.pipeline.pinned_sessions.unpinned_sessions import send_to_any
 from ostiary_gateway.pipeline.send_and_shape import send_and_shape
 from ostiary_gateway.pipeline.services import PipelineServices
 from ostiary_gateway.server.response import Response
@@ -68,6 +69,9 @@ async def _send(exchange: Exchange, leg: Leg, span: ServerSpan, services: Pipeli
     if is_gone(leg.server, leg.session) and leg.session is not None:
         # The server's own id holds the session, as far as one can know: another endpoint may go on with it.
         leg.session = UpstreamSession(leg.session.upstream_id, leg.session.revision)
+    endpoints, session = leg.server.endpoints, leg.session
+    if endpoints is not None and session is not None and not session.endpoint and not is_by_name(leg.server):
+        return await send_to_any(exchange, leg, endpoints, session, span, services)
     if era_fallback.is_settled(exchange, leg):
         return await send_and_shape(exchange, leg, span, services.shaper, services.request_ids)
     message = leg.message

@@ -4,6 +4,7 @@ An endpoint that is about to end still gets what belongs to its sessions. One th
 lost them: then the session is opened again elsewhere (:mod:`..merged_sessions.server_sessions`).
 """
 
+from collections import OrderedDict
 from typing import Final
 
 from ostiary_core.upstream_faults import CONNECT_TIMEOUT, EGRESS_FAILED, TLS_FAILED, UNREACHABLE
@@ -18,6 +19,30 @@ from ostiary_gateway.upstream.server import UpstreamServer
 _NOT_THERE: Final = frozenset({CONNECT_TIMEOUT, EGRESS_FAILED, TLS_FAILED, UNREACHABLE})
 #: The endpoints are known only by the name of their Service (:attr:`.EndpointSet.source`).
 _BY_NAME: Final = "Service"
+#: The most sessions whose endpoint is remembered; the ones that were used least recently go first.
+_MOST_FOUND: Final = 4096
+
+
+class FoundEndpoints:
+    """The keys of endpoints that are known to have a session, by the proxy's uid and the server's id of the session."""
+
+    def __init__(self) -> None:
+        self._keys: OrderedDict[tuple[str, str], bytes] = OrderedDict()
+
+    def of(self, proxy_uid: str, session: UpstreamSession) -> bytes:
+        """Return the key of the endpoint that has a session, empty if that is not known."""
+        place = (proxy_uid, session.upstream_id)
+        if place in self._keys:
+            self._keys.move_to_end(place)
+        return self._keys.get(place, b"")
+
+    def note(self, proxy_uid: str, session: UpstreamSession) -> None:
+        """Note which endpoint has a session."""
+        place = (proxy_uid, session.upstream_id)
+        self._keys[place] = session.endpoint
+        self._keys.move_to_end(place)
+        if len(self._keys) > _MOST_FOUND:
+            self._keys.popitem(last=False)
 
 
 def endpoint_of(server: UpstreamServer, key: bytes) -> UpstreamEndpoint | None:
@@ -28,13 +53,18 @@ def endpoint_of(server: UpstreamServer, key: bytes) -> UpstreamEndpoint | None:
     Raises:
         UpstreamFault: the endpoint is gone.
     """
-    if not key or server.endpoints is None or server.endpoints.source == _BY_NAME:
+    if not key or server.endpoints is None or is_by_name(server):
         return None
     found = server.endpoints.find(key)
     if found is None:
         words = "the endpoint that has this session is gone"
         raise UpstreamFault(faults.UNREACHABLE, words, of_caller=True)  # that says nothing about the server
     return found
+
+
+def is_by_name(server: UpstreamServer) -> bool:
+    """Return whether the endpoints of a server are known only by the name of their Service."""
+    return server.endpoints is not None and server.endpoints.source == _BY_NAME
 
 
 def key_of_sender(response: UpstreamResponse) -> bytes:
@@ -44,7 +74,7 @@ def key_of_sender(response: UpstreamResponse) -> bytes:
 
 def is_gone(server: UpstreamServer, session: UpstreamSession | None) -> bool:
     """Return whether the endpoint that has a session is not there any more."""
-    if session is None or not session.endpoint or server.endpoints is None or server.endpoints.source == _BY_NAME:
+    if session is None or not session.endpoint or server.endpoints is None or is_by_name(server):
         return False
     return server.endpoints.find(session.endpoint) is None
 
