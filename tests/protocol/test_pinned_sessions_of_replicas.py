@@ -66,7 +66,8 @@ async def test_a_session_that_another_replica_has_noted_may_be_lost_as_well(pool
         with redis_server(tmp_path) as store:
             gateways.set(limit_store=store_config(store.address), session_notes="Shared")
             await gateways.apply(pool.entry(gateways.gateways[0]))
-            async with mcp_caller(gateways.gateways[0].url()) as first, mcp_caller(gateways.gateways[1].url()) as second:
+            one, other = (each.url() for each in gateways.gateways)
+            async with mcp_caller(one) as first, mcp_caller(other) as second:
                 endpoint = await opened(first, pool)
                 second.session = first.session
                 await endpoint.stop()
