@@ -204,7 +204,7 @@ class ServerSessions:
         opened: UpstreamSession,
         span: ServerSpan,
     ) -> UpstreamSession:
-        """Return the session that all replicas go on with: the new one, unless another replica was faster.
+        """Return the session that all replicas go on with: the first one that was noted.
 
         Raises:
             Refusal: 404, the client has ended the session meanwhile.

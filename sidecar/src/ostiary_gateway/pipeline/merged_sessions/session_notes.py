@@ -171,7 +171,7 @@ class SessionNotes:
     async def replace_server(
         self, key: SessionKey, mark: bytes, session: UpstreamSession, *, is_lost: Callable[[UpstreamSession], bool]
     ) -> UpstreamSession | None:
-        """Note the session that takes the place of one that is lost, unless another replica was faster.
+        """Note the session that takes the place of a lost one, unless another replica was faster.
 
         Return the session that all replicas know then; None where the client has ended its own meanwhile. Replicas
         that share no notes may each have another one (notes ``Local``).

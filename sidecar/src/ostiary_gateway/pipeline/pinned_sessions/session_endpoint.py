@@ -24,7 +24,7 @@ _MOST_FOUND: Final = 4096
 
 
 class FoundEndpoints:
-    """The keys of endpoints that are known to have a session, by the proxy's uid and the server's id of the session."""
+    """Which endpoints are known to have a session, by proxy and the server's own id."""
 
     def __init__(self) -> None:
         self._keys: OrderedDict[tuple[str, str], bytes] = OrderedDict()

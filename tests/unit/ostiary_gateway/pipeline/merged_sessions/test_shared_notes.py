@@ -85,7 +85,7 @@ async def test_of_two_replicas_that_open_a_session_at_the_same_moment_the_first_
             second.replace_server(ONE, CRM, OTHERS, is_lost=never),
         )
 
-        assert both in ([SESSION, SESSION], [OTHERS, OTHERS])
+        assert list(both) in ([SESSION, SESSION], [OTHERS, OTHERS])
         assert (await second.looked_up(ONE)).servers == {CRM: both[0]}
 
 
