@@ -40,6 +40,8 @@ class EndpointFactory:
         self._tls = client_context(tls.ca if tls is not None else None) if url.scheme == "https" else None
         self._tls_name = tls.hostname if tls is not None else None
         self._seconds = document.timeouts.connect / 1000
+        #: Half of a request's time at most, so that one whose endpoint is not there can go to another one.
+        self._seconds_of_several = min(self._seconds, document.timeouts.request / 2000)
         self._granted = networks(document.addresses)
         self.own = own
         self.egress = egress
@@ -66,7 +68,7 @@ class EndpointFactory:
         return Dialer(
             host=named if where is None else where.address,
             port=(url.port or 0) if where is None else where.port,
-            seconds=self._seconds,
+            seconds=self._seconds if where is None else self._seconds_of_several,
             tls=self._tls,
             tls_name=self._tls_name or (None if where is None else named),
             granted=self._granted,

@@ -10,7 +10,7 @@ from mcp_clients import eventually
 from scripted_server import scripted
 from upstream_pool import OK, body
 
-from ostiary_core.contract.documents import ServerConfig
+from ostiary_core.contract.documents import ServerConfig, TimeoutsConfig
 from ostiary_core.contract.server_resilience import DiscoveryConfig, EndpointConfig
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream.allowed_addresses import OwnEndpoints
@@ -66,6 +66,16 @@ def test_every_ready_endpoint_gets_requests() -> None:
     endpoints = discovered()
     endpoints.set_places([place(1), place(2), place(3)])
     assert picked(endpoints) == {"10.0.0.1", "10.0.0.2", "10.0.0.3"}
+
+
+@pytest.mark.parametrize(("connect", "seconds"), [(60_000, 1.5), (1_000, 1.0)])
+def test_connecting_leaves_a_request_the_time_to_go_to_another_endpoint(connect: int, seconds: float) -> None:
+    timeouts = TimeoutsConfig(connect=connect, request=3_000, idle=60_000)
+    places = [EndpointConfig(address=f"10.0.0.{number}", port=80) for number in (1, 2)]
+    for listed, found in ((places, seconds), (None, connect / 1000)):
+        document = ServerConfig(name="up", url="http://crm.example/mcp", timeouts=timeouts, endpoints=listed)
+        server = UpstreamServer(document, own=OwnEndpoints(), connections=1, proxy="default/a", mark="m")
+        assert {each.route.dialer.seconds for each in server._each} == {found}
 
 
 def test_a_service_without_endpoints_fails_at_once() -> None:
