@@ -73,6 +73,10 @@ KINDS: Final = frozenset(
         CIRCUIT_OPEN,
     }
 )
+#: The kinds that prove that there was no connection to the server.
+NO_CONNECTION: Final = frozenset({UNREACHABLE, CONNECT_TIMEOUT, TLS_FAILED, EGRESS_FAILED})
+#: The statuses of a server, or of a proxy before it, that did not carry out the request (RFC 9110 §15.6.3 to §15.6.5).
+GATEWAY_ERRORS: Final = frozenset({502, 503, 504})
 #: The kinds that say nothing about the server's health.
 NOT_OF_THE_SERVER: Final = frozenset({NO_ROOM, FULL, DRAINING, BLOCKED, CALLER_TOKEN_REQUIRED, CIRCUIT_OPEN})
 #: The kinds that a single call can have with an otherwise healthy server.

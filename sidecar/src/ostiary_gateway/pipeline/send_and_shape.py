@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
+from ostiary_core.upstream_faults import GATEWAY_ERRORS
 from ostiary_gateway.errors import AttemptFailed, CallerGone, InputAsked, UpstreamFault
 from ostiary_gateway.pipeline import circuit_stage, record
 from ostiary_gateway.pipeline.exchange import Exchange
@@ -20,7 +21,6 @@ from ostiary_gateway.pipeline.retries.driver import (
     next_attempt,
     number_attempt,
 )
-from ostiary_gateway.pipeline.retries.retried_faults import GATEWAY_ERRORS
 from ostiary_gateway.pipeline.shape import ResponseShaper
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.telemetry import ClientSpan, ServerSpan

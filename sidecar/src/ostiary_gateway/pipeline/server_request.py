@@ -16,6 +16,7 @@ from ostiary_core.errors import StrictJSONError
 from ostiary_core.mcp.meta_keys import META_CLIENT_CAPABILITIES, META_CLIENT_INFO, META_PROTOCOL_VERSION
 from ostiary_core.mcp.methods import METHODS, NOTIFICATION_PREFIX, REPEATABLE
 from ostiary_core.mcp.protocol_revisions import MODERN_REVISIONS
+from ostiary_core.upstream_faults import GATEWAY_ERRORS
 from ostiary_core.version import __version__
 from ostiary_gateway.errors import AttemptFailed, UpstreamFault
 from ostiary_gateway.pipeline import record, server_revisions
@@ -26,7 +27,6 @@ from ostiary_gateway.pipeline.passed_on_credential import passed_on
 from ostiary_gateway.pipeline.pinned_sessions.session_endpoint import endpoint_of
 from ostiary_gateway.pipeline.retries.attempts import Attempts
 from ostiary_gateway.pipeline.retries.driver import attempts_of_own, next_attempt, number_attempt
-from ostiary_gateway.pipeline.retries.retried_faults import GATEWAY_ERRORS
 from ostiary_gateway.pipeline.server_answer import ServerAnswer, fault_of, read_answer, refused, status_fault
 from ostiary_gateway.telemetry import ClientSpan, ServerSpan
 from ostiary_gateway.upstream import faults

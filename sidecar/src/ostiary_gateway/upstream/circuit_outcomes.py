@@ -8,17 +8,14 @@ for it.
 from enum import Enum
 from typing import Final
 
+from ostiary_core.upstream_faults import GATEWAY_ERRORS, NO_CONNECTION
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
 
-#: Statuses of a proxy that does not reach its server.
-_GATEWAY_ERRORS: Final = frozenset({502, 503, 504})
 _GATEWAY_TIMEOUT: Final = 504
 _SERVER_ERROR: Final = 500
 #: Kinds of fault of the connection: there is no answer.
-TRANSPORT: Final = frozenset(
-    {faults.UNREACHABLE, faults.CONNECT_TIMEOUT, faults.TLS_FAILED, faults.EGRESS_FAILED, faults.RESET}
-)
+TRANSPORT: Final = NO_CONNECTION | {faults.RESET}
 #: Kinds with which the server has answered, though not as asked.
 _ANSWERED: Final = frozenset(
     {
@@ -56,14 +53,14 @@ def of_transport(fault: UpstreamFault, *, is_call: bool) -> CircuitOutcome:
     if kind == faults.TIMEOUT or (status == _GATEWAY_TIMEOUT and is_call):
         return CircuitOutcome.UNCLEAR if is_call else CircuitOutcome.FAILURE
     if kind == faults.UNAVAILABLE and status >= _SERVER_ERROR:
-        return CircuitOutcome.FAILURE if status in _GATEWAY_ERRORS else CircuitOutcome.UNCLEAR
+        return CircuitOutcome.FAILURE if status in GATEWAY_ERRORS else CircuitOutcome.UNCLEAR
     return CircuitOutcome.SUCCESS if kind in _ANSWERED else CircuitOutcome.NONE
 
 
 def of_tool(fault: UpstreamFault) -> CircuitOutcome:
     """Return what a fault says of the circuit of the tool that was called."""
     kind, status = fault.kind, fault.http_status
-    is_no_answer = status == _GATEWAY_TIMEOUT or (status >= _SERVER_ERROR and status not in _GATEWAY_ERRORS)
+    is_no_answer = status == _GATEWAY_TIMEOUT or (status >= _SERVER_ERROR and status not in GATEWAY_ERRORS)
     if kind in (faults.TIMEOUT, faults.INVALID, faults.RESET) or (kind == faults.UNAVAILABLE and is_no_answer):
         return CircuitOutcome.FAILURE
     return CircuitOutcome.NONE

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from ostiary_core.contract.server_resilience import HealthCheckConfig
 from ostiary_core.policy.block_list import BlockList
+from ostiary_core.upstream_faults import GATEWAY_ERRORS
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.endpoint import UpstreamEndpoint
@@ -18,7 +19,7 @@ from ostiary_gateway.upstream.endpoint_place import EndpointPlace
 from ostiary_gateway.upstream.endpoint_probes import EndpointProbes
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 from ostiary_gateway.upstream.load_balancing import LoadBalancer
-from ostiary_gateway.upstream.passive_ejection import PassiveEjection, is_gateway_error
+from ostiary_gateway.upstream.passive_ejection import PassiveEjection
 
 #: Makes an endpoint at a place; None stands for the host of the server's URL.
 MakeEndpoint = Callable[[EndpointPlace | None], UpstreamEndpoint]
@@ -206,7 +207,7 @@ class EndpointSet:
 
     def responds(self, endpoint: UpstreamEndpoint, response: UpstreamResponse) -> None:
         """Note the head of a response of an endpoint on trial."""
-        if self.ejection is not None and not is_gateway_error(response.status):
+        if self.ejection is not None and response.status not in GATEWAY_ERRORS:
             self.ejection.passed(endpoint)
 
     def release(

@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Final
 
 from ostiary_core.contract.server_resilience import PassiveHealthCheckConfig
+from ostiary_core.upstream_faults import GATEWAY_ERRORS
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.endpoint import UpstreamEndpoint
@@ -19,7 +20,7 @@ from ostiary_gateway.upstream.endpoint_log import EndpointLog
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 
 #: The kinds of fault that count.
-GATEWAY_ERRORS: Final = frozenset(
+COUNTED: Final = frozenset(
     {
         faults.ADDRESS_FORBIDDEN,
         faults.CONNECT_TIMEOUT,
@@ -32,11 +33,6 @@ GATEWAY_ERRORS: Final = frozenset(
 )
 #: An endpoint that fails again and again is out for at most this many times the base.
 _LONGEST: Final = 10
-
-
-def is_gateway_error(status: int) -> bool:
-    """Return whether a status says that a server failed behind its gateway."""
-    return 502 <= status <= 504
 
 
 class PassiveEjection:
@@ -71,9 +67,9 @@ class PassiveEjection:
             self._set_tried(endpoint, False)
         fault = response.fault if response is not None else error
         if isinstance(fault, UpstreamFault):
-            if fault.kind in GATEWAY_ERRORS:
+            if fault.kind in COUNTED:
                 self._failed(endpoint, fault.kind, fault.message)
-        elif response is not None and is_gateway_error(response.status):
+        elif response is not None and response.status in GATEWAY_ERRORS:
             self._failed(endpoint, faults.UNAVAILABLE, f"HTTP {response.status}")
         elif response is not None and response.complete:
             endpoint.failures = 0

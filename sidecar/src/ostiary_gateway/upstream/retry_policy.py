@@ -11,6 +11,9 @@ from typing import Any, Final
 from ostiary_core.contract.server_resilience import RetriedToolsConfig, RetryConfig
 from ostiary_core.mcp.methods import REPEATABLE
 from ostiary_core.policy.name_matcher import NameMatcher
+from ostiary_core.upstream_faults import GATEWAY_ERRORS, NO_CONNECTION
+from ostiary_gateway.errors import UpstreamFault
+from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.retry_budget import RetryBudget
 
 _TOOLS_CALL: Final = "tools/call"
@@ -21,6 +24,10 @@ _MOST_GROWTH: Final = 64
 #: Names of tools with a hint that are remembered of one server, and the length of a name.
 _MOST_NAMES: Final = 4096
 _LENGTH: Final = 256
+#: The kinds of fault before anything was sent after which another endpoint may do better.
+OF_ENDPOINT: Final = NO_CONNECTION | {faults.ADDRESS_FORBIDDEN, faults.FULL, faults.RESET}
+#: The kinds of fault after which it is not known whether a request was carried out.
+_OF_EXCHANGE: Final = frozenset({faults.RESET, faults.TIMEOUT})
 
 
 class RetryOutcome(StrEnum):
@@ -123,3 +130,13 @@ class RetryPolicy:
             self.tools is not None and self.tools.has(name) if method == _TOOLS_CALL else method in REPEATABLE
         )
         return is_repeatable and "requestState" not in params and "inputResponses" not in params
+
+
+def is_of_exchange(fault: UpstreamFault) -> bool:
+    """Return whether it is not known after a fault if the request was carried out."""
+    return fault.kind in _OF_EXCHANGE or fault.http_status in GATEWAY_ERRORS
+
+
+def is_of_transport(fault: UpstreamFault) -> bool:
+    """Return whether there was no response, of the server or of whom it needs."""
+    return fault.kind in OF_ENDPOINT or is_of_exchange(fault)

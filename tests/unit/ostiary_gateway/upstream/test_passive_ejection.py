@@ -20,7 +20,7 @@ from ostiary_gateway.upstream.endpoint import UpstreamEndpoint
 from ostiary_gateway.upstream.endpoint_place import EndpointPlace
 from ostiary_gateway.upstream.endpoint_set import EndpointSet
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
-from ostiary_gateway.upstream.passive_ejection import GATEWAY_ERRORS
+from ostiary_gateway.upstream.passive_ejection import COUNTED
 from ostiary_gateway.upstream.server import UpstreamServer
 
 LONG = 3_600_000
@@ -67,7 +67,7 @@ def ejected(endpoints: EndpointSet) -> int:
     return endpoints.states["ejected"]
 
 
-@pytest.mark.parametrize("kind", sorted(GATEWAY_ERRORS))
+@pytest.mark.parametrize("kind", sorted(COUNTED))
 async def test_a_failed_transport_counts(kind: str) -> None:
     four = endpoints(4)
     bad = four.pick()
@@ -96,7 +96,7 @@ async def test_what_a_working_server_says_does_not_count(status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", sorted(faults.KINDS - GATEWAY_ERRORS | {faults.FULL, faults.CREDENTIAL_UNAVAILABLE, faults.INVALID})
+    "kind", sorted(faults.KINDS - COUNTED | {faults.FULL, faults.CREDENTIAL_UNAVAILABLE, faults.INVALID})
 )
 async def test_other_faults_do_not_count(kind: str) -> None:
     four = endpoints(4)

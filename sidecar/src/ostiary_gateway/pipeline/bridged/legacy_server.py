@@ -10,6 +10,7 @@ from typing import Final
 
 from ostiary_core.mcp import codes
 from ostiary_core.mcp.protocol_revisions import LEGACY
+from ostiary_core.upstream_faults import GATEWAY_ERRORS
 from ostiary_gateway.bridge.client_input import ASKING_METHODS
 from ostiary_gateway.bridge.from_modern import written
 from ostiary_gateway.bridge.legacy_changes import discover_result
@@ -40,7 +41,6 @@ from ostiary_gateway.pipeline.message_members import invalid
 from ostiary_gateway.pipeline.mirrored_headers import mismatch
 from ostiary_gateway.pipeline.pinned_sessions.session_endpoint import is_lost
 from ostiary_gateway.pipeline.response_head import http_fault
-from ostiary_gateway.pipeline.retries.retried_faults import GATEWAY_ERRORS
 from ostiary_gateway.pipeline.send_and_shape import send_and_shape
 from ostiary_gateway.pipeline.server_request import ask, own_id
 from ostiary_gateway.pipeline.services import PipelineServices

@@ -7,7 +7,7 @@ lost them: then the session is opened again elsewhere (:mod:`..merged_sessions.s
 from collections import OrderedDict
 from typing import Final
 
-from ostiary_core.upstream_faults import CONNECT_TIMEOUT, EGRESS_FAILED, TLS_FAILED, UNREACHABLE
+from ostiary_core.upstream_faults import NO_CONNECTION
 from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.session_ids import UpstreamSession
 from ostiary_gateway.upstream import faults
@@ -15,8 +15,6 @@ from ostiary_gateway.upstream.endpoint import UpstreamEndpoint
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 from ostiary_gateway.upstream.server import UpstreamServer
 
-#: The kinds of fault with which an endpoint shows that it is not there: it has not received the request.
-_NOT_THERE: Final = frozenset({CONNECT_TIMEOUT, EGRESS_FAILED, TLS_FAILED, UNREACHABLE})
 #: The endpoints are known only by the name of their Service (:attr:`.EndpointSet.source`).
 _BY_NAME: Final = "Service"
 #: The most sessions whose endpoint is remembered; the ones that were used least recently go first.
@@ -81,7 +79,7 @@ def is_gone(server: UpstreamServer, session: UpstreamSession | None) -> bool:
 
 def is_lost(fault: UpstreamFault, session: UpstreamSession | None) -> bool:
     """Return whether a fault shows that the endpoint with a session is not there."""
-    return session is not None and bool(session.endpoint) and fault.kind in _NOT_THERE
+    return session is not None and bool(session.endpoint) and fault.kind in NO_CONNECTION
 
 
 def lost_with(refusal: Refusal, session: UpstreamSession | None) -> bool:

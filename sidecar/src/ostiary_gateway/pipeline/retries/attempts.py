@@ -11,17 +11,23 @@ from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
 from typing import Final
 
+from ostiary_core.upstream_faults import GATEWAY_ERRORS
 from ostiary_gateway.errors import AttemptFailed, UpstreamFault
 from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.pipeline.pinned_sessions.session_endpoint import endpoint_of
-from ostiary_gateway.pipeline.retries.retried_faults import GATEWAY_ERRORS, OF_ENDPOINT, is_of_exchange, is_of_transport
 from ostiary_gateway.telemetry import ClientSpan
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.caller import UpstreamCaller
 from ostiary_gateway.upstream.endpoint import UpstreamEndpoint
 from ostiary_gateway.upstream.http1.request_head import Transmission
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
-from ostiary_gateway.upstream.retry_policy import RetryOutcome, RetryPolicy
+from ostiary_gateway.upstream.retry_policy import (
+    OF_ENDPOINT,
+    RetryOutcome,
+    RetryPolicy,
+    is_of_exchange,
+    is_of_transport,
+)
 from ostiary_gateway.upstream.server import UpstreamServer
 
 _TRACEPARENT: Final = "traceparent"

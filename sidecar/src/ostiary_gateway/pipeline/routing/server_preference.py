@@ -12,12 +12,9 @@ from weakref import WeakKeyDictionary
 from ostiary_core.upstream_faults import (
     ADDRESS_FORBIDDEN,
     CIRCUIT_OPEN,
-    CONNECT_TIMEOUT,
     CREDENTIAL_UNAVAILABLE,
-    EGRESS_FAILED,
     FULL,
-    TLS_FAILED,
-    UNREACHABLE,
+    NO_CONNECTION,
 )
 from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.upstream.server import UpstreamServer
@@ -25,18 +22,7 @@ from ostiary_gateway.upstream.server import UpstreamServer
 #: Seconds after a fault, or after the last trial, until one request tries the server again.
 TRIAL_SECONDS: Final = 5.0
 #: The kinds of fault that prove that the server has not received the request.
-_NOT_SENT: Final = frozenset(
-    {
-        ADDRESS_FORBIDDEN,
-        CIRCUIT_OPEN,
-        CONNECT_TIMEOUT,
-        CREDENTIAL_UNAVAILABLE,
-        EGRESS_FAILED,
-        FULL,
-        TLS_FAILED,
-        UNREACHABLE,
-    }
-)
+_NOT_SENT: Final = NO_CONNECTION | {ADDRESS_FORBIDDEN, CIRCUIT_OPEN, CREDENTIAL_UNAVAILABLE, FULL}
 
 
 class ServerTrials:

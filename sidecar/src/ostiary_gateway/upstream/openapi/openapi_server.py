@@ -19,6 +19,7 @@ from ostiary_core.mcp import codes
 from ostiary_core.mcp.meta_keys import META_PROTOCOL_VERSION, META_SERVER_INFO
 from ostiary_core.mcp.methods import METHODS, NOTIFICATION_PREFIX
 from ostiary_core.mcp.protocol_revisions import LEGACY_REVISIONS, MODERN_REVISIONS, NEWEST_LEGACY_REVISION
+from ostiary_core.upstream_faults import GATEWAY_ERRORS
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults, redirects
 from ostiary_gateway.upstream.caller import UpstreamCaller
@@ -31,7 +32,7 @@ from ostiary_gateway.upstream.openapi.rest_results import AnswerRoom, Result, re
 from ostiary_gateway.upstream.server import UpstreamServer
 
 #: Statuses that say something of the server or of the gateway's credential, not of the operation.
-_OF_THE_SERVER: Final = frozenset({401, 407, 502, 503, 504})
+_OF_THE_SERVER: Final = GATEWAY_ERRORS | {401, 407}
 #: Headers that say more of a status.
 _TELLING: Final = ("location", "retry-after", "www-authenticate")
 #: How long clients and the gateway may keep the list: it changes with the config only.
@@ -243,9 +244,9 @@ def _head_of(response: UpstreamResponse) -> UpstreamResponse:
 
     So it is judged as that of any server.
     """
-    kept = {name: value.encode("latin-1") for name in _TELLING if (value := response.header(name)) is not None}
+    kept = {name.encode(): value.encode("latin-1") for name in _TELLING if (value := response.header(name)) is not None}
     response.close()
-    made = made_status(response.status, {name.encode(): value for name, value in kept.items()})
+    made = made_status(response.status, kept)
     made.endpoint = response.endpoint
     return made
 
