@@ -283,9 +283,7 @@ def _endpoints(document: ServerConfig, factory: EndpointFactory, *, title: str) 
     endpoints = EndpointSet(factory.make, balancer, title=title, health_check=document.health_check)
     if document.endpoints is not None:
         endpoints.source = "Static"
-        endpoints.set_places(
-            [EndpointPlace(each.address, each.port, zone=each.zone or "") for each in document.endpoints]
-        )
+        endpoints.set_places(_listed(document.endpoints))
     return endpoints
 
 
