@@ -1,6 +1,4 @@
-"""What a call may hold: the compiled schema of a tool's arguments.
-
-And words about what is wrong with a call.
+"""What the arguments of a call may hold, compiled, and words about what is wrong.
 
 A check costs at most what the compiler promised for each value of the arguments (:mod:`.schema_cost`). What that
 multiplies to is bounded too, and so is the work for words: collecting errors costs far more than finding that there
@@ -13,9 +11,9 @@ from typing import Any, Final
 
 import jsonschema_rs
 
-from ostiary_core.openapi.document import shown
+from ostiary_core.openapi.document import refuse_remote, shown
 from ostiary_core.openapi.schema_cost import DEEPEST_ARGUMENTS
-from ostiary_core.openapi.translation import compile_schema
+from ostiary_core.openapi.schema_keywords import pattern_options
 
 #: Evaluations of one call: bytes of arguments times evaluations of each value.
 MOST_WORK: Final = 8 * 1024 * 1024
@@ -23,6 +21,17 @@ MOST_WORK: Final = 8 * 1024 * 1024
 MOST_WORK_FOR_WORDS: Final = 16 * 1024
 _MOST_WORDS: Final = 5
 _OPENING: Final = (b"{", b"[")
+
+
+def compile_schema(schema: Any) -> jsonschema_rs.Draft202012Validator:
+    """Compile a schema that refers to nothing outside of it, with linear patterns.
+
+    Raises:
+        ValueError: it is no schema.
+    """
+    return jsonschema_rs.Draft202012Validator(
+        schema, retriever=refuse_remote, pattern_options=pattern_options(), validate_formats=False
+    )
 
 
 class ArgumentCheck:

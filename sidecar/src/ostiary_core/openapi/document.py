@@ -19,6 +19,8 @@ MOST_VALUES: Final = 200_000
 DEEPEST: Final = 100
 #: References that lead to references.
 _LONGEST_CHAIN: Final = 32
+#: The methods that a path item may have operations for (OpenAPI, Path Item Object), in the order of tools.
+METHODS: Final = ("get", "put", "post", "delete", "patch", "options", "head", "trace")
 _VERSION: Final = re.compile(r"3\.([01])\.\d{1,6}([-+].*)?")
 _SHOWN: Final = 160
 
@@ -50,7 +52,7 @@ _PATH_ITEM: Final = {
         "$ref": _TEXT,
         "parameters": {"type": "array", "items": _OBJECT},
         "servers": {"type": "array"},
-        **dict.fromkeys(("get", "put", "post", "delete", "options", "head", "patch", "trace"), _OPERATION),
+        **dict.fromkeys(METHODS, _OPERATION),
     },
 }
 #: The part of OpenAPI's own structure that is read here; extensions and all else may be what they want.

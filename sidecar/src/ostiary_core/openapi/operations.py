@@ -11,14 +11,14 @@ from typing import Any, Final, NamedTuple, cast
 
 from ostiary_core.contract.openapi import BodyFormatName, OpenApiBodyConfig, OpenApiParameterConfig, RestMethodName
 from ostiary_core.errors import OpenApiError
-from ostiary_core.openapi.document import OpenApiDocument, is_writable, shown
-from ostiary_core.openapi.parameters import BODY, Parameter, ReservedNames, merged, read_parameters
+from ostiary_core.openapi.document import METHODS, OpenApiDocument, is_writable, shown
+from ostiary_core.openapi.parameters import BODY, PLACEHOLDER, Parameter, ReservedNames, merged, read_parameters
 from ostiary_core.openapi.percent_encoding import OF_PATHS, climbs, encode
 from ostiary_core.openapi.schema_keywords import LONGEST_TEXT
 from ostiary_core.openapi.schemas import Definition, Schemas
 from ostiary_core.openapi.tool_names import tool_name
 
-#: What models are told of each method; a method without an entry may not be repeated and may destroy.
+#: What models are told of each method; operations with other methods are left out.
 _HINTS: Final[Mapping[str, Mapping[str, bool]]] = {
     "GET": {"readOnlyHint": True, "destructiveHint": False, "idempotentHint": True},
     "PUT": {"readOnlyHint": False, "destructiveHint": True, "idempotentHint": True},
@@ -26,10 +26,8 @@ _HINTS: Final[Mapping[str, Mapping[str, bool]]] = {
     "POST": {"readOnlyHint": False, "destructiveHint": True, "idempotentHint": False},
     "PATCH": {"readOnlyHint": False, "destructiveHint": True, "idempotentHint": False},
 }
-_ALL_METHODS: Final = ("get", "put", "post", "delete", "patch", "options", "head", "trace")
 #: Methods whose requests have a body with a meaning (RFC 9110, section 9.3).
 _WITH_BODY: Final = frozenset({"PUT", "POST", "PATCH", "DELETE"})
-_PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 _LONGEST_PATH: Final = 1024
 _LONGEST_TITLE: Final = 256
 #: In the order of preference. A range is sent as JSON; a JSON Patch is a list, whatever its schema says.
@@ -98,7 +96,7 @@ def operations_of(document: OpenApiDocument) -> Iterator[Written | str]:
         if not isinstance(item, dict):
             yield f"{shown(path)} is no path item"
             continue
-        for method in _ALL_METHODS:
+        for method in METHODS:
             if isinstance(item.get(method), dict):
                 yield Written(method.upper(), path, item, item[method])
     yield from (f"{shown(path)} does not begin with / as paths do" for path in document.misplaced_paths)
@@ -218,7 +216,7 @@ def _in_path(path: str, parameters: list[Parameter]) -> list[Parameter]:
     Raises:
         OpenApiError: the path contains what is no parameter.
     """
-    named = _PLACEHOLDER.findall(path)
+    named = PLACEHOLDER.findall(path)
     known = {each.config.name for each in parameters if each.config.place == "path"}
     missing = [name for name in named if name not in known]
     if missing or len(set(named)) < len(named):
@@ -234,7 +232,7 @@ def _template(path: str) -> str:
     """
     if len(path) > _LONGEST_PATH:
         raise OpenApiError(f"has a path of more than {_LONGEST_PATH} characters")
-    constant = _PLACEHOLDER.sub("x", path)
+    constant = PLACEHOLDER.sub("x", path)
     if any(each in constant for each in "?#\\{}") or not constant.isprintable() or not is_writable(path):
         raise OpenApiError("has a path with characters that no path may hold")
     if "//" in constant or climbs(constant):

@@ -22,6 +22,8 @@ from ostiary_core.openapi.tool_names import argument_name
 
 #: The argument that holds the body of a request.
 BODY: Final = "body"
+#: A parameter in the path of an operation: its name in braces.
+PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 _STYLES: Final[Mapping[str, tuple[str, ...]]] = {
     "path": ("simple", "label", "matrix"),
     "query": ("form", "spaceDelimited", "pipeDelimited", "deepObject"),

@@ -12,7 +12,7 @@ import orjson
 
 from ostiary_core.contract.openapi import OpenApiOperationConfig, OpenApiParameterConfig
 from ostiary_core.errors import OpenApiError
-from ostiary_core.openapi.parameters import BODY
+from ostiary_core.openapi.parameters import BODY, PLACEHOLDER
 from ostiary_core.openapi.percent_encoding import climbs
 from ostiary_core.openapi.serialization import in_header, in_path, in_query, plain_text
 
@@ -20,7 +20,6 @@ from ostiary_core.openapi.serialization import in_header, in_path, in_query, pla
 LONGEST_TARGET: Final = 8000
 #: The longest value of a header.
 LONGEST_HEADER: Final = 2048
-_PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 #: RFC 9110, section 5.5, without its obsolete part.
 _HEADER_VALUE: Final = re.compile(r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?")
 
@@ -45,7 +44,7 @@ class RequestBuilder:
 
     def __init__(self, operation: OpenApiOperationConfig, base: str) -> None:
         given = operation.parameters or []
-        pieces = _PLACEHOLDER.split(operation.path)
+        pieces = PLACEHOLDER.split(operation.path)
         in_paths = {each.name: each for each in given if each.place == "path"}
         self._constant = [base + pieces[0], *pieces[2::2]]
         self._in_path = [in_paths[name] for name in pieces[1::2]]

@@ -9,13 +9,12 @@ before a call. It is never too low; it may be too high where branches exclude ea
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from ostiary_core.openapi.schema_keywords import LIST, MAP, ONE
+from ostiary_core.openapi.schema_keywords import LIST, MAP, ONE, REFERENCE
 
 #: Levels that arguments may nest.
 DEEPEST_ARGUMENTS: Final = 32
 #: Evaluations for one value beyond which a schema is not used.
 MOST_EVALUATIONS: Final = 512
-_REFERENCE: Final = "#/$defs/"
 #: Values of an enumeration that cost as much as one schema.
 _VALUES_EACH: Final = 8
 _IN_PLACE_ONE: Final = frozenset({"not", "if", "then", "else"})
@@ -68,7 +67,7 @@ class EvaluationBounds:
     def _fill(self, node: _Node, schema: Any) -> None:
         for keyword, value in schema.items() if isinstance(schema, dict) else ():
             if keyword == "$ref":
-                node.in_place.append(self._numbers[value.removeprefix(_REFERENCE)])
+                node.in_place.append(self._numbers[value.removeprefix(REFERENCE)])
             elif keyword == "enum":
                 node.weight += len(value) // _VALUES_EACH
             elif keyword in ONE:

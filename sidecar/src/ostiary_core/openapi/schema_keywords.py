@@ -136,3 +136,5 @@ LIST: Final = ("allOf", "anyOf", "oneOf", "prefixItems")
 MAP: Final = ("properties", "patternProperties", "dependentSchemas")
 #: Keywords that change what references mean. A schema with one of them cannot be expressed.
 REBASING: Final = ("$id", "$anchor", "$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$recursiveAnchor")
+#: The prefix of a reference to one of the definitions that the tools of a document share.
+REFERENCE: Final = "#/$defs/"

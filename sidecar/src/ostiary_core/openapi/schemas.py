@@ -21,13 +21,12 @@ from ostiary_core.openapi.schema_keywords import (
     ONE,
     PLAIN,
     REBASING,
+    REFERENCE,
     is_pattern,
     is_text,
 )
 from ostiary_core.openapi.tool_names import LONGEST_ARGUMENT, plain_name
 
-#: The prefix of a reference to a definition.
-REFERENCE: Final = "#/$defs/"
 #: The different patterns of one document: each takes memory where it is compiled.
 MOST_PATTERNS: Final = 256
 #: The schemas of one document, with those within others.

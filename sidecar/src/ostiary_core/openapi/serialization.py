@@ -32,7 +32,7 @@ def plain_text(value: Any) -> str:
         raise OpenApiError("holds a list or an object within another, which cannot be sent here")
     if isinstance(value, float) and math.isfinite(value) and value.is_integer() and abs(value) < _SAFE_INTEGER:
         value = int(value)
-    return orjson.dumps(value).decode()
+    return json_text(value)
 
 
 def json_text(value: Any) -> str:

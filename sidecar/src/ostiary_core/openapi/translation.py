@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-import jsonschema_rs
 import orjson
 
 from ostiary_core.contract.openapi import (
@@ -19,11 +18,12 @@ from ostiary_core.contract.openapi import (
     OpenApiOperationConfig,
 )
 from ostiary_core.errors import OpenApiError
-from ostiary_core.openapi.document import OpenApiDocument, refuse_remote, shown
+from ostiary_core.openapi.arguments import compile_schema
+from ostiary_core.openapi.document import OpenApiDocument, shown
 from ostiary_core.openapi.operations import Operation, Written, operations_of, read_operation
 from ostiary_core.openapi.parameters import ReservedNames
 from ostiary_core.openapi.schema_cost import EvaluationBounds
-from ostiary_core.openapi.schema_keywords import LONGEST_TEXT, is_text, pattern_options
+from ostiary_core.openapi.schema_keywords import LONGEST_TEXT, is_text
 from ostiary_core.openapi.schemas import Schemas, closure_of
 
 #: Bytes of one tool with its definitions, and of all tools of a document as a list.
@@ -164,17 +164,6 @@ class _Translator:
             answers_html=True if operation.answers_html else None,
         )
         return config, takes
-
-
-def compile_schema(schema: Any) -> jsonschema_rs.Draft202012Validator:
-    """Compile a schema that refers to nothing outside of it, with linear patterns.
-
-    Raises:
-        ValueError: it is no schema.
-    """
-    return jsonschema_rs.Draft202012Validator(
-        schema, retriever=refuse_remote, pattern_options=pattern_options(), validate_formats=False
-    )
 
 
 def _compile(schema: Any) -> None:
