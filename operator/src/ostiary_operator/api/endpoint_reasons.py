@@ -15,7 +15,11 @@ class EndpointsObservedReason(Reason):
 
     OBSERVED = ("EndpointsObserved", "Gateways observe the endpoints of every Service that it names.", NOTHING)
     PENDING = ("Pending", "No gateway has reported yet.", WAIT)
-    NOT_LISTED = ("NotListedYet", "A gateway has not listed the Service's EndpointSlices yet.", WAIT)
+    NOT_LISTED = (
+        "NotListedYet",
+        f"A gateway has not listed the Service's EndpointSlices yet. {_BY_NAME}",
+        "Wait a few seconds. If it stays, read the gateway's log.",
+    )
     NOT_PERMITTED = (
         "NotPermitted",
         f"A gateway may not watch EndpointSlices in the Service's namespace. {_BY_NAME}",

@@ -82,8 +82,8 @@ class RetryBudgetSettings(ApiModel):
     """How many of a server's requests may be retries, which must not become its load."""
 
     percent: Percentage = 20
-    """In percent of the requests within the interval. Some are always permitted, so that a server with few requests has
-    retries, too. Example: `20`."""
+    """In percent of the requests within the interval, but ten in any case, so that a server with few requests has
+    retries, too; 0 permits none. Example: `20`."""
 
     interval: Annotated[Duration, between("1s", "1h")] = Duration.parse("10s")
     """The time in which requests and retries are counted; 1s to 1h. Example: `10s`."""
