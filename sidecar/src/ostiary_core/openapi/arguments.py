@@ -15,12 +15,16 @@ from ostiary_core.openapi.document import refuse_remote, shown
 from ostiary_core.openapi.schema_cost import DEEPEST_ARGUMENTS
 from ostiary_core.openapi.schema_keywords import pattern_options
 
-#: Evaluations of one call: bytes of arguments times evaluations of each value.
+#: What one call may cost, in evaluations: of each value, with what it costs by itself, and of the bytes of texts, of
+#: which a pattern reads several in the time of one evaluation.
 MOST_WORK: Final = 8 * 1024 * 1024
+_BY_ITSELF: Final = 64
+_BYTES_EACH: Final = 4
 #: The same, up to which it is said what is wrong.
 MOST_WORK_FOR_WORDS: Final = 16 * 1024
 _MOST_WORDS: Final = 5
 _OPENING: Final = (b"{", b"[")
+_BEGINNINGS: Final = (*_OPENING, b",")
 
 
 def compile_schema(schema: Any) -> jsonschema_rs.Draft202012Validator:
@@ -52,9 +56,9 @@ class ArgumentCheck:
 
         ``text`` is JSON that contains them.
         """
-        work = len(text) * self._evaluations
+        work = self._work(text)
         if work > MOST_WORK:
-            return f"The arguments are too large for this tool: send less than {MOST_WORK // self._evaluations} bytes"
+            return "The arguments are too large for this tool: send fewer values, or shorter ones"
         if sum(map(text.count, _OPENING)) > DEEPEST_ARGUMENTS and _is_deep(arguments):
             return f"The arguments nest deeper than {DEEPEST_ARGUMENTS} levels"
         if self._validator.is_valid(arguments):
@@ -63,6 +67,10 @@ class ArgumentCheck:
             return "The arguments do not match the schema of the tool"
         found = [_words(error) for error in islice(self._validator.iter_errors(arguments), _MOST_WORDS)]
         return "The arguments do not match the schema of the tool: " + "; ".join(found)
+
+    def _work(self, text: bytes) -> int:
+        values = sum(map(text.count, _BEGINNINGS))
+        return len(text) * self._evaluations // _BYTES_EACH + values * (_BY_ITSELF + self._evaluations)
 
 
 def _words(error: jsonschema_rs.ValidationError) -> str:

@@ -31,10 +31,11 @@ _STYLES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 #: Headers that OpenAPI itself gives no parameter: what is written of them is ignored.
 _IGNORED: Final = frozenset({"accept", "content-type", "authorization"})
-#: Headers that belong to HTTP, to proxies or to the gateway.
+#: Headers that belong to HTTP, to proxies or to the gateway, in the spelling of :func:`_plain`.
 _NOT_OF_ARGUMENTS: Final = re.compile(
-    "host|connection|keep-alive|te|trailer|transfer-encoding|upgrade|expect|content-.*|accept-encoding|date|via"
-    "|forwarded|x-forwarded-.*|x-real-ip|x-original-.*|x-rewrite-.*|x-http-method.*|x-method-override|proxy-.*"
+    "host|x-host|connection|keep-alive|te|trailer|transfer-encoding|upgrade|expect|content-.*|accept-encoding|date|via"
+    "|forwarded|x-forwarded.*|x-real-ip|(x-|true-|cf-connecting-|x-cluster-)?client-ip|cf-connecting-ip|x-remote-.*"
+    "|remote-.*|x-original-.*|x-rewrite-.*|x-http-.*|x-method.*|proxy.*|x-envoy-.*|x-accel-.*|ssl-client-.*"
     "|cookie2?|set-cookie2?|www-authenticate|traceparent|tracestate|baggage|mcp-.*|sec-.*|origin|referer|http2-settings"
 )
 _HEADER: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,128}")
@@ -46,7 +47,7 @@ _LONGEST_NAME: Final = 256
 class ReservedNames:
     """Names of parameters that carry credentials or are set by the gateway.
 
-    They are headers in lower case, and keys of queries.
+    They are headers in the spelling of :func:`_plain`, and keys of queries.
     """
 
     headers: frozenset[str] = frozenset()
@@ -55,11 +56,11 @@ class ReservedNames:
     @classmethod
     def of(cls, document: OpenApiDocument, headers: Iterable[str] = (), queries: Iterable[str] = ()) -> "ReservedNames":
         """Return these, and the names in the document's security schemes."""
-        found: dict[str, set[str]] = {"header": {each.lower() for each in headers}, "query": set(queries)}
+        found: dict[str, set[str]] = {"header": {_plain(each) for each in headers}, "query": set(queries)}
         for scheme in document.components("securitySchemes").values():
             place, name = scheme.get("in"), scheme.get("name")
             if scheme.get("type") == "apiKey" and isinstance(place, str) and isinstance(name, str) and place in found:
-                found[place].add(name.lower() if place == "header" else name)
+                found[place].add(_plain(name) if place == "header" else name)
         return cls(frozenset(found["header"]), frozenset(found["query"]))
 
 
@@ -109,7 +110,7 @@ def read_parameters(
     names = _argument_names(given, has_body=has_body)
     found, omissions = [], []
     for each in given:
-        if each.get("in") == "header" and each["name"].lower() in _IGNORED:
+        if each.get("in") == "header" and _plain(each["name"]) in _IGNORED:
             continue
         try:
             found.append(_read(document, each, reserved, names))
@@ -174,13 +175,21 @@ def _is_object(document: OpenApiDocument, schema: Any) -> bool:
     return isinstance(found, dict) and (found.get("type") == "object" or isinstance(found.get("properties"), dict))
 
 
+def _plain(header: str) -> str:
+    """Return the name of a header as services compare it.
+
+    Many read their headers as variables (RFC 3875, section 4.1.18), in which ``_`` and ``-`` are one.
+    """
+    return header.lower().replace("_", "-")
+
+
 def _refuse_reserved(place: str, name: str, reserved: ReservedNames) -> None:
     if place == "header":
         if _HEADER.fullmatch(name) is None:
             raise Unusable("is no name of a header")
-        if _NOT_OF_ARGUMENTS.fullmatch(name.lower()) is not None:
+        if _NOT_OF_ARGUMENTS.fullmatch(_plain(name)) is not None:
             raise Unusable("is a header that belongs to HTTP or to the gateway")
-    if (place == "header" and name.lower() in reserved.headers) or (place == "query" and name in reserved.queries):
+    if (place == "header" and _plain(name) in reserved.headers) or (place == "query" and name in reserved.queries):
         raise Unusable("carries a credential or is set by the gateway")
 
 

@@ -20,6 +20,7 @@ from ostiary_core.openapi.serialization import in_header, in_path, in_query, pla
 LONGEST_TARGET: Final = 8000
 #: The longest value of a header.
 LONGEST_HEADER: Final = 2048
+_EMPTY: Final = "must not be empty: it is part of a path"
 #: RFC 9110, section 5.5, without its obsolete part.
 _HEADER_VALUE: Final = re.compile(r"[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?")
 
@@ -85,6 +86,8 @@ class RequestBuilder:
                 text = in_path(parameter.name, value, style=parameter.style, explode=parameter.explode)
             except (OpenApiError, UnicodeEncodeError) as error:
                 raise _unsendable(parameter.argument, error) from None
+            if not text:  # such as that of a list of one empty text: the path would be another one
+                raise _unsendable(parameter.argument, _EMPTY)
             found += text + constant
         if self._in_path and climbs(found):  # such as {a}{b} with a dot in each
             raise OpenApiError("The arguments make a path with dot segments, which is not sent")
@@ -140,7 +143,7 @@ def _form(value: Any) -> str:
 def _refuse_segment(parameter: OpenApiParameterConfig, value: Any) -> None:
     """Refuse a value that is no part of one segment of a path, however a server reads it."""
     if value in (None, "", [], {}):
-        raise _unsendable(parameter.argument, "must not be empty: it is part of a path")
+        raise _unsendable(parameter.argument, _EMPTY)
     texts = [value] if isinstance(value, str) else value if isinstance(value, list) else ()
     if isinstance(value, dict):
         texts = [*value, *value.values()]

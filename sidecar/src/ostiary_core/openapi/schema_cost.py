@@ -6,7 +6,7 @@ so stop a gateway. The bound is computed once, from the schemas alone: what it c
 before a call. It is never too low; it may be too high where branches exclude each other.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from ostiary_core.openapi.schema_keywords import LIST, MAP, ONE, REFERENCE
@@ -15,8 +15,14 @@ from ostiary_core.openapi.schema_keywords import LIST, MAP, ONE, REFERENCE
 DEEPEST_ARGUMENTS: Final = 32
 #: Evaluations for one value beyond which a schema is not used.
 MOST_EVALUATIONS: Final = 512
-#: Values of an enumeration that cost as much as one schema.
+#: Values of an enumeration that cost as much as one schema; one with members costs several.
 _VALUES_EACH: Final = 8
+_EACH_CONTAINER: Final = 4
+#: What a division of very large numbers costs.
+_DIVISION: Final = 128
+#: To find what is not evaluated yet, the library evaluates all that applies in place again, three times at worst.
+_UNEVALUATED: Final = frozenset({"unevaluatedItems", "unevaluatedProperties"})
+_AGAIN: Final = 4
 _IN_PLACE_ONE: Final = frozenset({"not", "if", "then", "else"})
 _IN_PLACE_LIST: Final = frozenset({"allOf", "anyOf", "oneOf"})
 
@@ -24,13 +30,14 @@ _IN_PLACE_LIST: Final = frozenset({"allOf", "anyOf", "oneOf"})
 class _Node:
     """One schema: what it applies to the same value, and to values within it.
 
-    ``choices`` are groups of which one schema applies to a value within.
+    ``choices`` are groups of which one schema applies to a value within. What it applies to the same value is evaluated
+    ``repeats`` times.
     """
 
-    __slots__ = ("choices", "in_place", "weight", "within")
+    __slots__ = ("choices", "in_place", "repeats", "weight", "within")
 
     def __init__(self) -> None:
-        self.weight = 1
+        self.weight = self.repeats = 1
         self.in_place: list[int] = []
         self.within: list[int] = []
         self.choices: list[list[int]] = []
@@ -68,9 +75,11 @@ class EvaluationBounds:
         for keyword, value in schema.items() if isinstance(schema, dict) else ():
             if keyword == "$ref":
                 node.in_place.append(self._numbers[value.removeprefix(REFERENCE)])
-            elif keyword == "enum":
-                node.weight += len(value) // _VALUES_EACH
+            elif keyword in _WEIGHTS:
+                node.weight += _WEIGHTS[keyword](value)
             elif keyword in ONE:
+                if keyword in _UNEVALUATED:
+                    node.repeats = _AGAIN
                 (node.in_place if keyword in _IN_PLACE_ONE else node.within).append(self._add(value))
             elif keyword in LIST or keyword in MAP:
                 self._fill_many(node, keyword, [self._add(each) for each in _values(value)])
@@ -100,8 +109,22 @@ class EvaluationBounds:
 
     def _settle(self, found: list[int], own: Sequence[int]) -> None:
         for number in self._order:
-            total = own[number] + sum(found[each] for each in self._nodes[number].in_place)
+            node = self._nodes[number]
+            total = own[number] + node.repeats * sum(found[each] for each in node.in_place)
             found[number] = min(total, MOST_EVALUATIONS + 1)
+
+
+def _of_enum(values: Sequence[Any]) -> int:
+    containers = sum(isinstance(each, dict | list) for each in values)
+    return len(values) // _VALUES_EACH + _EACH_CONTAINER * containers
+
+
+#: What keywords cost that are no schemas themselves and do not cost the same for every value of theirs.
+_WEIGHTS: Final[Mapping[str, Callable[[Any], int]]] = {
+    "enum": _of_enum,
+    "dependentRequired": lambda value: 2 * len(value),
+    "multipleOf": lambda _: _DIVISION,
+}
 
 
 def _deeper(node: _Node, before: Sequence[int]) -> int:

@@ -38,8 +38,12 @@ def is_number(value: Any) -> bool:
     return math.isfinite(value) if isinstance(value, float) else value in _INT64
 
 
-def _is_positive(value: Any) -> bool:
-    return is_number(value) and value > 0
+def _is_divisor(value: Any) -> bool:
+    """Return whether a value is a whole number above 0.
+
+    To divide a very large number by a fraction takes very long.
+    """
+    return is_number(value) and value > 0 and value == int(value)
 
 
 def is_count(value: Any) -> bool:
@@ -101,7 +105,7 @@ PLAIN: Final[Mapping[str, Callable[[Any], bool]]] = {
     "examples": _is_values,
     "enum": _is_values,
     "const": is_value,
-    "multipleOf": _is_positive,
+    "multipleOf": _is_divisor,
     "maximum": is_number,
     "minimum": is_number,
     "exclusiveMaximum": is_number,

@@ -56,9 +56,15 @@ def test_mistakes_in_large_arguments_are_not_collected() -> None:
 
 def test_arguments_whose_check_would_cost_too_much_are_refused_unseen() -> None:
     large = {"a": 1, "b": ["x"] * (MOST_WORK // MOST_EVALUATIONS)}
+    many = {"a": 1, "b": ["x"] * (MOST_WORK // 64)}
 
     assert fault(large) is None
     assert "too large for this tool" in str(fault(large, evaluations=MOST_EVALUATIONS))
+    assert "too large for this tool" in str(fault(many))
+
+
+def test_a_long_text_costs_less_than_many_values() -> None:
+    assert fault({"a": 1, "b": ["x" * (MOST_WORK // 4)]}) is None
 
 
 def test_arguments_that_nest_too_deep_are_refused() -> None:

@@ -102,7 +102,9 @@ def test_a_value_without_a_form_is_refused_with_words(value: Any) -> None:
         made.build({"q": value})
 
 
-@pytest.mark.parametrize("value", [".", "..", "a/..", ["a", ".."], {"..": 1}, {"a": "../b"}, "", [], {}, None, "\x7f"])
+@pytest.mark.parametrize(
+    "value", [".", "..", "a/..", ["a", ".."], {"..": 1}, {"a": "../b"}, "", [], {}, [""], None, "\x7f"]
+)
 def test_a_path_keeps_its_segments(value: Any) -> None:
     made = builder("/{x}", {"name": "x", "in": "path", "required": True})
 

@@ -214,6 +214,43 @@ def test_a_schema_that_could_be_evaluated_without_end_is_not_used(schemas: dict[
     assert "without end or too often" in left_out(found)
 
 
+def unevaluated(levels: int) -> dict[str, Any]:
+    """A schema for which the library evaluates a value about three times as often with each level."""
+    found: dict[str, Any] = {"type": "object"}
+    for _ in range(levels):
+        found = {"anyOf": [found, {"required": ["a"]}], "unevaluatedProperties": {"type": "string"}}
+    return found
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        unevaluated(16),
+        {"dependentRequired": {f"a{n}": ["b"] for n in range(5000)}},
+        {"enum": [{"a": n} for n in range(1000)]},
+    ],
+)
+def test_a_schema_whose_keywords_cost_too_much_for_one_value_is_not_used(schema: dict[str, Any]) -> None:
+    assert "too often for one value" in left_out(one(body({"items": schema}), method="post"))
+
+
+def test_usual_numbers_of_costly_keywords_are_used() -> None:
+    schema = {
+        **unevaluated(2),
+        "dependentRequired": {"a": ["b"]},
+        "properties": {"n": {"multipleOf": 5}, "e": {"enum": [f"v{n}" for n in range(500)]}},
+    }
+
+    assert one(body(schema), method="post").omissions == ()
+
+
+def test_numbers_are_not_divided_by_fractions() -> None:
+    found = one(body({"type": "number", "multipleOf": 0.01}), method="post")
+
+    assert "multipleOf" in found.omissions[0]
+    assert schema_of(found)["properties"]["body"] == {"type": "number"}
+
+
 def test_a_tree_and_a_choice_of_many_forms_are_used() -> None:
     forms = {f"F{n}": {"type": "object", "properties": {"n": {"const": n}}} for n in range(40)}
     choice = {"oneOf": [{"$ref": f"#/components/schemas/F{n}"} for n in range(40)]}
@@ -303,7 +340,8 @@ def test_parameters_of_one_name_have_their_place_in_front() -> None:
 
 def test_what_the_gateway_sends_itself_is_no_argument() -> None:
     names = ("X-Tenant", "x-key", "Authorization", "Accept", "Cookie", "X-Forwarded-For", "Mcp-Session-Id", "X-Free")
-    headers = [{"name": name, "in": "header"} for name in names]
+    alike = ("x_tenant", "X_Key", "X_Forwarded_For", "Content_Length", "True-Client-IP", "Remote_User", "Proxy")
+    headers = [{"name": name, "in": "header"} for name in (*names, *alike)]
     queries = [{"name": name, "in": "query"} for name in ("tenant", "api_key", "q")]
     schemes = {
         "a": {"type": "apiKey", "in": "header", "name": "X-Key"},
