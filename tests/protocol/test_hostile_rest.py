@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from gateways import SHORT_TIMEOUTS, RunningGateway, running_gateway
+from gateways import BOUNDS, SHORT_TIMEOUTS, RunningGateway, running_gateway
 from mcp_caller import McpCaller, Reply, mcp_caller, modern
+from mcp_clients import eventually
 from rest_services import ORDERS, RestScript, described, rest_service
 from upstreams import Arrived
 
@@ -127,6 +128,28 @@ async def test_an_answer_that_never_ends_ends_as_a_timeout(gateway: RunningGatew
         server = described(ORDERS, timeouts=SHORT_TIMEOUTS)
         await gateway.apply(gateway.entry("orders", service.url, server=server))
         assert (await call(caller)).error["code"] == -31004
+
+
+async def test_answers_that_are_being_read_count_for_their_callers() -> None:
+    async def stalls(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/plain"})
+        await response.prepare(request)
+        await response.write(b"a" * 600_000)
+        await arrived.gone.wait()
+        return response
+
+    async with (
+        running_gateway(bounds=BOUNDS.model_copy(update={"bytes_in_flight": 1 << 20})) as gateway,
+        mcp_caller(gateway.url("orders")) as caller,
+        rest_service(stalls) as service,
+    ):
+        await gateway.apply(gateway.entry("orders", service.url, server=described(ORDERS)))
+        held = asyncio.create_task(call(caller))
+        await eventually(lambda: gateway.app.pipeline.limiter.total.bytes >= 600_000)
+        refused = (await call(caller)).error
+        assert (refused["code"], refused["data"]["reason"]) == (-31002, "GatewayFull")
+        held.cancel()
+        await eventually(lambda: gateway.app.pipeline.limiter.total.bytes == 0)
 
 
 async def test_an_error_status_is_a_result_that_a_model_can_act_on(gateway: RunningGateway, caller: McpCaller) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from ostiary_core.limits.charge import Charge
@@ -22,6 +23,7 @@ from ostiary_gateway.config.runtime import ProxyRuntime
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.debug_capture.captured_exchange import CapturedExchange
 from ostiary_gateway.errors import Refusal
+from ostiary_gateway.limits.checks import reserve_response_bytes
 from ostiary_gateway.limits.reservation import Reservation
 from ostiary_gateway.pipeline.content_capture import CapturedContent
 from ostiary_gateway.pipeline.leg import Leg
@@ -173,13 +175,14 @@ class Exchange:
 
     @property
     def upstream_caller(self) -> UpstreamCaller:
-        """The caller, for a server whose credential is made for one."""
+        """The caller, for a server that needs it (:attr:`.UpstreamServer.needs_caller`)."""
         authenticator = self.proxy.authenticator
         return UpstreamCaller(
             self.principal,
             token=self._access_token(),
             token_origins=authenticator.token_origins if authenticator is not None else None,
             external_url=self.snapshot.settings.external_url,
+            reserve=partial(reserve_response_bytes, self.reservation),
         )
 
     def _access_token(self) -> SecretBytes | None:

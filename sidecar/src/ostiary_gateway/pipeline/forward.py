@@ -184,7 +184,7 @@ def _sent(exchange: Exchange, leg: Leg, span: ClientSpan, lines: bytes) -> Await
     """Send a leg, and return what to await for the response with its head."""
     message, server, attempts = leg.message, leg.server, leg.attempts
     method = "POST" if message is not None else exchange.request.method  # a GET may be bridged to a POST
-    caller = exchange.upstream_caller if server.credential.is_of_caller else None
+    caller = exchange.upstream_caller if server.needs_caller else None
     # The body gets no name: that would keep it in memory until the response arrives.
     if attempts is not None:
         return attempts.request(method, lines, _body(exchange, leg, span), passed=exchange.passed, caller=caller)

@@ -101,7 +101,7 @@ async def _sent(
     attempts: Attempts | None = None,
 ) -> UpstreamResponse:
     lines = own_lines(exchange, server, request, client)
-    caller = exchange.upstream_caller if server.credential.is_of_caller else None
+    caller = exchange.upstream_caller if server.needs_caller else None
     if attempts is not None:
         return await attempts.request(http_method, lines, body, passed=exchange.passed, caller=caller)
     return await server.request(

@@ -1,7 +1,8 @@
-"""The caller of a request, for credentials that depend on it."""
+"""The caller of a request, for credentials and limits that depend on it."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from yarl import URL
 
@@ -22,13 +23,16 @@ class UpstreamCaller:
     """Who a request is sent upstream for.
 
     ``token`` is the access token that authenticated it, None where it had none. ``token_origins`` are those of token
-    endpoints that it may be sent to, None for any. ``external_url`` is that of the gateway's settings.
+    endpoints that it may be sent to, None for any. ``external_url`` is that of the gateway's settings. ``reserve``
+    counts bytes of an answer that are held, fewer with a negative number, and raises :class:`.UpstreamFault` where the
+    caller, or the gateway, may hold no more; None where nothing is counted.
     """
 
     principal: Principal
     token: SecretBytes | None = None
     token_origins: frozenset[str] | None = None
     external_url: str | None = None
+    reserve: Callable[[int], None] | None = field(default=None, compare=False)
 
     @property
     def token_ends_at(self) -> float:

@@ -3,8 +3,9 @@
 A redirect is followed to another path of the same server, once, and nowhere else.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Final
 
 from ostiary_gateway.upstream import redirects, via
@@ -24,15 +25,19 @@ _GONE: Final = frozenset({301, 302, 303, 307, 308, 404, 405, 410})
 class UpstreamEndpoint:
     """An endpoint of a server, with its connections: at most ``connections`` at a time.
 
-    ``place`` is its URL with the lines of every request, among them ``Via`` with ``mark``. ``direct`` connects to it
-    without an egress proxy. ``where`` is its place among those of its server, None where the URL alone leads to it.
+    ``place`` is its URL with the lines of every request, among them ``Via`` with ``mark``. ``direct`` makes what
+    connects to it without an egress proxy. ``where`` is its place among those of its server, None where the URL alone
+    leads to it.
+
+    Its route is made when it gets its first request: a list may bring a thousand endpoints at once.
     """
 
     def __init__(
         self,
         place: Place,
-        direct: Dialer,
+        direct: Callable[[], Dialer],
         *,
+        own: OwnEndpoints,
         egress: Egress,
         connections: int,
         mark: str,
@@ -61,16 +66,34 @@ class UpstreamEndpoint:
         self.failed_probes = 0
         self.is_unhealthy = False
         self._place = place
-        self._direct = direct
+        self._make_direct = direct
+        self._own, self._egress = own, egress
         self._via = via_lines([mark])
         self._connections = connections
-        #: The route in use.
-        self.route = self._route(self._dialer(direct.own, egress))
         #: Pools of earlier routes, on which requests may be in flight.
         self._former: list[Pool] = []
         self._refused_by_former = 0
         #: Whether the gateway's settings block it.
         self.is_blocked = False
+        self._is_closed = False
+
+    @cached_property
+    def route(self) -> Route:
+        """The route in use."""
+        made = self._route(self._dialer(self._own, self._egress))
+        if self._is_closed:
+            made.pool.close()
+        return made
+
+    @cached_property
+    def _direct(self) -> Dialer:
+        return self._make_direct()
+
+    @property
+    def _pools(self) -> list[Pool]:
+        """The pools of its routes, as far as these were used."""
+        made = [self.route.pool] if "route" in self.__dict__ else []
+        return made + self._former
 
     @property
     def title(self) -> str:
@@ -116,7 +139,7 @@ class UpstreamEndpoint:
         was_draining, self.where = self.is_draining, where
         if self.is_draining:
             self.keep_none()
-        elif was_draining:
+        elif was_draining and "route" in self.__dict__:
             self.route.pool.keep_again()
 
     def passing(self, head: bytes, passed: Sequence[str]) -> bytes:
@@ -164,6 +187,9 @@ class UpstreamEndpoint:
 
         Requests in flight end on the old one, and its connections.
         """
+        self._own, self._egress = own, egress
+        if "route" not in self.__dict__:
+            return
         dialer = self._dialer(own, egress)
         if dialer == self.route.dialer:
             return
@@ -196,17 +222,21 @@ class UpstreamEndpoint:
         if is_blocked:
             self.close()
             return
+        self._is_closed = False
+        if "route" not in self.__dict__:
+            return
         self._refused_by_former += self.route.pool.refused
         self.route = self._route(self.route.dialer)
 
     def set_connection_limit(self, connections: int) -> None:
         """Keep at most ``connections`` connections from now on."""
         self._connections = connections
-        self.route.pool.bound(connections)
+        if "route" in self.__dict__:
+            self.route.pool.bound(connections)
 
     def keep_none(self) -> None:
         """Close idle connections now, and each other one after its exchange."""
-        for pool in (self.route.pool, *self._former):
+        for pool in self._pools:
             pool.keep_none()
 
     def _forget_former(self) -> None:
@@ -218,16 +248,17 @@ class UpstreamEndpoint:
     @property
     def refused(self) -> int:
         """The number of requests that found no free connection in time."""
-        return self._refused_by_former + sum(pool.refused for pool in (self.route.pool, *self._former))
+        return self._refused_by_former + sum(pool.refused for pool in self._pools)
 
     @property
     def open_connections(self) -> int:
         """The number of its connections, in use or idle."""
-        return sum(pool.open_connections for pool in (self.route.pool, *self._former))
+        return sum(pool.open_connections for pool in self._pools)
 
     def close(self) -> None:
         """Close every connection; requests in flight fail."""
-        for pool in (self.route.pool, *self._former):
+        self._is_closed = True
+        for pool in self._pools:
             pool.close()
 
 

@@ -1,5 +1,7 @@
 """Makes the endpoints of one server, as routing and limits are at that moment."""
 
+from functools import partial
+
 from yarl import URL
 
 from ostiary_core.contract.documents import ServerConfig
@@ -52,7 +54,8 @@ class EndpointFactory:
         """Return an endpoint at a place, or at the URL itself."""
         made = UpstreamEndpoint(
             self._place,
-            self._dialer(where),
+            partial(self._dialer, where),
+            own=self.own,
             egress=self.egress,
             connections=self.connections,
             mark=self._mark,

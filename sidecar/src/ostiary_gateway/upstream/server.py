@@ -47,6 +47,7 @@ class UpstreamServer:
 
     #: Whether nothing but calls of tools leaves the gateway: all else is answered here.
     sends_calls_only = False
+    needs_caller = False
 
     def __init__(
         self,
@@ -89,6 +90,8 @@ class UpstreamServer:
         self.request_seconds = document.timeouts.request / 1000
         self.credential = Credential(document, credentials or CredentialMakers(proxy))
         self._of_request = self.credential.of_request
+        #: Whether requests must name their caller.
+        self.needs_caller = self.needs_caller or self.credential.is_of_caller
         lines = SecretBytes(http1.lines(headers) + via_lines([mark]) + self.credential.line)
         self._factory = EndpointFactory(
             document, url, lines, own=own, egress=egress, connections=connections, mark=mark

@@ -232,3 +232,25 @@ async def test_an_endpoint_that_begins_to_drain_keeps_no_connection_and_gets_no_
         assert await called() == 1
         server.close()
     assert [b"Expect" in head for head in heads] == [False, True, False]
+
+
+def test_a_list_of_a_thousand_endpoints_makes_no_routes_before_requests_need_them() -> None:
+    """A tenant that replaces them again and again would stop the gateway for as long as that takes."""
+    endpoints = discovered()
+    endpoints.set_places([EndpointPlace(f"10.0.{n // 250}.{n % 250}", 8080, f"uid-{n}") for n in range(1000)])
+    assert not any("route" in vars(each) for each in endpoints)
+
+    used = endpoints.pick()
+    assert used.route is used.route
+    assert sum("route" in vars(each) for each in endpoints) == 1
+
+
+def test_a_route_that_is_first_used_while_blocked_connects_to_nothing() -> None:
+    endpoints = discovered()
+    endpoints.set_places([place(1)])
+    blocked = endpoints.pick()
+    endpoints.set_blocked(None, all_are_blocked=True)
+    assert blocked.route.pool._closed
+
+    endpoints.set_blocked(None, all_are_blocked=False)
+    assert not blocked.route.pool._closed

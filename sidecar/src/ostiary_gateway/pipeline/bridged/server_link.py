@@ -46,7 +46,7 @@ class ServerLink:
         given = passed_on(exchange, server)
         return cls(
             server,
-            exchange.upstream_caller if server.credential.is_of_caller else None,
+            exchange.upstream_caller if server.needs_caller else None,
             _line(given) if given is not None else _NONE,
             exchange.passed,
         )

@@ -50,6 +50,8 @@ class OpenApiServer(UpstreamServer):
     """
 
     sends_calls_only = True
+    #: The bytes of an answer count for its caller while they are read.
+    needs_caller = True
 
     def __init__(self, document: ServerConfig, **given: Any) -> None:
         if document.openapi is None:
@@ -121,7 +123,7 @@ class OpenApiServer(UpstreamServer):
             response = await send(moved, lines, call.body)
         if response.status in _OF_THE_SERVER or 300 <= response.status < 400:
             return _head_of(response)
-        return await self._shaped(message, call.tool, response)
+        return await self._shaped(message, call.tool, response, caller)
 
     def _prepared(self, message: dict[str, Any], params: Mapping[str, Any], body: bytes) -> "_Call | UpstreamResponse":
         """Return the request of a call, or the response to one that cannot be made."""
@@ -212,10 +214,11 @@ class OpenApiServer(UpstreamServer):
         return f"{method} {moved.raw_path_qs}" if moved is not None else None
 
     async def _shaped(
-        self, message: dict[str, Any], tool: DescribedTool, response: UpstreamResponse
+        self, message: dict[str, Any], tool: DescribedTool, response: UpstreamResponse, caller: UpstreamCaller | None
     ) -> UpstreamResponse:
+        reserve = partial(self._room.take, of=caller)
         try:
-            result = await read_result(tool, response, self._room, seconds=self.request_seconds)
+            result = await read_result(tool, response, reserve, seconds=self.request_seconds)
         finally:
             response.close()
         made = _result(message, self._redacted(result))

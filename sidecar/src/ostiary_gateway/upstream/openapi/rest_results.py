@@ -7,7 +7,7 @@ place of data, more than is read, a broken body) is a fault of the server.
 import asyncio
 import base64
 import re
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from ostiary_core import strict_json
 from ostiary_core.errors import StrictJSONError
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
+from ostiary_gateway.upstream.caller import UpstreamCaller
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 from ostiary_gateway.upstream.openapi.described_tools import DescribedTool
 
@@ -41,26 +42,35 @@ def told(words: str, *, is_error: bool = False) -> Result:
 
 
 class AnswerRoom:
-    """The bytes of answers of one server that are being read. Together they are bounded."""
+    """The bytes of answers of one server that are being read. Together they are bounded.
+
+    Those of a caller count for its limits, too.
+    """
 
     __slots__ = ("held",)
 
     def __init__(self) -> None:
         self.held = 0
 
-    def take(self, count: int) -> None:
-        """Take room.
+    def take(self, count: int, *, of: UpstreamCaller | None) -> None:
+        """Take room for an answer to a caller, or give it back with a negative number.
 
         Raises:
-            UpstreamFault: there is none left.
+            UpstreamFault: there is none left; none was taken.
         """
-        self.held += count
-        if self.held > MOST_HELD_BYTES:
+        if count > 0 and self.held + count > MOST_HELD_BYTES:
             raise UpstreamFault(faults.NO_ROOM, f"answers of more than {MOST_HELD_BYTES} bytes are being read")
+        if of is not None and of.reserve is not None:
+            of.reserve(count)
+        self.held += count
 
 
-async def read_result(tool: DescribedTool, response: UpstreamResponse, room: AnswerRoom, *, seconds: float) -> Result:
+async def read_result(
+    tool: DescribedTool, response: UpstreamResponse, reserve: Callable[[int], None], *, seconds: float
+) -> Result:
     """Read a whole answer within ``seconds``, and return the result of the tool.
+
+    ``reserve`` counts the bytes that are held, fewer with a negative number.
 
     Raises:
         UpstreamFault: it is compressed, broken off, silent, or a web page that the document does not promise; or there
@@ -72,7 +82,7 @@ async def read_result(tool: DescribedTool, response: UpstreamResponse, room: Ans
     if is_good and response.content_type in _HTML and not tool.answers_html:
         words = f"the server answered {tool.method} {tool.path} with a web page, which its document does not promise"
         raise UpstreamFault(faults.INVALID, words)
-    reading = _read(response, room, MOST_BYTES if is_good else MOST_ERROR_BYTES)
+    reading = _read(response, reserve, MOST_BYTES if is_good else MOST_ERROR_BYTES)
     # Most are whole once their head is read: then nothing has to be timed.
     body, is_whole = await (reading if response.complete else _in_time(reading, seconds))
     if not is_good:
@@ -91,20 +101,21 @@ async def _in_time(reading: Coroutine[Any, Any, tuple[bytes, bool]], seconds: fl
         raise UpstreamFault(faults.TIMEOUT, f"the answer was not whole within {seconds:g} s") from None
 
 
-async def _read(response: UpstreamResponse, room: AnswerRoom, most: int) -> tuple[bytes, bool]:
+async def _read(response: UpstreamResponse, reserve: Callable[[int], None], most: int) -> tuple[bytes, bool]:
     """Return at most ``most`` bytes of a body, and whether that is all of it."""
     pieces: list[bytes] = []
-    size = 0
+    size = held = 0
     try:
         while chunk := ready if (ready := response.ready()) is not None else await response.read_some(_FOREVER):
             size += len(chunk)
-            room.take(len(chunk))
+            reserve(len(chunk))
+            held = size
             pieces.append(chunk)
             if size > most:
                 return b"".join(pieces)[:most], False
         return b"".join(pieces), True
     finally:
-        room.held -= size
+        reserve(-held)
 
 
 def _failed(response: UpstreamResponse, body: bytes) -> Result:
