@@ -20,6 +20,9 @@ else:
 #: Values in one document, aliases counted as often as they are used.
 _MAX_NODES: Final = 200_000
 _MAX_DEPTH: Final = 64
+#: Characters of one number. PyYAML reads `1:59:59` as one in base 60, which takes the square of its length.
+_LONGEST_NUMBER: Final = 4300
+_NUMBERS: Final = frozenset({"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"})
 _TIMESTAMP: Final = "tag:yaml.org,2002:timestamp"
 _COLLECTIONS: Final = frozenset({"tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"})
 _MERGE: Final = "tag:yaml.org,2002:merge"
@@ -142,6 +145,8 @@ class _Converter:
 
     def _constructed(self, node: yaml.Node) -> Any:
         """The value of a node by PyYAML's constructors, which may fail for its tag."""
+        if node.tag in _NUMBERS and len(node.value) > _LONGEST_NUMBER:
+            raise _error(node, f"is a number of more than {_LONGEST_NUMBER} characters; put it in quotes")
         try:
             return self._loader.construct_object(node)
         except (ValueError, LookupError, AttributeError):  # `0x_`, `!!bool maybe`, a number of 5000 digits

@@ -65,6 +65,8 @@ def test_an_anchor_can_be_merged_and_overridden() -> None:
         ("a: &a\n  b: *a", "nests deeper", 1),
         ("a: &a {x: 1}\nb: {<<: [*a, *a]}", "merges something other than one mapping", 2),
         ("a: &a {b: {<<: *a}}", "nests deeper", 1),
+        ("a: 1" + ":59" * 300_000, "is a number of more than 4300 characters", 1),
+        ("a: 1" + ":59" * 300_000 + ".5", "is a number of more than 4300 characters", 1),
         ("[" * 100_000 + "]" * 100_000, "nests deeper", 1),
         ("- " * 100_000 + "a", "nests deeper", 1),
     ],
