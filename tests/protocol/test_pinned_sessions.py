@@ -206,7 +206,10 @@ async def test_a_session_of_a_gateway_without_notes_stays_at_its_endpoint_and_en
     assert caller.session.startswith("1.")
 
     assert [(await caller.post(CALL)).result["count"] for _ in range(9)] == list(range(1, 10))
-    await endpoint.stop()
+    async with caller.listen() as stream:
+        await eventually(lambda: bool(endpoint.scene.streams))
+        await endpoint.stop()
+        assert await stream.ended()
     assert (await caller.post(CALL)).status == 404
 
 

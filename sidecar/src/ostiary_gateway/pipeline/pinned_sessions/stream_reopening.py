@@ -95,7 +95,9 @@ class StreamReopening:
             self._pause = min(max(2 * self._pause, _FIRST_PAUSE), _LONGEST_PAUSE)
             try:
                 response = await self._open()
-            except UpstreamFault:
+            except UpstreamFault as fault:
+                if not self._may_move and is_lost(fault, self._leg.session):
+                    return None  # the client finds out that its session is lost
                 continue
             except Refusal:
                 return None  # it has none any more, or the session has ended
@@ -104,6 +106,11 @@ class StreamReopening:
                 return response
             response.close()
             return None
+
+    @property
+    def _may_move(self) -> bool:
+        """Whether its session could go on at another endpoint."""
+        return isinstance(self._exchange.session, SessionVector)
 
     async def _open(self) -> UpstreamResponse:
         """Open it once, in the session with the server if there is one.

@@ -7,6 +7,7 @@ import pytest
 from mcp_clients import eventually
 
 from ostiary_gateway.errors import Refusal, UpstreamFault
+from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.pinned_sessions.stream_reopening import StreamReopening
 from ostiary_gateway.upstream import faults
 
@@ -55,7 +56,7 @@ class Scripted(StreamReopening):
         nothing: Any = None
         exchange = cast("Any", CallersStream())
         exchange.session = None
-        super().__init__(exchange, nothing, nothing, nothing)
+        super().__init__(exchange, Leg(nothing, None, None), nothing, nothing)
         self._outcomes = list(outcomes)
 
     async def _open(self) -> Any:
