@@ -1,6 +1,7 @@
-"""Sends requests until they are answered, or fail for good.
+"""The attempts of a request, and what is told of each that failed.
 
-What is sent again, where and when is decided by :mod:`.attempts`. Each attempt has a span of its own and is known to
+What is sent again, where and when is decided by :mod:`.attempts`; :mod:`..send_and_shape` and :mod:`..server_request`
+send until there is an answer, or the request has failed for good. Each attempt has a span of its own and is known to
 no audit record, limit or metric of requests: for them there is one request.
 """
 
