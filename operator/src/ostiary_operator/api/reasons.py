@@ -101,7 +101,7 @@ class ResolvedRefsReason(Reason):
     BACKEND_NOT_FOUND = (
         "BackendNotFound",
         "The Service or server that spec.servers names does not exist, or the Service does not have the port.",
-        "Create it, or correct its name or port. Until then the last accepted version is served.",
+        "Create it, or correct its name or port. Until then the last accepted version is served, if there is one.",
     )
     REF_INVALID = (
         "RefInvalid",
