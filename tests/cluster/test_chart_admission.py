@@ -127,6 +127,8 @@ def test_every_example_passes(enforced: ControlPlane) -> None:
     for folder in sorted((CHART.parents[1] / "examples").iterdir()):
         for file in folder.glob("*.yaml"):
             for obj in yaml.safe_load_all(file.read_text()):
+                if not obj["apiVersion"].startswith("ostiary.dev/"):
+                    continue  # kinds of others, which are not installed here
                 moved = copy.deepcopy(obj)
                 admits_anyone = "anonymous" in obj.get("spec", {}).get("authentication", {})
                 moved["metadata"]["namespace"] = "kube-public" if admits_anyone else "default"  # as the platform allows

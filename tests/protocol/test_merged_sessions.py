@@ -169,7 +169,7 @@ async def test_a_server_that_forgets_at_once_ends_in_an_error_and_not_in_a_loop(
     error = (await caller.post(CALL)).error
 
     assert error["code"] == -31003
-    assert crm.count("tools/call") == 2
+    assert crm.count("tools/call") == 3
 
 
 async def test_requests_at_the_same_time_share_one_handshake(

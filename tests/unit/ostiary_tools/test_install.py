@@ -31,14 +31,15 @@ def test_a_silent_package_index_is_reported_once_and_at_once(capsys: pytest.Capt
 
 
 def test_without_a_network_the_remedy_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
+    taken = socket.socket()  # nothing listens there, and nothing else can
+    taken.bind(("127.0.0.1", 0))
+    port = taken.getsockname()[1]
     for name, value in {"INDEX_URL": f"http://127.0.0.1:{port}/simple", "RETRIES": "0", "CACHE_DIR": "off"}.items():
         monkeypatch.setenv(f"PIP_{name}", value)
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     lock = tmp_path / "lock.txt"
     lock.write_text(LOCK)
-    with pytest.raises(ToolError) as caught:
+    with taken, pytest.raises(ToolError) as caught:
         install.install(tmp_path / "venv", lock)
     assert "The package index cannot be reached" in str(caught.value)
     assert "HTTPS_PROXY" in str(caught.value)
