@@ -15,6 +15,9 @@ from ostiary_tools.common.processes import wait_until
 EXAMPLE = ROOT / "examples" / "openapi"
 NAMES = {"listOrders", "createOrder", "getOrder", "getInvoice", "cancelOrder"}
 
+#: The chart gives the operator no right to watch ConfigMaps: it reads them again once a minute.
+RESYNC_SECONDS = 180
+
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
@@ -50,9 +53,10 @@ async def until_tools(cluster: LocalCluster, expected: set[str]) -> None:
             async with connect(cluster.endpoint(number, path="/orders"), era="modern") as client:
                 return {tool.name for tool in (await client.list_tools()).tools} == expected
 
-        await eventually(shows)
+        await eventually(shows, seconds=RESYNC_SECONDS)
 
 
+@pytest.mark.timeout(600)
 async def test_a_document_becomes_tools_and_each_change_of_it_reaches_every_replica(cluster: LocalCluster) -> None:
     apply_document(cluster)
     proxy = yaml.safe_load((EXAMPLE / "mcpproxy.yaml").read_text())
@@ -69,7 +73,11 @@ async def test_a_document_becomes_tools_and_each_change_of_it_reaches_every_repl
     await until_tools(cluster, NAMES - {"getInvoice"})
 
     apply_document(cluster, text='swagger: "2.0"')
-    wait_until(lambda: resolved(cluster).get("reason") == "RefInvalid", what="the fault of the document")
+    wait_until(
+        lambda: resolved(cluster).get("reason") == "RefInvalid",
+        what="the fault of the document",
+        timeout=RESYNC_SECONDS,
+    )
     assert "is Swagger 2.0" in resolved(cluster)["message"]
     await until_tools(cluster, NAMES - {"getInvoice"})
 
