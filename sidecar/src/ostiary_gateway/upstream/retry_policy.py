@@ -129,7 +129,12 @@ class RetryPolicy:
         is_repeatable = (
             self.tools is not None and self.tools.has(name) if method == _TOOLS_CALL else method in REPEATABLE
         )
-        return is_repeatable and "requestState" not in params and "inputResponses" not in params
+        return is_repeatable and not brings_input(params)
+
+
+def brings_input(params: Mapping[str, Any]) -> bool:
+    """Return whether it brings what its caller was asked for (Multi Round-Trip Requests)."""
+    return "requestState" in params or "inputResponses" in params
 
 
 def is_of_exchange(fault: UpstreamFault) -> bool:

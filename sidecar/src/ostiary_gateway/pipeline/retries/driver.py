@@ -18,7 +18,7 @@ from ostiary_gateway.pipeline.retries.attempts import Attempts
 from ostiary_gateway.telemetry import ClientSpan, semantic_conventions
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1.request_head import Transmission
-from ostiary_gateway.upstream.retry_policy import RetryPolicy
+from ostiary_gateway.upstream.retry_policy import RetryPolicy, brings_input
 from ostiary_gateway.upstream.server import UpstreamServer
 
 
@@ -90,7 +90,7 @@ def _repeats(exchange: Exchange, leg: Leg, policy: RetryPolicy) -> bool:
 def _brings_input(exchange: Exchange) -> bool:
     """Return whether the caller's own message brings input."""
     own = exchange.message
-    return own is not None and ("requestState" in own.params or "inputResponses" in own.params)
+    return own is not None and brings_input(own.params)
 
 
 def has_begun(exchange: Exchange) -> bool:
