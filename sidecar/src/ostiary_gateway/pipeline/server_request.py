@@ -5,17 +5,13 @@ ids are ours, so they cannot be those of the caller's requests in the same sessi
 """
 
 import asyncio
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from itertools import count
 from typing import Any, Final
 
 from ostiary_core import strict_json
 from ostiary_core.errors import StrictJSONError
 from ostiary_core.mcp.meta_keys import META_CLIENT_CAPABILITIES, META_CLIENT_INFO, META_PROTOCOL_VERSION
-from ostiary_core.mcp.methods import METHODS, NOTIFICATION_PREFIX, REPEATABLE
-from ostiary_core.mcp.protocol_revisions import MODERN_REVISIONS
+from ostiary_core.mcp.methods import METHODS
 from ostiary_core.upstream_faults import GATEWAY_ERRORS
 from ostiary_core.version import __version__
 from ostiary_gateway.errors import AttemptFailed, UpstreamFault
@@ -23,6 +19,7 @@ from ostiary_gateway.pipeline import record, server_revisions
 from ostiary_gateway.pipeline.circuit_stage import admitted
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.mirrored_headers import encoded
+from ostiary_gateway.pipeline.own_request import OwnRequest, own_id
 from ostiary_gateway.pipeline.passed_on_credential import passed_on
 from ostiary_gateway.pipeline.pinned_sessions.session_endpoint import endpoint_of
 from ostiary_gateway.pipeline.retries.attempts import Attempts
@@ -38,47 +35,6 @@ from ostiary_gateway.upstream.server import UpstreamServer
 
 #: How the gateway names itself to servers, as a client (specification, Implementation), and to clients, as a server.
 GATEWAY_INFO: Final[Mapping[str, str]] = {"name": "ostiary", "title": "Ostiary", "version": __version__}
-_OWN: Final = "ostiary-own-"
-#: Random for each process.
-_PROCESS: Final = os.urandom(6).hex()
-_numbers: Final = count()
-
-
-def own_id() -> str:
-    """Return a new id for a request of the gateway's own, unique over all replicas."""
-    return f"{_OWN}{_PROCESS}-{next(_numbers):x}"
-
-
-@dataclass(frozen=True, slots=True)
-class OwnRequest:
-    """One request or notification of the gateway's own.
-
-    ``revision`` is the protocol revision in which it is sent, empty for ``initialize``, which has none yet.
-    ``endpoint`` is the key of the endpoint that has the session, empty where any endpoint may get the request.
-    """
-
-    method: str
-    params: Mapping[str, Any]
-    revision: str
-    session_id: str | None = None
-    endpoint: bytes = b""
-
-    @property
-    def is_modern(self) -> bool:
-        """Whether it carries its metadata itself."""
-        return self.revision in MODERN_REVISIONS
-
-    @property
-    def is_notification(self) -> bool:
-        """Whether no response is due."""
-        return self.method.startswith(NOTIFICATION_PREFIX)
-
-    @property
-    def name(self) -> str:
-        """The name or URI that it is about, or empty."""
-        row = METHODS.get(self.method)
-        found = self.params.get(row.name_key) if row is not None and row.name_key else None
-        return found if isinstance(found, str) else ""
 
 
 async def ask(
@@ -174,14 +130,14 @@ async def _ask(
     attempts: Attempts | None,
 ) -> ServerAnswer:
     body = own_body(request, identifier, client)
-    response = await _send(exchange, server, request, body, client, transmission, attempts)
+    response = await send_own(exchange, server, request, body, client, transmission, attempts)
     if response.endpoint is not None:
         client.reach(response.endpoint.peer)
 
     async def answer_server(message: dict[str, Any]) -> None:
         if not request.is_modern:  # in that era servers send no requests
             text = strict_json.dumps(refused(message))
-            (await _send(exchange, server, request, text, client)).close()
+            (await send_own(exchange, server, request, text, client)).close()
 
     try:
         return await read_answer(exchange, response, own_id=identifier, answer_server=answer_server)
@@ -189,28 +145,35 @@ async def _ask(
         response.close()
 
 
-async def _send(
+async def send_own(
     exchange: Exchange,
     server: UpstreamServer,
     request: OwnRequest,
-    body: bytes,
+    body: bytes | None,
     client: ClientSpan,
     transmission: Transmission | None = None,
     attempts: Attempts | None = None,
 ) -> UpstreamResponse:
+    """Send a request of the gateway's own with this body, and return the response.
+
+    Its head has not been judged.
+
+    Raises:
+        UpstreamFault: no connection, no credential, or no head in time.
+    """
     lines = own_lines(exchange, server, request, client)
     caller = exchange.upstream_caller if server.needs_caller else None
     if attempts is not None:
-        return await attempts.request("POST", lines, body, passed=exchange.passed, caller=caller)
+        return await attempts.request(request.http_method, lines, body, passed=exchange.passed, caller=caller)
     return await server.request(
-        "POST",
+        request.http_method,
         lines,
         body,
         passed=exchange.passed,
-        repeatable=request.method in REPEATABLE,
+        repeatable=request.is_repeatable,
         caller=caller,
         transmission=transmission,
-        endpoint=endpoint_of(server, request.endpoint) if request.endpoint else None,
+        endpoint=endpoint_of(server, request.endpoint),
     )
 
 

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 from ostiary_gateway.errors import AttemptFailed, UpstreamFault
 from ostiary_gateway.pipeline.circuit_stage import admitted, note_head
 from ostiary_gateway.pipeline.exchange import Exchange
-from ostiary_gateway.pipeline.pinned_sessions.session_endpoint import endpoint_of
+from ostiary_gateway.pipeline.own_request import OwnRequest, own_id
 from ostiary_gateway.pipeline.retries.attempts import Attempts
 from ostiary_gateway.pipeline.retries.driver import attempts_of_stream, number_attempt
-from ostiary_gateway.pipeline.server_request import OwnRequest, own_body, own_id, own_lines, own_span, report_fault
+from ostiary_gateway.pipeline.server_request import own_body, own_span, report_fault, send_own
 from ostiary_gateway.session_ids import UpstreamSession
 from ostiary_gateway.telemetry import ClientSpan, ServerSpan
 from ostiary_gateway.upstream import faults
@@ -61,10 +61,8 @@ async def _opened(
     client: ClientSpan,
     attempts: Attempts | None,
 ) -> UpstreamResponse:
-    if identifier is None:
-        return await _sent("GET", exchange, server, request, None, client, attempts)
-    body = own_body(request, identifier, client)
-    return await _sent("POST", exchange, server, request, body, client, attempts)
+    body = own_body(request, identifier, client) if identifier is not None else None
+    return await send_own(exchange, server, request, body, client, attempts=attempts)
 
 
 async def end_session(
@@ -81,7 +79,7 @@ async def end_session(
     with own_span(span, server, request, None) as client:
         try:
             async with asyncio.timeout(seconds):
-                response = await _sent("DELETE", exchange, server, request, None, client)
+                response = await send_own(exchange, server, request, None, client)
         except TimeoutError as error:
             fault = UpstreamFault(faults.TIMEOUT, f"the server did not answer DELETE within {seconds:g} s")
             raise report_fault(server, client, fault) from error
@@ -89,27 +87,3 @@ async def end_session(
             raise report_fault(server, client, found) from found
         response.close()
         client.respond(http_status=response.status)
-
-
-async def _sent(
-    http_method: str,
-    exchange: Exchange,
-    server: UpstreamServer,
-    request: OwnRequest,
-    body: bytes | None,
-    client: ClientSpan,
-    attempts: Attempts | None = None,
-) -> UpstreamResponse:
-    lines = own_lines(exchange, server, request, client)
-    caller = exchange.upstream_caller if server.needs_caller else None
-    if attempts is not None:
-        return await attempts.request(http_method, lines, body, passed=exchange.passed, caller=caller)
-    return await server.request(
-        http_method,
-        lines,
-        body,
-        passed=exchange.passed,
-        repeatable=True,
-        caller=caller,
-        endpoint=endpoint_of(server, request.endpoint) if request.endpoint else None,
-    )

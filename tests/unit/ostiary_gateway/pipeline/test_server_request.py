@@ -11,8 +11,9 @@ from timeouts import TIMEOUT_SECONDS
 from ostiary_core.policy.principal import PASSTHROUGH
 from ostiary_core.version import __version__
 from ostiary_gateway.errors import UpstreamFault
+from ostiary_gateway.pipeline.own_request import OwnRequest
 from ostiary_gateway.pipeline.server_answer import ServerAnswer, fault_of
-from ostiary_gateway.pipeline.server_request import OwnRequest, ask
+from ostiary_gateway.pipeline.server_request import ask
 from ostiary_gateway.telemetry import Telemetry
 from ostiary_gateway.upstream import faults
 

@@ -20,9 +20,9 @@ from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.merged_sessions.session_opening import key_of
 from ostiary_gateway.pipeline.merged_sessions.session_vector import SessionVector
 from ostiary_gateway.pipeline.message import Message
+from ostiary_gateway.pipeline.own_request import own_id
 from ostiary_gateway.pipeline.response_head import no_stream
 from ostiary_gateway.pipeline.send_and_shape import send_and_shape
-from ostiary_gateway.pipeline.server_request import own_id
 from ostiary_gateway.pipeline.services import PipelineServices
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.telemetry import ServerSpan

@@ -15,8 +15,9 @@ from ostiary_core.mcp.protocol_revisions import MODERN, NEWEST_LEGACY_REVISION
 from ostiary_gateway.bridge.to_modern import REVISION
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.pipeline.own_request import OwnRequest
 from ostiary_gateway.pipeline.server_answer import ServerAnswer, fault_of
-from ostiary_gateway.pipeline.server_request import GATEWAY_INFO, OwnRequest, ask
+from ostiary_gateway.pipeline.server_request import GATEWAY_INFO, ask
 from ostiary_gateway.pipeline.server_streams import end_session
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.session_ids import UpstreamSession

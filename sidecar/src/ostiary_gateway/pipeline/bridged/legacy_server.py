@@ -39,10 +39,11 @@ from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.pipeline.message_members import invalid
 from ostiary_gateway.pipeline.mirrored_headers import mismatch
+from ostiary_gateway.pipeline.own_request import own_id
 from ostiary_gateway.pipeline.pinned_sessions.session_endpoint import is_lost
 from ostiary_gateway.pipeline.response_head import http_fault
 from ostiary_gateway.pipeline.send_and_shape import send_and_shape
-from ostiary_gateway.pipeline.server_request import ask, own_id
+from ostiary_gateway.pipeline.server_request import ask
 from ostiary_gateway.pipeline.services import PipelineServices
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.telemetry import ClientSpan, ServerSpan

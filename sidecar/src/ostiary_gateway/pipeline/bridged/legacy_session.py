@@ -13,8 +13,9 @@ from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.pipeline.bridged.server_link import ServerLink
 from ostiary_gateway.pipeline.bridged.session_changes import SessionChanges
 from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.pipeline.own_request import OwnRequest
 from ostiary_gateway.pipeline.server_answer import fault_of
-from ostiary_gateway.pipeline.server_request import GATEWAY_INFO, OwnRequest, ask
+from ostiary_gateway.pipeline.server_request import GATEWAY_INFO, ask
 from ostiary_gateway.session_ids import UpstreamSession
 from ostiary_gateway.telemetry import ServerSpan
 from ostiary_gateway.upstream import faults

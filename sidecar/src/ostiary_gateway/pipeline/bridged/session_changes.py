@@ -18,7 +18,7 @@ from ostiary_gateway.media_types import EVENT_STREAM
 from ostiary_gateway.pipeline import jsonrpc
 from ostiary_gateway.pipeline.bridged.legacy_messages import MessageLimits, messages_of
 from ostiary_gateway.pipeline.bridged.server_link import ServerLink
-from ostiary_gateway.pipeline.server_request import own_id
+from ostiary_gateway.pipeline.own_request import own_id
 from ostiary_gateway.session_ids import UpstreamSession
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 

@@ -22,7 +22,7 @@ from ostiary_gateway.pipeline.leg_events import LegEvents
 from ostiary_gateway.pipeline.list_changed_notifications import ACKNOWLEDGED
 from ostiary_gateway.pipeline.merged_sessions.session_notes import SessionKey
 from ostiary_gateway.pipeline.merged_sessions.session_opening import mark_of
-from ostiary_gateway.pipeline.server_request import OwnRequest
+from ostiary_gateway.pipeline.own_request import OwnRequest
 from ostiary_gateway.pipeline.server_streams import own_stream
 from ostiary_gateway.pipeline.services import PipelineServices
 from ostiary_gateway.session_ids import UpstreamSession

@@ -11,7 +11,8 @@ from ostiary_gateway.bridge.to_modern import REVISION
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.list_observation import observe
-from ostiary_gateway.pipeline.server_request import OwnRequest, ask
+from ostiary_gateway.pipeline.own_request import OwnRequest
+from ostiary_gateway.pipeline.server_request import ask
 from ostiary_gateway.telemetry import ServerSpan
 from ostiary_gateway.upstream.server import UpstreamServer
 

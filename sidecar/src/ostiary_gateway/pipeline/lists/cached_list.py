@@ -26,9 +26,10 @@ from ostiary_gateway.pipeline.lists.raw_page import PAGE_ID, NoPage, RawPage, fe
 from ostiary_gateway.pipeline.lists.rendered_pages import RENDERED_PAGES, RenderedPageKey
 from ostiary_gateway.pipeline.merged_sessions.session_opening import in_session
 from ostiary_gateway.pipeline.merged_sessions.session_vector import SessionVector
+from ostiary_gateway.pipeline.own_request import OwnRequest
 from ostiary_gateway.pipeline.plans import Fan, One, Plan
 from ostiary_gateway.pipeline.server_answer import ServerAnswer
-from ostiary_gateway.pipeline.server_request import OwnRequest, ask
+from ostiary_gateway.pipeline.server_request import ask
 from ostiary_gateway.pipeline.services import PipelineServices
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.telemetry import ServerSpan, semantic_conventions

@@ -14,8 +14,9 @@ from ostiary_gateway.pipeline.bridged.era_discovery import find_eras
 from ostiary_gateway.pipeline.bridged.legacy_session import LegacySession
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.merged_sessions.session_vector import SessionVector
+from ostiary_gateway.pipeline.own_request import OwnRequest
 from ostiary_gateway.pipeline.server_answer import ServerAnswer
-from ostiary_gateway.pipeline.server_request import OwnRequest, ask
+from ostiary_gateway.pipeline.server_request import ask
 from ostiary_gateway.pipeline.services import PipelineServices
 from ostiary_gateway.telemetry import ServerSpan
 from ostiary_gateway.upstream.server import UpstreamServer

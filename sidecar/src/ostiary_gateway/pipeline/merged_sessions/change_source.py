@@ -31,8 +31,8 @@ from ostiary_gateway.pipeline.merged_sessions.seen_lists import LIST_METHODS
 from ostiary_gateway.pipeline.merged_sessions.session_opening import in_session, key_of, mark_of
 from ostiary_gateway.pipeline.merged_sessions.session_vector import SessionVector
 from ostiary_gateway.pipeline.merged_sessions.wanted_changes import WantedChanges
+from ostiary_gateway.pipeline.own_request import OwnRequest
 from ostiary_gateway.pipeline.pinned_sessions.session_endpoint import is_lost
-from ostiary_gateway.pipeline.server_request import OwnRequest
 from ostiary_gateway.pipeline.server_streams import own_stream
 from ostiary_gateway.pipeline.services import PipelineServices
 from ostiary_gateway.session_ids import UpstreamSession

@@ -14,7 +14,8 @@ from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.pipeline.bridged.era_discovery import find_eras
 from ostiary_gateway.pipeline.bridged.legacy_session import LegacySession
 from ostiary_gateway.pipeline.merged_sessions.change_source import ChangeSource, Outcome
-from ostiary_gateway.pipeline.server_request import OwnRequest, ask
+from ostiary_gateway.pipeline.own_request import OwnRequest
+from ostiary_gateway.pipeline.server_request import ask
 
 _SUBSCRIBE: Final = "resources/subscribe"
 

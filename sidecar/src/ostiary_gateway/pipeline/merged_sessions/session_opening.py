@@ -17,8 +17,9 @@ from ostiary_gateway.pipeline.merged_sessions.session_vector import (
     fingerprint,
     is_session_id,
 )
+from ostiary_gateway.pipeline.own_request import OwnRequest
 from ostiary_gateway.pipeline.server_answer import ServerAnswer, fault_of
-from ostiary_gateway.pipeline.server_request import OwnRequest, ask
+from ostiary_gateway.pipeline.server_request import ask
 from ostiary_gateway.session_ids import UpstreamSession
 from ostiary_gateway.telemetry import ServerSpan
 from ostiary_gateway.upstream import faults

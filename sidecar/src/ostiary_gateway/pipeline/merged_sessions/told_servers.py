@@ -19,8 +19,9 @@ from ostiary_gateway.pipeline.merged_sessions.own_answers import accepted, resul
 from ostiary_gateway.pipeline.merged_sessions.session_opening import in_session, key_of
 from ostiary_gateway.pipeline.merged_sessions.session_vector import SessionVector
 from ostiary_gateway.pipeline.merged_sessions.visible_servers import visible_servers
+from ostiary_gateway.pipeline.own_request import OwnRequest
 from ostiary_gateway.pipeline.pinned_sessions.session_endpoint import is_gone
-from ostiary_gateway.pipeline.server_request import OwnRequest, ask
+from ostiary_gateway.pipeline.server_request import ask
 from ostiary_gateway.pipeline.server_streams import end_session
 from ostiary_gateway.pipeline.services import PipelineServices
 from ostiary_gateway.server.response import Response

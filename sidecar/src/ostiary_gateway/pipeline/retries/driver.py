@@ -6,13 +6,12 @@ no audit record, limit or metric of requests: for them there is one request.
 """
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any, Protocol
 
 from ostiary_gateway.errors import AttemptFailed, Refusal, UpstreamFault
 from ostiary_gateway.pipeline import record
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.leg import Leg
+from ostiary_gateway.pipeline.own_request import OwnRequest
 from ostiary_gateway.pipeline.request_ids import RequestIds
 from ostiary_gateway.pipeline.retries.attempts import Attempts
 from ostiary_gateway.telemetry import ClientSpan, semantic_conventions
@@ -42,21 +41,8 @@ def attempts_of(exchange: Exchange, leg: Leg, policy: RetryPolicy) -> Attempts:
     return attempts
 
 
-class _OwnRequest(Protocol):
-    """A request of the gateway's own."""
-
-    @property
-    def method(self) -> str: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def params(self) -> Mapping[str, Any]: ...
-    @property
-    def endpoint(self) -> bytes: ...
-
-
 def attempts_of_own(
-    server: UpstreamServer, request: _OwnRequest, *, seconds: float, told: Transmission | None
+    server: UpstreamServer, request: OwnRequest, *, seconds: float, told: Transmission | None
 ) -> Attempts | None:
     """Return the attempts to send a request of the gateway's own; None without a policy."""
     policy = server.retry

@@ -8,7 +8,7 @@ import pytest
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.pipeline.merged_sessions.event_ids import StreamOf
 from ostiary_gateway.pipeline.merged_sessions.leg_translation import LegTranslation
-from ostiary_gateway.pipeline.server_request import own_id
+from ostiary_gateway.pipeline.own_request import own_id
 
 
 def translation(token: Any = None, resumed: StreamOf | None = None) -> LegTranslation:
