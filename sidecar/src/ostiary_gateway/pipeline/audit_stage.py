@@ -154,7 +154,7 @@ def _plan_of_server(plan: AuditPlan, exchange: Exchange) -> AuditPlan:
 
 def _put(auditor: Auditor, exchange: Exchange, span: ServerSpan, audited: AuditedExchange, stage: str) -> None:
     request, message, refusal = exchange.request, exchange.message, exchange.refusal
-    method = message.method.name if message is not None and message.method is not None else ""
+    method = message.method_name if message is not None else ""
     is_end = stage is COMPLETE
     # By position, and not by its constructor, which takes three times as long: it is part of every call.
     fields = (

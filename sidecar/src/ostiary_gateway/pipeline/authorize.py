@@ -107,7 +107,7 @@ def call_of(exchange: Exchange, message: Message) -> Call:
         arguments=arguments,
         headers=readable_headers(exchange),
         request={
-            "method": message.method.name if message.method is not None else "",
+            "method": message.method_name,
             "name": message.name,
             "host": request.headers.get("host", ""),
             "path": request.path,

@@ -50,5 +50,5 @@ def explained(text: bytes, message: Mapping[str, Any], cause: str) -> bytes:
 def note_empty(exchange: Exchange, cause: str) -> None:
     """Count and log an empty list."""
     message = exchange.message
-    method = message.method.name if message is not None and message.method is not None else ""
+    method = message.method_name if message is not None else ""
     EMPTY_LISTS.note(exchange.proxy.identity, method, cause)

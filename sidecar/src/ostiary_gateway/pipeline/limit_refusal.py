@@ -30,7 +30,7 @@ class LimitError(Refusal):
     def __init__(self, found: Exhaustion, message: Message | None, now: float) -> None:
         self.found = found
         self.now = now
-        method = message.method.name if message is not None and message.method is not None else ""
+        method = message.method_name if message is not None else ""
         words = limit_words(found, _what(message, method), now)
         data = limit_data(found, now)
         code = codes.TOO_LARGE if found.unit in _SIZES else codes.LIMITED

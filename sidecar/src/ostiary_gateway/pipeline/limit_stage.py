@@ -209,7 +209,7 @@ def _caller(exchange: Exchange) -> tuple[str, str]:
 def note_refused(exchange: Exchange, found: Exhaustion) -> None:
     """Count and log a request that a limit refuses, or would refuse in Shadow mode."""
     message, principal = exchange.message, exchange.principal
-    method = message.method.name if message is not None and message.method is not None else ""
+    method = message.method_name if message is not None else ""
     name = message.name if message is not None else ""
     LIMIT_DECISIONS.note(found.charge.limit, method, name, principal.consumer or principal.id, reason_of(found))
 

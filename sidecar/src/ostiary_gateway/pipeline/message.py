@@ -37,6 +37,11 @@ class Message:
         return params if isinstance(params, dict) else {}
 
     @property
+    def method_name(self) -> str:
+        """The name of its method; empty for a response."""
+        return self.method.name if self.method is not None else ""
+
+    @property
     def is_dropped(self) -> bool:
         """Whether this is an unknown notification: it is accepted, and not forwarded."""
         return self.method is UNKNOWN_NOTIFICATION

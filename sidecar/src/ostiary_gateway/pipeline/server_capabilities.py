@@ -24,7 +24,7 @@ def with_list_changed(exchange: Exchange, text: bytes, message: dict[str, Any], 
     unchanged.
     """
     request = exchange.message
-    method = request.method.name if request is not None and request.method is not None else ""
+    method = request.method_name if request is not None else ""
     if method not in (_HANDSHAKE, _DISCOVER):
         return text
     result = message.get("result")

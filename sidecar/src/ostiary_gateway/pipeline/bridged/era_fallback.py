@@ -63,7 +63,7 @@ async def send(exchange: Exchange, leg: Leg, span: ServerSpan, services: Pipelin
     except Refusal as refusal:
         fault = refusal.__cause__
         status = fault.http_status if isinstance(fault, UpstreamFault) else 0
-        if not status or not refuses_era(_method(message), status, None):
+        if not status or not refuses_era(message.method_name, status, None):
             raise
         refused = refusal
     if refused is None and (response is None or not _refuses_era(message, response)):
@@ -111,7 +111,7 @@ def _note_accepted(server: UpstreamServer, message: Message, response: Response 
     if response is not None and (response.status != 200 or error_in(response) is not None):
         return
     server.eras.note_spoken(message.era)
-    if _method(message) == "initialize":
+    if message.method_name == "initialize":
         server.eras.accepted_handshake()
 
 
@@ -142,8 +142,4 @@ async def _restore_body(exchange: Exchange, leg: Leg, message: Message) -> None:
 
 
 def _refuses_era(message: Message, response: Response) -> bool:
-    return refuses_era(_method(message), response.status, error_in(response))
-
-
-def _method(message: Message) -> str:
-    return message.method.name if message.method is not None else ""
+    return refuses_era(message.method_name, response.status, error_in(response))

@@ -229,7 +229,7 @@ def _sent(exchange: Exchange, leg: Leg, services: PipelineServices) -> SentCall:
 
 
 def _method(leg: Leg) -> str:
-    return leg.message.method.name if leg.message is not None and leg.message.method is not None else ""
+    return leg.message.method_name if leg.message is not None else ""
 
 
 _Opener = Callable[[Exchange, Leg, ServerSpan, PipelineServices, ClientSpan], Awaitable[UpstreamResponse]]

@@ -19,7 +19,6 @@ from ostiary_gateway.pipeline.merged_sessions.session_legs import enter, send_an
 from ostiary_gateway.pipeline.merged_sessions.session_opening import key_of
 from ostiary_gateway.pipeline.merged_sessions.session_vector import SessionVector
 from ostiary_gateway.pipeline.merged_sessions.subscriptions import SUBSCRIBE, UNSUBSCRIBE, asked, subscribe
-from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.pipeline.pinned_sessions.pinned_events import PinnedEventIds, event_of, is_of, stream_is_lost
 from ostiary_gateway.pipeline.pinned_sessions.pinned_session import declared_in
 from ostiary_gateway.pipeline.pinned_sessions.session_endpoint import is_by_name, is_gone, lost_with
@@ -75,7 +74,7 @@ async def _send(exchange: Exchange, leg: Leg, span: ServerSpan, services: Pipeli
     if era_fallback.is_settled(exchange, leg):
         return await send_and_shape(exchange, leg, span, services.shaper, services.request_ids)
     message = leg.message
-    if message is not None and _method(message) == "initialize" and services.sessions.notes.are_kept:
+    if message is not None and message.method_name == "initialize" and services.sessions.notes.are_kept:
         leg.declared = declared_in(message.params)
     return await era_fallback.send(exchange, leg, span, services)
 
@@ -90,9 +89,9 @@ async def _send_in_session(
         return await _open_stream(exchange, leg, span, services)
     if not message.is_request:
         return await _tell(exchange, vector, leg, span, services)
-    if _method(message) in _SUBSCRIPTIONS:
+    if message.method_name in _SUBSCRIPTIONS:
         return await subscribe(exchange, leg, span, services)
-    if _method(message) == _SET_LEVEL:
+    if message.method_name == _SET_LEVEL:
         return await _set_log_level(exchange, vector, leg, span, services)
     await enter(exchange, leg, span, services)
     stream = StreamOf(exchange.request_id) if exchange.request_id is not None else None
@@ -202,7 +201,3 @@ def _name_events(leg: Leg, stream: StreamOf | None) -> None:
 
 def _is_lost(refusal: Refusal, leg: Leg) -> bool:
     return is_session_not_found(refusal) or lost_with(refusal, leg.session)
-
-
-def _method(message: Message) -> str:
-    return message.method.name if message.method is not None else ""

@@ -16,7 +16,7 @@ def decide_route(exchange: Exchange, routing: Routing) -> RouteDecision:
     A request without a message has no arguments.
     """
     message = exchange.message
-    method = message.method.name if message is not None and message.method is not None else ""
+    method = message.method_name if message is not None else ""
     return routing.decide(exchange.principal, method=method, call=lambda: _call(exchange))
 
 
