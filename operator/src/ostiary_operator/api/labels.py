@@ -18,9 +18,10 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from ostiary_core import kubernetes_labels
 from ostiary_operator.api.objects import ReadOnlyObject
 
-GATEWAY: Final = "ostiary.dev/gateway"
+GATEWAY: Final = kubernetes_labels.GATEWAY
 USAGE: Final = "ostiary.dev/usage"
 CONFIG: Final = "ostiary.dev/config"
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
@@ -43,11 +44,9 @@ CHANGE_TRACE: Final = "ostiary.dev/change-trace"
 #: The port of a gateway's Service that serves its admin API, by name.
 ADMIN_PORT: Final = "admin"
 
-#: Set by Kubernetes on every EndpointSlice of a Service.
-SERVICE_NAME: Final = "kubernetes.io/service-name"
-#: Names the controller of an EndpointSlice. Kubernetes' own removes endpoints that are not among the selected Pods.
-SLICE_MANAGER: Final = "endpointslice.kubernetes.io/managed-by"
-SLICE_CONTROLLER: Final = "endpointslice-controller.k8s.io"
+SERVICE_NAME: Final = kubernetes_labels.SERVICE_NAME
+SLICE_MANAGER: Final = kubernetes_labels.SLICE_MANAGER
+SLICE_CONTROLLER: Final = kubernetes_labels.SLICE_CONTROLLER
 #: Selects the EndpointSlices that Kubernetes' own controller does not manage: another client wrote their endpoints.
 FOREIGN_SLICES: Final = f"{SLICE_MANAGER}!={SLICE_CONTROLLER}"
 #: Set by Kubernetes on every namespace.

@@ -7,12 +7,8 @@ import ipaddress
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
 
-#: The label that names a slice's Service.
-SERVICE_NAME: Final = "kubernetes.io/service-name"
-#: The label that names a slice's controller.
-_MANAGED_BY: Final = "endpointslice.kubernetes.io/managed-by"
-#: Kubernetes' own, which lists the Pods that a Service selects, and removes what others write into its slices.
-_OWN_CONTROLLER: Final = "endpointslice-controller.k8s.io"
+from ostiary_core.kubernetes_labels import SERVICE_NAME, SLICE_CONTROLLER, SLICE_MANAGER
+
 _VERSIONS: Final = {"IPv4": 4, "IPv6": 6}
 #: A slice holds at most this many endpoints (discovery.k8s.io/v1, EndpointSlice.endpoints).
 _MOST_IN_SLICE: Final = 1000
@@ -89,7 +85,7 @@ def read_slice(found: Any) -> EndpointSlice | None:
     version = _VERSIONS.get(family) if isinstance(family, str) else None
     if not name or not service or version is None:
         return None
-    is_managed = tags.get(_MANAGED_BY) == _OWN_CONTROLLER
+    is_managed = tags.get(SLICE_MANAGER) == SLICE_CONTROLLER
     namespace = _name(metadata.get("namespace"))
     read = (_endpoint(each, version=version) for each in _items(found.get("endpoints"), most=_MOST_IN_SLICE))
     endpoints = tuple(each for each, of in read if each is not None and (not is_managed or of == namespace))

@@ -8,8 +8,8 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
 
+from ostiary_core.kubernetes_labels import GATEWAY
 from ostiary_gateway.config.kubernetes_client import KubernetesApi
 from ostiary_gateway.config.watch_loop import WatchBackoff
 from ostiary_gateway.endpoint_discovery.endpoint_slice import SliceEndpoint, read_slice
@@ -18,9 +18,6 @@ from ostiary_gateway.errors import ConfigUnavailable
 from ostiary_gateway.options import KubernetesOptions
 
 _log = logging.getLogger(__name__)
-
-#: The label of a gateway's Service, which Kubernetes copies to the Service's slices.
-_GATEWAY_LABEL: Final = "ostiary.dev/gateway"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +74,7 @@ async def _look_up(gateway: str, pod: OwnPod, options: KubernetesOptions) -> Sli
     namespace, _, name = gateway.partition("/")
     path = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
     async with KubernetesApi(options) as api:
-        listed = await api.get(path, {"labelSelector": f"{_GATEWAY_LABEL}={name}"})
+        listed = await api.get(path, {"labelSelector": f"{GATEWAY}={name}"})
     items = listed.get("items")
     slices = map(read_slice, items if isinstance(items, list) else ())
     endpoints = (endpoint for each in slices if each is not None and each.is_managed for endpoint in each.endpoints)

@@ -9,10 +9,10 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn, TypeAlias
 
+from ostiary_core.kubernetes_labels import SERVICE_NAME
 from ostiary_gateway.config.kubernetes_client import KubernetesApi
 from ostiary_gateway.config.watch_loop import repeat
 from ostiary_gateway.endpoint_discovery.endpoint_slice import (
-    SERVICE_NAME,
     EndpointSlice,
     ServiceKey,
     read_slice,
