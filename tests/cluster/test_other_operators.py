@@ -15,6 +15,7 @@ from fenced_blocks import fenced_blocks
 from foreign_kinds import GRANT, foreign_kinds, kind_named
 from mcp import MCPError
 from mcp_clients import connect
+from web_application import serving_application
 
 from ostiary_operator.kube.kinds import PROXY
 from ostiary_tools.cluster.main import LocalCluster
@@ -118,20 +119,8 @@ async def redirecting(target: str, status: int) -> AsyncIterator[str]:
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", answer)
-    async with serving(app) as origin:
+    async with serving_application(app) as origin:
         yield f"{origin}/mcp"
-
-
-@asynccontextmanager
-async def serving(app: web.Application) -> AsyncIterator[str]:
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
 
 
 @pytest.mark.parametrize("status", [302, 307, 308])
@@ -146,7 +135,7 @@ async def test_a_status_url_that_redirects_elsewhere_is_not_followed(
 
     elsewhere = web.Application()
     elsewhere.router.add_route("*", "/{path:.*}", secret)
-    async with serving(elsewhere) as target, redirecting(f"{target}/latest/meta-data", status) as url:
+    async with serving_application(elsewhere) as target, redirecting(f"{target}/latest/meta-data", status) as url:
         await asyncio.to_thread(serve, cluster, referred, url)
         with pytest.raises(MCPError) as refused:
             await tools(cluster, f"/{referred}/crm")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from command_line import CommandResult, Ostiary, ostiary_command
+from web_application import serving_application
 
 TOKEN = "admin-for-tests"
 
@@ -54,14 +55,8 @@ async def replica(*pages: Mapping[str, Any]) -> AsyncIterator[str]:
 
     app = web.Application()
     app.add_routes([web.get("/limits", limits)])
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    async with serving_application(app) as origin:
+        yield origin
 
 
 async def limits(ostiary: Ostiary, token: str, urls: list[str], *more: str) -> CommandResult:

@@ -10,6 +10,7 @@ from typing import Any
 
 from aiohttp import web
 from timeouts import TIMEOUT_SECONDS
+from web_application import serving_application
 
 from ostiary_core.contract.bounds import BoundsConfig
 from ostiary_core.contract.bundle import GatewayConfig, OpenedBundle, open_files
@@ -194,11 +195,6 @@ async def listening_replica(replica: StubReplica) -> AsyncIterator[StubReplica]:
     """Let a replica listen on a free port of 127.0.0.1."""
     app = web.Application()
     app.router.add_get("/config", replica.answer)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        replica.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    async with serving_application(app) as origin:
+        replica.url = origin
         yield replica
-    finally:
-        await runner.cleanup()

@@ -26,6 +26,7 @@ from gateways import RunningGateway
 from headless_browser import HeadlessBrowser
 from identity_provider import LOOPBACK, SigningKey
 from mcp_caller import mcp_caller, modern
+from web_application import serving_application
 
 from ostiary_core.contract.authentication import (
     AuthenticationConfig,
@@ -183,11 +184,5 @@ async def client_document(certificate: Issued, directory: Path) -> AsyncIterator
 
     app = web.Application()
     app.router.add_get("/client.json", answer)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
-        await site.start()
-        yield f"https://127.0.0.1:{runner.addresses[0][1]}/client.json"
-    finally:
-        await runner.cleanup()
+    async with serving_application(app, tls) as origin:
+        yield f"{origin}/client.json"

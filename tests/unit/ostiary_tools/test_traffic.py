@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 from aiohttp import web
+from web_application import serving_application
 
 from ostiary_tools.traffic import Traffic, TrafficResult
 
@@ -24,14 +25,8 @@ async def serving(call: Handler, listen: Handler) -> AsyncIterator[str]:
 
     application = web.Application()
     application.add_routes([web.post("/mcp", post), web.get("/mcp", listen)])
-    runner = web.AppRunner(application, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/mcp"
-    finally:
-        await runner.cleanup()
+    async with serving_application(application) as origin:
+        yield f"{origin}/mcp"
 
 
 async def answered(request: web.Request) -> web.StreamResponse:

@@ -8,6 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiohttp import web
+from web_application import serving_application
 
 from ostiary_operator.local.mcp_probe import McpClientSession
 from ostiary_tools.cluster.certificates import write_authority_and_server
@@ -20,13 +21,8 @@ HELLO = b'{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-11-25","serv
 async def serving(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     app = web.Application()
     app.router.add_route("*", "/mcp", handler)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
-    try:
-        yield f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}/mcp"
-    finally:
-        await runner.cleanup()
+    async with serving_application(app, tls) as origin:
+        yield f"{origin}/mcp"
 
 
 async def test_an_answer_in_a_stream_is_found_behind_other_events() -> None:
