@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 from mcp_caller import LEGACY, legacy, mcp_caller, modern
 from mcp_clients import eventually
-from pod_processes import PodProcesses, pod_processes
+from pod_processes import KEEP_ALIVE_SECONDS, PodProcesses, pod_processes
 from rollout_load import RolloutLoad, rollout_load
 
 from ostiary_tools.cluster.main import LocalCluster
@@ -24,9 +24,11 @@ PRE_STOP_SECONDS = 3.0
 
 
 @asynccontextmanager
-async def replicas_of(cluster: LocalCluster, service: str, count: int) -> AsyncIterator[PodProcesses]:
+async def replicas_of(
+    cluster: LocalCluster, service: str, count: int, *, keep_alive: int = KEEP_ALIVE_SECONDS
+) -> AsyncIterator[PodProcesses]:
     """Run the Pods of a Service, let the gateways serve them, and stop the operator for good."""
-    async with pod_processes(cluster.control_plane, NAMESPACE, service=service) as pods:
+    async with pod_processes(cluster.control_plane, NAMESPACE, service=service, keep_alive=keep_alive) as pods:
         await pods.make_service()
         await asyncio.gather(*(pods.start(f"{service}-{number}") for number in range(count)))
         if "operator" not in cluster.processes:
@@ -118,7 +120,8 @@ async def test_killing_four_of_eight_replicas_costs_only_what_was_in_flight_ther
 @pytest.mark.timeout(600)
 async def test_replicas_that_hang_are_left_alone_once_kubernetes_calls_them_not_ready(cluster: LocalCluster) -> None:
     async with (
-        replicas_of(cluster, "docs", 4) as pods,
+        # One that wakes up closes each connection that is overdue by then, with the call that came meanwhile.
+        replicas_of(cluster, "docs", 4, keep_alive=600) as pods,
         rollout_load(endpoints(cluster), sessions=SESSIONS, streams=STREAMS, rate=200) as load,
     ):
         await eventually(lambda: load.calls > 500 and len(load.events) == STREAMS)

@@ -26,6 +26,8 @@ from ostiary_tools.cluster.control_plane import ControlPlane
 _PROGRAM: Final = Path(__file__).with_name("replica_process.py")
 #: The name of the port of every Pod, and of its Service.
 PORT_NAME: Final = "mcp"
+#: As uvicorn has it, unless it is told.
+KEEP_ALIVE_SECONDS: Final = 5
 _CONDITIONS: Final = ("Ready", "ContainersReady", "Initialized", "PodScheduled")
 
 
@@ -62,6 +64,8 @@ class PodProcesses:
     namespace: str
     service: str
     address: str
+    keep_alive: int = KEEP_ALIVE_SECONDS
+    """Seconds that a Pod keeps an idle connection."""
     running: dict[str, RunningPod] = field(default_factory=dict)
 
     @property
@@ -96,7 +100,13 @@ class PodProcesses:
         metadata = {"name": name, "labels": {"app": self.service}}
         await self._request("POST", self._pods, {"metadata": metadata, "spec": spec})
         process = await asyncio.create_subprocess_exec(
-            sys.executable, _PROGRAM, name, self.address, str(port), stdout=asyncio.subprocess.PIPE
+            sys.executable,
+            _PROGRAM,
+            name,
+            self.address,
+            str(port),
+            str(self.keep_alive),
+            stdout=asyncio.subprocess.PIPE,
         )
         self.running[name] = RunningPod(name, port, process)
         assert process.stdout is not None
@@ -156,10 +166,10 @@ class PodProcesses:
 
 @asynccontextmanager
 async def pod_processes(
-    control_plane: ControlPlane, namespace: str, *, service: str = "crm"
+    control_plane: ControlPlane, namespace: str, *, service: str = "crm", keep_alive: int = KEEP_ALIVE_SECONDS
 ) -> AsyncIterator[PodProcesses]:
     """The Pods of a Service of a namespace, none yet, and two nodes in two zones."""
-    pods = PodProcesses(control_plane.api, namespace, service, machine_address())
+    pods = PodProcesses(control_plane.api, namespace, service, machine_address(), keep_alive)
     await pods.make_node("node-a", zone="a")
     await pods.make_node("node-b", zone="b")
     try:

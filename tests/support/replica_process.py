@@ -1,6 +1,6 @@
 """One replica of an MCP server, as a process: sessions in its memory, calls without a session, and streams.
 
-    python replica_process.py NAME ADDRESS PORT
+    python replica_process.py NAME ADDRESS PORT KEEP-ALIVE-SECONDS
 
 It runs on uvicorn, as servers on the official Python SDK do. After SIGTERM it accepts no connection, answers what it
 has and ends its streams. Every result names the replica.
@@ -111,10 +111,10 @@ async def _respond(send: Any, status: int, document: Any = None, headers: Mappin
 class _Server(uvicorn.Server):
     """It ends the streams of its replica before it waits for the end of requests."""
 
-    def __init__(self, replica: Replica, address: str, port: int) -> None:
+    def __init__(self, replica: Replica, address: str, port: int, keep_alive: int) -> None:
         config = uvicorn.Config(
             replica, host=address, port=port, log_level="critical", lifespan="off", backlog=1024,
-            timeout_graceful_shutdown=_GRACE,
+            timeout_graceful_shutdown=_GRACE, timeout_keep_alive=keep_alive,
         )  # fmt: skip
         super().__init__(config)
         self._replica = replica
@@ -132,4 +132,4 @@ class _Server(uvicorn.Server):
 
 
 if __name__ == "__main__":
-    _Server(Replica(sys.argv[1]), sys.argv[2], int(sys.argv[3])).run()
+    _Server(Replica(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])).run()
