@@ -100,6 +100,8 @@ async def test_an_api_server_that_was_away_is_found_again_and_nothing_is_lost_th
     async with operator_process(world, "one", "--leader-elect") as one:
         world.has_proxy("crm")
         await eventually(lambda: world.served() == {"crm"})
+        # The statuses are written after the config.
+        await eventually(lambda: world.condition(PROXY, "crm", "Programmed") == ("False", "NoReplicas"))
         before = world.versions()
         own.kill_api_server()
         await until(lambda: "cannot be acquired" in one.log)
