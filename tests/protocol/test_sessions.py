@@ -228,7 +228,7 @@ async def test_a_session_expires() -> None:
         await gateway.apply(gateway.entry("mock", upstream.url))
         params = {"protocolVersion": LEGACY, "capabilities": {}}
         session = (await caller.post(legacy("initialize", params))).headers["Mcp-Session-Id"]
-        gateway.app.pipeline._sealer._clock = lambda: time.time() + 5
+        gateway.app.pipeline.services.sealer._clock = lambda: time.time() + 5
         await dead(caller, session)
 
 

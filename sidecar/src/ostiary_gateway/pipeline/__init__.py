@@ -11,6 +11,7 @@ exit, too.
     leg, plans, select_stage, carry_out, services    which servers get it, under which names, and what follows
     http_checks             receive, the Host, the Origin, CORS, the session id
     route                   the proxy that Host and path lead to
+    request_reader          its proxy, caller and message, by one config
     body, large_messages    the body within limits; large ones in slices, by a fair queue
     decode, message_members, mirrored_headers, mirrored_parameters    one message, and headers that must agree with it
     authorize               what the policies allow

@@ -7,32 +7,27 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from ostiary_core.policy.principal import ANONYMOUS
 from ostiary_gateway.audit.auditor import Auditor
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.debug_capture.captures import DebugCaptures
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.limits.checks import become_stream
 from ostiary_gateway.limits.limiter import Limiter
-from ostiary_gateway.media_types import EVENT_STREAM
-from ostiary_gateway.pipeline import audit_stage, http_checks, record, server_revisions, whoami
+from ostiary_gateway.pipeline import audit_stage, http_checks, record, server_revisions
 from ostiary_gateway.pipeline.authorize import authorize
 from ostiary_gateway.pipeline.blocks import check_blocked
-from ostiary_gateway.pipeline.body import body_at_hand, check_accept, check_head, parse_large, read_body
 from ostiary_gateway.pipeline.carry_out import carry_out
-from ostiary_gateway.pipeline.decode import bodiless_revision, decode, parse, request_id
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.forward import check_loop
-from ostiary_gateway.pipeline.http_checks import check_host, check_origin, open_session, preflight, receive
-from ostiary_gateway.pipeline.large_messages import LIGHT_BYTES, is_light
+from ostiary_gateway.pipeline.http_checks import check_host, check_origin, preflight, receive
 from ostiary_gateway.pipeline.limit_stage import LimitStage
-from ostiary_gateway.pipeline.listen_filter import LISTEN, prepare_listen
 from ostiary_gateway.pipeline.loop_stage import LoopStage
 from ostiary_gateway.pipeline.open_streams import OpenStreams
 from ostiary_gateway.pipeline.plans import Plan
-from ostiary_gateway.pipeline.refusal_responses import draining, internal_error, response_for
+from ostiary_gateway.pipeline.refusal_responses import internal_error, response_for
 from ostiary_gateway.pipeline.request_ids import RequestIds
-from ostiary_gateway.pipeline.route import FindMetadata, config_in_force, no_metadata, public_metadata, route
+from ostiary_gateway.pipeline.request_reader import RequestReader
+from ostiary_gateway.pipeline.route import FindMetadata, no_metadata, public_metadata
 from ostiary_gateway.pipeline.select_stage import select
 from ostiary_gateway.pipeline.services import services_of
 from ostiary_gateway.policy_limits.local_counters import LocalCounters
@@ -74,7 +69,7 @@ class RequestPipeline:
         #: Records requests; None where nothing can demand that.
         self.auditor: Auditor | None = None
         self._snapshot = snapshot
-        self._sealer = sealer
+        self._reader = RequestReader(snapshot=snapshot, sealer=sealer, is_draining=lambda: self.draining)
         self._telemetry = telemetry
         self._loopback = loopback
         self._metadata = metadata
@@ -103,16 +98,16 @@ class RequestPipeline:
             try:
                 receive(request)
                 check_host(request, loopback=self._loopback)
-                exchange = self._route(request)
+                exchange = self._reader.route(request)
                 record.routed(span, exchange, self.captures)
                 check_origin(request, exchange, loopback=self._loopback)
                 if request.method == "OPTIONS":
                     return record.responded(span, request, preflight(request, exchange))
                 if exchange.proxy.authenticator is not None:
-                    await self._authenticate(exchange)
+                    await self._reader.authenticate(exchange)
                     record.authenticated(span, exchange)
                 self._admit(exchange)
-                await self._decode(exchange)
+                await self._reader.decode(exchange)
                 record.decoded(span, exchange)
                 counting = self._judge(exchange, span)
                 if counting is not None:
@@ -192,28 +187,6 @@ class RequestPipeline:
         """Whether a cancelled request still has a caller that waits: the drain period is over."""
         return self.ending and not request.connection.lost
 
-    def _route(self, request: Request) -> Exchange:
-        snapshot = config_in_force(self._snapshot(), request, is_draining=self.draining)
-        # Only the exchange keeps the snapshot: a stream may last for days, and takes each new one.
-        try:
-            return Exchange(request, snapshot, route(request, snapshot))
-        except Refusal:
-            asks = whoami.exchange_for(request, snapshot)
-            if asks is None:
-                raise  # raise here: a frame that held the error would wait for the garbage collector
-            return asks
-
-    async def _authenticate(self, exchange: Exchange) -> None:
-        """Find out who sends a request, by the config in force once that is known."""
-        authenticator = exchange.proxy.authenticator
-        exchange.principal = exchange.request.caller = (
-            await authenticator.authenticate(exchange.request, exchange.snapshot.settings)
-            if authenticator is not None
-            else ANONYMOUS
-        )
-        if self._snapshot() is not exchange.snapshot:
-            await self._use_current_config(exchange)
-
     def _admit(self, exchange: Exchange) -> None:
         self.limiter.admit(
             exchange.reservation,
@@ -244,54 +217,3 @@ class RequestPipeline:
         counting = self.limits.take(exchange, exchange.proxy.limits)
         record.limited(span, exchange)
         return counting
-
-    async def _decode(self, exchange: Exchange) -> None:
-        """Read the message, if the request has one, and open the session that it belongs to."""
-        request = exchange.request
-        if exchange.is_whoami:
-            if await whoami.read_names(exchange):
-                await self._use_current_config(exchange)
-            return
-        exchange.sealed_session = request.headers.get("mcp-session-id")
-        if request.method == "POST":
-            no_new_work = self.draining
-            check_head(request)
-            text = body_at_hand(exchange, limit=exchange.snapshot.settings.bounds.request_bytes)
-            # Most bodies are short, so their weight is not even computed.
-            is_short = text is not None and (len(text) <= LIGHT_BYTES or is_light(text))
-            body = parse(text) if text is not None and is_short else await self._parse_later(exchange, text)
-            try:
-                message = decode(body, request.headers, lambda: open_session(exchange, self._sealer))
-            except Refusal:
-                exchange.request_id = request_id(body)
-                raise
-            exchange.message = message
-            exchange.request_id = message.id if message.method is not None else None
-            # A request in flight waits for the caller's response to what its server asked.
-            if no_new_work and message.is_request:
-                raise draining()
-            if message.method is LISTEN:
-                await prepare_listen(exchange)
-            return
-        bodiless_revision(request.headers, open_session(exchange, self._sealer))
-        if request.method == "GET":
-            check_accept(request, EVENT_STREAM)
-
-    async def _parse_later(self, exchange: Exchange, text: bytes | None) -> dict[str, Any]:
-        """Parse a body that must be awaited (None), or that is so large that it must queue."""
-        if text is None:
-            text = await read_body(exchange, limit=exchange.snapshot.settings.bounds.request_bytes)
-        body = parse(text) if is_light(text) else await parse_large(exchange, text)
-        await self._use_current_config(exchange)
-        return body
-
-    async def _use_current_config(self, exchange: Exchange) -> None:
-        """Switch to the config now in force.
-
-        A body can take long, and is judged by the config at its end: its caller, too.
-        """
-        current = self._snapshot()
-        if current is not None and current is not exchange.snapshot:
-            exchange.snapshot = current
-            exchange.proxy = self._route(exchange.request).proxy
-            await self._authenticate(exchange)

@@ -1,0 +1,124 @@
+"""Read a request: its proxy, its caller and its message, by one config.
+
+A body can take long, and so can the check of a credential. So the config in force at the end judges a request, and who
+sends it, too.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from ostiary_core.policy.principal import ANONYMOUS
+from ostiary_gateway.config.snapshot import Snapshot
+from ostiary_gateway.errors import Refusal
+from ostiary_gateway.media_types import EVENT_STREAM
+from ostiary_gateway.pipeline import whoami
+from ostiary_gateway.pipeline.body import body_at_hand, check_accept, check_head, parse_large, read_body
+from ostiary_gateway.pipeline.decode import bodiless_revision, decode, parse, request_id
+from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.pipeline.http_checks import open_session
+from ostiary_gateway.pipeline.large_messages import LIGHT_BYTES, is_light
+from ostiary_gateway.pipeline.listen_filter import LISTEN, prepare_listen
+from ostiary_gateway.pipeline.refusal_responses import draining
+from ostiary_gateway.pipeline.route import config_in_force, route
+from ostiary_gateway.seal import Sealer
+from ostiary_gateway.server.request import Request
+
+
+class RequestReader:
+    """Routes, authenticates and decodes requests.
+
+    ``snapshot`` returns the config in force, or None before there is one. While ``is_draining``, no new work begins.
+    """
+
+    def __init__(
+        self, *, snapshot: Callable[[], Snapshot | None], sealer: Sealer, is_draining: Callable[[], bool]
+    ) -> None:
+        self._snapshot = snapshot
+        self._sealer = sealer
+        self._is_draining = is_draining
+
+    def route(self, request: Request) -> Exchange:
+        """Return the exchange of a request to a proxy.
+
+        Raises:
+            Refusal: no proxy is there, or no config yet.
+        """
+        snapshot = config_in_force(self._snapshot(), request, is_draining=self._is_draining())
+        # Only the exchange keeps the snapshot: a stream may last for days, and takes each new one.
+        try:
+            return Exchange(request, snapshot, route(request, snapshot))
+        except Refusal:
+            asks = whoami.exchange_for(request, snapshot)
+            if asks is None:
+                raise  # raise here: a frame that held the error would wait for the garbage collector
+            return asks
+
+    async def authenticate(self, exchange: Exchange) -> None:
+        """Find out who sends a request, by the config in force once that is known.
+
+        Raises:
+            Refusal: without a valid credential.
+        """
+        authenticator = exchange.proxy.authenticator
+        exchange.principal = exchange.request.caller = (
+            await authenticator.authenticate(exchange.request, exchange.snapshot.settings)
+            if authenticator is not None
+            else ANONYMOUS
+        )
+        if self._snapshot() is not exchange.snapshot:
+            await self._use_current_config(exchange)
+
+    async def decode(self, exchange: Exchange) -> None:
+        """Read the message, if the request has one, and open the session that it belongs to.
+
+        Raises:
+            Refusal: it is not MCP, or is refused for its size or time.
+        """
+        request = exchange.request
+        if exchange.is_whoami:
+            if await whoami.read_names(exchange):
+                await self._use_current_config(exchange)
+            return
+        exchange.sealed_session = request.headers.get("mcp-session-id")
+        if request.method == "POST":
+            no_new_work = self._is_draining()
+            check_head(request)
+            text = body_at_hand(exchange, limit=exchange.snapshot.settings.bounds.request_bytes)
+            # Most bodies are short, so their weight is not even computed.
+            is_short = text is not None and (len(text) <= LIGHT_BYTES or is_light(text))
+            body = parse(text) if text is not None and is_short else await self._parse_later(exchange, text)
+            try:
+                message = decode(body, request.headers, lambda: open_session(exchange, self._sealer))
+            except Refusal:
+                exchange.request_id = request_id(body)
+                raise
+            exchange.message = message
+            exchange.request_id = message.id if message.method is not None else None
+            # A request in flight waits for the caller's response to what its server asked.
+            if no_new_work and message.is_request:
+                raise draining()
+            if message.method is LISTEN:
+                await prepare_listen(exchange)
+            return
+        bodiless_revision(request.headers, open_session(exchange, self._sealer))
+        if request.method == "GET":
+            check_accept(request, EVENT_STREAM)
+
+    async def _parse_later(self, exchange: Exchange, text: bytes | None) -> dict[str, Any]:
+        """Parse a body that must be awaited (None), or that is so large that it must queue."""
+        if text is None:
+            text = await read_body(exchange, limit=exchange.snapshot.settings.bounds.request_bytes)
+        body = parse(text) if is_light(text) else await parse_large(exchange, text)
+        await self._use_current_config(exchange)
+        return body
+
+    async def _use_current_config(self, exchange: Exchange) -> None:
+        """Switch to the config now in force.
+
+        A body can take long, and is judged by the config at its end: its caller, too.
+        """
+        current = self._snapshot()
+        if current is not None and current is not exchange.snapshot:
+            exchange.snapshot = current
+            exchange.proxy = self.route(exchange.request).proxy
+            await self.authenticate(exchange)
