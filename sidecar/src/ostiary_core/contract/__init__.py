@@ -10,6 +10,8 @@ server_selection how several servers behind one endpoint are used
 server_resilience    where a server is reached, and what happens when it fails
 openapi          operations of a REST service as tools of a server
 limits           the limits of a policy, and its loop detector
+content          where rules about contents apply: ``validation``, ``masks``, ``guards`` and ``transforms``
+definitions      which definitions of servers are pinned, and what is shown instead of them
 manifest         what is in force: each entry by the digest of its document; MAC and revision (``revisions``)
 manifest_files   the manifest as files, compressed when large
 parts            the transport: documents as lines, compressed when large, spread over ConfigMaps

@@ -16,9 +16,13 @@ from ostiary_core.contract.authentication import AuthenticationConfig
 from ostiary_core.contract.base import ContractDocument, Count, Positive
 from ostiary_core.contract.blocks import BlockedConfig
 from ostiary_core.contract.bounds import BoundsConfig
+from ostiary_core.contract.content import MOST_CONTENT_RULES
 from ostiary_core.contract.debug_capture import DebugCaptureConfig
+from ostiary_core.contract.definitions import DefinitionsConfig, PinningName
+from ostiary_core.contract.guards import GuardConfig
 from ostiary_core.contract.limit_store import LimitStoreConfig
 from ostiary_core.contract.limits import LimitConfig, LoopDetectionConfig
+from ostiary_core.contract.masks import MaskConfig
 from ostiary_core.contract.openapi import OpenApiConfig
 from ostiary_core.contract.server_resilience import (
     MOST_ENDPOINTS,
@@ -38,7 +42,9 @@ from ostiary_core.contract.server_selection import (
     ServerSelectionName,
     SessionNotesName,
 )
+from ostiary_core.contract.transforms import TransformConfig
 from ostiary_core.contract.upstream_credentials import UpstreamCredentialConfig
+from ostiary_core.contract.validation import ValidationConfig
 from ostiary_core.mcp.methods import Primitive
 
 Tier: TypeAlias = Literal["platform", "owner"]
@@ -48,8 +54,9 @@ Default: TypeAlias = Literal["Allow", "Deny"]
 class PolicyDocument(ContractDocument):
     """One MCPPolicy as last accepted. ``generation`` is that of the accepted version.
 
-    Its rules match callers of ``subjects``, None for everyone, and its limits count them. ``mode`` None enforces;
-    Shadow only reports decisions.
+    Its rules match callers of ``subjects``, None for everyone, its limits count them, and its rules about contents
+    apply to them. ``mode`` None enforces; Shadow only reports decisions. ``pinning`` is the least that the proxies of a
+    policy of the platform have; only the compiler uses it, and writes it into their entries.
 
     Only the compiler uses ``source``, a gateway ignores it: the targets of this version, as canonical JSON, so that the
     version stays in force as a whole when a newer one cannot be used.
@@ -68,6 +75,11 @@ class PolicyDocument(ContractDocument):
     limits: list[LimitConfig] | None = None
     loop_detection: LoopDetectionConfig | None = None
     audit: AuditConfig | None = None
+    validation: ValidationConfig | None = None
+    masks: list[MaskConfig] | None = Field(default=None, min_length=1, max_length=MOST_CONTENT_RULES)
+    guards: list[GuardConfig] | None = Field(default=None, min_length=1, max_length=MOST_CONTENT_RULES)
+    transforms: list[TransformConfig] | None = Field(default=None, min_length=1, max_length=MOST_CONTENT_RULES)
+    pinning: PinningName | None = None
     source: str | None = None
 
     @property
@@ -183,7 +195,7 @@ class EntryDocument(ContractDocument):
     ``server_selection`` is None where there is one server. Of several, ``Merge`` shows one catalogue, and ``Route``
     chooses one for each request, by ``routing``. ``on_server_failure`` None shows the lists of the servers that
     respond; Refuse shows none of them while one server fails. ``instructions`` None merges those of the servers.
-    Without ``list_cache`` no list is kept.
+    Without ``list_cache`` no list is kept, and without ``definitions`` none is pinned or overridden.
     """
 
     kind: Literal["entry"] = "entry"
@@ -200,6 +212,7 @@ class EntryDocument(ContractDocument):
     routing: list[RoutingRuleConfig] | None = Field(default=None, max_length=MOST_ROUTING_RULES)
     list_cache: ListCacheConfig | None = None
     catalogue: CatalogueConfig | None = None
+    definitions: DefinitionsConfig | None = None
     policies: list[str] = Field(default_factory=list)
     without_policy: Default = "Allow"
     invalid: bool = False
