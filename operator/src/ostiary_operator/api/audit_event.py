@@ -141,6 +141,31 @@ class RecordedLimit(ApiModel):
     """Its name. Example: `weather-daily`."""
 
 
+class RecordedFinding(ApiModel):
+    """What a rule about content found. It never holds the value."""
+
+    policy: StrictStr
+    """The object with the rule, as NAMESPACE/NAME. Example: `sales/pii`."""
+
+    rule: StrictStr | None = None
+    """The rule. Example: `cards`."""
+
+    detector: StrictStr | None = None
+    """What found it: a kind, a guard, or the name of a pattern or signature. Example: `CardNumber`."""
+
+    action: StrictStr
+    """What was done, or would be in Shadow mode. Example: `Mask`."""
+
+    direction: Literal["Arguments", "Results", "Definitions"]
+    """Where it was found. Example: `Results`."""
+
+    count: RecordedCount
+    """The number of places. Example: `2`."""
+
+    mode: Literal["Shadow"] | None = None
+    """Shadow where nothing was changed. Example: `Shadow`."""
+
+
 class RecordedArguments(ApiModel):
     """What was sent."""
 

@@ -13,6 +13,7 @@ from ostiary_operator.api.audit_event import (
     RecordedArguments,
     RecordedCount,
     RecordedDecision,
+    RecordedFinding,
     RecordedLimit,
     RecordedRequest,
     RecordedResponse,
@@ -162,6 +163,12 @@ class AuditTrailRecord(ApiModel):
 
     limit: RecordedLimit | None = None
     """Event: the limit that refused it. Example: `{policy: sales/support, name: weather-daily}`."""
+
+    findings: Annotated[list[RecordedFinding], Field(max_length=16)] | None = None
+    """Event: what masks, guards, validation and locks found. Example: `[{policy: sales/pii, rule: cards}]`."""
+
+    findings_omitted: RecordedCount | None = None
+    """Event: the number of further findings. Example: `3`."""
 
     request: RecordedArguments | None = None
     """Event: what was sent. Example: `{bytes: 512}`."""

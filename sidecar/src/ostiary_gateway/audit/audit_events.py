@@ -5,8 +5,10 @@ The thread of the trail turns them into records.
 A tuple holds references to what the request has anyway, so it costs about a microsecond.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
+from ostiary_core.content.finding import ContentFinding
 from ostiary_core.policy.decision import Decision
 from ostiary_core.policy.principal import Principal
 from ostiary_gateway.audit.audit_plan import AuditPlan
@@ -28,7 +30,8 @@ class RequestEvent(NamedTuple):
     ``limit`` is a policy, the name of its limit, and whether that limited the request or would (`limited`, `shadow`).
     ``shown`` is a list as its caller sees it, as JSON; of ``dropped`` items it could not be judged whether the caller
     may see them. ``sizes`` are the bytes of the request and of the response. ``round`` is the number of times
-    that a bridged call was sent to its server, which asked the caller in between.
+    that a bridged call was sent to its server, which asked the caller in between. ``findings`` are what rules about
+    content found so far, with the number of places.
     """
 
     plan: AuditPlan
@@ -60,6 +63,7 @@ class RequestEvent(NamedTuple):
     trace: tuple[str, str, bool]
     revision: int
     round: int = 1
+    findings: Mapping[ContentFinding, int] | None = None
 
 
 class LostRecords(NamedTuple):

@@ -17,7 +17,17 @@ from ostiary_core.audit.record_layout import EVENT, GAP, KINDS, MAX_CHAIN_BYTES,
 from ostiary_core.policy.principal import Principal
 from ostiary_gateway.audit.audit_events import COMPLETE, AuditItem, GatewayEvent, LostRecords, RequestEvent
 from ostiary_gateway.audit.audited_content import ContentEncoder
-from ostiary_gateway.audit.record_members import SHORT, TEXT, authz_of, mcp_of, origin_of, response_of, text_of, user_of
+from ostiary_gateway.audit.record_members import (
+    SHORT,
+    TEXT,
+    authz_of,
+    findings_of,
+    mcp_of,
+    origin_of,
+    response_of,
+    text_of,
+    user_of,
+)
 from ostiary_gateway.audit.record_template import RecordTemplate, RecordTemplates, key_of
 from ostiary_gateway.telemetry.span_record import session_digest
 
@@ -129,6 +139,10 @@ class RecordEncoder:
             members["shadow"] = {"decision": "deny", **origin_of(event.shadow)}
         if event.limit is not None:
             members["limit"] = dict(zip(("policy", "name", "decision"), event.limit, strict=True))
+        if event.findings is not None:
+            members["findings"] = findings_of(event.findings)
+            if len(members["findings"]) < len(event.findings):
+                members["findingsOmitted"] = len(event.findings) - len(members["findings"])
         if trace_id:
             members["traceId"], members["sampled"] = trace_id, sampled
             if sampled:

@@ -4,8 +4,10 @@ Every text that is a caller's or a server's own is cut to a limit.
 """
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any, Final
 
+from ostiary_core.content.finding import ContentFinding
 from ostiary_core.policy.principal import Principal
 from ostiary_gateway.audit.audit_events import LIMITED, RequestEvent
 from ostiary_gateway.telemetry.span_record import session_digest
@@ -15,6 +17,8 @@ SHORT: Final = 128
 TEXT: Final = 256
 _NAME: Final = 512
 _GROUPS: Final = 16
+#: The most findings that a record lists: with the longest names, they leave room for the rest of it.
+_FINDINGS: Final = 16
 #: By the first part of a method, how the record names what the request is about.
 _TARGETS: Final = {"tools": "tool", "resources": "resource", "prompts": "prompt", "tasks": "task"}
 
@@ -98,6 +102,18 @@ def origin_of(decision: Any) -> dict[str, Any]:
     if decision.rule:
         found["rule"] = decision.rule
     return found
+
+
+def findings_of(findings: Mapping[ContentFinding, int]) -> list[dict[str, Any]]:
+    """Return the member ``findings``: what rules about content found, and what was done."""
+    return [_finding(finding, count) for finding, count in islice(findings.items(), _FINDINGS)]
+
+
+def _finding(finding: ContentFinding, count: int) -> dict[str, Any]:
+    members = {"policy": finding.policy, "rule": finding.rule, "detector": finding.detector}
+    found: dict[str, Any] = {key: text_of(value, TEXT) for key, value in members.items() if value}
+    found |= {"action": finding.action, "direction": finding.direction, "count": count}
+    return {**found, "mode": finding.mode} if finding.is_shadow else found
 
 
 _OUTCOMES: Final = {"tool_error": "tool_error", "cancelled": "cancelled", "caller_left": "cancelled"}

@@ -51,14 +51,15 @@ class RecordTemplate(NamedTuple):
 def key_of(event: RequestEvent) -> Hashable | None:
     """Return what events with the same template have in common; None for one that needs none.
 
-    An event with content of messages is encoded as a whole.
+    An event with content of messages, or with findings, is encoded as a whole.
     """
     # Unpacked at once: it is part of every record.
     # fmt: off
     (plan, stage, _, _, _, _, _, agent, http_method, method, name, request_id, protocol, session, decision, shadow,
-     limit, refusal, error, code, shown, dropped, _, arguments, result, client, trace, revision, round_) = event
+     limit, refusal, error, code, shown, dropped, _, arguments, result, client, trace, revision, round_,
+     findings) = event
     # fmt: on
-    if arguments is not None or result is not None or shown or len(name) > _NAME:
+    if arguments is not None or result is not None or shown or findings is not None or len(name) > _NAME:
         return None
     if len(protocol) > _SHORT or len(http_method) > _SHORT:
         return None

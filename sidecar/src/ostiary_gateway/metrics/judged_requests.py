@@ -11,6 +11,7 @@ from ostiary_gateway.identity.authenticator import Outcomes
 from ostiary_gateway.limits.counters import Bound
 from ostiary_gateway.limits.limiter import Limiter
 from ostiary_gateway.telemetry.blocked_requests import BLOCKED_REQUESTS
+from ostiary_gateway.telemetry.content_findings import CONTENT_FINDINGS
 from ostiary_gateway.telemetry.denials import ACCESS_DENIALS, SHADOW_DENIALS
 from ostiary_gateway.telemetry.dropped_items import DROPPED
 from ostiary_gateway.telemetry.session_counts import SESSIONS
@@ -51,6 +52,12 @@ BLOCKED: Final = MetricFamily(
     "Requests that were refused because the settings block their caller, proxy or server",
     MetricKind.COUNTER,
     labels=("ostiary_proxy", "reason"),
+)
+FINDINGS: Final = MetricFamily(
+    "ostiary_content_findings",
+    "Places in messages at which masks, guards, validation or locks found something, by what was done (action)",
+    MetricKind.COUNTER,
+    labels=("ostiary_proxy", "ostiary_policy", "ostiary_rule", "detector", "action", "direction", "mode"),
 )
 
 SESSIONS_OPENED: Final = MetricFamily(
@@ -103,6 +110,7 @@ class JudgedRequests(Collector):
         yield SESSIONS_ENDED.values(SESSIONS.ended)
         yield SESSIONS_REFUSED.values(SESSIONS.refused)
         yield SESSIONS_RENEWED.values(SESSIONS.renewed)
+        yield FINDINGS.values(dict(CONTENT_FINDINGS.counts))
         yield BLOCKED.values(_by_reason({reason: each.counts for reason, each in BLOCKED_REQUESTS.items()}))
 
     def _bound_refusals(self) -> LabelledValues:

@@ -23,6 +23,7 @@ from ostiary_gateway.metrics.upstream_state import UpstreamState
 from ostiary_gateway.server.certificate import Certificate
 from ostiary_gateway.telemetry import Telemetry
 from ostiary_gateway.telemetry.blocked_requests import BLOCKED_REQUESTS
+from ostiary_gateway.telemetry.content_findings import CONTENT_FINDINGS
 from ostiary_gateway.telemetry.denials import ACCESS_DENIALS, SHADOW_DENIALS
 from ostiary_gateway.telemetry.dropped_items import DROPPED
 from ostiary_gateway.telemetry.empty_lists import EMPTY_LISTS
@@ -97,5 +98,7 @@ class GatewayMetrics:
         ACCESS_DENIALS.forget(gone)
         SHADOW_DENIALS.forget(gone)
         SESSIONS.forget(gone)
+        proxies = snapshot.proxies
+        CONTENT_FINDINGS.keep({name: set(proxies[name].policies) if name in proxies else set() for name in changed})
         for counts in BLOCKED_REQUESTS.values():
             counts.forget(gone)

@@ -187,6 +187,7 @@ def _put(auditor: Auditor, exchange: Exchange, span: ServerSpan, audited: Audite
         (span.trace_id, span.span_id if span.sampled else "", span.sampled),
         exchange.snapshot.revision,
         audited.round,
+        exchange.findings,
     )
     event = tuple.__new__(RequestEvent, fields)
     size = exchange.request_bytes if audited.arguments is not None else 0

@@ -1,10 +1,11 @@
 """One request, with what the stages of the pipeline have found out about it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, NamedTuple
 
+from ostiary_core.content.finding import ContentFinding, summed
 from ostiary_core.limits.charge import Charge
 from ostiary_core.limits.compiled_limit import CompiledLimit
 from ostiary_core.limits.limit_evaluator import LimitEvaluator, MatchedLimits
@@ -31,6 +32,7 @@ from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.policy_limits.store import Exhaustion
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.session_ids import UpstreamSession
+from ostiary_gateway.telemetry.content_findings import CONTENT_FINDINGS
 from ostiary_gateway.telemetry.cost_units import CountedCall
 from ostiary_gateway.upstream.caller import UpstreamCaller
 from ostiary_gateway.upstream.http1.request_head import Transmission
@@ -159,6 +161,18 @@ class Exchange:
     limit_use: LimitUse | None = None
     #: That it repeats other calls (:mod:`ostiary_gateway.pipeline.loop_stage`); None if it does not.
     repetition: Repetition | None = None
+    #: What rules about content found in its messages, with the number of places; None without any.
+    findings: dict[ContentFinding, int] | None = None
+
+    def note_findings(self, findings: Iterable[ContentFinding]) -> None:
+        """Take what rules about content found in one message, for span, metrics and audit record."""
+        found = tuple(findings)
+        if not found:
+            return
+        self.findings = summed(self.findings, found)
+        method = self.message.method_name if self.message is not None else ""
+        caller = self.principal.consumer or self.principal.id
+        CONTENT_FINDINGS.note(self.proxy.identity, found, method=method, caller=caller)
 
     @property
     def visibility(self) -> Visibility:

@@ -25,6 +25,7 @@ from ostiary_gateway.policy_limits.store import Exhaustion
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.telemetry import ClientSpan, ServerSpan, semantic_conventions
+from ostiary_gateway.telemetry.content_findings import report_findings
 from ostiary_gateway.telemetry.denials import ACCESS_DENIALS, SHADOW_DENIALS
 from ostiary_gateway.telemetry.request_labels import ObserveRequest
 from ostiary_gateway.telemetry.span import exception_type
@@ -283,6 +284,8 @@ def counted(span: ServerSpan, exchange: Exchange | None, observe: ObserveRequest
             debug_recording.finished(span, exchange, exchange.debug)
         if exchange.repetition is not None:
             _repeated(span, exchange.repetition)
+        if exchange.findings is not None:
+            report_findings(span, exchange.findings)
         if exchange.route is not None:
             span.set(semantic_conventions.OSTIARY_ROUTE_RULE, exchange.route.rule or None)
     if observe is not None:

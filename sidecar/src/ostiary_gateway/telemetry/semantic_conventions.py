@@ -98,6 +98,10 @@ OSTIARY_LIMIT_REASON: Final = "ostiary.limit.reason"
 OSTIARY_LOOP_POLICY: Final = "ostiary.loop.policy"
 OSTIARY_LOOP_ACTION: Final = "ostiary.loop.action"
 OSTIARY_LOOP_REPEATS: Final = "ostiary.loop.repeats"
+#: What rules about content found, each as a text, and the detectors and actions of those that are in force.
+OSTIARY_CONTENT_FINDINGS: Final = "ostiary.content.findings"
+OSTIARY_CONTENT_DETECTORS: Final = "ostiary.content.detectors"
+OSTIARY_CONTENT_ACTIONS: Final = "ostiary.content.actions"
 #: The routing rule that chose the server, or that could not be evaluated.
 OSTIARY_ROUTE_RULE: Final = "ostiary.route.rule"
 #: What a circuit breaker decided: ``refused``, or ``trial`` for a request that finds out whether a server works again.

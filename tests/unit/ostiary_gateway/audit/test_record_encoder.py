@@ -1,6 +1,7 @@
 """Records: one line of JSON below 16 KiB, whatever callers, servers and identity providers send."""
 
 import json
+from dataclasses import replace
 from typing import Any
 from uuid import RFC_4122, UUID
 
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ostiary_core.audit.record_layout import EVENT, MAX_LINE_BYTES, kind_of
+from ostiary_core.content.finding import ContentFinding
 from ostiary_core.policy.decision import Decision, DecisionReason
 from ostiary_core.policy.principal import Principal
 from ostiary_core.redaction import DEFAULT
@@ -136,6 +138,24 @@ def test_the_longest_texts_of_all_parties_fit_into_a_line(filler: str) -> None:
     record = encoder().encode(event(long, principal=who, arguments={"a": long}, result={"b": long}))
     assert len(record) <= MOST_BYTES
     assert json.loads(record)["request"]["argumentsTruncated"] is True
+
+
+def test_a_record_says_what_rules_about_content_found_and_never_the_value() -> None:
+    found = ContentFinding("sales/pii", "cards", "CardNumber", "Mask", "Results")
+    record = json.loads(encoder().encode(event(findings={found: 3, replace(found, rule="", is_shadow=True): 1})))
+    cards = {"policy": "sales/pii", "rule": "cards", "detector": "CardNumber", "action": "Mask", "direction": "Results"}
+    assert record["findings"][0] == {**cards, "count": 3}
+    assert record["findings"][1]["mode"] == "Shadow"
+    assert "findingsOmitted" not in record
+
+
+def test_the_most_findings_with_the_longest_names_fit_into_a_line() -> None:
+    long = ContentFinding("n" * 63 + "/" + "p" * 253, "r" * 63, "d" * 63, "Tokenise", "Definitions", is_shadow=True)
+    findings = {replace(long, rule=f"{number:063}"): 10**9 for number in range(100)}
+    text = "x" * 100_000
+    record = encoder().encode(event(text, arguments={"a": text}, result={"b": text}, findings=findings))
+    assert len(record) <= MOST_BYTES
+    assert json.loads(record)["findingsOmitted"] == 84
 
 
 def test_both_stages_have_one_id_and_other_requests_another() -> None:
