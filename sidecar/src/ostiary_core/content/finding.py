@@ -7,10 +7,10 @@ sent can be read in them.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
 
-#: What was looked at: what a caller sends, what a server answers, or what a server says of its tools.
-Direction = Literal["Arguments", "Results", "Definitions"]
+from ostiary_core.contract.content import Direction
+
+__all__ = ["ContentFinding", "Direction", "summed"]
 
 
 @dataclass(frozen=True, slots=True)

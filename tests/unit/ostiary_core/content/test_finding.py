@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from ostiary_core.content.finding import ContentFinding, summed
+from ostiary_core.content.finding import ContentFinding, Direction, summed
 
-CARDS = ContentFinding("sales/pii", "cards", "CardNumber", "Mask", "Results", 2)
+CARDS = ContentFinding("sales/pii", "cards", "CardNumber", "Mask", Direction.RESULTS, 2)
 
 
 def test_findings_of_several_messages_are_one_with_all_their_places() -> None:

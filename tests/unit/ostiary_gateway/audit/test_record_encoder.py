@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ostiary_core.audit.record_layout import EVENT, MAX_LINE_BYTES, kind_of
-from ostiary_core.content.finding import ContentFinding
+from ostiary_core.content.finding import ContentFinding, Direction
 from ostiary_core.policy.decision import Decision, DecisionReason
 from ostiary_core.policy.principal import Principal
 from ostiary_core.redaction import DEFAULT
@@ -141,7 +141,7 @@ def test_the_longest_texts_of_all_parties_fit_into_a_line(filler: str) -> None:
 
 
 def test_a_record_says_what_rules_about_content_found_and_never_the_value() -> None:
-    found = ContentFinding("sales/pii", "cards", "CardNumber", "Mask", "Results")
+    found = ContentFinding("sales/pii", "cards", "CardNumber", "Mask", Direction.RESULTS)
     record = json.loads(encoder().encode(event(findings={found: 3, replace(found, rule="", is_shadow=True): 1})))
     cards = {"policy": "sales/pii", "rule": "cards", "detector": "CardNumber", "action": "Mask", "direction": "Results"}
     assert record["findings"][0] == {**cards, "count": 3}
@@ -150,7 +150,9 @@ def test_a_record_says_what_rules_about_content_found_and_never_the_value() -> N
 
 
 def test_the_most_findings_with_the_longest_names_fit_into_a_line() -> None:
-    long = ContentFinding("n" * 63 + "/" + "p" * 253, "r" * 63, "d" * 63, "Tokenise", "Definitions", is_shadow=True)
+    long = ContentFinding(
+        "n" * 63 + "/" + "p" * 253, "r" * 63, "d" * 63, "Tokenise", Direction.DEFINITIONS, is_shadow=True
+    )
     findings = {replace(long, rule=f"{number:063}"): 10**9 for number in range(100)}
     text = "x" * 100_000
     record = encoder().encode(event(text, arguments={"a": text}, result={"b": text}, findings=findings))

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from ostiary_core.content.finding import ContentFinding, summed
+from ostiary_core.content.finding import ContentFinding, Direction, summed
 from ostiary_gateway.telemetry import content_findings
 from ostiary_gateway.telemetry.content_findings import ContentFindings, report_findings
 
-CARDS = ContentFinding("sales/pii", "cards", "CardNumber", "Mask", "Results", 2)
-SHADOW = ContentFinding("sales/pii", "mails", "Email", "Remove", "Arguments", is_shadow=True)
+CARDS = ContentFinding("sales/pii", "cards", "CardNumber", "Mask", Direction.RESULTS, 2)
+SHADOW = ContentFinding("sales/pii", "mails", "Email", "Remove", Direction.ARGUMENTS, is_shadow=True)
 
 
 def note(findings: ContentFindings, *found: ContentFinding, proxy: str = "sales/crm") -> None:
@@ -24,7 +24,7 @@ def test_places_are_counted_by_proxy_rule_detector_action_direction_and_mode() -
     note(findings, CARDS, SHADOW)
     note(findings, CARDS)
 
-    cards = ("sales/crm", "sales/pii", "cards", "CardNumber", "Mask", "Results", "Enforce")
+    cards = ("sales/crm", "sales/pii", "cards", "CardNumber", "Mask", Direction.RESULTS, "Enforce")
     assert findings.counts[cards] == 4
     assert [key[-1] for key in findings.counts] == ["Enforce", "Shadow"]
 
@@ -64,7 +64,7 @@ def test_beyond_the_most_series_findings_are_counted_without_their_rule(monkeypa
     note(findings, *(replace(CARDS, rule=f"rule-{number}") for number in range(3)))
 
     assert len(findings.counts) == 2
-    assert findings.counts["sales/crm", "sales/pii", "", "", "Mask", "Results", "Enforce"] == 6
+    assert findings.counts["sales/crm", "sales/pii", "", "", "Mask", Direction.RESULTS, "Enforce"] == 6
 
 
 def test_a_span_lists_what_was_found_and_the_actions_that_are_in_force(traced: Any) -> None:
