@@ -9,19 +9,19 @@ one waits. A message that is certainly light does not queue: only its length is 
 import asyncio
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Generator, Hashable
+from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
-from time import monotonic
 from typing import Final, TypeAlias, TypeVar
 
-from ostiary_core import json_weight
+from ostiary_core import json_weight, steps
 from ostiary_core.contract.bounds import BoundsConfig
 from ostiary_gateway.errors import UpstreamFault
+from ostiary_gateway.pipeline.running_steps import RunningSteps
 from ostiary_gateway.upstream import faults
 
 Result = TypeVar("Result")
 #: Work on a message in steps, between which other tasks may run, and its result.
-Steps: TypeAlias = Generator[None, None, Result]
+Steps: TypeAlias = steps.Steps[Result]
 
 #: A text of at most this many bytes is light, whatever it holds: parsing takes about a millisecond.
 LIGHT_BYTES: Final = 8 * 1024
@@ -163,31 +163,31 @@ async def process_large(steps: Steps[Result], *, text: bytes, proxy: str) -> Res
 
 
 async def process_sized(steps: Steps[Result], *, size: int, proxy: str) -> Result:
-    """Process what takes as long as a response of ``size`` bytes would."""
+    """Process what takes as long as a response of ``size`` bytes would.
+
+    What it awaits is awaited outside of its turn, which others may have meanwhile.
+    """
+    running = RunningSteps(steps)
     if size <= LIGHT_ANSWER_BYTES:
-        return at_once(steps)
-    async with LARGE_MESSAGES.turn(proxy):
-        return await in_slices(steps)
+        return await running.soon()
+    while not running.is_done:
+        async with LARGE_MESSAGES.turn(proxy):
+            await running.slices(SLICE_SECONDS)
+        if not running.is_done:
+            await running.awaited()
+    return running.result()
 
 
-def at_once(steps: Steps[Result]) -> Result:
-    """Do all steps of the work now."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stop:
-            made: Result = stop.value
-            return made
+def at_once(work: Steps[Result]) -> Result:
+    """Do all steps of the work now, which awaits nothing."""
+    return steps.run_steps(work)
 
 
 async def in_slices(steps: Steps[Result]) -> Result:
     """Do work in steps; after each slice of time let other tasks run."""
-    while True:
-        until = monotonic() + SLICE_SECONDS
-        try:
-            while monotonic() < until:
-                next(steps)
-        except StopIteration as stop:
-            made: Result = stop.value
-            return made
-        await asyncio.sleep(0)
+    running = RunningSteps(steps)
+    while not running.is_done:
+        await running.slices(SLICE_SECONDS)
+        if not running.is_done:
+            await running.awaited()
+    return running.result()
