@@ -5,6 +5,7 @@
     ├── ContractError        a config violates the contract             (the writer's fault)
     ├── PatternError         a name or pattern of a policy is invalid   (the policy author's fault)
     ├── ExpressionError      a CEL expression of a policy is invalid    (the policy author's fault)
+    ├── TransformError       a transformation cannot be done on a message (the policy author's, or the sender's fault)
     ├── ClaimsError          claims of a token name no usable identity  (the issuer's or the mapping's fault)
     ├── AuditTrailError      a file or key of an audit trail is unusable (the auditor's fault)
     ├── OpenApiError         a document is not OpenAPI that can be used   (its author's fault)
@@ -54,6 +55,13 @@ class ExpressionError(OstiaryError):
     def within(self, field: str) -> "ExpressionError":
         """Return the error with the field that the expression is in."""
         return ExpressionError(self.problem, line=self.line, column=self.column, field=field)
+
+
+class TransformError(OstiaryError):
+    """A transformation that cannot be done on one message.
+
+    The message says why, without a value of the message, and continues a sentence that begins with its place.
+    """
 
 
 class ClaimsError(OstiaryError):

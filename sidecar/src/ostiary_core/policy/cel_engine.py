@@ -16,6 +16,12 @@ _T: Final = cel.Type
 BOOL: Final = _T.BOOL
 NUMBERS: Final = (_T.INT, _T.UINT, _T.DOUBLE, _T.DYN)
 """The types that a number may have; what JSON holds is known only when it is evaluated."""
+TEXTS: Final = (_T.STRING, _T.DYN)
+"""The types that a text may have."""
+NOT_JSON: Final = (_T.BYTES, _T.DURATION, _T.TIMESTAMP, _T.TYPE)
+"""Types of values that JSON does not have."""
+FAILURE: Final = _T.ERROR
+"""The type of the value of an evaluation that failed: its text is no text of the expression."""
 _TYPES: Final = {
     "bool": BOOL,
     "string": _T.STRING,

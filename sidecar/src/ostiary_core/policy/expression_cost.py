@@ -4,7 +4,8 @@ The engine limits the iterations of one evaluation, but not the size of values: 
 variable hold more elements than a machine could compare. So an expression must not build larger values than it reads.
 It may not concatenate, replace, join, format or map, and patterns must be literals. What one evaluation can cost is
 then bounded by the size of its input, and all evaluations for one message or caller have one budget of steps together:
-a policy may have hundreds of expressions.
+a policy may have hundreds. One for a value may concatenate and build maps outside of macros: that repeats its input at
+most as often as it names variables.
 """
 
 from collections import Counter
@@ -37,6 +38,7 @@ _FREE: Final = frozenset({"_&&_", "_||_", "!_", "@not_strictly_false", "_?_:_"})
 # Field numbers of cel.expr.Expr (google/api/expr/v1alpha1/syntax.proto) and of the messages in it.
 _PACKED, _TREE = 2, 4  # of google.protobuf.Any and cel.expr.CheckedExpr
 _CONST, _IDENT, _SELECT, _CALL, _LIST, _STRUCT, _LOOP = 3, 4, 5, 6, 7, 8, 9
+_ENTRY = 2  # of cel.expr.Expr.CreateStruct
 
 
 @dataclass(slots=True)
@@ -45,7 +47,7 @@ class ExpressionCost:
 
     ``operations`` and ``searches`` are numbers of operations, by the number of loops that repeat each of them over all
     values of the variables. ``members`` are the members that it reads, ``copies`` how often lists in it repeat a
-    variable, ``longest_list`` is the length of the longest of them.
+    variable, ``longest_list`` is the length of the longest of them. ``builds`` where it may build texts and maps.
     """
 
     operations: Counter[int] = field(default_factory=Counter)
@@ -55,12 +57,13 @@ class ExpressionCost:
     comprehensions: int = 0
     copies: int = 0
     longest_list: int = 0
+    builds: bool = False
     #: The variables of the loops around the part that is measured.
     loops: tuple[bytes, ...] = ()
 
     @property
     def depth(self) -> int:
-        """The number of loops around the part that is measured."""
+        """The loops around the part that is measured."""
         return len(self.loops) // 2
 
     def count(self, name: str, *, reads_variables: bool, weight: int = 1) -> None:
@@ -87,13 +90,15 @@ def _repeated(numbers: Mapping[int, int], rounds: int) -> int:
     return repetitions
 
 
-def measure(checked: bytes) -> ExpressionCost:
+def measure(checked: bytes, *, builds: bool = False) -> ExpressionCost:
     """Return the cost of an expression from its serialized syntax tree.
+
+    ``builds`` is for one that is evaluated for its value, and may build it.
 
     Raises:
         ExpressionError: it could build large values.
     """
-    cost = ExpressionCost()
+    cost = ExpressionCost(builds=builds)
     trees = [value for number, value in _fields(_only(checked, _PACKED)) if number == _TREE]
     if len(trees) != 1 or not isinstance(trees[0], bytes):
         raise ExpressionError("has a syntax tree that this version cannot read")
@@ -126,7 +131,7 @@ def _measure(expr: bytes, cost: ExpressionCost) -> bool:
             elements = [part for inner, part in _fields(value) if inner == 1 and isinstance(part, bytes)]
             reads |= _measure_list(elements, cost)
         elif number == _STRUCT:
-            raise ExpressionError("builds a map or message, which conditions may not do")
+            reads |= _measure_struct(value, cost)
     if cost.comprehensions > _COMPREHENSIONS:
         raise ExpressionError(f"holds more than {_COMPREHENSIONS} macros such as all and exists")
     return reads
@@ -149,6 +154,14 @@ def _measure_list(elements: list[bytes], cost: ExpressionCost) -> bool:
     return reading > 0
 
 
+def _measure_struct(struct: bytes, cost: ExpressionCost) -> bool:
+    if cost.depth or not cost.builds:
+        raise ExpressionError(f"builds a map or message, which {'macros' if cost.builds else 'conditions'} may not do")
+    entries = [entry for number, entry in _fields(struct) if number == _ENTRY and isinstance(entry, bytes)]
+    parts = [v for entry in entries for number, v in _fields(entry) if number in (3, 4) and isinstance(v, bytes)]
+    return _measure_list(parts, cost)
+
+
 def _measure_select(select: bytes, cost: ExpressionCost) -> bool:
     reads = False
     for number, value in _fields(select):
@@ -165,13 +178,17 @@ def _measure_call(call: bytes, cost: ExpressionCost) -> bool:
     operands = [v for n, v in parts if n in (1, 3) and isinstance(v, bytes)]
     if name in _GROWING:
         raise ExpressionError(f"uses {name}, which can build large values")
-    if name == "_+_" and not any(_is_number(operand) for operand in operands):
+    joins = name == "_+_" and not any(_is_number(operand) for operand in operands)
+    if joins and (cost.depth or not cost.builds):
         raise ExpressionError("uses + on values that may be text or lists; convert numbers with int() or double()")
     weight = 1
     if name == "matches":
         weight += _pattern_size(operands[-1]) // _PATTERN_INSTRUCTIONS
     cost.members |= {text for operand in operands if (text := _text(operand)) is not None}
-    reads = sum(_measure(operand, cost) for operand in operands) > 0  # all of them are measured
+    reading = sum(_measure(operand, cost) for operand in operands)  # all of them are measured
+    reads = reading > 0
+    if joins:
+        cost.copies += reading
     if name not in _FREE:
         cost.count(name, reads_variables=reads, weight=weight)
     return reads

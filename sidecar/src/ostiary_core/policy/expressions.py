@@ -70,20 +70,29 @@ class _Extent(NamedTuple):
     characters: int = 0
 
 
+class _Budget:
+    """The steps that are left for all evaluations about one principal or message."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = STEPS
+
+
 class ExpressionContext:
     """The values of the variables of expressions, about one principal or message.
 
-    All evaluations on one context share a budget of steps. The engine gets the values when they are first needed:
-    values that are too large or nested too deeply are never given to it.
+    All evaluations on one context share a budget of steps, and so do contexts that are made from it. The engine gets
+    the values when they are first needed: values that are too large or nested too deeply are never given to it.
     """
 
-    __slots__ = ("_activation", "_environment", "_extents", "_members", "_steps", "_values")
+    __slots__ = ("_activation", "_budget", "_environment", "_extents", "_members", "_values")
 
-    def __init__(self, environment: Any, values: Mapping[str, Any]) -> None:
+    def __init__(self, environment: Any, values: Mapping[str, Any], budget: _Budget | None = None) -> None:
         self._environment = environment
         self._values = values
         self._activation: Any = None
-        self._steps = STEPS
+        self._budget = budget or _Budget()
         #: Names of members in the arguments, by their form without case.
         self._members: dict[str, set[str]] = {}
         self._extents = self._measured()
@@ -147,9 +156,9 @@ class ExpressionContext:
             return False
         extents = [self._extents[name] for name in cost.variables]
         steps = cost.steps(values=sum(each[0] for each in extents), characters=sum(each[1] for each in extents))
-        if steps > self._steps:
+        if steps > self._budget.left:
             return False
-        self._steps -= steps
+        self._budget.left -= steps
         found = (self._members.get(name.casefold(), ()) for name in cost.members) if self._members else ()
         return all(name in cost.members for names in found for name in names)
 
@@ -173,7 +182,11 @@ class ExpressionContext:
 
     def with_result(self, result: Mapping[str, Any]) -> "ExpressionContext":
         """Return the context of expressions that read the result of this message."""
-        return type(self)(engine().OF_RESULT, {**self._values, "result": dict(result)})
+        return type(self)(engine().OF_RESULT, {**self._values, "result": dict(result)}, self._budget)
+
+    def with_args(self, args: Mapping[str, Any]) -> "ExpressionContext":
+        """Return the context of this message with other arguments."""
+        return type(self)(self._environment, {**self._values, "args": dict(args)}, self._budget)
 
     @property
     def is_readable(self) -> bool:

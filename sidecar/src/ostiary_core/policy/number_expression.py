@@ -66,7 +66,13 @@ class NumberExpression:
 
         One with a macro may read the names of members, so it gets none.
         """
-        return _pruned(result, self._cost.members, _LEVELS) if not self._cost.comprehensions else result
+        return pruned(result, self._cost.members) if not self._cost.comprehensions else result
+
+
+def pruned(value: Mapping[str, Any], names: set[str]) -> Mapping[str, Any]:
+    """Return a value of JSON with those members alone that an expression names."""
+    kept: Mapping[str, Any] = _pruned(value, names, _LEVELS)
+    return kept
 
 
 def _pruned(value: Any, names: set[str], levels: int) -> Any:

@@ -1,0 +1,1 @@
+"""Transformations: what a policy sets and removes in arguments, headers and results."""
