@@ -1,0 +1,9 @@
+"""Detection of values that must not be read: cards, accounts, addresses, secrets. Pure.
+
+It knows the kinds that masks name, and searches for own patterns of policies, too.
+
+detector        what finds one kind of values: an expression for candidates, and what verifies them
+automaton       several detectors joined: one search says whether there is any candidate
+kinds           the detectors of the kinds that a mask can name
+card_numbers    numbers of payment cards
+"""

@@ -1,0 +1,113 @@
+"""Payment cards: digits in the groups of one, an issuer's beginning and length, a Luhn sum."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from ostiary_core.content.detection.detector import Detector, Span
+
+#: What may stand between two digits: a space of any width, a hyphen or dash, or an invisible character.
+_BETWEEN: Final = r"[ \-\x{a0}\x{ad}\x{2007}-\x{2015}\x{202f}\x{2060}\x{feff}]"
+EXPRESSION: Final = rf"[0-9](?:{_BETWEEN}?[0-9]){{11,}}"
+
+_GROUP: Final = re.compile(rb"[0-9]+")
+_SHORTEST: Final = 12
+_LONGEST: Final = 19
+#: How cards are printed, besides without a gap.
+_LAYOUTS: Final = frozenset({(4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3), (4, 4, 4, 4, 2), (4, 4, 5), (6, 13)})
+#: The first and last beginning of an issuer's cards, and their lengths.
+_ISSUERS: Final = (
+    ("Visa", "4", "4", (16, 19)),
+    ("Mastercard", "51", "55", (16,)),
+    ("Mastercard", "2221", "2720", (16,)),
+    ("American Express", "34", "34", (15,)),
+    ("American Express", "37", "37", (15,)),
+    ("Discover", "6011", "6011", (16, 17, 18, 19)),
+    ("Discover", "644", "659", (16, 17, 18, 19)),
+    ("RuPay", "508", "508", (16,)),
+    ("RuPay", "606", "608", (16,)),
+    ("JCB", "3528", "3589", (16, 17, 18, 19)),
+    ("Diners Club", "300", "305", (14, 16, 19)),
+    ("Diners Club", "3095", "3095", (14, 16, 19)),
+    ("Diners Club", "36", "36", (14, 15, 16, 17, 18, 19)),
+    ("Diners Club", "38", "39", (14, 16, 17, 18, 19)),
+    ("UnionPay", "62", "62", (16, 17, 18, 19)),
+    ("UnionPay", "81", "82", (16, 17, 18, 19)),
+    ("Mir", "2200", "2204", (16, 17, 18, 19)),
+    ("Troy", "9792", "9792", (16,)),
+    ("Maestro", "5018", "5018", (12, 13, 14, 15, 16, 17, 18, 19)),
+    ("Maestro", "5020", "5020", (12, 13, 14, 15, 16, 17, 18, 19)),
+    ("Maestro", "5038", "5038", (12, 13, 14, 15, 16, 17, 18, 19)),
+    ("Maestro", "5893", "5893", (12, 13, 14, 15, 16, 17, 18, 19)),
+    ("Maestro", "6304", "6304", (12, 13, 14, 15, 16, 17, 18, 19)),
+    ("Maestro", "6759", "6763", (12, 13, 14, 15, 16, 17, 18, 19)),
+)
+_DOUBLING: Final = bytes.maketrans(b"0123456789", b"0246813579")
+
+
+def _verified(text: bytes, start: int, end: int) -> Iterator[Span]:
+    """Yield the cards in a run of digits: neighbouring groups that are one."""
+    groups = [match.span() for match in _GROUP.finditer(text, start, end)]
+    first = 0
+    while first < len(groups):
+        last = _card_from(text, groups, first)
+        if last is None:
+            first += 1
+        else:
+            yield groups[first][0], groups[last][1]
+            first = last + 1
+
+
+def _card_from(text: bytes, groups: list[Span], first: int) -> int | None:
+    """Return the last group of a card that begins with this group; None where none does."""
+    digits, layout = b"", []
+    for last in range(first, min(first + 5, len(groups))):
+        begin, end = groups[last]
+        digits += text[begin : min(end, begin + _LONGEST + 1)]
+        layout.append(end - begin)
+        if len(digits) > _LONGEST:
+            return None
+        is_laid_out = len(layout) == 1 or tuple(layout) in _LAYOUTS
+        if is_laid_out and _is_card(digits) and _stands_alone(text, groups[first][0], end):
+            return last
+    return None
+
+
+def _is_card(digits: bytes) -> bool:
+    return len(digits) >= _SHORTEST and _has_issuer(digits.decode()) and luhn(digits)
+
+
+def _has_issuer(digits: str) -> bool:
+    return any(first <= digits[: len(first)] <= last and len(digits) in lengths for _, first, last, lengths in _ISSUERS)
+
+
+def luhn(digits: bytes) -> bool:
+    """Return whether the last digit is the check digit of the others (ISO/IEC 7812-1)."""
+    doubled = digits[-2::-2].translate(_DOUBLING)
+    return (sum(digits[-1::-2]) + sum(doubled) - 48 * len(digits)) % 10 == 0
+
+
+_BEFORE: Final = re.compile(rb"(?i)(?:card|visa|amex|master|pan|cc|number|nr|no)[.:#]?\Z")
+
+
+def _stands_alone(text: bytes, start: int, end: int) -> bool:
+    """Return whether no letter or digit continues the number, as in a digest or a decimal."""
+    if end < len(text) and (text[end : end + 1].isalnum() or _is_decimal(text[end : end + 2])):
+        return False
+    before = text[max(0, start - 12) : start]
+    if not before:
+        return True
+    if before[-1:].isdigit() or (before[-1:] == b"." and before[-2:-1].isdigit()):
+        return False
+    return not before[-1:].isalpha() or _BEFORE.search(before) is not None
+
+
+def _is_decimal(following: bytes) -> bool:
+    return following[:1] == b"." and following[1:].isdigit()
+
+
+def _normal(text: str) -> str:
+    return "".join(filter(str.isdigit, text))
+
+
+CARD_NUMBER: Final = Detector("CardNumber", EXPRESSION, _verified, _normal)
