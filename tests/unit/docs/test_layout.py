@@ -47,7 +47,6 @@ SHORT = {
     "sidecar/src/ostiary_core/audit/trail_keys.py": "one question of a verification: which keys are trusted",
     "sidecar/src/ostiary_gateway/upstream/made_document.py": "boundary: responses that no server sent",
     "sidecar/src/ostiary_gateway/upstream/openapi/rest_heads.py": "boundary: bytes of requests",
-    "sidecar/src/ostiary_core/closest_name.py": "used by both planes",
     "sidecar/src/ostiary_core/contract/compression.py": "boundary: zlib with limits",
     "sidecar/src/ostiary_core/contract/definitions.py": "one module a part of the contract",
     "sidecar/src/ostiary_core/contract/validation.py": "one module a part of the contract",

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import jsonschema_rs
 
-from ostiary_core.openapi.document import refuse_remote, shown
+from ostiary_core.json_schema.engine import compile_schema
+from ostiary_core.openapi.document import shown
 from ostiary_core.openapi.schema_cost import DEEPEST_ARGUMENTS
-from ostiary_core.openapi.schema_keywords import pattern_options
 
 #: What one call may cost, in evaluations: of each value, with what it costs by itself, and of the bytes of texts, of
 #: which a pattern reads several in the time of one evaluation.
@@ -25,17 +25,6 @@ MOST_WORK_FOR_WORDS: Final = 16 * 1024
 _MOST_WORDS: Final = 5
 _OPENING: Final = (b"{", b"[")
 _BEGINNINGS: Final = (*_OPENING, b",")
-
-
-def compile_schema(schema: Any) -> jsonschema_rs.Draft202012Validator:
-    """Compile a schema that refers to nothing outside of it, with linear patterns.
-
-    Raises:
-        ValueError: it is no schema.
-    """
-    return jsonschema_rs.Draft202012Validator(
-        schema, retriever=refuse_remote, pattern_options=pattern_options(), validate_formats=False
-    )
 
 
 class ArgumentCheck:

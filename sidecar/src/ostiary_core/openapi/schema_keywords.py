@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-import jsonschema_rs
 import orjson
+
+from ostiary_core.json_schema.engine import compile_schema
 
 #: The largest default, example or list of values that is shown to models, in bytes of JSON.
 _LARGEST_VALUE: Final = 64 * 1024
@@ -18,8 +19,6 @@ _LARGEST_VALUE: Final = 64 * 1024
 LONGEST_TEXT: Final = 4096
 #: The longest pattern, in characters.
 LONGEST_PATTERN: Final = 2048
-#: The memory of one compiled pattern, in bytes, as the engine counts it.
-_PATTERN_BYTES: Final = 32 * 1024
 _INT64: Final = range(-(2**63), 2**64)
 _TYPES: Final = frozenset({"null", "boolean", "object", "array", "number", "integer", "string"})
 
@@ -83,15 +82,10 @@ def is_pattern(pattern: str) -> bool:
     That engine has no look-around and no back-references.
     """
     try:
-        jsonschema_rs.Draft202012Validator({"pattern": pattern}, pattern_options=pattern_options())
+        compile_schema({"pattern": pattern})
     except ValueError:
         return False
     return True
-
-
-def pattern_options() -> jsonschema_rs.RegexOptions:
-    """Return the options with which patterns are compiled: linear in time, bounded in memory."""
-    return jsonschema_rs.RegexOptions(size_limit=_PATTERN_BYTES, dfa_size_limit=_PATTERN_BYTES)
 
 
 #: Keywords with plain values, and what their values must be.

@@ -18,7 +18,7 @@ from ostiary_core.contract.openapi import (
     OpenApiOperationConfig,
 )
 from ostiary_core.errors import OpenApiError
-from ostiary_core.openapi.arguments import compile_schema
+from ostiary_core.json_schema.engine import compile_schema
 from ostiary_core.openapi.document import OpenApiDocument, shown
 from ostiary_core.openapi.operations import Operation, Written, operations_of, read_operation
 from ostiary_core.openapi.parameters import ReservedNames
