@@ -38,7 +38,6 @@ SHORT = {
     "operator/src/ostiary_operator/cli/commands.py": "joins the lists of sub-commands",
     "operator/src/ostiary_operator/cli/crds.py": "one module a command",
     "operator/src/ostiary_operator/cli/suggest.py": "one module a command",
-    "operator/src/ostiary_operator/demo/mock_server/process.py": "boundary: signals and exit codes",
     "operator/src/ostiary_operator/demo/mock_server/tools/products.py": "one module a category of tools",
     "operator/src/ostiary_operator/local/die_with_parent.py": "boundary: a script, run without site-packages",
     "operator/src/ostiary_operator/status/debug_captures.py": "one module a condition that gateways observe",

@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Sequence
 
+from ostiary_operator.demo.scenarios import Scenario
 from ostiary_operator.demo.served_eras import ServedEras
 
 _DEFAULT_PORT = 7878
@@ -24,13 +25,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--port",
         type=_port,
         help="port to listen on, 0 for any free one (default: MOCK_PORT, else "
-        f"{_DEFAULT_PORT}; one more for --era legacy, two more for --era modern)",
+        f"{_DEFAULT_PORT}; one more for --era legacy or --scenario leaky, two more for --era modern or --scenario "
+        "poisoned, three more for --scenario rug-pull)",
     )
     parser.add_argument(
         "--era",
         choices=[each.value for each in ServedEras],
         default=ServedEras.BOTH.value,
         help="which revisions of MCP it speaks: legacy has sessions, modern is stateless (default: both)",
+    )
+    parser.add_argument(
+        "--scenario",
+        choices=[each.value for each in Scenario],
+        help="serve, in place of the sample data, a server that masks, guards and locks are against: leaky tells what "
+        "agents must not know, poisoned holds hidden instructions, rug-pull changes its tools after the first list",
     )
     parser.add_argument(
         "--allowed-host",
@@ -50,9 +58,9 @@ def run(args: argparse.Namespace) -> int:
     Returns:
         The exit code: 0 after a signal, 1 when the server could not start, 2 for a MOCK_PORT that is no port.
     """
-    eras = ServedEras(args.era)
+    eras, scenario = ServedEras(args.era), Scenario(args.scenario) if args.scenario is not None else None
     try:
-        port = default_port(eras) if args.port is None else args.port
+        port = default_port(eras, scenario) if args.port is None else args.port
     except argparse.ArgumentTypeError as error:
         print(f"ostiary mock-server: {error}", file=sys.stderr)
         return 2
@@ -67,7 +75,8 @@ def run(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 1
-    return process.run(host=args.host, port=port, allowed_hosts=tuple(args.allowed_hosts), eras=eras)
+    hosts = tuple(args.allowed_hosts)
+    return process.run(host=args.host, port=port, allowed_hosts=hosts, eras=eras, scenario=scenario)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -83,14 +92,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run(parser.parse_args(argv))
 
 
-def default_port(eras: ServedEras) -> int:
-    """Return the port of MOCK_PORT, or of its neighbours for a server of one era.
+def default_port(eras: ServedEras, scenario: Scenario | None = None) -> int:
+    """Return the port of MOCK_PORT, or a later one for a scenario or one era.
 
     Raises:
         argparse.ArgumentTypeError: MOCK_PORT is no port.
     """
     first = _port(os.environ.get("MOCK_PORT") or str(_DEFAULT_PORT))
-    return _port(str(first + eras.port_offset)) if first else 0
+    offset = eras.port_offset if scenario is None else scenario.port_offset
+    return _port(str(first + offset)) if first else 0
 
 
 def _port(text: str) -> int:

@@ -7,10 +7,11 @@ import re
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from ostiary_core.errors import OstiaryError
+from ostiary_operator.demo.scenarios import Scenario
 from ostiary_operator.demo.served_eras import ServedEras
 from ostiary_operator.local import die_with_parent
 from ostiary_operator.local.console import printable
@@ -31,7 +32,8 @@ class MockServerError(OstiaryError):
 class MockServerProcess:
     """The process of a mock server. With ``port`` 0 it takes a free one.
 
-    :attr:`port` has the number once it runs. ``eras`` are the revisions that it speaks, ``title`` its name in messages.
+    :attr:`port` has the number once it runs. ``eras`` are the revisions that it speaks, ``scenario`` what it is in
+    place of the server with sample data, ``title`` its name in messages.
 
     ``say`` gets a line when the process dies and when it runs again.
     """
@@ -42,11 +44,12 @@ class MockServerProcess:
         *,
         say: Callable[[str], None],
         eras: ServedEras = ServedEras.BOTH,
+        scenario: Scenario | None = None,
         title: str = "the mock MCP server",
     ) -> None:
         self.port = port
         self.title = title
-        self._eras = eras
+        self._kind = ["--era", eras.value, *(["--scenario", scenario.value] if scenario is not None else [])]
         self._say = say
         self._process: Process | None = None
         self._watching: asyncio.Task[None] | None = None
@@ -83,7 +86,7 @@ class MockServerProcess:
 
     async def _launch(self) -> None:
         process = await asyncio.create_subprocess_exec(
-            *_command(self.port, self._eras),
+            *_command(self.port, self._kind),
             stdin=DEVNULL,
             stdout=PIPE,
             stderr=PIPE,
@@ -157,10 +160,10 @@ async def _end(process: Process) -> None:
         await process.wait()
 
 
-def _command(port: int, eras: ServedEras) -> list[str]:
+def _command(port: int, kind: Sequence[str]) -> list[str]:
     # -P: do not import from the current directory.
     module = [sys.executable, "-P", "-m", "ostiary_operator.demo.mock_server"]
-    server = [*module, "--port", str(port), "--era", eras.value]
+    server = [*module, "--port", str(port), *kind]
     return [sys.executable, "-I", "-S", die_with_parent.__file__, str(os.getpid()), *server]
 
 

@@ -9,10 +9,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from ostiary_operator.demo.scenarios import Scenario, scenario_of
 from ostiary_operator.demo.served_eras import ServedEras
 from ostiary_operator.local import upstreams
 from ostiary_operator.local.manifests import ObjectManifest
 from ostiary_operator.local.mock_server_process import MockServerError, MockServerProcess
+from ostiary_operator.local.port_check import is_taken
 from ostiary_operator.local.run_options import MOCK_PORT
 
 _KINDS: Final = {
@@ -26,12 +28,14 @@ _KINDS: Final = {
 class MockServerRow:
     """A mock server: the distance of its port from MOCK_PORT, and its eras.
 
-    ``title`` is its name in messages.
+    ``title`` is its name in messages. One of a ``scenario`` is for proxies with its annotation alone, and only where no
+    other server is at its port.
     """
 
     offset: int
     eras: ServedEras
     title: str
+    scenario: Scenario | None = None
 
     @property
     def default_port(self) -> int:
@@ -45,6 +49,7 @@ MOCK_SERVERS: Final = (
     MockServerRow(3, ServedEras.BOTH, "the mock REST service"),
     MockServerRow(4, ServedEras.BOTH, "the second replica of the mock MCP server"),
     MockServerRow(5, ServedEras.BOTH, "the third replica of the mock MCP server"),
+    *(MockServerRow(each.port_offset, ServedEras.BOTH, f"the {each} mock MCP server", each) for each in Scenario),
 )
 
 
@@ -63,7 +68,8 @@ class MockServers:
     @property
     def ports(self) -> dict[int, int]:
         """The port to read in place of each port of the files."""
-        return {row.default_port: self._port(row) or row.default_port for row in MOCK_SERVERS}
+        rows = (*(row for row in MOCK_SERVERS if row not in self._running), *self._running)
+        return {row.default_port: self._port(row) or row.default_port for row in rows}
 
     @property
     def running_ports(self) -> frozenset[int]:
@@ -71,9 +77,21 @@ class MockServers:
         return frozenset(server.port for server in self._running.values())
 
     def wanted(self, manifests: Iterable[ObjectManifest]) -> dict[MockServerRow, int]:
-        """Return the servers that proxies name, with the ports on which they listen."""
-        named = {server.port for server in upstreams.local_servers(manifests)}
-        return {row: self._port(row) for row in MOCK_SERVERS if named & {row.default_port, self._port(row)}}
+        """Return the servers that proxies name, with the ports on which they listen.
+
+        Those of scenarios are left out where another server has their port already.
+        """
+        named: dict[Scenario | None, set[int]] = {}
+        for manifest in manifests:
+            ports = {server.port for server in upstreams.local_servers([manifest])}
+            named.setdefault(_scenario(manifest), set()).update(ports)
+        rows = {row: self._port(row) for row in MOCK_SERVERS}
+        wanted = {row: at for row, at in rows.items() if named.get(row.scenario, set()) & {row.default_port, at}}
+        return {row: at for row, at in wanted.items() if not self._is_there(row, at)}
+
+    def _is_there(self, row: MockServerRow, port: int) -> bool:
+        """Return whether the server of a scenario was started apart, as examples say how."""
+        return row.scenario is not None and row not in self._running and bool(port) and is_taken("127.0.0.1", port)
 
     async def ensure(self, manifests: Iterable[ObjectManifest]) -> None:
         """Start those that proxies name and that do not run.
@@ -98,7 +116,9 @@ class MockServers:
         return self._first_port + row.offset if self._first_port else 0
 
     async def _start(self, row: MockServerRow) -> None:
-        server = MockServerProcess(self._port(row), eras=row.eras, title=row.title, say=self._say)
+        server = MockServerProcess(
+            self._port(row), eras=row.eras, scenario=row.scenario, title=row.title, say=self._say
+        )
         self._running[row] = server  # from here on `stop` ends it, even if it never listens
         try:
             await server.start()
@@ -106,3 +126,8 @@ class MockServers:
             del self._running[row]
             hint = "If one runs there already, use --no-mock-server."
             raise MockServerError(f"{server.title} does not start: {error}. {hint}") from None
+
+
+def _scenario(manifest: ObjectManifest) -> Scenario | None:
+    metadata = manifest.value.get("metadata")
+    return scenario_of(metadata.get("annotations") if isinstance(metadata, dict) else None)

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 import pytest
 from mcp_clients import Era, connect
 
+from ostiary_operator.demo.scenarios import Scenario
 from ostiary_operator.demo.served_eras import ServedEras
 from ostiary_operator.local.manifests import ObjectManifest
 from ostiary_operator.local.mock_server_process import MockServerError
@@ -49,6 +50,38 @@ def test_replicas_are_named_by_the_endpoints_of_a_server_whose_url_starts_none()
     wanted = MockServers(9000, say=print).wanted([ObjectManifest("f.yaml", value, Places(Position(1, 1)))])
     assert list(wanted.values()) == [9000, 9004, 9005]
     assert {row.eras for row in wanted} == {ServedEras.BOTH}
+
+
+def leaky(port: int = 7879) -> ObjectManifest:
+    manifest = proxy(port)
+    manifest.value["metadata"]["annotations"] = {"ostiary.dev/mock-scenario": "leaky"}
+    return manifest
+
+
+def test_a_scenario_is_started_for_proxies_that_ask_for_it_and_only_for_those() -> None:
+    servers = MockServers(9000, say=print)
+    (row,) = servers.wanted([leaky(), proxy(7878)]).keys() - servers.wanted([proxy(7878)]).keys()
+    assert (row.scenario, servers.wanted([leaky()])[row]) == (Scenario.LEAKY, 9001)
+    assert servers.wanted([leaky(7880)]) == {}
+    other = leaky()
+    other.value["metadata"]["annotations"] = {"ostiary.dev/mock-scenario": "peaceful"}
+    assert [each.scenario for each in servers.wanted([other])] == [None]
+
+
+async def test_the_server_of_a_scenario_that_runs_already_is_used() -> None:
+    listener = taken_port_before_a_free_one()
+    taken = listener.getsockname()[1]
+    mocks = MockServers(taken - 1, say=lambda _: None)
+    with listener:
+        await mocks.ensure([leaky()])
+        assert mocks.running_ports == frozenset()
+        assert mocks.ports[7879] == taken
+
+
+async def test_a_scenario_takes_a_free_port_and_its_place_in_files(mocks: MockServers) -> None:
+    await mocks.ensure([leaky()])
+    async with connect(f"http://127.0.0.1:{mocks.ports[7879]}/mcp", era="modern") as client:
+        assert (await client.list_tools()).tools[0].name == "get_customer"
 
 
 async def test_each_speaks_its_era_at_the_port_that_it_took(mocks: MockServers) -> None:

@@ -22,11 +22,21 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from ostiary_core.version import __version__
-from ostiary_operator.demo.mock_server import orders, prompts, sample_resources, tickets, tools, trips, weather
+from ostiary_operator.demo.mock_server import (
+    orders,
+    prompts,
+    sample_resources,
+    scenarios,
+    tickets,
+    tools,
+    trips,
+    weather,
+)
 from ostiary_operator.demo.mock_server.middleware import Activity, RequestsInFlight, ServerMark
 from ostiary_operator.demo.mock_server.one_era import pinned
 from ostiary_operator.demo.mock_server.sample_store import Store
 from ostiary_operator.demo.mock_server.sessions import Sessions, Updates
+from ostiary_operator.demo.scenarios import Scenario
 from ostiary_operator.demo.served_eras import ServedEras
 
 SERVER_NAME = "mock-mcp-server"
@@ -67,13 +77,18 @@ class MockServerParts:
             yield
 
 
-def build(*, allowed_hosts: tuple[str, ...] = (), eras: ServedEras = ServedEras.BOTH) -> MockServerParts:
+def build(
+    *, allowed_hosts: tuple[str, ...] = (), eras: ServedEras = ServedEras.BOTH, scenario: Scenario | None = None
+) -> MockServerParts:
     """Return a new mock server with the sample data, with ticket, weather and trip servers.
 
     Args:
+        scenario: serves the server of a scenario alone, in place of all of these.
         eras: which revisions it serves. Its results bear the name that belongs to them.
         allowed_hosts: accepted Host names besides the loopback ones, each with or without a port.
     """
+    if scenario is not None:
+        return _of_scenario(scenario, allowed_hosts, eras)
     bus = InMemorySubscriptionBus()
     activity, calls, mark = Activity(), RequestsInFlight(), ServerMark(eras.server)
     server = MCPServer(
@@ -100,6 +115,17 @@ def build(*, allowed_hosts: tuple[str, ...] = (), eras: ServedEras = ServedEras.
         _add_listen_handler(each, listeners)
     managers = tuple(each.session_manager for each in servers.values())
     return MockServerParts(app=app, sessions=managers, listeners=listeners, calls=calls)
+
+
+def _of_scenario(scenario: Scenario, allowed_hosts: tuple[str, ...], eras: ServedEras) -> MockServerParts:
+    """Return the server of a scenario, at the path of the mock server."""
+    calls, listeners = RequestsInFlight(), ListenHandler(InMemorySubscriptionBus())
+    sessions = Sessions(limit=_MAX_SESSIONS)
+    server = scenarios.build(scenario, sessions, calls, ServerMark(scenario.server), prompts.refuse_bad_prompts)
+    app = pinned(_application({PATH: server}, allowed_hosts), eras)
+    _add_listen_handler(server, listeners)
+    server.session_manager.app.add_request_handler("logging/setLevel", SetLevelRequestParams, sessions.set_level)
+    return MockServerParts(app=app, sessions=(server.session_manager,), listeners=listeners, calls=calls)
 
 
 def _application(servers: Mapping[str, MCPServer], allowed_hosts: tuple[str, ...]) -> Starlette:

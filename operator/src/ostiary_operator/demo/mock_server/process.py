@@ -6,10 +6,13 @@ import signal
 import sys
 
 from ostiary_operator.demo.mock_server import service, tracing
+from ostiary_operator.demo.scenarios import Scenario
 from ostiary_operator.demo.served_eras import ServedEras
 
 
-def run(*, host: str, port: int, allowed_hosts: tuple[str, ...], eras: ServedEras) -> int:
+def run(
+    *, host: str, port: int, allowed_hosts: tuple[str, ...], eras: ServedEras, scenario: Scenario | None = None
+) -> int:
     """Serve until SIGINT or SIGTERM; `service.serve` explains the arguments.
 
     Returns:
@@ -24,7 +27,7 @@ def run(*, host: str, port: int, allowed_hosts: tuple[str, ...], eras: ServedEra
     except tracing.TracingError as error:
         return _complain(str(error))
     try:
-        asyncio.run(_serve(host=host, port=port, allowed_hosts=allowed_hosts, eras=eras))
+        asyncio.run(_serve(host=host, port=port, allowed_hosts=allowed_hosts, eras=eras, scenario=scenario))
     except service.ListenError as error:
         remedy = "another port with --port or MOCK_PORT" if error.port_refused else "another address with --host"
         return _complain(f"cannot listen on {host}, port {port}: {error}; choose {remedy}")
@@ -33,11 +36,21 @@ def run(*, host: str, port: int, allowed_hosts: tuple[str, ...], eras: ServedEra
     return 0
 
 
-async def _serve(*, host: str, port: int, allowed_hosts: tuple[str, ...], eras: ServedEras) -> None:
+async def _serve(
+    *, host: str, port: int, allowed_hosts: tuple[str, ...], eras: ServedEras, scenario: Scenario | None
+) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await service.serve(host=host, port=port, allowed_hosts=allowed_hosts, eras=eras, stop=stop, ready=_announce)
+    await service.serve(
+        host=host,
+        port=port,
+        allowed_hosts=allowed_hosts,
+        eras=eras,
+        scenario=scenario,
+        stop=stop,
+        ready=_announce,
+    )
 
 
 def _announce(url: str) -> None:

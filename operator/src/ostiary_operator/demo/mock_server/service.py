@@ -12,6 +12,7 @@ import uvicorn
 
 from ostiary_operator.demo.mock_server import app as mock
 from ostiary_operator.demo.mock_server.middleware import DrainingApp
+from ostiary_operator.demo.scenarios import Scenario
 from ostiary_operator.demo.served_eras import ServedEras
 
 _GRACE_SECONDS = 0.5
@@ -38,6 +39,7 @@ async def serve(
     port: int = 7878,
     allowed_hosts: tuple[str, ...] = (),
     eras: ServedEras = ServedEras.BOTH,
+    scenario: Scenario | None = None,
     stop: asyncio.Event,
     ready: Callable[[str], None] = lambda _: None,
 ) -> None:
@@ -48,6 +50,7 @@ async def serve(
         port: the port to listen on; 0 lets the system choose.
         allowed_hosts: accepted Host names, besides the loopback ones.
         eras: which revisions it serves.
+        scenario: what it is, in place of the server with sample data.
         stop: ends the server when it is set.
         ready: called once with the URL of the endpoint when clients can connect.
 
@@ -55,7 +58,7 @@ async def serve(
         ListenError: the address is taken, not of this machine, or not permitted.
     """
     listener = _listen(host, port)
-    parts = mock.build(allowed_hosts=allowed_hosts, eras=eras)
+    parts = mock.build(allowed_hosts=allowed_hosts, eras=eras, scenario=scenario)
     drain = DrainingApp(parts.app)
     server = _Server(_config(drain))
     async with parts.running():
