@@ -8,18 +8,10 @@ import orjson
 from ostiary_core.content.masks.compiled_mask import CompiledMask
 from ostiary_core.content.masks.mask_set import Masked, MaskSet
 from ostiary_core.content.masks.replacements import MaskKeys
+from ostiary_core.content.rule_scope import RuleScope
 from ostiary_core.contract.content import Direction
 from ostiary_core.contract.masks import MaskConfig
 from ostiary_core.steps import run_steps
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a mask of a test comes from."""
-
-    policy: str = "team/privacy"
-    rule: str = "mask"
-    is_shadow: bool = False
 
 
 @dataclass(frozen=True)
@@ -29,10 +21,12 @@ class Rules:
     masks: tuple[CompiledMask, ...]
 
 
-def mask(*detect: dict[str, Any], action: str = "Mask", origin: Origin | None = None, **more: Any) -> CompiledMask:
+def mask(*detect: dict[str, Any], action: str = "Mask", origin: RuleScope | None = None, **more: Any) -> CompiledMask:
     """A mask for both directions, unless ``more`` says otherwise."""
     document = {"name": "mask", "directions": ["Arguments", "Results"], "detect": detect, "action": action, **more}
-    return CompiledMask.build(MaskConfig.model_validate_json(orjson.dumps(document)), origin or Origin())
+    return CompiledMask.build(
+        MaskConfig.model_validate_json(orjson.dumps(document)), origin or RuleScope("team/privacy", "mask")
+    )
 
 
 def mask_set(*masks: CompiledMask) -> MaskSet:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
+from ostiary_core.content.policy_content import PolicyContentRules
 from ostiary_core.contract.access import AccessRuleConfig
 from ostiary_core.contract.audit import AuditConfig
 from ostiary_core.contract.authentication import AuthenticationConfig
@@ -121,7 +122,7 @@ class CompiledPolicy:
 
     ``lacking`` and ``failed`` are Allow rules that do not allow, in a policy that is specialised for a caller: those
     for which it lacks scopes, and those with an expression that failed. ``limits`` count callers of ``subjects``, None
-    for everyone.
+    for everyone. ``content`` is None where the policy has no masks, guards, transformations and validation.
     """
 
     identity: str
@@ -139,6 +140,7 @@ class CompiledPolicy:
     subjects: tuple[Subject, ...] | None = None
     limits: tuple[CompiledLimit, ...] = ()
     loop_rule: LoopRule | None = None
+    content: PolicyContentRules | None = None
 
     @classmethod
     def build(cls, document: PolicyDocument) -> "CompiledPolicy":
@@ -160,13 +162,18 @@ class CompiledPolicy:
             _require_light(f"rule {rule.name}", weight)
             (allow if rule.effect == "Allow" else deny).append(compiled)
         limits = _limits(document, weight)
+        weight += sum(limit.weight for limit in limits)
+        content = PolicyContentRules.build(document, subjects)
+        if content is not None:
+            weight += content.weight
+            _require_light("the rules about content", weight)
         return cls(
             identity=document.identity,
             tier=document.tier,
             closes=document.access is not None and (not rules or bool(allow)),
             allow=tuple(allow),
             deny=tuple(deny),
-            weight=weight + sum(limit.weight for limit in limits),
+            weight=weight,
             authentication=document.authentication if document.mode is None else None,
             generation=document.generation,
             is_shadow=document.mode == "Shadow",
@@ -174,6 +181,7 @@ class CompiledPolicy:
             subjects=subjects,
             limits=limits,
             loop_rule=LoopRule.build(document, subjects),
+            content=content,
         )
 
     @property

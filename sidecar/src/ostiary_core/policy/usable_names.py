@@ -8,7 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice, product
 from typing import Final, NamedTuple
 
+from ostiary_core.catalogue_names import CatalogueNames
+from ostiary_core.mcp.methods import Primitive, Verb
+from ostiary_core.policy.access import AccessEvaluator
+from ostiary_core.policy.catalogue import CatalogueMatcher
 from ostiary_core.policy.cost_limits import STEPS, length_of
+from ostiary_core.policy.exposed_readings import sample_names
 from ostiary_core.policy.name_matcher import NameMatcher
 
 _FIRST: Final = string.ascii_letters + string.digits + "_-./ é"
@@ -61,6 +66,40 @@ class _Trial:
 
 
 def usable_servers(
+    primitive: Primitive, demands: Sequence[Sequence[NameMatcher]], judge: NameJudge, names: CatalogueNames | None
+) -> frozenset[int]:
+    """Return the places of the servers of which some name of a primitive passes.
+
+    ``demands`` are the matchers of which each list must match a name. ``names`` are those of a proxy that merges
+    servers, None at any other, whose place is 0.
+    """
+    if names is None:
+        return _servers_that_pass(demands, ((0, name) for name in candidates(demands)), judge, servers=1)
+    servers = len(names.servers)
+    tried = sample_names(primitive, candidates(demands, servers=servers), ends_of_names(demands), names)
+    return _servers_that_pass(demands, tried, judge, servers=servers)
+
+
+def is_taken_away(
+    asked: tuple[Primitive, Verb],
+    name: str,
+    access: AccessEvaluator,
+    catalogue: CatalogueMatcher | None,
+    names: CatalogueNames | None,
+) -> bool:
+    """Return whether the catalogue excludes a name, or a rule denies it, in one of its forms.
+
+    ``asked`` is what is to be done with the name.
+    """
+    owned = names.owner_of(asked[0], name) if names is not None else None
+    for each in {name, owned.name} if owned is not None else (name,):
+        denial = access.denial(*asked, each)
+        if (catalogue is not None and catalogue.excludes(each)) or (denial is not None and not denial.allowed):
+            return True
+    return False
+
+
+def _servers_that_pass(
     demands: Sequence[Sequence[NameMatcher]], names: Iterable[tuple[int, str]], judge: NameJudge, *, servers: int
 ) -> frozenset[int]:
     """Try names of each of so many servers; return those of which some name passes.

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ostiary_core.catalogue_names import CatalogueNames
+from ostiary_core.content.content_rules import ContentRules, ContentStates
 from ostiary_core.contract.documents import CatalogueConfig, EntryDocument
 from ostiary_core.errors import AmbiguousURIError
 from ostiary_core.mcp.methods import Primitive, Verb
@@ -20,7 +21,7 @@ from ostiary_core.policy.compiled_policy import RuleStates
 from ostiary_core.policy.cost_limits import STEPS, length_of, name_limit
 from ostiary_core.policy.decision import Decision, DecisionReason
 from ostiary_core.policy.decision_cache import DECISIONS, Memo
-from ostiary_core.policy.exposed_readings import most_readings, readings_of, sample_names
+from ostiary_core.policy.exposed_readings import most_readings, readings_of
 from ostiary_core.policy.judgement import all_must_allow
 from ostiary_core.policy.message_conditions import Call
 from ostiary_core.policy.principal import Principal
@@ -28,7 +29,7 @@ from ostiary_core.policy.principal_conditions import PrincipalConditions
 from ostiary_core.policy.principal_memo import PrincipalMemo
 from ostiary_core.policy.schema_narrowing import narrowed
 from ostiary_core.policy.uri_readings import Readings
-from ostiary_core.policy.usable_names import NameJudge, candidates, ends_of_names, usable_servers
+from ostiary_core.policy.usable_names import NameJudge, is_taken_away, usable_servers
 
 _NOT_IN_CATALOGUE: Final = Decision(False, DecisionReason.NOT_IN_CATALOGUE)
 _AMBIGUOUS_URI: Final = Decision(False, DecisionReason.AMBIGUOUS_URI)
@@ -67,6 +68,8 @@ class Visibility:
     #: Whether input schemas of tools are narrowed to the arguments that the caller may pass.
     narrows: bool = False
     names: CatalogueNames | None = None
+    #: The masks, guards, transformations and validations that apply; None where there are none.
+    content: ContentRules | None = None
     _forms: int = 1
     #: The primitives for which deciding is more than a lookup in the rules, and the decisions on their names.
     _judged: frozenset[Primitive] = frozenset()
@@ -74,7 +77,9 @@ class Visibility:
     _usable: dict[tuple[Primitive, Verb], frozenset[int]] = field(default_factory=dict, repr=False)
     _by_principal: "PrincipalMemo[Visibility]" = field(default_factory=PrincipalMemo, repr=False)
     #: Callers with the same grants share one visibility, with its caches.
-    _by_states: dict[tuple[RuleStates, RuleStates], "Visibility"] = field(default_factory=dict, repr=False)
+    _by_states: "dict[tuple[RuleStates, RuleStates, ContentStates], Visibility]" = field(
+        default_factory=dict, repr=False
+    )
 
     @classmethod
     def of_entry(cls, entry: EntryDocument, access: AccessEvaluator) -> "Visibility":
@@ -100,10 +105,11 @@ class Visibility:
         matchers = compile_catalogue(catalogue)
         enforced = [policy for policy in access.policies if not policy.is_shadow]
         refusal = _POLICY_INVALID if invalid else _NO_POLICY if not enforced and default == "Deny" else None
+        content = ContentRules.build((policy.content for policy in access.policies), names)
         if len(enforced) == len(access.policies):
-            return cls._of(matchers, access, refusal, names=names)
+            return cls._of(matchers, access, refusal, names=names, content=content)
         shadow = cls._of(matchers, access, refusal, names=names)
-        return cls._of(matchers, AccessEvaluator(enforced), refusal, shadow, names=names)
+        return cls._of(matchers, AccessEvaluator(enforced), refusal, shadow, names=names, content=content)
 
     @classmethod
     def _of(
@@ -114,22 +120,25 @@ class Visibility:
         shadow: "Visibility | None" = None,
         *,
         names: CatalogueNames | None,
+        content: ContentRules | None = None,
         is_specialised: bool = False,
     ) -> "Visibility":
         judged = {*catalogue, *(() if access.is_open(Primitive.RESOURCES) else (Primitive.RESOURCES,))}
         if names is not None:
             judged = {*Primitive}
         has_conditions = access.depends_on_caller
+        is_for_some = content is not None and content.depends_on_caller
         return cls(
             catalogue=catalogue,
             access=access,
             refusal=refusal,
             shadow=shadow,
             depends_on_caller=not is_specialised
-            and (has_conditions or (shadow is not None and shadow.depends_on_caller)),
+            and (has_conditions or is_for_some or (shadow is not None and shadow.depends_on_caller)),
             needs_call=has_conditions,
             narrows=access.narrows,
             names=names,
+            content=content,
             _forms=1 if names is None else 2,
             _judged=frozenset(judged),
         )
@@ -142,19 +151,25 @@ class Visibility:
 
     def _specialised(self, principal: Principal) -> "Visibility":
         known = PrincipalConditions(principal)
-        states = self.access.states(known), self.shadow.access.states(known) if self.shadow is not None else ()
+        shadowed = self.shadow.access.states(known) if self.shadow is not None else ()
+        states = self.access.states(known), shadowed, self.content.states(known) if self.content is not None else ()
         found = self._by_states.get(states)
         if found is None:
-            shadow = self.shadow._with_states(states[1]) if self.shadow is not None else None
-            found = self._with_states(states[0], shadow)
+            shadow = self.shadow._with_states(shadowed) if self.shadow is not None else None
+            found = self._with_states(states[0], shadow, states[2])
             if len(self._by_states) >= _GRANTS:
                 del self._by_states[next(iter(self._by_states))]
             self._by_states[states] = found
         return found
 
-    def _with_states(self, states: RuleStates, shadow: "Visibility | None" = None) -> "Visibility":
+    def _with_states(
+        self, states: RuleStates, shadow: "Visibility | None" = None, content: ContentStates = ()
+    ) -> "Visibility":
         access = self.access.specialised(states)
-        return self._of(self.catalogue, access, self.refusal, shadow, names=self.names, is_specialised=True)
+        rules = self.content.specialised(content) if self.content is not None else None
+        return self._of(
+            self.catalogue, access, self.refusal, shadow, names=self.names, content=rules, is_specialised=True
+        )
 
     def decide(self, primitive: Primitive, verb: Verb, name: str, call: Call | None = None) -> Decision:
         """Return the decision on one name.
@@ -269,24 +284,11 @@ class Visibility:
         demands = self.access.demands(primitive, verb) + ([[included.include]] if included is not None else [])
         judge = NameJudge(
             passes=lambda name: self._judge(primitive, verb, name).allowed,
-            is_denied=lambda name: self._takes_away(primitive, verb, name),
+            is_denied=lambda name: is_taken_away((primitive, verb), name, self.access, included, names),
             size=self._size(primitive),
             rules=self.access.rules,
         )
-        if names is None:
-            return usable_servers(demands, ((0, name) for name in candidates(demands)), judge, servers=1)
-        servers = len(names.servers)
-        tried = sample_names(primitive, candidates(demands, servers=servers), ends_of_names(demands), names)
-        return usable_servers(demands, tried, judge, servers=servers)
-
-    def _takes_away(self, primitive: Primitive, verb: Verb, name: str) -> bool:
-        matcher = self.catalogue.get(primitive)
-        owned = self.names.owner_of(primitive, name) if self.names is not None else None
-        for each in {name, owned.name} if owned is not None else (name,):
-            denial = self.access.denial(primitive, verb, each)
-            if (matcher is not None and matcher.excludes(each)) or (denial is not None and not denial.allowed):
-                return True
-        return False
+        return usable_servers(primitive, demands, judge, names)
 
     def _size(self, primitive: Primitive) -> int:
         matcher = self.catalogue.get(primitive)

@@ -1,11 +1,12 @@
 """One mask of a policy, compiled: what it looks for, and what it does with that."""
 
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 from ostiary_core.content.detection.automaton import automaton_of
 from ostiary_core.content.detection.detector import Detector, own_pattern
 from ostiary_core.content.detection.kinds import DETECTORS
+from ostiary_core.content.rule_scope import RuleScope
 from ostiary_core.contract.content import Direction
 from ostiary_core.contract.masks import DetectConfig, MaskAction, MaskConfig
 from ostiary_core.errors import PatternError
@@ -15,22 +16,6 @@ from ostiary_core.policy.name_matcher import NameMatcher
 STRENGTH: Final[dict[MaskAction, int]] = {action: place for place, action in enumerate(MaskAction)}
 
 
-class RuleOrigin(Protocol):
-    """Where a rule comes from: what evidence says of it."""
-
-    @property
-    def policy(self) -> str:
-        """The policy as NAMESPACE/NAME."""
-
-    @property
-    def rule(self) -> str:
-        """The name of the rule."""
-
-    @property
-    def is_shadow(self) -> bool:
-        """Whether it only counts."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class CompiledMask:
     """A mask of a policy.
@@ -38,7 +23,7 @@ class CompiledMask:
     ``fields`` are places by their keys, in which ``*`` stands for every one; each has the detector that evidence names.
     """
 
-    scope: RuleOrigin
+    scope: RuleScope
     action: MaskAction
     keep_last: int
     detectors: tuple[Detector, ...]
@@ -48,7 +33,7 @@ class CompiledMask:
     restore_in: NameMatcher | None = None
 
     @classmethod
-    def build(cls, config: MaskConfig, scope: RuleOrigin) -> "CompiledMask":
+    def build(cls, config: MaskConfig, scope: RuleScope) -> "CompiledMask":
         """Compile a mask of a policy document.
 
         Raises:

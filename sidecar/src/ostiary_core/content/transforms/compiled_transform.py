@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol, Self
+from typing import Final, Self
 
+from ostiary_core.content.rule_scope import RuleScope
 from ostiary_core.content.transforms.header_names import refused_header
 from ostiary_core.content.transforms.json_places import concern_the_same, shown
 from ostiary_core.contract.transforms import HeaderChangesConfig, PlaceChangesConfig, TransformConfig
@@ -11,26 +12,6 @@ from ostiary_core.errors import ExpressionError, PatternError
 from ostiary_core.policy.value_expression import ValueExpression
 
 Place = tuple[str, ...]
-
-
-class TransformScope(Protocol):
-    """Where a transformation applies, as far as it is read."""
-
-    @property
-    def policy(self) -> str:
-        """The policy as NAMESPACE/NAME."""
-
-    @property
-    def rule(self) -> str:
-        """The name of the transformation."""
-
-    @property
-    def is_shadow(self) -> bool:
-        """Whether it only counts."""
-
-    @property
-    def servers(self) -> frozenset[str] | None:
-        """The servers that it is for; None for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +106,13 @@ def _compiled(source: str, field: str, *, of_result: bool = False, is_text: bool
 class CompiledTransform:
     """One transformation with where it applies."""
 
-    scope: TransformScope
+    scope: RuleScope
     arguments: PlaceChanges | None
     headers: HeaderChanges | None
     results: PlaceChanges | None
 
     @classmethod
-    def build(cls, config: TransformConfig, scope: TransformScope) -> Self:
+    def build(cls, config: TransformConfig, scope: RuleScope) -> Self:
         """Compile a transformation of the contract.
 
         Raises:

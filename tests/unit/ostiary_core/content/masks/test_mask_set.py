@@ -3,9 +3,10 @@
 from typing import Any
 
 import pytest
-from compiled_masks import Origin, mask, mask_set, masked
+from compiled_masks import mask, mask_set, masked
 
 from ostiary_core.content.finding import ContentFinding
+from ostiary_core.content.rule_scope import RuleScope
 from ostiary_core.contract.content import Direction
 
 CARD = {"kind": "CardNumber"}
@@ -63,7 +64,7 @@ def test_the_stronger_action_wins_where_two_masks_find_the_same() -> None:
 
 def test_a_mask_in_shadow_mode_only_counts() -> None:
     message = result("EMP-123456")
-    found = masked(mask_set(mask(EMPLOYEE, origin=Origin(is_shadow=True))), message)
+    found = masked(mask_set(mask(EMPLOYEE, origin=RuleScope("team/privacy", "mask", is_shadow=True))), message)
     assert text_of(message) == "EMP-123456"
     assert not found.is_changed
     assert [finding.is_shadow for finding in found.findings] == [True]

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from ostiary_core.content.rule_scope import RuleScope
 from ostiary_core.content.transforms.compiled_transform import CompiledTransform, common_place
 from ostiary_core.content.transforms.transform_set import TransformSet
 from ostiary_core.contract.content import Direction
@@ -14,16 +15,6 @@ from ostiary_core.policy.message_conditions import Call
 from ostiary_core.policy.principal import Principal
 
 PRINCIPAL = Principal("p", "jwt", claims={"org": "acme"})
-
-
-@dataclass
-class Scope:
-    """Where a rule applies, as far as a set of transformations reads it."""
-
-    policy: str = "team/policy"
-    rule: str = "rule"
-    is_shadow: bool = False
-    servers: frozenset[str] | None = None
 
 
 @dataclass
@@ -37,8 +28,8 @@ def config(**members: Any) -> TransformConfig:
     return TransformConfig.model_validate({"name": "t", **members})
 
 
-def transforms(*members: dict[str, Any], scope: Scope | None = None) -> TransformSet:
-    built: Any = [CompiledTransform.build(config(**each), scope or Scope()) for each in members]
+def transforms(*members: dict[str, Any], scope: RuleScope | None = None) -> TransformSet:
+    built: Any = [CompiledTransform.build(config(**each), scope or RuleScope("team/policy")) for each in members]
     return TransformSet(Rules(built))
 
 
@@ -115,7 +106,8 @@ def test_an_invalid_expression_names_its_field() -> None:
 
 
 def test_shadow_changes_nothing_and_is_counted() -> None:
-    found = transforms({"arguments": {"set": [at("a", value="1")]}}, scope=Scope(is_shadow=True))
+    scope = RuleScope("team/policy", "rule", is_shadow=True)
+    found = transforms({"arguments": {"set": [at("a", value="1")]}}, scope=scope)
     assert not found.changes_arguments
     assert found.arguments({"q": 1}, call()) == {"q": 1}
     (finding,) = found.shadows[Direction.ARGUMENTS]
@@ -124,7 +116,9 @@ def test_shadow_changes_nothing_and_is_counted() -> None:
 
 
 def test_a_transformation_for_some_servers_is_for_them_alone() -> None:
-    found = transforms({"arguments": {"set": [at("a", value="1")]}}, scope=Scope(servers=frozenset({"crm"})))
+    found = transforms(
+        {"arguments": {"set": [at("a", value="1")]}}, scope=RuleScope("team/policy", "rule", servers=frozenset({"crm"}))
+    )
     assert found.arguments({}, call(), server="crm") == {"a": 1}
     assert found.arguments({}, call(), server="erp") == {}
 

@@ -1,0 +1,71 @@
+"""The rules about content of one policy, compiled for every proxy that it governs."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from ostiary_core.content.masks.compiled_mask import CompiledMask
+from ostiary_core.content.rule_scope import RuleScope, ScopedRule
+from ostiary_core.content.transforms.compiled_transform import CompiledTransform
+from ostiary_core.contract.documents import PolicyDocument
+from ostiary_core.errors import ExpressionError, PatternError
+from ostiary_core.policy.subjects import Subject
+
+Rule = TypeVar("Rule", bound=ScopedRule)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PolicyContentRules:
+    """The masks, guards, transformations and validations of one policy."""
+
+    masks: tuple[CompiledMask, ...] = ()
+    guards: tuple[ScopedRule, ...] = ()
+    transforms: tuple[CompiledTransform, ...] = ()
+    validations: tuple[ScopedRule, ...] = ()
+
+    @classmethod
+    def build(cls, document: PolicyDocument, subjects: tuple[Subject, ...] | None) -> "PolicyContentRules | None":
+        """Compile the rules of a policy for the callers of ``subjects``; None where it has none.
+
+        Raises:
+            PatternError: a pattern or header is invalid; the message names its field.
+            ExpressionError: an expression is invalid; the message names its field.
+        """
+
+        def compiled(field: str, configs: Sequence[Any] | None, build: Callable[[Any, RuleScope], Rule]) -> Any:
+            return tuple(
+                _compiled(f"spec.{field}[{place}]", config, build, document, subjects)
+                for place, config in enumerate(configs or ())
+            )
+
+        found = cls(
+            masks=compiled("masks", document.masks, CompiledMask.build),
+            transforms=compiled("transforms", document.transforms, CompiledTransform.build),
+        )
+        return found if next(found.rules(), None) is not None else None
+
+    @property
+    def weight(self) -> int:
+        """The cost of the rules, in instructions: what budgets count."""
+        return sum(rule.scope.weight + rule.weight for _, rule in self.rules())
+
+    def rules(self) -> Iterator[tuple[str, ScopedRule]]:
+        """Yield each rule after its kind, which is the name of a member."""
+        for kind in ("masks", "guards", "transforms", "validations"):
+            for rule in getattr(self, kind):
+                yield kind, rule
+
+
+def _compiled(
+    field: str,
+    config: Any,
+    build: Callable[[Any, RuleScope], Rule],
+    document: PolicyDocument,
+    subjects: tuple[Subject, ...] | None,
+) -> Rule:
+    try:
+        return build(config, RuleScope.build(document, config, subjects, rule=config.name))
+    except ExpressionError as error:
+        raise error.within(f"{field}.{error.field}" if error.field else field) from None
+    except PatternError as error:
+        raise PatternError(f"{field} ({config.name}): {error}") from None
