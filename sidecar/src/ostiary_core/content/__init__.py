@@ -9,4 +9,5 @@ places          what the receiver of a message can read
 detection/      which texts are cards, accounts, addresses or secrets
 masks/          what is shown in place of them
 finding         what a rule found, as evidence shows it
+record_masks    masks of what is written down: records, spans, captures
 """

@@ -98,7 +98,12 @@ class GatewayMetrics:
         ACCESS_DENIALS.forget(gone)
         SHADOW_DENIALS.forget(gone)
         SESSIONS.forget(gone)
-        proxies = snapshot.proxies
-        CONTENT_FINDINGS.keep({name: set(proxies[name].policies) if name in proxies else set() for name in changed})
+        CONTENT_FINDINGS.keep({name: _policies(snapshot, name) for name in changed})
         for counts in BLOCKED_REQUESTS.values():
             counts.forget(gone)
+
+
+def _policies(snapshot: Snapshot, proxy: str) -> set[str]:
+    """Return the policies of a proxy by their identities; none of one that is gone."""
+    found = snapshot.proxies.get(proxy)
+    return {policy.identity for policy in found.policies.values()} if found is not None else set()
