@@ -47,8 +47,6 @@ SHORT = {
     "sidecar/src/ostiary_gateway/upstream/made_document.py": "boundary: responses that no server sent",
     "sidecar/src/ostiary_gateway/upstream/openapi/rest_heads.py": "boundary: bytes of requests",
     "sidecar/src/ostiary_core/contract/compression.py": "boundary: zlib with limits",
-    "sidecar/src/ostiary_core/contract/definitions.py": "one module a part of the contract",
-    "sidecar/src/ostiary_core/contract/validation.py": "one module a part of the contract",
     "sidecar/src/ostiary_core/policy/authentication_in_force.py": "one rule, which every method uses",
     "sidecar/src/ostiary_core/policy/principal_memo.py": "one cache, which rules and routes use",
     "sidecar/src/ostiary_core/policy/cel_engine.py": "boundary: the CEL engine, which is imported late",

@@ -33,13 +33,8 @@ class PromptVerb(enum.StrEnum):
     GET = "Get"
 
 
-class Selection(ApiModel):
-    """Which names of a primitive a rule applies to: any that `names` or `patterns`
-    match; all, if both are absent.
-    """
-
-    verbs: tuple[enum.StrEnum, ...] | None = None
-    """Verbs that the rule applies to. Each primitive narrows this to its own verbs. Absent means all of them."""
+class SelectedNames(ApiModel):
+    """Names of a primitive: any that `names` or `patterns` match; all, if both are absent."""
 
     names: NameGlobs | None = None
     """Names, or for resources URIs: exact, with `*` for any run of characters and no other wildcard. Absent names and
@@ -53,6 +48,13 @@ class Selection(ApiModel):
     def _check_size(self) -> Self:
         check_together(self.names, self.patterns)
         return self
+
+
+class Selection(SelectedNames):
+    """Which names of a primitive a rule applies to, and which actions on them."""
+
+    verbs: tuple[enum.StrEnum, ...] | None = None
+    """Verbs that the rule applies to. Each primitive narrows this to its own verbs. Absent means all of them."""
 
 
 class ToolSelection(Selection):

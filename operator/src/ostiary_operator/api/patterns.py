@@ -118,12 +118,26 @@ _Place = tuple[int | str, ...]
 
 def _raw_texts(rules: object, kind: str, field: str) -> Iterator[tuple[_Place, str]]:
     """Yield the names or patterns (``kind``) of rules of any shape, with their places."""
-    for index, rule in enumerate(rules if isinstance(rules, list | tuple) else ()):
+    for index, rule in enumerate(_items(rules)):
         for place, part in _parts(rule) if isinstance(rule, Mapping) else ():
-            texts = part.get(kind)
-            for position, text in enumerate(texts if isinstance(texts, list | tuple) else ()):
+            for position, text in enumerate(_items(part.get(kind))):
                 if isinstance(text, str):
                     yield (field, index, *place, kind, position), text
+        for place, text in _own_patterns(rule) if kind == "patterns" and isinstance(rule, Mapping) else ():
+            yield (field, index, *place), text
+
+
+def _items(value: object) -> Sequence[object]:
+    return value if isinstance(value, list | tuple) else ()
+
+
+def _own_patterns(rule: Mapping[str, object]) -> Iterator[tuple[_Place, str]]:
+    """Yield what detectors of a mask and signatures of a guard search for."""
+    for key in ("detect", "signatures"):
+        for position, item in enumerate(_items(rule.get(key))):
+            pattern = item.get("pattern") if isinstance(item, Mapping) else None
+            if isinstance(pattern, str):
+                yield (key, position, "pattern"), pattern
 
 
 def _parts(rule: Mapping[str, object]) -> Iterator[tuple[_Place, Mapping[str, object]]]:
@@ -131,8 +145,7 @@ def _parts(rule: Mapping[str, object]) -> Iterator[tuple[_Place, Mapping[str, ob
     for key, part in rule.items():
         if isinstance(part, Mapping):
             yield (key,), part
-            weights = part.get("weights")
-            for position, weight in enumerate(weights if isinstance(weights, list | tuple) else ()):
+            for position, weight in enumerate(_items(part.get("weights"))):
                 tools = weight.get("tools") if isinstance(weight, Mapping) else None
                 if isinstance(tools, Mapping):
                     yield (key, "weights", position, "tools"), tools

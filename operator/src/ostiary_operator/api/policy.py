@@ -10,8 +10,11 @@ from ostiary_operator.api.audit import Audit
 from ostiary_operator.api.authentication import Authentication
 from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.constraints import Atomic, Unique
+from ostiary_operator.api.definitions import Pinning
+from ostiary_operator.api.guards import Guards
 from ostiary_operator.api.limits import Limits
 from ostiary_operator.api.loop_detection import LoopDetection
+from ostiary_operator.api.masks import Masks
 from ostiary_operator.api.name_selections import PromptSelection, ResourceSelection, ToolSelection
 from ostiary_operator.api.names import DnsLabel, ObjectName
 from ostiary_operator.api.patterns import weigh_patterns
@@ -26,6 +29,8 @@ from ostiary_operator.api.rule_conditions import (
 )
 from ostiary_operator.api.selectors import LabelSelector
 from ostiary_operator.api.tool_costs import count_limit_characters
+from ostiary_operator.api.transforms import Transforms, count_value_characters
+from ostiary_operator.api.validation import Validation
 
 
 class TargetReference(ApiModel):
@@ -170,6 +175,27 @@ class PolicySpec(ApiModel):
     """What happens to an agent that calls the same tool with the same arguments again and again. Absent means nothing.
     Example: `{repeats: 10, window: 1m, action: Deny}`."""
 
+    validation: Validation | None = None
+    """Whether arguments and results are validated against the schemas of tools. Of all policies of an MCPProxy, the
+    strictest values apply. Absent means what other policies say. Example: `{arguments: Enforce, results: Warn}`."""
+
+    masks: Masks = ()
+    """What must not pass in messages, and what is shown instead. All masks of all policies of an MCPProxy apply.
+    Example: `[{name: cards, detect: [{kind: CardNumber}], action: Mask, keepLast: 4}]`."""
+
+    guards: Guards = ()
+    """What is suspicious in messages, and what happens to it. All guards of all policies of an MCPProxy apply.
+    Example: `[{name: hidden, detect: [HiddenText, Override], action: Strip}]`."""
+
+    transforms: Transforms = ()
+    """What is set, defaulted or removed in requests and results. At most 32.
+    Example: `[{name: tenant, arguments: {set: [{path: /tenant, value: claims.tenant}]}}]`."""
+
+    pinning: Pinning | None = None
+    """The least that happens at the MCPProxies that the policy governs to definitions that are not in the MCPLock of
+    their server; their own `catalogue.pinning` may be stricter. Only policies in the operator's namespace may set it.
+    Example: `Block`."""
+
     tests: PolicyTests = ()
     """Calls, and whether this policy allows them; other policies do not change the result. Names are those that clients
     see, where servers are merged with the prefix. A version that fails a test is not accepted, and the last accepted
@@ -178,10 +204,13 @@ class PolicySpec(ApiModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _weigh_limits(cls, data: Any) -> Any:
+    def _weigh_lists(cls, data: Any) -> Any:
         if isinstance(data, Mapping):
             weigh_patterns(data.get("limits"), "limits")
             count_limit_characters(data.get("limits"))
+            for field in ("masks", "guards", "transforms"):
+                weigh_patterns(data.get(field), field)
+            count_value_characters(data.get("transforms"))
         return data
 
     @model_validator(mode="after")

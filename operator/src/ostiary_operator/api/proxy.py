@@ -10,6 +10,7 @@ from ostiary_core.exposed_names import could_own, overlapping_prefixes
 from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.constraints import Atomic, Rule, Unique, problem
 from ostiary_operator.api.debug_capture import DebugCapture
+from ostiary_operator.api.definitions import Overrides, Pinning
 from ostiary_operator.api.durations import Duration, between
 from ostiary_operator.api.names import DnsLabel, Hostname, NameGlobs
 from ostiary_operator.api.patterns import check_together
@@ -80,13 +81,25 @@ class Catalogue(ApiModel):
     """How long after that a list may be shown in place of one that cannot be fetched; 0s to 24h. Then the server's
     names disappear from the lists. Absent means 10m where lists are kept. Example: `1h`."""
 
+    pinning: Pinning = Pinning.OFF
+    """What happens to tools, prompts and resources that are not in the MCPLock of their server as they are now. Warn:
+    they are reported. Block: lists do not show them, and they cannot be used. Off: nothing. Example: `Block`."""
+
+    recheck: Annotated[Duration, between("1s", "1h")] | None = None
+    """How long a gateway relies on the definition of a tool that it saw, before it asks the server again for a call,
+    with `pinning: Block`; 1s to 1h. Absent means 1m. Example: `30s`."""
+
+    overrides: Overrides | None = None
+    """Titles, descriptions and annotations that are shown instead of those of the servers.
+    Example: `{tools: [{name: get_user, description: Returns a customer by number.}]}`."""
+
     constraints = (
         Rule(
             "has(self.tools) || has(self.resources) || has(self.prompts) || has(self.cacheTTL) "
-            "|| has(self.staleIfError)",
+            "|| has(self.staleIfError) || has(self.pinning) || has(self.recheck) || has(self.overrides)",
             lambda it: bool(it.model_fields_set),
             "says nothing",
-            "set tools, resources, prompts, cacheTTL or staleIfError, or remove catalogue",
+            "set one of its fields, or remove catalogue",
         ),
     )
 

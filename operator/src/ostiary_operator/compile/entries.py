@@ -4,12 +4,14 @@ from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple, TypeAlias
 
 from ostiary_core.contract.debug_capture import DebugCaptureConfig
+from ostiary_core.contract.definitions import PinningName
 from ostiary_core.contract.documents import (
     CatalogueConfig,
     CatalogueSelectionConfig,
     Default,
     EntryDocument,
     HeaderConfig,
+    PolicyDocument,
     ServerConfig,
     TimeoutsConfig,
     TlsConfig,
@@ -23,6 +25,7 @@ from ostiary_operator.api.servers import Server as ApiServer
 from ostiary_operator.compile import endpoint_discovery, grants
 from ostiary_operator.compile.backends import Services
 from ostiary_operator.compile.cache import Cache
+from ostiary_operator.compile.definitions import definitions_config, floor_of, with_floor
 from ostiary_operator.compile.encoded_document import EncodedDocument, encode_document
 from ostiary_operator.compile.endpoint_discovery import judged
 from ostiary_operator.compile.gateway_settings import Site
@@ -67,7 +70,7 @@ def entries_of(
         governed = governance.get(admission.subject.key, _UNGOVERNED)
         kept = admission.kept.get(site.identity)
         if kept is not None:
-            policies = [encoded.digest for encoded in governed.encoded]
+            policies = {encoded.digest: encoded.document for encoded in governed.encoded}
             closed = bool(governed.closed_by)
             found[admission.subject.key] = refreshed(kept, site, services, policies=policies, invalid=closed)
         elif site in admission.sites:
@@ -76,14 +79,18 @@ def entries_of(
 
 
 def refreshed(
-    entry: EntryDocument, site: Site, services: Services, *, policies: list[str], invalid: bool
+    entry: EntryDocument, site: Site, services: Services, *, policies: Mapping[str, PolicyDocument], invalid: bool
 ) -> EncodedEntry:
-    """Return a kept entry under today's policies, default, granted addresses and Services."""
+    """Return a kept entry under today's policies, default, granted addresses and Services.
+
+    ``policies`` are by digest.
+    """
     addresses = grants.addresses(site, entry.namespace)
     servers = [server.model_copy(update={"addresses": addresses}) for server in entry.servers]
     update = {
         "servers": [endpoint_discovery.current(server, site, services) for server in servers],
-        "policies": policies,
+        "policies": sorted(policies),
+        "definitions": with_floor(entry.definitions, floor_of(policies.values())),
         "without_policy": _without_policy(site),
         "invalid": invalid,
     }
@@ -103,6 +110,7 @@ def _fresh(admission: Admission, site: Site, governance: Governance, cache: Cach
         credentials=tuple(resolution.credentials.items()),
         discoveries=tuple((name, judged(each, site)) for name, each in resolution.discoveries.items()),
         translated=tuple(resolution.translated.servers.items()),
+        floor=floor_of(encoded.document for encoded in governance.encoded),
     )
     spec = subject.spec
     if subject.fingerprint is None:
@@ -121,6 +129,7 @@ class _Shape(NamedTuple):
     credentials: tuple[tuple[str, UpstreamCredentialConfig], ...]
     discoveries: tuple[tuple[str, DiscoveryConfig | None], ...]
     translated: tuple[tuple[str, TranslatedServer], ...]
+    floor: PinningName | None
 
 
 def _write(subject: ParsedProxy, spec: ProxySpec, shape: _Shape) -> EncodedEntry:
@@ -153,6 +162,7 @@ def _write(subject: ParsedProxy, spec: ProxySpec, shape: _Shape) -> EncodedEntry
             routing=routing_configs(spec),
             list_cache=list_cache_config(spec),
             catalogue=_catalogue(spec.catalogue) if spec.catalogue is not None else None,
+            definitions=definitions_config(spec.catalogue, shape.floor),
             policies=list(shape.policies),
             without_policy=shape.default,
             invalid=shape.invalid,

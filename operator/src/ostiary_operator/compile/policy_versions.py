@@ -85,6 +85,7 @@ def _compile(subject: ParsedPolicy, content: PolicyContent, inputs: VersionInput
         audit=content.audit,
         limits=list(content.limits) or None,
         loop_detection=content.loop_detection,
+        **content.content.members,
         source=source_of(content),
     )
     try:

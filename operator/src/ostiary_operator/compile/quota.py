@@ -178,7 +178,7 @@ def _before(
     documents |= {it.digest: it.document for it in governance.encoded if it.document.tier == "platform"}
     # A policy that closed the proxy may be fixed by now, but its rules are not in force here: it stays closed.
     invalid = entry.invalid or lost or bool(governance.closed_by)
-    return refreshed(entry, site, context.known.services, policies=sorted(documents), invalid=invalid), documents
+    return refreshed(entry, site, context.known.services, policies=documents, invalid=invalid), documents
 
 
 def policy_weight(encoded: EncodedPolicy, cache: Cache) -> int:

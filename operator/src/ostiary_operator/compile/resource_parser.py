@@ -8,7 +8,7 @@ validation.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar
 
@@ -26,6 +26,7 @@ from ostiary_operator.api.proxy import ProxySpec
 from ostiary_operator.api.resources import API_VERSION, EPOCH, POLICY_KIND, PROXY_KIND, derived_uid
 from ostiary_operator.compile.audit import audit_config
 from ostiary_operator.compile.cache import Cache
+from ostiary_operator.compile.content_rules import ContentConfigs, content_configs
 from ostiary_operator.compile.limits import limit_configs, loop_config
 from ostiary_operator.compile.model import ObjectKey
 
@@ -87,6 +88,7 @@ class PolicyContent:
     limits: tuple[LimitConfig, ...] = ()
     loop_detection: LoopDetectionConfig | None = None
     audit: AuditConfig | None = None
+    content: ContentConfigs = field(default_factory=ContentConfigs)
 
 
 ParsedProxy: TypeAlias = ParsedResource[ProxySpec]
@@ -110,7 +112,8 @@ def _proxy(document: Document) -> ProxySpec:
 
 
 def _policy(document: Document) -> PolicyContent:
-    spec = parse_policy(document).spec
+    parsed = parse_policy(document)
+    spec = parsed.spec
     # The rules of the contract have the shape of the API's, so a round trip through JSON converts them.
     access = spec.access.model_dump_json(by_alias=True, exclude_none=True) if spec.access is not None else None
     return PolicyContent(
@@ -124,6 +127,7 @@ def _policy(document: Document) -> PolicyContent:
         limits=tuple(limit_configs(spec.limits) or ()),
         loop_detection=loop_config(spec.loop_detection),
         audit=audit_config(spec.audit),
+        content=content_configs(spec, parsed.namespace),
     )
 
 

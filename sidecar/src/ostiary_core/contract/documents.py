@@ -19,7 +19,7 @@ from ostiary_core.contract.bounds import BoundsConfig
 from ostiary_core.contract.content import MOST_CONTENT_RULES
 from ostiary_core.contract.debug_capture import DebugCaptureConfig
 from ostiary_core.contract.definitions import DefinitionsConfig, PinningName
-from ostiary_core.contract.guards import GuardConfig
+from ostiary_core.contract.guards import GuardConfig, ScorerAddressesConfig
 from ostiary_core.contract.limit_store import LimitStoreConfig
 from ostiary_core.contract.limits import LimitConfig, LoopDetectionConfig
 from ostiary_core.contract.masks import MaskConfig
@@ -213,6 +213,7 @@ class EntryDocument(ContractDocument):
     list_cache: ListCacheConfig | None = None
     catalogue: CatalogueConfig | None = None
     definitions: DefinitionsConfig | None = None
+    scorer_addresses: ScorerAddressesConfig | None = None
     policies: list[str] = Field(default_factory=list)
     without_policy: Default = "Allow"
     invalid: bool = False

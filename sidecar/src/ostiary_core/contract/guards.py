@@ -61,17 +61,26 @@ class SignatureConfig(ContractDocument):
 class ScorerConfig(ContractDocument):
     """A service that judges texts.
 
-    ``url`` is where they are posted; ``addresses`` are CIDRs that it may resolve to although the default forbids them.
-    ``timeout`` is for the whole answer. Texts of more than ``max_bytes`` together, and a failure, count as
-    ``on_failure`` says. ``sends`` Raw gives it the texts before they are masked.
+    ``url`` is where they are posted; which addresses it may have, the entry of the proxy says. ``timeout`` is for the
+    whole answer. Texts of more than ``max_bytes`` together, and a failure, count as ``on_failure`` says. ``sends`` Raw
+    gives it the texts before they are masked.
     """
 
     url: str
-    addresses: list[str] | None = Field(default=None, min_length=1)
     timeout: Positive
     max_bytes: Positive
     on_failure: Literal["Block", "Pass"]
     sends: Literal["Masked", "Raw"]
+
+
+class ScorerAddressesConfig(ContractDocument):
+    """CIDRs that scorers may resolve to although the default forbids them.
+
+    They are by the tier of the policy.
+    """
+
+    platform: list[str] | None = Field(default=None, min_length=1)
+    owner: list[str] | None = Field(default=None, min_length=1)
 
 
 class GuardConfig(SelectedContentConfig):
