@@ -10,4 +10,5 @@ compiled_schema   a schema with its price, and whether a value matches it, withi
 wording           what is wrong with a value, in words for a model, without the value
 relaxed_schema    a schema without alternatives, which words come from
 coercion          texts that are numbers where the schema takes no text
+schema_check      all of this for the arguments of a call
 """

@@ -36,6 +36,14 @@ def coerced(value: Any, schema: Mapping[str, Any]) -> Any:
     return value
 
 
+def types_at(schema: Mapping[str, Any], path: ValuePath) -> frozenset[str]:
+    """Return the types that a schema takes at a place, at most.
+
+    These are all where that is not known.
+    """
+    return _TypeWalk(schema).types(path, unknown=_ALL)
+
+
 def _numeric_texts(value: Any) -> list[ValuePath]:
     """Return where a value has texts that are integers, the first of them only."""
     found: list[ValuePath] = []
@@ -76,11 +84,18 @@ class _TypeWalk:
 
     def takes_integer_only(self, path: ValuePath) -> bool:
         """Return whether the schema takes an integer at a place, and no text."""
-        try:
-            types = self._types(self._schema, path, 0)
-        except (UncheckableSchemaError, RecursionError):
-            return False
+        types = self.types(path, unknown=_NONE)
         return "integer" in types and "string" not in types
+
+    def types(self, path: ValuePath, *, unknown: frozenset[str]) -> frozenset[str]:
+        """Return the types that the schema takes at a place.
+
+        They are ``unknown`` where that costs too much to find.
+        """
+        try:
+            return self._types(self._schema, path, 0)
+        except UncheckableSchemaError:
+            return unknown
 
     def _types(self, schema: Any, path: ValuePath, depth: int) -> frozenset[str]:
         self._left -= 1

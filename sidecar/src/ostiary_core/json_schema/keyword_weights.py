@@ -34,7 +34,7 @@ REFERENCES: Final = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
 UNEVALUATED: Final = frozenset({"unevaluatedItems", "unevaluatedProperties"})
 
 #: Compiling a pattern costs as much as this many schemas.
-PATTERN: Final = 50
+PATTERN: Final = 150
 #: Comparing one name with one pattern.
 EACH_PATTERN: Final = 8
 _EACH_NAME: Final = 2

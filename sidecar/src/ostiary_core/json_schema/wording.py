@@ -58,11 +58,16 @@ class SchemaWords:
         found = list(itertools.islice(self._all(value), MOST_FAULTS))
         return found or [self._first(self._relaxed_whole, value) or "the values do not fit each other"]
 
+    def first_fault(self, value: Any) -> tuple[str | int, ...] | None:
+        """Return the path to the first fault of a value, as far as it is not one of alternatives."""
+        error = _error(self._relaxed_whole, value)
+        return tuple(error.instance_path) if error is not None else None
+
     def _all(self, value: Any) -> Iterator[str]:
         if isinstance(value, dict):
             yield from self._missing(value)
             if self._schema.get("additionalProperties") is False and _UNKNOWN_RULES.isdisjoint(self._schema):
-                yield from unknown_names(value, known_names(self._schema))
+                yield from unknown_names(value, known_names(self._schema), most=MOST_FAULTS)
             yield from self._of_properties(value)
 
     def _missing(self, value: Mapping[str, Any]) -> Iterator[str]:
@@ -81,27 +86,35 @@ class SchemaWords:
 
     @staticmethod
     def _first(validator: jsonschema_rs.Validator | None, value: Any) -> str:
-        if validator is None:
-            return ""
-        try:
-            validator.validate(value)
-        except jsonschema_rs.ValidationError as error:
-            return f"{pointer(error.instance_path)}: {_expected(error.kind)}"
-        except (ValueError, TypeError):
-            pass
-        return ""
+        error = _error(validator, value)
+        return f"{pointer(error.instance_path)}: {_expected(error.kind)}" if error is not None else ""
 
 
-def unknown_names(value: Mapping[str, Any], known: Sequence[str]) -> Iterator[str]:
-    """Yield what is wrong with each member of an object that is not among the known ones."""
+def _error(validator: jsonschema_rs.Validator | None, value: Any) -> jsonschema_rs.ValidationError | None:
+    """Return the first fault of a value; None without a validator, or a fault."""
+    if validator is None:
+        return None
+    try:
+        validator.validate(value)
+    except jsonschema_rs.ValidationError as error:
+        return error
+    except (ValueError, TypeError):  # nested too deep
+        pass
+    return None
+
+
+def unknown_names(value: Mapping[str, Any], known: Sequence[str], *, most: int) -> Iterator[str]:
+    """Yield what is wrong with members of an object that are not among the known ones.
+
+    These are at most ``most``, the first of them.
+    """
     names = frozenset(known)
     nearest = None
-    for name in value:
-        if name not in names:
-            nearest = nearest or Nearest(itertools.islice(sorted(names), _MOST_PROPERTIES))
-            meant = nearest.to(name)
-            hint = f"did you mean {_shown(meant)}?" if meant else f"known are {_options(known) or 'none'}"
-            yield f"{pointer([name])}: is not known; {hint}"
+    for name in itertools.islice((name for name in value if name not in names), most):
+        nearest = nearest or Nearest(itertools.islice(sorted(names), _MOST_PROPERTIES))
+        meant = nearest.to(name)
+        hint = f"did you mean {_shown(meant)}?" if meant else f"known are {_options(known) or 'none'}"
+        yield f"{pointer([name])}: is not known; {hint}"
 
 
 def known_names(schema: Mapping[str, Any]) -> list[str]:
