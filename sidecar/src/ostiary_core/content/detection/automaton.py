@@ -7,15 +7,23 @@ looks for itself: the leftmost match of a joined expression hides what begins wi
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import islice
 from typing import Any, Final
 
-from ostiary_core.content.detection.detector import Detector, Hit
+from ostiary_core.content.detection.detector import LONGEST_CANDIDATE, Detector, Hit, Span
+from ostiary_core.content.detection.surroundings import as_words, words
 from ostiary_core.policy.name_matcher import compile_expression
+from ostiary_core.steps import THREAD_BYTES, InThread, Steps, run_steps
 
 #: Bytes for the program and states of a joined expression. With less RE2 builds states again and again.
 _MEMORY: Final = 8 << 20
 #: Automata that are kept: proxies with the same kinds share one.
 _KEPT: Final = 64
+#: Candidates that are judged in one step.
+_AT_ONCE: Final = 128
+#: Keys whose meaning is remembered by an automaton, and the characters of one that are looked at.
+_KEPT_KEYS: Final = 4096
+_LONGEST_KEY: Final = 128
 _ANCHOR: Final = re.compile(r"\\[AzB]|\^|\$")
 _CLASS: Final = re.compile(r"\[\^|\\[\^$\\]")
 
@@ -35,6 +43,9 @@ class Automaton:
         self._each: list[tuple[Detector, Any]] = [(each, each.compiled()) for each in detectors]
         joined = "|".join(f"(?:{each.expression})" for each in detectors)
         self._joined = compile_expression(joined, memory=_MEMORY) if detectors else None
+        near = sorted({word for each in detectors for word in each.near})
+        self._near = compile_expression(words(near), memory=_MEMORY) if near else None
+        self._explained: dict[str, bool] = {}
         self.is_anchored = any(_ANCHOR.search(_CLASS.sub("", each.expression)) for each in detectors)
 
     @property
@@ -48,8 +59,64 @@ class Automaton:
 
     def find(self, text: bytes) -> list[Hit]:
         """Return all hits in a text, in the order of their places; they may overlap."""
-        hits = [Hit(*span, each) for each, expression in self._each for span in each.spans(expression, text)]
+        return run_steps(self.finding(text))
+
+    def finding(self, text: bytes) -> Steps[list[Hit]]:
+        """Find like :meth:`find`, in steps."""
+        hits: list[Hit] = []
+        parts = yield from self._parts(text)
+        for detector, expression in self._each if parts else ():
+            of_it = parts if detector.verified is not None else [(0, len(text))]
+            for part in of_it:
+                hits += yield from _in_part(detector, expression, text, part)
         return sorted(hits, key=lambda hit: hit[:2])
+
+    def explains(self, key: str) -> bool:
+        """Return whether the key of an object says to a detector what its value is."""
+        known = self._explained.get(key)
+        if known is None:
+            known = self._near is not None and self._near.search(as_words(key[:_LONGEST_KEY])) is not None
+            if len(self._explained) < _KEPT_KEYS:
+                self._explained[key] = known
+        return known
+
+    def _parts(self, text: bytes) -> Steps[list[Span]]:
+        """Return the parts of a text in which candidates begin."""
+        parts: list[Span] = []
+        place = 0
+        while place <= len(text) and self._joined is not None:
+            spans = yield from _some_spans(self._joined, text, place)
+            for start, end in spans:
+                if parts and start - parts[-1][1] < LONGEST_CANDIDATE:
+                    parts[-1] = (parts[-1][0], end)
+                else:
+                    parts.append((start, end))
+            if len(spans) < _AT_ONCE:
+                break
+            place = max(spans[-1][1], spans[-1][0] + 1)
+            yield
+        return parts
+
+
+def _some_spans(expression: Any, text: bytes, place: int) -> Steps[list[Span]]:
+    """Return the next matches in a text; searched in a thread where much is left."""
+
+    def search() -> list[Span]:
+        return [match.span() for match in islice(expression.finditer(text, place), _AT_ONCE)]
+
+    if len(text) - place < THREAD_BYTES:
+        return search()
+    found: list[Span] = yield InThread(search)
+    return found
+
+
+def _in_part(detector: Detector, expression: Any, text: bytes, part: Span) -> Steps[list[Hit]]:
+    hits: list[Hit] = []
+    for count, found in enumerate(detector.candidates(expression, text, *part), 1):
+        hits += [Hit(start, end, detector) for start, end in found]
+        if count % _AT_ONCE == 0:
+            yield
+    return hits
 
 
 @lru_cache(maxsize=_KEPT)

@@ -8,10 +8,22 @@ from ostiary_core.content.detection.detector import Detector, Span
 
 #: What may stand between two digits: a space of any width, a hyphen or dash, or an invisible character.
 _BETWEEN: Final = r"[ \-\x{a0}\x{ad}\x{2007}-\x{2015}\x{202f}\x{2060}\x{feff}]"
-EXPRESSION: Final = rf"[0-9](?:{_BETWEEN}?[0-9]){{11,}}"
+_FOUR: Final = rf"[0-9]{{3}}{_BETWEEN}"
+#: Words that may stand directly before the number.
+_WORDS: Final = "card|visa|amex|master|pan|cc|number|nr|no"
+#: The beginning of a card, as printed or without a gap.
+_EXPRESSION: Final = (
+    rf"(?:\b|_|(?i:{_WORDS}))[2-689]"
+    rf"(?:[0-9]{{12}}|{_FOUR}[0-9]{{4}}{_BETWEEN}[0-9]{{4}}|{_FOUR}[0-9]{{6}}{_BETWEEN}[0-9]{{4}})"
+)
 
+_RUN: Final = re.compile(
+    rb"[0-9]{1,20}(?:(?:[ -]|\xc2[\xa0\xad]|\xe2\x80[\x87-\x95\xaf]|\xe2\x81\xa0|\xef\xbb\xbf)[0-9]{1,20}){0,4}"
+)
 _GROUP: Final = re.compile(rb"[0-9]+")
-_SHORTEST: Final = 12
+_SHORTEST: Final = 13
+#: The bytes from the beginning of a candidate to the end of a card.
+_REACH: Final = 48
 _LONGEST: Final = 19
 #: How cards are printed, besides without a gap.
 _LAYOUTS: Final = frozenset({(4, 4, 4, 4), (4, 6, 5), (4, 6, 4), (4, 4, 4, 4, 3), (4, 4, 4, 4, 2), (4, 4, 5), (6, 13)})
@@ -35,42 +47,33 @@ _ISSUERS: Final = (
     ("UnionPay", "81", "82", (16, 17, 18, 19)),
     ("Mir", "2200", "2204", (16, 17, 18, 19)),
     ("Troy", "9792", "9792", (16,)),
-    ("Maestro", "5018", "5018", (12, 13, 14, 15, 16, 17, 18, 19)),
-    ("Maestro", "5020", "5020", (12, 13, 14, 15, 16, 17, 18, 19)),
-    ("Maestro", "5038", "5038", (12, 13, 14, 15, 16, 17, 18, 19)),
-    ("Maestro", "5893", "5893", (12, 13, 14, 15, 16, 17, 18, 19)),
-    ("Maestro", "6304", "6304", (12, 13, 14, 15, 16, 17, 18, 19)),
-    ("Maestro", "6759", "6763", (12, 13, 14, 15, 16, 17, 18, 19)),
+    ("Maestro", "5018", "5018", (13, 14, 15, 16, 17, 18, 19)),
+    ("Maestro", "5020", "5020", (13, 14, 15, 16, 17, 18, 19)),
+    ("Maestro", "5038", "5038", (13, 14, 15, 16, 17, 18, 19)),
+    ("Maestro", "5893", "5893", (13, 14, 15, 16, 17, 18, 19)),
+    ("Maestro", "6304", "6304", (13, 14, 15, 16, 17, 18, 19)),
+    ("Maestro", "6759", "6763", (13, 14, 15, 16, 17, 18, 19)),
 )
 _DOUBLING: Final = bytes.maketrans(b"0123456789", b"0246813579")
 
 
 def _verified(text: bytes, start: int, end: int) -> Iterator[Span]:
-    """Yield the cards in a run of digits: neighbouring groups that are one."""
-    groups = [match.span() for match in _GROUP.finditer(text, start, end)]
-    first = 0
-    while first < len(groups):
-        last = _card_from(text, groups, first)
-        if last is None:
-            first += 1
-        else:
-            yield groups[first][0], groups[last][1]
-            first = last + 1
-
-
-def _card_from(text: bytes, groups: list[Span], first: int) -> int | None:
-    """Return the last group of a card that begins with this group; None where none does."""
+    """Yield the card that begins at ``start``: a group of digits, or neighbouring groups."""
+    run = _RUN.search(text, start, start + _REACH)
+    if run is None:
+        return
+    start = run.start()
     digits, layout = b"", []
-    for last in range(first, min(first + 5, len(groups))):
-        begin, end = groups[last]
-        digits += text[begin : min(end, begin + _LONGEST + 1)]
-        layout.append(end - begin)
+    for group in _GROUP.finditer(text, *run.span()):
+        end = group.end()
+        digits += group[0]
+        layout.append(len(group[0]))
         if len(digits) > _LONGEST:
-            return None
+            return
         is_laid_out = len(layout) == 1 or tuple(layout) in _LAYOUTS
-        if is_laid_out and _is_card(digits) and _stands_alone(text, groups[first][0], end):
-            return last
-    return None
+        if is_laid_out and _is_card(digits) and _stands_alone(text, start, end):
+            yield start, end
+            return
 
 
 def _is_card(digits: bytes) -> bool:
@@ -87,7 +90,7 @@ def luhn(digits: bytes) -> bool:
     return (sum(digits[-1::-2]) + sum(doubled) - 48 * len(digits)) % 10 == 0
 
 
-_BEFORE: Final = re.compile(rb"(?i)(?:card|visa|amex|master|pan|cc|number|nr|no)[.:#]?\Z")
+_BEFORE: Final = re.compile(rf"(?i)(?:{_WORDS})\Z".encode())
 
 
 def _stands_alone(text: bytes, start: int, end: int) -> bool:
@@ -106,8 +109,14 @@ def _is_decimal(following: bytes) -> bool:
     return following[:1] == b"." and following[1:].isdigit()
 
 
+def _behind_digits(text: bytes, start: int, end: int) -> int:
+    """Go on behind the first group of digits: what begins within it does not stand alone."""
+    group = _GROUP.search(text, start, end)
+    return group.end() if group is not None else end
+
+
 def _normal(text: str) -> str:
     return "".join(filter(str.isdigit, text))
 
 
-CARD_NUMBER: Final = Detector("CardNumber", EXPRESSION, _verified, _normal)
+CARD_NUMBER: Final = Detector("CardNumber", _EXPRESSION, _verified, _normal, resume=_behind_digits)

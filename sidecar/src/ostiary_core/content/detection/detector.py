@@ -15,6 +15,8 @@ Span: TypeAlias = tuple[int, int]
 Verifier: TypeAlias = Callable[[bytes, int, int], Iterator[Span]]
 #: The memory of one detector's expression, and of the states that RE2 keeps while it searches.
 _MEMORY: Final = 2 << 20
+#: The most bytes of a candidate of a kind: what verifies it looks further by itself.
+LONGEST_CANDIDATE: Final = 512
 
 
 class Hit(NamedTuple):
@@ -29,14 +31,19 @@ class Hit(NamedTuple):
 class Detector:
     """Finds one kind of values.
 
-    ``name`` is what evidence calls it. Two detectors are equal if they find the same: compiled forms are shared.
-    ``normal`` turns what was found into a form that all spellings of one value share, for hashes.
+    ``name`` is what evidence calls it. One without ``verified`` is a policy's own pattern: every match counts, of any
+    length. Two detectors are equal if they find the same: compiled forms are shared.
+    ``normal`` turns what was found into a form that all spellings of one value share, for hashes. ``near`` are words
+    (RE2) that say what a value is, also as the key of an object. ``resume`` says where the search goes on behind a
+    candidate that is no value, if another may begin within it.
     """
 
     name: str
     expression: str
     verified: Verifier | None = None
     normal: Callable[[str], str] = str
+    near: tuple[str, ...] = ()
+    resume: Callable[[bytes, int, int], int] | None = None
 
     def compiled(self) -> Any:
         """Return the compiled expression.
@@ -46,14 +53,34 @@ class Detector:
         """
         return compile_expression(self.expression, memory=_MEMORY)
 
-    def spans(self, expression: Any, text: bytes) -> Iterator[Span]:
-        """Yield what it finds in a text; ``expression`` is its compiled one."""
-        for match in expression.finditer(text):
-            start, end = match.span()
-            if self.verified is not None:
-                yield from self.verified(text, start, end)
-            elif end > start:
-                yield start, end
+    def candidates(self, expression: Any, text: bytes, start: int, end: int) -> Iterator[list[Span]]:
+        """Yield for each candidate that begins in this part of a text the values in it, often none.
+
+        ``expression`` is the compiled one.
+        """
+        place, last = start, min(len(text), end + LONGEST_CANDIDATE)
+        while (match := expression.search(text, place, last)) is not None:
+            begin, behind = match.span()
+            if begin >= end:
+                return
+            found = self._values(text, begin, behind)
+            yield found
+            place = max(self._resumed(text, begin, behind, found), begin + 1)
+
+    def _values(self, text: bytes, start: int, end: int) -> list[Span]:
+        if self.verified is not None:
+            return list(self.verified(text, start, end))
+        return [(start, end)] if end > start else []
+
+    def _resumed(self, text: bytes, start: int, end: int, found: list[Span]) -> int:
+        if found:
+            return found[-1][1]
+        return end if self.resume is None else self.resume(text, start, end)
+
+
+def next_byte(text: bytes, start: int, end: int) -> int:  # noqa: ARG001  the signature of ``Detector.resume``
+    """Go on behind the first byte of a candidate."""
+    return start + 1
 
 
 def own_pattern(name: str, pattern: str) -> Detector:

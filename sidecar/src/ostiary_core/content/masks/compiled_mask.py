@@ -72,9 +72,13 @@ def _detector(config: DetectConfig, index: int) -> Detector:
         return DETECTORS[config.kind]
     found = own_pattern(config.name or "pattern", config.pattern or "")
     try:
-        found.compiled()
+        matches_nothing = found.compiled().search(b"") is not None
     except PatternError as error:
         raise PatternError(f"detect[{index}].pattern: {error}") from None
+    if matches_nothing:
+        raise PatternError(
+            f"detect[{index}].pattern: {config.pattern!r} matches the empty text; let it match something"
+        )
     return found
 
 

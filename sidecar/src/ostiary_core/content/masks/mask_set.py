@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 
 from ostiary_core.content.detection.automaton import Automaton, joined
 from ostiary_core.content.detection.detector import Detector, Hit
+from ostiary_core.content.detection.surroundings import as_words
 from ostiary_core.content.finding import ContentFinding
 from ostiary_core.content.masks.compiled_mask import CompiledMask
 from ostiary_core.content.masks.fields import scalars_under, spots_of
@@ -18,10 +19,11 @@ from ostiary_core.content.masks.replacements import MaskKeys, replacement, stars
 from ostiary_core.content.places import PlaceKind, ReadablePlace, Trail, places_of, values_of
 from ostiary_core.contract.content import Direction
 from ostiary_core.contract.masks import MaskAction
-from ostiary_core.steps import THREAD_BYTES, InThread, Steps
+from ostiary_core.steps import THREAD_BYTES, InThread, Steps, run_steps
 
 #: Places that are collected or judged in one step.
 _AT_ONCE: Final = 256
+_SAYS_NOTHING: Final = frozenset({PlaceKind.KEY, PlaceKind.BLOB})
 
 
 class MaskRules(Protocol):
@@ -88,7 +90,7 @@ class MaskSet:
             return work.masked
         for first in range(0, len(found), _AT_ONCE):
             for place in found[first : first + _AT_ONCE]:
-                work.judge(place)
+                yield from work.judge(place)
             yield
         work.apply()
         return work.masked
@@ -100,7 +102,7 @@ class MaskSet:
         holder = [value]
         work = _Work(self._records, Direction.RESULTS, keys, is_record=True)
         for place in list(values_of(holder)):
-            work.judge(place)
+            run_steps(work.judge(place))
         work.apply()
         return holder[0] if holder else None
 
@@ -131,11 +133,17 @@ class _Side:
         """Return whether one of the places holds a candidate: one search in all of them."""
         if self.automaton.is_anchored:
             return True
-        joined = "\n".join([place.text for place in places]).encode("utf-8", "replace")
+        joined = "\n".join([self.introduction(place) + place.text for place in places]).encode("utf-8", "replace")
         if len(joined) < THREAD_BYTES:
             return self.automaton.may_match(joined)
         found = yield InThread(lambda: self.automaton.may_match(joined))
         return bool(found)
+
+    def introduction(self, place: ReadablePlace) -> str:
+        """Return what is put before the text of a place: the key that says what it is."""
+        if place.kind in _SAYS_NOTHING or not place.near or not self.automaton.explains(place.near):
+            return ""
+        return f"{as_words(place.near)}: "
 
 
 def _side(masks: Iterable[CompiledMask]) -> _Side | None:
@@ -176,15 +184,23 @@ class _Work:
                 for holder, key in scalars_under(spot):
                     self.forced.setdefault((id(holder), key), []).append(detector)
 
-    def judge(self, place: ReadablePlace) -> None:
+    def judge(self, place: ReadablePlace) -> Steps[None]:
         """Find what masks are about in one place, and note what becomes of it."""
         text = place.text.encode("utf-8", "replace")
-        hits = self._side.automaton.find(text) if self._side.automaton.may_match(text) else []
+        hits = yield from self._found(place, text)
         if place.kind is not PlaceKind.KEY and (place.key.__class__ in (str, int)):
             for detector in self.forced.get((id(place.holder), place.key), ()):
                 hits.insert(0, Hit(0, len(text), detector))
         if hits:
             self._note(place, text, hits)
+
+    def _found(self, place: ReadablePlace, text: bytes) -> Steps[list[Hit]]:
+        introduction = self._side.introduction(place).encode("utf-8", "replace")
+        hits = yield from self._side.automaton.finding(introduction + text)
+        if not introduction:
+            return hits
+        size = len(introduction)
+        return [Hit(max(0, start - size), end - size, detector) for start, end, detector in hits if end > size]
 
     def _note(self, place: ReadablePlace, text: bytes, hits: list[Hit]) -> None:
         enforced: list[tuple[Hit, CompiledMask]] = []
