@@ -5,9 +5,11 @@ refused, and its readers are others than the caller. What is shown is bounded, s
 was sent.
 """
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from ostiary_core.content.masks.mask_set import MaskSet
+from ostiary_core.content.policy_content import PolicyContentRules
 
 #: A value is copied this far behind what is shown of it, so that what begins there is still recognised, in characters.
 _BEYOND: Final = 4096
@@ -19,6 +21,16 @@ class RecordMasks:
 
     def __init__(self, masks: MaskSet) -> None:
         self._masks = masks
+
+    @classmethod
+    def build(cls, contents: Iterable[PolicyContentRules | None]) -> "RecordMasks | None":
+        """Join the masks of the policies of a proxy; None where they have none.
+
+        Raises:
+            PatternError: the patterns together are too large.
+        """
+        masks = tuple(mask for content in contents if content is not None for mask in content.masks)
+        return cls(MaskSet(PolicyContentRules(masks=masks))) if masks else None
 
     def text(self, text: str, *, limit: int) -> str:
         """Return at most ``limit`` characters of a text."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from ostiary_core.content.finding import ContentFinding
+from ostiary_core.content.record_masks import RecordMasks
 from ostiary_core.policy.decision import Decision
 from ostiary_core.policy.principal import Principal
 from ostiary_gateway.audit.audit_plan import AuditPlan
@@ -31,7 +32,7 @@ class RequestEvent(NamedTuple):
     ``shown`` is a list as its caller sees it, as JSON; of ``dropped`` items it could not be judged whether the caller
     may see them. ``sizes`` are the bytes of the request and of the response. ``round`` is the number of times
     that a bridged call was sent to its server, which asked the caller in between. ``findings`` are what rules about
-    content found so far, with the number of places.
+    content found so far, with the number of places; ``masks`` apply to all texts of the caller and the server.
     """
 
     plan: AuditPlan
@@ -64,6 +65,7 @@ class RequestEvent(NamedTuple):
     revision: int
     round: int = 1
     findings: Mapping[ContentFinding, int] | None = None
+    masks: RecordMasks | None = None
 
 
 class LostRecords(NamedTuple):

@@ -11,6 +11,7 @@ import jiter
 import orjson
 
 from ostiary_core.canonical import canonical
+from ostiary_core.content.record_masks import RecordMasks
 from ostiary_core.mcp.methods import METHODS
 from ostiary_core.redaction import VERBATIM, Redactor
 from ostiary_core.secret_bytes import SecretBytes
@@ -40,7 +41,7 @@ class ContentEncoder:
         """
         sent: dict[str, Any] = {"bytes": event.sizes[0]}
         if event.arguments is not None:
-            sent.update(self._shown("arguments", event.arguments, event.plan.arguments, limit))
+            sent.update(self._shown("arguments", event.arguments, event.plan.arguments, limit, event.masks))
         if "response" not in members:
             return {**members, "request": sent}
         received = dict(members["response"])
@@ -50,7 +51,7 @@ class ContentEncoder:
             if count is not None:
                 received["items"] = count
         if result is not None:
-            received.update(self._shown("result", result, event.plan.results, limit))
+            received.update(self._shown("result", result, event.plan.results, limit, event.masks))
         return {**members, "request": sent, "response": received}
 
     def _list(self, event: RequestEvent) -> tuple[Any, int | None]:
@@ -73,7 +74,7 @@ class ContentEncoder:
         self._lists[id(event.shown)] = (event.shown, count)
         return result, count
 
-    def _shown(self, name: str, value: Any, how: str, limit: int) -> dict[str, Any]:
+    def _shown(self, name: str, value: Any, how: str, limit: int, masks: RecordMasks | None) -> dict[str, Any]:
         if value is OMITTED:
             return {f"{name}Omitted": "QueueFull"}
         if how == "Digest":
@@ -83,8 +84,9 @@ class ContentEncoder:
         if not limit:
             return {f"{name}Truncated": True}
         redactor = self.redactor if how == "Redacted" else VERBATIM
-        text, is_cut = redactor.json(value, limit=limit)
-        if not is_cut:
+        shown, was_cut = masks.value(value, limit=limit) if masks is not None else (value, False)
+        text, is_cut = redactor.json(shown, limit=limit)
+        if not (is_cut or was_cut):
             return {name: orjson.Fragment(text)}
         return {name: text.decode(), f"{name}Truncated": True}
 

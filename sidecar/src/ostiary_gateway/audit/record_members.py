@@ -65,7 +65,8 @@ def mcp_of(event: RequestEvent) -> dict[str, Any]:
         members["sessionHash"] = session_digest(event.session)
     if event.name:
         target = _TARGETS.get(event.method.partition("/")[0], "name" if event.method else "path")
-        members[target] = text_of(event.name, _NAME)
+        name = event.masks.text(event.name, limit=_NAME) if event.masks is not None else event.name
+        members[target] = text_of(name, _NAME)
         if len(event.name) > _NAME:
             members["truncated"] = True
     if event.round > 1:

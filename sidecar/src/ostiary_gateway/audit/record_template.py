@@ -57,7 +57,7 @@ def key_of(event: RequestEvent) -> Hashable | None:
     # fmt: off
     (plan, stage, _, _, _, _, _, agent, http_method, method, name, request_id, protocol, session, decision, shadow,
      limit, refusal, error, code, shown, dropped, _, arguments, result, client, trace, revision, round_,
-     findings) = event
+     findings, masks) = event
     # fmt: on
     if arguments is not None or result is not None or shown or findings is not None or len(name) > _NAME:
         return None
@@ -72,7 +72,7 @@ def key_of(event: RequestEvent) -> Hashable | None:
     return (
         id(plan), id(decision), stage, method, name, protocol, revision, error, code, http_method, request_id is None,
         session is None, not agent, not trace_id, sampled, id(shadow), limit, refusal, dropped, client,
-        round_,
+        round_, id(masks),
     )
     # fmt: on
 
@@ -103,7 +103,7 @@ class RecordTemplates:
             varying, mcp = varying | {"mcp"}, _folded(mcp, _VARYING_MCP)
         if response is not None:
             varying, response = varying | {"response"}, _folded(response, _VARYING_RESPONSE)
-        kept = event.plan, event.decision, event.shadow
+        kept = event.plan, event.decision, event.shadow, event.masks
         found = RecordTemplate(_folded(members, varying), mcp if has_mcp else None, response, kept)
         self.known[key] = found
         return found

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from pydantic import ValidationError
 
+from ostiary_core.content.record_masks import RecordMasks
 from ostiary_core.contract.debug_capture import DebugCaptureConfig
 from ostiary_core.contract.documents import EntryDocument, PolicyDocument, SettingsDocument
 from ostiary_core.contract.read_errors import unreadable
@@ -93,6 +94,8 @@ class ProxyRuntime:
     """The rules that choose among its servers; None where none do."""
     list_cache: ListCacheConfig | None = None
     """How long lists of its servers are kept; None where they are not."""
+    record_masks: RecordMasks | None = None
+    """What is masked in all that is written down of its messages; None where no policy has masks."""
     names: NamesOfServers | None = None
     """The names that its servers have listed, as its callers know them; None where it has one server."""
 
@@ -165,6 +168,7 @@ def build_runtime(
         spelled_names=frozenset(exact.name for exact in exact_names(policies.values())),
         loops=LoopRules.build(policies.values(), proxy=entry.uid, servers=limited),
         limits=LimitEvaluator.build(policies.values(), proxy=entry.identity, servers=limited),
+        record_masks=RecordMasks.build(policy.content for policy in policies.values()),
     )
 
 

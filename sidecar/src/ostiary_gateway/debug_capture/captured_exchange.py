@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import orjson
 
+from ostiary_core.content.record_masks import RecordMasks
 from ostiary_core.redaction import DEFAULT
 from ostiary_gateway.debug_capture.ring import CaptureRing
 
@@ -33,15 +34,24 @@ class CapturedExchange:
     """One request while it is in flight.
 
     ``number`` names it within the proxy's capture; ``at`` is when it came, in epoch seconds. Without ``has_contents``
-    only what surrounds arguments and results is kept. ``credentials`` are those of the caller.
+    only what surrounds arguments and results is kept. ``credentials`` are those of the caller, ``masks`` those of the
+    proxy.
     """
 
-    __slots__ = ("_at", "_fields", "_has_contents", "_is_finished", "_number", "_own", "_redactor", "_ring")
+    __slots__ = ("_at", "_fields", "_has_contents", "_is_finished", "_masks", "_number", "_own", "_redactor", "_ring")
 
     def __init__(
-        self, ring: CaptureRing, *, number: int, at: float, has_contents: bool, credentials: Iterable[str] = ()
+        self,
+        ring: CaptureRing,
+        *,
+        number: int,
+        at: float,
+        has_contents: bool,
+        credentials: Iterable[str] = (),
+        masks: RecordMasks | None = None,
     ) -> None:
         self._ring = ring
+        self._masks = masks
         self._number = number
         self._at = at
         self._has_contents = has_contents
@@ -119,7 +129,7 @@ class CapturedExchange:
         }
         for member in ("params", "result", "error") if self._has_contents else ():
             if member in message:
-                record[member], is_cut = self._redactor.value(_without_meta(message[member]), limit=RESULT_LIMIT)
+                record[member], is_cut = self._shown(_without_meta(message[member]), RESULT_LIMIT)
                 record |= {"cut": [member]} if is_cut else {}
         self._ring.add(record if message else record | {"cut": ["params"]})
 
@@ -170,12 +180,21 @@ class CapturedExchange:
         return {"id": identifier} if type(identifier) is int and abs(identifier) < 1 << 53 else {}
 
     def _text(self, text: str) -> str:
-        return self._redactor.text(text, limit=_NAME_LIMIT)
+        shown = self._masks.text(text, limit=_NAME_LIMIT) if self._masks is not None else text
+        return self._redactor.text(shown, limit=_NAME_LIMIT)
+
+    def _shown(self, value: Any, limit: int) -> tuple[Any, bool]:
+        """Return a masked and redacted copy of a value, and whether it was cut."""
+        if self._masks is None:
+            return self._redactor.value(value, limit=limit)
+        masked, was_cut = self._masks.value(value, limit=limit)
+        shown, is_cut = self._redactor.value(masked, limit=limit)
+        return shown, is_cut or was_cut
 
     def _put(self, member: str, value: Any, limit: int) -> None:
         if not self._has_contents:
             return
-        self._fields[member], is_cut = self._redactor.value(value, limit=limit)
+        self._fields[member], is_cut = self._shown(value, limit)
         if is_cut:
             self._cut(member)
 

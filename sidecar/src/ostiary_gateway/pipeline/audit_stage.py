@@ -188,6 +188,7 @@ def _put(auditor: Auditor, exchange: Exchange, span: ServerSpan, audited: Audite
         exchange.snapshot.revision,
         audited.round,
         exchange.findings,
+        exchange.proxy.record_masks,
     )
     event = tuple.__new__(RequestEvent, fields)
     size = exchange.request_bytes if audited.arguments is not None else 0

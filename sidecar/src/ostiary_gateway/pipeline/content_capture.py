@@ -1,6 +1,6 @@
 """The content of a call for its span, where the operator enabled that.
 
-It is the arguments and the result, cut to a limit.
+It is the arguments and the result, masked and cut to a limit.
 
 Off by default (OpenTelemetry GenAI conventions, "Recording content"). Only the message's content is captured: no
 header, no credential, no ``_meta``.
@@ -8,6 +8,9 @@ header, no credential, no ``_meta``.
 
 import json
 from typing import Any, Final
+
+from ostiary_core.content.record_masks import RecordMasks
+from ostiary_gateway.pipeline.message import Message
 
 _CALL: Final = "tools/call"
 _WORDS_LIMIT: Final = 256
@@ -23,11 +26,12 @@ class CapturedContent:
     ``words`` is the first text of a result with ``isError``.
     """
 
-    __slots__ = ("_limit", "arguments", "result", "words")
+    __slots__ = ("_limit", "_masks", "arguments", "result", "words")
 
-    def __init__(self, arguments: Any, *, limit: int) -> None:
+    def __init__(self, arguments: Any, *, limit: int, masks: RecordMasks | None = None) -> None:
         self._limit = limit
-        self.arguments = _text(arguments, limit) if arguments is not None else ""
+        self._masks = masks
+        self.arguments = self._text(arguments) if arguments is not None else ""
         self.result = ""
         self.words = ""
 
@@ -36,17 +40,24 @@ class CapturedContent:
         result = response.get("result")
         if not isinstance(result, dict):
             return
-        self.result = _text(result, self._limit)
+        self.result = self._text(result)
         if result.get("isError") is True:
-            self.words = _first_text(result.get("content"))
+            words = _first_text(result.get("content"))
+            self.words = _encodable(self._masks.text(words, limit=_WORDS_LIMIT) if self._masks is not None else words)
+
+    def _text(self, value: Any) -> str:
+        shown = self._masks.value(value, limit=self._limit)[0] if self._masks is not None else value
+        return _text(shown, self._limit)
 
 
-def start_capture(method: str, params: dict[str, Any], *, limit: int) -> CapturedContent | None:
+def start_capture(message: Message, *, limit: int, masks: RecordMasks | None = None) -> CapturedContent | None:
     """Start capturing a message.
 
     It is None where it is not a tools/call, or where ``limit`` is 0 (capturing is off).
     """
-    return CapturedContent(params.get("arguments"), limit=limit) if limit and method == _CALL else None
+    if not limit or message.method_name != _CALL:
+        return None
+    return CapturedContent(message.params.get("arguments"), limit=limit, masks=masks)
 
 
 def _text(value: Any, limit: int) -> str:
@@ -60,11 +71,16 @@ def _text(value: Any, limit: int) -> str:
     except RecursionError:
         return ""  # nested deeper than anything that a person would read
     text = text if len(text) <= limit else f"{text[: limit - 1]}…"
-    return text.encode("utf-8", "replace").decode()  # it may hold half a surrogate pair
+    return _encodable(text)
 
 
 def _first_text(content: Any) -> str:
     blocks = content if isinstance(content, list) else []
     texts = (block.get("text") for block in blocks if isinstance(block, dict))
     first = next((text for text in texts if isinstance(text, str)), "")
-    return first[:_WORDS_LIMIT].encode("utf-8", "replace").decode()
+    return first[: 2 * _WORDS_LIMIT]
+
+
+def _encodable(text: str) -> str:
+    """Return a text without half surrogate pairs, cut to what a span shows of an error."""
+    return text.encode("utf-8", "replace").decode()

@@ -37,6 +37,7 @@ def begin(exchange: Exchange, captures: DebugCaptures) -> None:
         at=time(),
         has_contents=capture.has_contents,
         credentials=_credentials(exchange),
+        masks=exchange.proxy.record_masks,
     )
     if exchange.request.method != "POST":
         exchange.debug.asks("stream", method=exchange.request.method)

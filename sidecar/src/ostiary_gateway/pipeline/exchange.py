@@ -40,6 +40,8 @@ from ostiary_gateway.upstream.server import UpstreamServer
 
 _TOKEN_METHODS: Final = frozenset({"jwt", "introspection"})
 _LISTEN: Final = AuthorizationKind.LISTEN
+#: Characters of a name in a line of a log.
+_SHOWN_NAME: Final = 256
 
 
 @dataclass(slots=True)
@@ -179,6 +181,12 @@ class Exchange:
         """What the caller may see and use under the config in force for this request."""
         visibility = self.proxy.visibility
         return visibility.for_principal(self.principal) if visibility.depends_on_caller else visibility
+
+    @property
+    def shown_name(self) -> str:
+        """The name in the message, as lines of logs may show it."""
+        name, masks = self.message.name if self.message is not None else "", self.proxy.record_masks
+        return masks.text(name, limit=_SHOWN_NAME) if masks is not None and name else name
 
     @property
     def governed_lists(self) -> frozenset[Primitive]:

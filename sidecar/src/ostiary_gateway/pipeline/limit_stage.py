@@ -210,8 +210,9 @@ def note_refused(exchange: Exchange, found: Exhaustion) -> None:
     """Count and log a request that a limit refuses, or would refuse in Shadow mode."""
     message, principal = exchange.message, exchange.principal
     method = message.method_name if message is not None else ""
-    name = message.name if message is not None else ""
-    LIMIT_DECISIONS.note(found.charge.limit, method, name, principal.consumer or principal.id, reason_of(found))
+    LIMIT_DECISIONS.note(
+        found.charge.limit, method, exchange.shown_name, principal.consumer or principal.id, reason_of(found)
+    )
 
 
 def _matched(exchange: Exchange, limits: LimitEvaluator) -> MatchedLimits:

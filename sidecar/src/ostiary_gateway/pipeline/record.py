@@ -33,16 +33,14 @@ from ostiary_gateway.telemetry.span import exception_type
 
 def routed(span: ServerSpan, exchange: Exchange, captures: DebugCaptures) -> None:
     """Report the proxy of the request, and capture the exchange where the proxy asks for it."""
-    span.routed(exchange.proxy.evidence, revision=exchange.snapshot.revision)
-    if exchange.proxy.debug_capture is not None:
+    proxy = exchange.proxy
+    span.routed(proxy.evidence, revision=exchange.snapshot.revision, masks=proxy.record_masks)
+    if proxy.debug_capture is not None:
         debug_recording.begin(exchange, captures)
 
 
 def authenticated(span: ServerSpan, exchange: Exchange) -> None:
-    """Report who sends the request, by the name that the policy's owner gave it.
-
-    It is never a claim of a token.
-    """
+    """Report who sends the request, by the name that its policy gives it, never by a claim."""
     principal = exchange.principal
     span.set(semantic_conventions.OSTIARY_AUTHENTICATION_METHOD, principal.method)
     if principal.consumer:
@@ -68,7 +66,7 @@ def decoded(span: ServerSpan, exchange: Exchange) -> None:
         carrier_meta=message.params.get("_meta"),
     )
     if span.sampled and span.content_limit:
-        exchange.captured = start_capture(message.method.name, message.params, limit=span.content_limit)
+        exchange.captured = start_capture(message, limit=span.content_limit, masks=exchange.proxy.record_masks)
 
 
 def authorized(span: ServerSpan, exchange: Exchange) -> None:
@@ -92,7 +90,7 @@ def _shadowed(span: ServerSpan, exchange: Exchange) -> None:
     span.set(semantic_conventions.OSTIARY_ACCESS_SHADOW_RULE, denial.rule or None)
     span.set(semantic_conventions.OSTIARY_ACCESS_SHADOW_GENERATION, denial.generation or None)
     span.set(semantic_conventions.OSTIARY_ACCESS_SHADOW_REASON, denial.reason.value)
-    SHADOW_DENIALS.note(exchange.proxy.identity, message.method.name, message.name, denial)
+    SHADOW_DENIALS.note(exchange.proxy.identity, message.method.name, exchange.shown_name, denial)
 
 
 def _shadow_denial(exchange: Exchange) -> Decision | None:
@@ -165,7 +163,7 @@ def _denied(span: ServerSpan, exchange: Exchange | None, decision: Decision) -> 
     if exchange is not None and message is not None and message.method is not None:
         exchange.decision = decision
         caller = exchange.principal.consumer or exchange.principal.id
-        ACCESS_DENIALS.note(exchange.proxy.identity, caller, message.method.name, message.name, decision)
+        ACCESS_DENIALS.note(exchange.proxy.identity, caller, message.method.name, exchange.shown_name, decision)
 
 
 def _words(refusal: Refusal) -> str:
@@ -230,7 +228,7 @@ def report_exception(server: ServerSpan, exchange: Exchange | None, error: BaseE
 
 
 def report_disconnect(client: ClientSpan, exchange: Exchange) -> None:
-    """Report the same for the request to the server, see :func:`report_exception`."""
+    """Report the same for the request to the server."""
     if exchange.is_answered or exchange.stays_open:
         client.settle()
 

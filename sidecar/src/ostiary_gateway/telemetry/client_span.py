@@ -36,6 +36,7 @@ class ClientSpan(Span):
         self.trace_id = parent.trace_id
         self.tracestate = parent.tracestate
         self._flags = parent._flags
+        self._masks = parent._masks
         self._inbound = inbound
         self.method = method
         self.target = target
@@ -128,6 +129,8 @@ class ClientSpan(Span):
         # On the parent's clock: the wall clock may have been set meanwhile.
         self._start_ns += now - self._started
         self._started = now
+        if self.target is not None and self._masks is not None:
+            self.target = self._masks.text(self.target, limit=self._recorder.text_limit)
         attributes = self._describe(request_id, protocol_version, session_id)
         if self.method is None:
             # A stream, the end of a session, or a response to the server: it has no MCP method.

@@ -13,6 +13,7 @@ with telemetry.server_span(http_method="POST", traceparent=…) as span:
 from collections.abc import Mapping
 from time import perf_counter_ns, time_ns
 
+from ostiary_core.content.record_masks import RecordMasks
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.telemetry import context, semantic_conventions, span_record
 from ostiary_gateway.telemetry.client_span import ClientSpan
@@ -59,6 +60,7 @@ class ServerSpan(Span):
         self._tracestate = tracestate
         self._attributes = attributes
         self._flags = 0
+        self._masks: RecordMasks | None = None
         self._description = ""
         self._settled = False
         self._joined = False
@@ -86,12 +88,9 @@ class ServerSpan(Span):
             self._span_id = context.new_span_id()
         return self._span_id
 
-    def routed(self, evidence: Mapping[str, str], *, revision: int) -> None:
-        """Report the request's proxy, by its attributes ``evidence``, and the config's revision.
-
-        The mapping was built when the config was loaded. It is read when the span ends, and only if the span is
-        recorded.
-        """
+    def routed(self, evidence: Mapping[str, str], *, revision: int, masks: RecordMasks | None = None) -> None:
+        """Report the proxy: its attributes (read when the span ends), masks, config's revision."""
+        self._masks = masks
         self._evidence = evidence
         self._revision = revision
 
@@ -113,6 +112,8 @@ class ServerSpan(Span):
         self.method = method
         self.target = target
         self._join(carrier_meta)
+        if target is not None:
+            self.target = self._shown(target)
         earlier = self._attributes
         if earlier is not None:
             self._attributes = described = self._describe(request_id, protocol_version, session_id)
@@ -127,10 +128,7 @@ class ServerSpan(Span):
         return self._recorder.content_limit if self.sampled else 0
 
     def content(self, *, arguments: str, result: str) -> None:
-        """Report a call's captured content, as JSON texts within :attr:`content_limit`.
-
-        An empty one is omitted.
-        """
+        """Report a call's content as JSON within :attr:`content_limit`; an empty one is omitted."""
         attributes = self._attributes
         if attributes is None:
             return

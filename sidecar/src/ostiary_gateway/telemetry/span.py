@@ -28,6 +28,7 @@ from time import perf_counter_ns
 from types import TracebackType
 from typing import Final, Protocol, Self
 
+from ostiary_core.content.record_masks import RecordMasks
 from ostiary_core.mcp.codes import INVALID_PARAMS
 from ostiary_core.mcp.methods import METHODS
 from ostiary_gateway.errors import CallerGone, UpstreamFault
@@ -99,6 +100,7 @@ class Span:
         "_attributes",
         "_description",
         "_flags",
+        "_masks",
         "_recorder",
         "_settled",
         "_start_ns",
@@ -119,6 +121,8 @@ class Span:
     _start_ns: int
     _started: int
     _flags: int
+    #: The masks of texts of callers and servers; None where the proxy has none.
+    _masks: RecordMasks | None
     #: Whether an exception that leaves the block is irrelevant to the result of the operation.
     _settled: bool
     #: The trace's id, "" while it is not known, or if tracing is off and the caller sent none.
@@ -167,9 +171,15 @@ class Span:
         ``error_type`` must have few different values. ``description`` goes into traces: it must not hold a secret.
         """
         self.error_type = error_type
-        self._description = description[: self._recorder.text_limit]
+        self._description = self._shown(description)[: self._recorder.text_limit]
         if code is not None:
             self.rpc_code = code
+
+    def _shown(self, text: str) -> str:
+        """Return a text of a caller or server as the span may show it."""
+        if self._masks is None or self._attributes is None or not text:
+            return text
+        return self._masks.text(text, limit=self._recorder.text_limit)
 
     def begin_again(self) -> None:
         """Forget how an attempt ended that is not the answer: another one follows."""
