@@ -1,7 +1,7 @@
 """Finds what a new version of an enforced policy weakens.
 
-That is its mode, its subjects, its authentication (:mod:`.authentication_weakenings`) and its rules, which are compared
-as they are written (:mod:`.rule_coverage`).
+That is its mode, its subjects, its authentication (:mod:`.authentication_weakenings`), its rules, which are compared
+as they are written (:mod:`.rule_coverage`), its limits, and its rules about contents (:mod:`.content_weakenings`).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,6 +11,7 @@ from ostiary_core.contract.access import AccessRulesConfig
 from ostiary_core.contract.documents import PolicyDocument
 from ostiary_operator.compile.audit import audit_lowered
 from ostiary_operator.compile.authentication_weakenings import of_authentication
+from ostiary_operator.compile.content_weakenings import contents_loosened
 from ostiary_operator.compile.limit_weakenings import detection_loosened, limits_loosened
 from ostiary_operator.compile.rule_coverage import uncovered
 from ostiary_operator.compile.rule_differences import edited_rules
@@ -34,6 +35,8 @@ def of_policy(old: PolicyDocument, new: PolicyDocument) -> Iterator[Weakening]:
         yield weakening(new, reason, field, was, now)
     for reason, field, was, now in detection_loosened(old.loop_detection, new.loop_detection):
         yield weakening(new, reason, field, was, now)
+    for change in contents_loosened(old, new):
+        yield weakening(new, *change)
 
 
 def _of_rules(

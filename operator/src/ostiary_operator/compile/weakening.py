@@ -24,9 +24,14 @@ REASONS: Final = frozenset(
         "BlockRemoved",
         "CatalogueWidened",
         "DenyRemoved",
+        "GuardLoosened",
+        "GuardRemoved",
         "LimitLoosened",
         "LimitRemoved",
+        "MaskLoosened",
+        "MaskRemoved",
         MORE,
+        "PinningLowered",
         "PolicyAttached",
         "PolicyDeleted",
         "PolicyDetached",
@@ -34,7 +39,10 @@ REASONS: Final = frozenset(
         "SettingLoosened",
         "SubjectsChanged",
         "SwitchedToShadow",
+        "TransformChanged",
+        "TransformRemoved",
         "UpstreamChanged",
+        "ValidationLoosened",
     }
 )
 

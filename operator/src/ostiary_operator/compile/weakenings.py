@@ -13,6 +13,7 @@ from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.documents import EntryDocument, PolicyDocument
 from ostiary_operator.compile.audit import gateway_audit_lowered
 from ostiary_operator.compile.authentication_weakenings import replaced
+from ostiary_operator.compile.content_weakenings import pinning_lowered
 from ostiary_operator.compile.policy_weakenings import of_policy, restricts
 from ostiary_operator.compile.server_weakenings import of_servers
 from ostiary_operator.compile.weakening import Weakening, listed, weakening
@@ -96,6 +97,8 @@ def _of_entry(old: EntryDocument, new: EntryDocument) -> Iterator[Weakening]:
             yield weakening(
                 new, "CatalogueWidened", f"spec.catalogue.{primitive}", *map(_catalogue, (was_shown, is_shown))
             )
+    for change in pinning_lowered(old, new):
+        yield weakening(new, *change)
 
 
 _Exposed = tuple[frozenset[str] | None, frozenset[str]]
