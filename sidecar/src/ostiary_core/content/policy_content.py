@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from ostiary_core.content.guards.compiled_guard import CompiledGuard
 from ostiary_core.content.masks.compiled_mask import CompiledMask
 from ostiary_core.content.rule_scope import RuleScope, ScopedRule
 from ostiary_core.content.transforms.compiled_transform import CompiledTransform
@@ -19,7 +20,7 @@ class PolicyContentRules:
     """The masks, guards, transformations and validations of one policy."""
 
     masks: tuple[CompiledMask, ...] = ()
-    guards: tuple[ScopedRule, ...] = ()
+    guards: tuple[CompiledGuard, ...] = ()
     transforms: tuple[CompiledTransform, ...] = ()
     validations: tuple[ScopedRule, ...] = ()
 
@@ -40,6 +41,7 @@ class PolicyContentRules:
 
         found = cls(
             masks=compiled("masks", document.masks, CompiledMask.build),
+            guards=compiled("guards", document.guards, CompiledGuard.build),
             transforms=compiled("transforms", document.transforms, CompiledTransform.build),
         )
         return found if next(found.rules(), None) is not None else None

@@ -8,6 +8,7 @@ where each of its characters almost begins a match, so no thread is needed. A si
 
 import functools
 import itertools
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -33,6 +34,7 @@ _SLICE: Final = 16_384
 MOST_CHARACTERS: Final = 1_024
 #: Matches of one signature in one slice that are reported; more change nothing but the time.
 _MOST_MATCHES: Final = 64
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _ORDER: Final = tuple(Sensitivity)
 
 
@@ -89,6 +91,7 @@ class TextScanner:
 
     def scanning(self, text: str) -> Steps[list[GuardHit]]:
         """Return everything that is found in a text, by place; a place is counted in characters."""
+        text = _encodable(text)
         hits = list(self._hidden(text)) if self.finds_hidden else []
         if self._any is None and not self._owners:
             return sorted(hits, key=_place)
@@ -122,6 +125,15 @@ class TextScanner:
         if self._any is not None and self._any.search(ascii_bytes(folded)):
             searches += self._searches
         return [(search, start, end) for search in searches for start, end in search.spans(folded)]
+
+
+def _encodable(text: str) -> str:
+    """Return a text without lone surrogates, which no search accepts, of the same length."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return _SURROGATE.sub("\ufffd", text)
+    return text
 
 
 def _place(hit: GuardHit) -> tuple[int, int]:
