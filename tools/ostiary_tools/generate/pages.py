@@ -56,6 +56,10 @@ _QUESTIONS = {
         "Only an MCPProxy with a `service` whose endpoints gateways observe has it, and it is not part of Ready: do "
         "they know where its Pods are?"
     ),
+    ConditionType.DEFINITIONS_MATCH: (
+        "An MCPLock has it, and an MCPProxy whose definitions are pinned; it is not part of Ready: do servers show "
+        "only definitions that are approved?"
+    ),
     ConditionType.AUDIT_READY: (
         "Only an MCPPolicy with `audit` has it, and it is not part of Ready: can all replicas write its records?"
     ),

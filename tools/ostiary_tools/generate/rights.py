@@ -104,7 +104,12 @@ _PARTS = (
         "With `rbac.aggregate: true`, the default, these are part of Kubernetes' own `view`, `edit` and `admin`; each "
         "can also be bound by itself.",
         (),
-        (("ClusterRole", "ostiary-viewer"), ("ClusterRole", "ostiary-editor"), ("ClusterRole", "ostiary-admin")),
+        (
+            ("ClusterRole", "ostiary-viewer"),
+            ("ClusterRole", "ostiary-editor"),
+            ("ClusterRole", "ostiary-admin"),
+            ("ClusterRole", "ostiary-approver"),
+        ),
     ),
 )
 
@@ -118,8 +123,8 @@ _USERS = {
 }
 #: The reason of each right, by role, resources and names.
 _REASONS: dict[tuple[str, str, str], str] = {
-    ("ostiary-operator", "mcpproxies, mcppolicies", ""): "what users declare",
-    ("ostiary-operator", "mcpproxies/status, mcppolicies/status", ""): (
+    ("ostiary-operator", "mcpproxies, mcppolicies, mcplocks", ""): "what users declare",
+    ("ostiary-operator", "mcpproxies/status, mcppolicies/status, mcplocks/status", ""): (
         "the result; nothing else of users' objects is ever written"
     ),
     ("ostiary-operator", "services", ""): "the gateways, and the Services that MCPProxies name as servers",
@@ -154,6 +159,11 @@ _REASONS: dict[tuple[str, str, str], str] = {
     ("ostiary-gateway-ostiary-system-endpoints", "endpointslices", ""): (
         "where the Pods are that requests go to, and in which zone the gateway itself is"
     ),
+    ("ostiary-viewer", "mcplocks", ""): "see which definitions are approved",
+    ("ostiary-editor", "mcplocks", ""): "the same: who configures a proxy need not be who approves definitions",
+    ("ostiary-admin", "mcplocks", ""): "approve definitions",
+    ("ostiary-approver", "mcplocks", ""): "approve definitions of tools, prompts and resources",
+    ("ostiary-approver", "mcpproxies", ""): "see what servers show that is not approved (`status.drift`)",
 } | {(role, "mcpproxies, mcppolicies", ""): why for role, why in _USERS.items()}
 
 

@@ -9,6 +9,7 @@ from pydantic import Field, StrictInt, StrictStr, StringConstraints
 from ostiary_operator.api.audit_reasons import AuditReadyReason
 from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.constraints import Unique
+from ostiary_operator.api.definition_reasons import DefinitionsMatchReason
 from ostiary_operator.api.effective_reasons import EffectiveReason
 from ostiary_operator.api.endpoint_reasons import EndpointsObservedReason
 from ostiary_operator.api.limit_store_reasons import LimitStoreReadyReason
@@ -31,9 +32,9 @@ UNJUDGED_SINCE: Final = "1970-01-01T00:00:00Z"
 
 
 class ConditionType(enum.StrEnum):
-    """The conditions of an MCPProxy and an MCPPolicy.
+    """The conditions of an MCPProxy, an MCPPolicy and an MCPLock.
 
-    True is always good. Both kinds have the first four.
+    True is always good. Every kind has the first four.
     """
 
     ACCEPTED = "Accepted"
@@ -52,9 +53,10 @@ class ConditionType(enum.StrEnum):
     TELEMETRY_READY = "TelemetryReady"
     AUDIT_READY = "AuditReady"
     ENDPOINTS_OBSERVED = "EndpointsObserved"
+    DEFINITIONS_MATCH = "DefinitionsMatch"
 
 
-#: Conditions of both kinds, and of an object that the operator has not seen yet. Ready summarises the others.
+#: Conditions of every kind, and of an object that the operator has not seen yet. Ready summarises the others.
 OF_EVERY_KIND: Final = (
     ConditionType.ACCEPTED,
     ConditionType.RESOLVED_REFS,
@@ -88,6 +90,7 @@ REASONS: dict[ConditionType, type[Reason]] = {
     ConditionType.TELEMETRY_READY: TelemetryReadyReason,
     ConditionType.AUDIT_READY: AuditReadyReason,
     ConditionType.ENDPOINTS_OBSERVED: EndpointsObservedReason,
+    ConditionType.DEFINITIONS_MATCH: DefinitionsMatchReason,
 }
 """The reasons of each condition type."""
 
@@ -101,6 +104,7 @@ ASIDE: Final = {
         ConditionType.UNCAPTURED,
         ConditionType.TELEMETRY_READY,
         ConditionType.ENDPOINTS_OBSERVED,
+        ConditionType.DEFINITIONS_MATCH,
     ),
     "MCPPolicy": (
         ConditionType.EFFECTIVE,
@@ -108,6 +112,7 @@ ASIDE: Final = {
         ConditionType.LIMIT_STORE_READY,
         ConditionType.AUDIT_READY,
     ),
+    "MCPLock": (ConditionType.DEFINITIONS_MATCH,),
 }
 """By kind, the conditions that are not part of Ready."""
 
@@ -120,8 +125,10 @@ OBSERVED: Final = (
     ConditionType.TELEMETRY_READY,
     ConditionType.AUDIT_READY,
     ConditionType.ENDPOINTS_OBSERVED,
+    ConditionType.DEFINITIONS_MATCH,
 )
-"""The conditions that depend on what gateways report: of servers, endpoints, store, collector or audit trail."""
+"""The conditions that depend on what gateways report: of servers, definitions, endpoints, store, collector
+or audit trail."""
 
 MESSAGE_LIMIT = 32768
 """Characters of a condition's message (meta/v1 Condition)."""
@@ -135,8 +142,8 @@ class Condition(ApiModel):
 
     type: Annotated[StrictStr, StringConstraints(max_length=316)]
     """Which aspect: Accepted, ResolvedRefs, Programmed, Ready, UpstreamHealthy, UpstreamsHealthy, AuthDiscovery,
-    EndpointsObserved, Governed, Unblocked, Uncaptured, TelemetryReady, Effective, TestsPassed, LimitStoreReady or
-    AuditReady. Example: `Ready`."""
+    EndpointsObserved, Governed, Unblocked, Uncaptured, TelemetryReady, Effective, TestsPassed, LimitStoreReady,
+    AuditReady or DefinitionsMatch. Example: `Ready`."""
 
     status: ConditionStatus
     """Whether the condition is true. Example: `True`."""

@@ -1,4 +1,4 @@
-"""Generates the two CRDs from the models, for `ostiary crds --write crds`."""
+"""Generates the CRDs from the models, for `ostiary crds --write crds`."""
 
 from typing import Any
 
@@ -6,9 +6,18 @@ import yaml
 
 from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.conditions import OF_EVERY_KIND, UNJUDGED_SINCE, ConditionStatus
-from ostiary_operator.api.resources import GROUP, POLICY_KIND, PROXY_KIND, VERSION, MCPPolicy, MCPProxy
+from ostiary_operator.api.resources import (
+    GROUP,
+    LOCK_KIND,
+    POLICY_KIND,
+    PROXY_KIND,
+    VERSION,
+    MCPLock,
+    MCPPolicy,
+    MCPProxy,
+)
 from ostiary_operator.api.schema import Schema, described_defaults, structural, unwrapped
-from ostiary_operator.api.status import PolicyStatus, ProxyStatus
+from ostiary_operator.api.status import LockStatus, PolicyStatus, ProxyStatus
 
 _HEADER = "# Generated from the models by `ostiary crds --write crds`. Do not edit.\n"
 
@@ -38,10 +47,11 @@ def render_crds() -> dict[str, str]:
 
 
 def crds() -> list[dict[str, Any]]:
-    """The CRDs as objects: MCPProxy, MCPPolicy."""
+    """The CRDs as objects: MCPProxy, MCPPolicy, MCPLock."""
     return [
         _crd(MCPProxy, ProxyStatus, kind=PROXY_KIND, plural="mcpproxies", short="mpx", columns=_PROXY_COLUMNS),
         _crd(MCPPolicy, PolicyStatus, kind=POLICY_KIND, plural="mcppolicies", short="mpol", columns=_POLICY_COLUMNS),
+        _crd(MCPLock, LockStatus, kind=LOCK_KIND, plural="mcplocks", short="mlk", columns=_LOCK_COLUMNS),
     ]
 
 
@@ -82,6 +92,18 @@ _POLICY_COLUMNS = (
     _AGE,
     _PROGRAMMED | {"priority": 1},
     _column("Effective", _condition("Effective"), "Does it probably do what its author meant?", wide=True),
+)
+
+_LOCK_COLUMNS = (
+    _column("Proxy", ".spec.proxyRef.name", "The MCPProxy that it is for."),
+    _column("Server", ".spec.server", "The server whose definitions it approves."),
+    _column("Definitions", ".status.definitions", "How many definitions it approves.", kind="integer"),
+    _column("Match", _condition("DefinitionsMatch"), "Does the server show only what is approved?"),
+    _READY,
+    _REASON,
+    _AGE,
+    _ACCEPTED | {"priority": 1},
+    _PROGRAMMED | {"priority": 1},
 )
 
 

@@ -7,10 +7,19 @@ from ostiary_operator.api.audit_record import AuditTrailRecord
 from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.conditions import ASIDE, OF_EVERY_KIND, REASONS
 from ostiary_operator.api.crd import object_schema
-from ostiary_operator.api.resources import API_VERSION, GROUP, POLICY_KIND, PROXY_KIND, MCPPolicy, MCPProxy
+from ostiary_operator.api.resources import (
+    API_VERSION,
+    GROUP,
+    LOCK_KIND,
+    POLICY_KIND,
+    PROXY_KIND,
+    MCPLock,
+    MCPPolicy,
+    MCPProxy,
+)
 from ostiary_operator.api.schema import Schema, editor_schema, fields, inlined, unwrapped
 from ostiary_operator.api.settings import GatewaySettings
-from ostiary_operator.api.status import PolicyStatus, ProxyStatus
+from ostiary_operator.api.status import LockStatus, PolicyStatus, ProxyStatus
 
 _HEADER = "<!-- Generated from the models by `ostiary crds --docs docs/reference`. Do not edit. -->\n"
 _SETTINGS_SCHEMA = "gateway-settings.schema.json"
@@ -22,6 +31,7 @@ def render_reference() -> dict[str, str]:
     return {
         "mcpproxy.md": _resource_page(MCPProxy, ProxyStatus, PROXY_KIND),
         "mcppolicy.md": _resource_page(MCPPolicy, PolicyStatus, POLICY_KIND),
+        "mcplock.md": _resource_page(MCPLock, LockStatus, LOCK_KIND),
         "gateway-settings.md": _settings_page(),
         "audit-record.md": _audit_record_page(),
         _SETTINGS_SCHEMA: json.dumps(schema, indent=2, ensure_ascii=False) + "\n",

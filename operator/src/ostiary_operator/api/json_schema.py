@@ -1,4 +1,4 @@
-"""Generates JSON Schemas of both kinds and of audit records.
+"""Generates JSON Schemas of all kinds and of audit records.
 
 `ostiary crds --json-schema` writes them. Names and folders are those of public CRD schema catalogues, so that one
 folder serves the modeline of an editor (`# yaml-language-server: $schema=…`) and tools such as kubeconform.
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from ostiary_operator.api.audit_record import AuditTrailRecord
 from ostiary_operator.api.base_model import ApiModel
-from ostiary_operator.api.resources import GROUP, VERSION, MCPPolicy, MCPProxy
+from ostiary_operator.api.resources import GROUP, VERSION, MCPLock, MCPPolicy, MCPProxy
 from ostiary_operator.api.schema import Schema, editor_schema
 
 #: Only objects from a cluster have a status, files do not. Editors need not check it, so its fields are not listed.
@@ -24,7 +24,7 @@ def render_json_schemas() -> dict[str, str]:
 
 
 _RECORD: Final = "audit-record.schema.json"
-_MODELS: Final[tuple[type[ApiModel], ...]] = (MCPProxy, MCPPolicy)
+_MODELS: Final[tuple[type[ApiModel], ...]] = (MCPProxy, MCPPolicy, MCPLock)
 
 
 def _path(model: type[ApiModel]) -> str:

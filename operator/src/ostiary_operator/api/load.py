@@ -6,10 +6,20 @@ from typing import Any, Final, TypeVar
 from pydantic import ValidationError
 
 from ostiary_operator.api.base_model import ApiModel
+from ostiary_operator.api.lock import LockSpec
 from ostiary_operator.api.policy import PolicySpec
 from ostiary_operator.api.problems import InvalidDocument, Problem, nulls, problems
 from ostiary_operator.api.proxy import ProxySpec
-from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND, MCPPolicy, MCPProxy, Resource, resource
+from ostiary_operator.api.resources import (
+    LOCK_KIND,
+    POLICY_KIND,
+    PROXY_KIND,
+    MCPLock,
+    MCPPolicy,
+    MCPProxy,
+    Resource,
+    resource,
+)
 from ostiary_operator.api.settings import GatewaySettings
 from ostiary_operator.api.yaml_reader import YamlError, read_documents
 
@@ -21,7 +31,7 @@ MAX_SETTINGS_CHARACTERS: Final = 64 * 1024
 
 
 class InvalidResource(InvalidDocument):
-    """An MCPProxy or MCPPolicy that cannot be used; ``problems`` lists the reasons by field."""
+    """A resource that cannot be used; ``problems`` lists the reasons by field."""
 
 
 class InvalidSettings(InvalidDocument):
@@ -44,6 +54,17 @@ def parse_policy(document: Mapping[str, Any], *, namespace: str = "default") -> 
         InvalidResource: the object is not a valid MCPPolicy.
     """
     return resource(_validated(MCPPolicy, POLICY_KIND, document), namespace=namespace)
+
+
+def parse_lock(document: Mapping[str, Any], *, namespace: str = "default") -> Resource[LockSpec]:
+    """Read an MCPLock; its status is ignored, and its definitions stay texts.
+
+    ``namespace`` is for an object that names none.
+
+    Raises:
+        InvalidResource: the object is not a valid MCPLock.
+    """
+    return resource(_validated(MCPLock, LOCK_KIND, document), namespace=namespace)
 
 
 def parse_settings(text: str, *, subject: str = "gateway settings") -> GatewaySettings:

@@ -1,4 +1,4 @@
-"""The two resources: as whole objects, and in the reduced form that the operator uses."""
+"""The resources: as whole objects, and in the reduced form that the operator uses."""
 
 import uuid
 from collections.abc import Mapping
@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, Field, StrictInt, StrictStr, StringConstrain
 
 from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.constraints import Rule
+from ostiary_operator.api.lock import LockSpec
 from ostiary_operator.api.names import DnsLabel, ObjectName
 from ostiary_operator.api.policy import PolicySpec
 from ostiary_operator.api.proxy import ProxySpec
@@ -20,6 +21,7 @@ API_VERSION = f"{GROUP}/{VERSION}"
 
 PROXY_KIND = "MCPProxy"
 POLICY_KIND = "MCPPolicy"
+LOCK_KIND = "MCPLock"
 
 SpecT_co = TypeVar("SpecT_co", bound=ApiModel, covariant=True)
 
@@ -129,7 +131,21 @@ class MCPPolicy(ApiModel):
     """The desired state. Example: `{targetRefs: [{kind: MCPProxy, name: crm}], access: {rules: []}}`."""
 
 
-def resource(document: MCPProxy | MCPPolicy, *, namespace: str) -> Resource[Any]:
+class MCPLock(ApiModel):
+    """Approves definitions of tools, prompts and resources of one server.
+
+    They are whole, and readable. Where definitions are pinned, what no MCPLock approves is reported, or does not exist
+    for callers.
+    """
+
+    api_version: Literal["ostiary.dev/v1alpha1"]
+    kind: Literal["MCPLock"]
+    metadata: ObjectMeta
+    spec: LockSpec
+    """The desired state. Example: `{proxyRef: {name: crm}, server: crm, tools: ["name: add"]}`."""
+
+
+def resource(document: MCPProxy | MCPPolicy | MCPLock, *, namespace: str) -> Resource[Any]:
     """Reduce an object to a resource; ``namespace`` is for one that names none."""
     meta = document.metadata
     home = meta.namespace or namespace

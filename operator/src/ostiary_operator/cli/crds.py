@@ -10,7 +10,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command to its parser."""
     parser.add_argument("--write", metavar="DIR", type=Path, help="write the CRDs to files in DIR instead")
     parser.add_argument(
-        "--json-schema", metavar="DIR", type=Path, help="write JSON Schemas of both kinds, for editors, to files in DIR"
+        "--json-schema", metavar="DIR", type=Path, help="write JSON Schemas of all kinds, for editors, to files in DIR"
     )
     parser.add_argument("--docs", metavar="DIR", type=Path, help="write the reference of all fields to files in DIR")
 

@@ -154,11 +154,11 @@ FILE_COMMANDS: Final = (
         f"{PACKAGE}.cli.crds",
         "print the CustomResourceDefinitions, or write them to files",
         "Print the CustomResourceDefinitions of MCPProxy and MCPPolicy, which are generated from the models. With "
-        "options, write files instead: the definitions, JSON Schemas of both kinds for editors, and the reference of "
+        "options, write files instead: the definitions, JSON Schemas of all kinds for editors, and the reference of "
         "their fields.",
         (
             ("ostiary crds | kubectl apply --server-side -f -", "install them"),
-            ("ostiary crds --json-schema schemas", "write schemas with which editors check and complete both kinds"),
+            ("ostiary crds --json-schema schemas", "write schemas with which editors check and complete all kinds"),
             ("ostiary crds --write crds --json-schema schemas --docs docs/reference", "write this repository's"),
         ),
     ),

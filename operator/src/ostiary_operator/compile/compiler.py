@@ -14,6 +14,8 @@ from ostiary_operator.compile.entries import entries_of
 from ostiary_operator.compile.gateway_settings import Site
 from ostiary_operator.compile.grants import ClusterFacts
 from ostiary_operator.compile.limit_store import with_limit_stores
+from ostiary_operator.compile.lock_statuses import lock_status
+from ostiary_operator.compile.locks import LockDecision, LockInForce, decide_locks, locks_by_proxy
 from ostiary_operator.compile.model import Compiled, GatewayProblem, ObjectKey, Resources, ResourceStatus
 from ostiary_operator.compile.policies import Governance, PolicyDecision
 from ostiary_operator.compile.policy_statuses import policy_status
@@ -43,6 +45,7 @@ def compile_resources(
     memory = cache if cache is not None else Cache()
     proxies = resource_parser.read_proxies(resources.proxies, memory)
     owners = resource_parser.read_policies(resources.policies, memory)
+    locks = decide_locks(resource_parser.read_locks(resources.locks, memory), proxies, previous)
     places, problems = gateway_settings.resolve_sites(resources, previous, memory)
     places, unresolved = with_limit_stores(places, resources, previous, memory)
     places, undelivered = with_audit_webhooks(places, resources)
@@ -63,11 +66,16 @@ def compile_resources(
         cache=memory,
     )
     governance = policies.govern(decisions)
-    existing = ExistingResources({proxy.key: proxy for proxy in proxies}, {policy.uid for policy in owners})
+    existing = ExistingResources(
+        {proxy.key: proxy for proxy in proxies},
+        {policy.uid for policy in owners},
+        {decision.subject.uid for decision in locks},
+    )
+    locked = locks_by_proxy(locks)
     settled = [
         CompiledGateway(
             site,
-            _settle(site, admissions, governance, context, existing, cache=memory, budget=budget),
+            _settle(site, admissions, governance, context, existing, cache=memory, budget=budget, locks=locked),
             _block_list(site),
         )
         for site in places
@@ -75,7 +83,7 @@ def compile_resources(
     ]
     memory.turn()
     problems = (*problems, *unresolved, *undelivered, *_blocks_of_nothing(settled))
-    return Compiled(_configs(settled), _statuses(admissions, decisions, governance, settled), problems)
+    return Compiled(_configs(settled), _statuses(admissions, decisions, locks, governance, settled), problems)
 
 
 def _reference_context(
@@ -100,8 +108,9 @@ def _settle(
     *,
     cache: Cache,
     budget: int,
+    locks: Mapping[ObjectKey, tuple[LockInForce, ...]],
 ) -> BudgetedConfig:
-    entries = entries_of(site, admissions, governance, context.known.services, cache)
+    entries = entries_of(site, admissions, governance, context.known.services, cache, locks)
     return apply_budget(site, entries, governance, context=context, existing=existing, budget=budget, cache=cache)
 
 
@@ -136,6 +145,7 @@ def _config(site: Site, settled: BudgetedConfig) -> GatewayConfig:
 def _statuses(
     admissions: Sequence[Admission],
     decisions: Iterable[PolicyDecision],
+    locks: Iterable[LockDecision],
     governance: Mapping[ObjectKey, Governance],
     settled: Sequence[CompiledGateway],
 ) -> Mapping[ObjectKey, ResourceStatus]:
@@ -145,4 +155,5 @@ def _statuses(
     for it in admissions:
         names.setdefault(it.subject.key.namespace, []).append(it.subject.key.name)
     found += [policy_status(decision, settled, names.get(decision.subject.key.namespace, ())) for decision in decisions]
+    found += [lock_status(decision, settled) for decision in locks]
     return {status.key: status for status in sorted(found, key=lambda status: status.key)}

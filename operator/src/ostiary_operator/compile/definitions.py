@@ -1,9 +1,15 @@
-"""Compiles pinning and overrides of definitions."""
+"""Compiles pinning, locks and overrides of definitions."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final, get_args
 
-from ostiary_core.contract.definitions import DefinitionsConfig, OverrideConfig, OverridesConfig, PinningName
+from ostiary_core.contract.definitions import (
+    DefinitionsConfig,
+    LockConfig,
+    OverrideConfig,
+    OverridesConfig,
+    PinningName,
+)
 from ostiary_core.contract.documents import PolicyDocument
 from ostiary_operator.api.definitions import DefinitionOverride, Overrides, PromptOverride
 from ostiary_operator.api.proxy import Catalogue
@@ -29,30 +35,39 @@ def _demanded(policy: PolicyDocument) -> PinningName | None:
     return "Warn" if policy.mode == "Shadow" else policy.pinning
 
 
-def definitions_config(catalogue: Catalogue | None, floor: PinningName | None) -> DefinitionsConfig | None:
+def definitions_config(
+    catalogue: Catalogue | None, floor: PinningName | None, locks: Sequence[LockConfig] = ()
+) -> DefinitionsConfig | None:
     """Return what gateways read of `spec.catalogue` about definitions.
 
-    ``floor`` is that of the platform's policies.
+    ``floor`` is that of the platform's policies, and ``locks`` are those of the proxy.
     """
     if catalogue is None:
-        return _compiled(None, floor, None, None)
+        return _compiled(None, floor, _NOTHING, locks)
     own = pinning_name(catalogue.pinning)
     recheck = catalogue.recheck.milliseconds if catalogue.recheck is not None else None
-    return _compiled(own, floor, recheck, _overrides(catalogue.overrides))
+    given = DefinitionsConfig(recheck=recheck, overrides=_overrides(catalogue.overrides))
+    return _compiled(own, floor, given, locks)
 
 
-def with_floor(config: DefinitionsConfig | None, floor: PinningName | None) -> DefinitionsConfig | None:
-    """Return the definitions of a kept entry under today's floor; what was stricter stays so."""
+def with_floor(
+    config: DefinitionsConfig | None, floor: PinningName | None, locks: Sequence[LockConfig] = ()
+) -> DefinitionsConfig | None:
+    """Return the definitions of a kept entry under today's floor and locks.
+
+    What was stricter stays so.
+    """
     kept = config if config is not None else _NOTHING
-    return _compiled(kept.pinning, floor, kept.recheck, kept.overrides)
+    return _compiled(kept.pinning, floor, kept, locks)
 
 
 def _compiled(
-    own: PinningName | None, floor: PinningName | None, recheck: int | None, overrides: OverridesConfig | None
+    own: PinningName | None, floor: PinningName | None, given: DefinitionsConfig, locks: Sequence[LockConfig]
 ) -> DefinitionsConfig | None:
     pinning = _stricter([each for each in (own, floor) if each is not None])
-    used = (recheck or _RECHECK) if pinning == "Block" else None
-    found = DefinitionsConfig(pinning=pinning, recheck=used, overrides=overrides)
+    recheck = (given.recheck or _RECHECK) if pinning == "Block" else None
+    used = list(locks) if locks and pinning is not None else None
+    found = DefinitionsConfig(pinning=pinning, recheck=recheck, locks=used, overrides=given.overrides)
     return found if found != _NOTHING else None
 
 

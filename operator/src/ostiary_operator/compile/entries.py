@@ -1,10 +1,10 @@
 """Compiles the entries of a gateway's config: a proxy, its servers, its current policies."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 from ostiary_core.contract.debug_capture import DebugCaptureConfig
-from ostiary_core.contract.definitions import PinningName
+from ostiary_core.contract.definitions import LockConfig, PinningName
 from ostiary_core.contract.documents import (
     CatalogueConfig,
     CatalogueSelectionConfig,
@@ -29,6 +29,7 @@ from ostiary_operator.compile.definitions import definitions_config, floor_of, w
 from ostiary_operator.compile.encoded_document import EncodedDocument, encode_document
 from ostiary_operator.compile.endpoint_discovery import judged
 from ostiary_operator.compile.gateway_settings import Site
+from ostiary_operator.compile.locks import LockInForce
 from ostiary_operator.compile.model import ObjectKey
 from ostiary_operator.compile.openapi_documents import TranslatedServer
 from ostiary_operator.compile.policies import Governance
@@ -53,6 +54,7 @@ from ostiary_operator.compile.server_selection import (
 
 EncodedEntry: TypeAlias = EncodedDocument[EntryDocument]
 _UNGOVERNED = Governance()
+_NO_LOCKS: Final[Mapping[ObjectKey, tuple[LockInForce, ...]]] = {}
 _NO_DISCOVERIES: Final[Mapping[str, DiscoveryConfig | None]] = {}
 _NO_CREDENTIALS: Final[Mapping[str, UpstreamCredentialConfig]] = {}
 
@@ -63,25 +65,36 @@ def entries_of(
     governance: Mapping[ObjectKey, Governance],
     services: Services,
     cache: Cache,
+    locks: Mapping[ObjectKey, tuple[LockInForce, ...]] = _NO_LOCKS,
 ) -> dict[ObjectKey, EncodedEntry]:
     """Return the entries that a gateway should have, by proxy."""
     found = {}
     for admission in admissions:
         governed = governance.get(admission.subject.key, _UNGOVERNED)
+        locked = locks.get(admission.subject.key, ())
         kept = admission.kept.get(site.identity)
         if kept is not None:
             policies = {encoded.digest: encoded.document for encoded in governed.encoded}
             closed = bool(governed.closed_by)
-            found[admission.subject.key] = refreshed(kept, site, services, policies=policies, invalid=closed)
+            configs = [each.config for each in locked]
+            found[admission.subject.key] = refreshed(
+                kept, site, services, policies=policies, invalid=closed, locks=configs
+            )
         elif site in admission.sites:
-            found[admission.subject.key] = _fresh(admission, site, governed, cache)
+            found[admission.subject.key] = _fresh(admission, site, governed, cache, locked)
     return found
 
 
 def refreshed(
-    entry: EntryDocument, site: Site, services: Services, *, policies: Mapping[str, PolicyDocument], invalid: bool
+    entry: EntryDocument,
+    site: Site,
+    services: Services,
+    *,
+    policies: Mapping[str, PolicyDocument],
+    invalid: bool,
+    locks: Sequence[LockConfig],
 ) -> EncodedEntry:
-    """Return a kept entry under today's policies, default, granted addresses and Services.
+    """Return a kept entry under today's policies, locks, default, addresses and Services.
 
     ``policies`` are by digest.
     """
@@ -90,14 +103,16 @@ def refreshed(
     update = {
         "servers": [endpoint_discovery.current(server, site, services) for server in servers],
         "policies": sorted(policies),
-        "definitions": with_floor(entry.definitions, floor_of(policies.values())),
+        "definitions": with_floor(entry.definitions, floor_of(policies.values()), locks),
         "without_policy": _without_policy(site),
         "invalid": invalid,
     }
     return encode_document(entry.model_copy(update=update))
 
 
-def _fresh(admission: Admission, site: Site, governance: Governance, cache: Cache) -> EncodedEntry:
+def _fresh(
+    admission: Admission, site: Site, governance: Governance, cache: Cache, locks: tuple[LockInForce, ...]
+) -> EncodedEntry:
     subject, resolution = admission.subject, admission.resolution
     if subject.spec is None or resolution is None:
         raise AssertionError("only a valid version has sites")
@@ -111,6 +126,7 @@ def _fresh(admission: Admission, site: Site, governance: Governance, cache: Cach
         discoveries=tuple((name, judged(each, site)) for name, each in resolution.discoveries.items()),
         translated=tuple(resolution.translated.servers.items()),
         floor=floor_of(encoded.document for encoded in governance.encoded),
+        locks=locks,
     )
     spec = subject.spec
     if subject.fingerprint is None:
@@ -130,6 +146,7 @@ class _Shape(NamedTuple):
     discoveries: tuple[tuple[str, DiscoveryConfig | None], ...]
     translated: tuple[tuple[str, TranslatedServer], ...]
     floor: PinningName | None
+    locks: tuple[LockInForce, ...]
 
 
 def _write(subject: ParsedProxy, spec: ProxySpec, shape: _Shape) -> EncodedEntry:
@@ -162,7 +179,7 @@ def _write(subject: ParsedProxy, spec: ProxySpec, shape: _Shape) -> EncodedEntry
             routing=routing_configs(spec),
             list_cache=list_cache_config(spec),
             catalogue=_catalogue(spec.catalogue) if spec.catalogue is not None else None,
-            definitions=definitions_config(spec.catalogue, shape.floor),
+            definitions=definitions_config(spec.catalogue, shape.floor, [each.config for each in shape.locks]),
             policies=list(shape.policies),
             without_policy=shape.default,
             invalid=shape.invalid,

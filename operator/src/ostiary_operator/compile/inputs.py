@@ -21,7 +21,7 @@ from ostiary_operator.api.objects import (
     texts_of,
 )
 from ostiary_operator.api.problems import InvalidDocument, Problem
-from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND
+from ostiary_operator.api.resources import LOCK_KIND, POLICY_KIND, PROXY_KIND
 from ostiary_operator.api.server_kinds import BUILT_IN
 from ostiary_operator.compile.api_key_secrets import api_key_secrets
 from ostiary_operator.compile.authentication_methods import namespaces_with_api_keys
@@ -31,7 +31,9 @@ from ostiary_operator.compile.gateways import discover
 from ostiary_operator.compile.model import ApiKeySecret, Missing, NamespaceServices, ReferenceKey, Resources, Service
 from ostiary_operator.compile.references import wanted, wanted_credentials
 
-_READ: Final = frozenset({PROXY_KIND, POLICY_KIND, "Service", "EndpointSlice", "ConfigMap", "Secret", "Namespace"})
+_READ: Final = frozenset(
+    {PROXY_KIND, POLICY_KIND, LOCK_KIND, "Service", "EndpointSlice", "ConfigMap", "Secret", "Namespace"}
+)
 
 _PRIVATE_KEY: Final = re.compile("-----BEGIN [^-]*PRIVATE KEY-----")
 _EXTERNAL_NAME: Final = "ExternalName"
@@ -72,6 +74,7 @@ def resources_from_objects(objects: Iterable[ReadOnlyObject], operator_namespace
         operator_namespace=operator_namespace,
         proxies=found[PROXY_KIND],
         policies=found[POLICY_KIND],
+        locks=found[LOCK_KIND],
         gateways=gateways,
         namespaces=_namespaces(found["Namespace"], [namespace for kind, namespace, _ in seen if namespace]),
         references=references_from_objects(

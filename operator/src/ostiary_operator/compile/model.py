@@ -18,7 +18,7 @@ from ostiary_operator.compile.policy_test_runner import PolicyTestResult
 
 
 class ObjectKey(NamedTuple):
-    """Names one custom resource: kind is ``MCPProxy`` or ``MCPPolicy``."""
+    """Names one custom resource: kind is ``MCPProxy``, ``MCPPolicy`` or ``MCPLock``."""
 
     kind: str
     namespace: str
@@ -147,6 +147,7 @@ class Resources:
     operator_namespace: str
     proxies: Sequence[Mapping[str, Any]] = ()
     policies: Sequence[Mapping[str, Any]] = ()
+    locks: Sequence[Mapping[str, Any]] = ()
     gateways: Sequence[DiscoveredGateway] = ()
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     references: Mapping[ReferenceKey, Mapping[str, str] | Missing] = field(default_factory=dict)
@@ -215,6 +216,12 @@ class ResourceStatus:
     """Whether a policy demands audit records."""
     omissions: tuple[Omission, ...] = ()
     """What a proxy refers to and is left out."""
+    is_pinned: bool = False
+    """Whether definitions of a proxy, or of the proxy of a lock, are pinned."""
+    locked_server: str = ""
+    """The server that a lock is for."""
+    definitions: int | None = None
+    """How many definitions a lock approves."""
     unobserved: tuple[Omission, ...] = ()
     """The Services whose Pods gateways cannot observe although the proxy asks for it, and why."""
 

@@ -34,6 +34,19 @@ def selects_only_where_it_may(
     return ResourceRejection(AcceptedReason.SELECTOR_NOT_PERMITTED, message)
 
 
+def pins_only_where_it_may(
+    subject: ParsedPolicy, content: PolicyContent, tier: Tier, _targets: Targets
+) -> ResourceRejection | None:
+    """Only the platform sets a floor; an owner writes what it wants into its MCPProxy."""
+    if tier == "platform" or content.content.pinning is None:
+        return None
+    message = (
+        f"{subject.title}: spec.pinning: only policies in the operator's namespace may demand a pinning; remove it, "
+        "and set catalogue.pinning of the MCPProxy"
+    )
+    return ResourceRejection(AcceptedReason.SELECTOR_NOT_PERMITTED, message)
+
+
 def finds_a_target(
     subject: ParsedPolicy, content: PolicyContent, _tier: Tier, targets: Targets
 ) -> ResourceRejection | None:
@@ -50,5 +63,11 @@ def finds_a_target(
     return ResourceRejection(AcceptedReason.TARGET_NOT_FOUND, message)
 
 
-CHECKS: Final = (names_a_target, selects_only_where_it_may, finds_a_target, authentication_is_usable)
+CHECKS: Final = (
+    names_a_target,
+    selects_only_where_it_may,
+    pins_only_where_it_may,
+    finds_a_target,
+    authentication_is_usable,
+)
 """Each returns why a policy is not accepted; the first reason counts."""

@@ -51,10 +51,14 @@ class BudgetedConfig:
 
 @dataclass(frozen=True, slots=True)
 class ExistingResources:
-    """The resources that exist: proxies by key, policies by uid. Deleted ones are not kept."""
+    """The resources that exist: proxies by key, policies and locks by uid.
+
+    Deleted ones are not kept.
+    """
 
     proxies: Mapping[ObjectKey, ParsedProxy]
     policy_uids: AbstractSet[str]
+    lock_uids: AbstractSet[str] = frozenset()
 
 
 def apply_budget(
@@ -79,7 +83,7 @@ def apply_budget(
             written.update({encoded.digest: encoded.text for encoded in governed.encoded})
             continue
         over_budget[key] = entry
-        before = _before(site, existing.proxies[key], governed, context, policy_uids=existing.policy_uids, cache=cache)
+        before = _before(site, existing.proxies[key], governed, context, existing=existing, cache=cache)
         if before is not None:
             settled[key], documents = before
             policies.update(documents)
@@ -159,7 +163,7 @@ def _before(
     governance: Governance,
     context: AdmissionContext,
     *,
-    policy_uids: AbstractSet[str],
+    existing: ExistingResources,
     cache: Cache,
 ) -> tuple[EncodedEntry, Mapping[str, PolicyDocument]] | None:
     """Return a proxy's previous entry, if it is still permitted, with its policies of today."""
@@ -172,13 +176,16 @@ def _before(
     known = context.previous[site.identity].policies
     lost = any(digest not in known for digest in entry.policies)
     documents = {digest: known[digest] for digest in entry.policies if digest in known}
-    documents = {key: it for key, it in documents.items() if it.tier == "owner" and it.uid in policy_uids}
+    documents = {key: it for key, it in documents.items() if it.tier == "owner" and it.uid in existing.policy_uids}
     kept = (with_live_keys(it, context.objects, cache) for it in documents.values())
     documents = {encoded.digest: encoded.document for encoded in map(encode_document, kept)}
     documents |= {it.digest: it.document for it in governance.encoded if it.document.tier == "platform"}
     # A policy that closed the proxy may be fixed by now, but its rules are not in force here: it stays closed.
     invalid = entry.invalid or lost or bool(governance.closed_by)
-    return refreshed(entry, site, context.known.services, policies=documents, invalid=invalid), documents
+    held = (entry.definitions.locks if entry.definitions is not None else None) or ()
+    locks = [lock for lock in held if lock.uid in existing.lock_uids]
+    kept_entry = refreshed(entry, site, context.known.services, policies=documents, invalid=invalid, locks=locks)
+    return kept_entry, documents
 
 
 def policy_weight(encoded: EncodedPolicy, cache: Cache) -> int:

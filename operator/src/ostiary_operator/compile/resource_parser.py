@@ -23,11 +23,12 @@ from ostiary_operator.api.policy import PolicyMode, PolicySpec, TargetSelector
 from ostiary_operator.api.policy_tests import PolicyTest
 from ostiary_operator.api.problems import Problem
 from ostiary_operator.api.proxy import ProxySpec
-from ostiary_operator.api.resources import API_VERSION, EPOCH, POLICY_KIND, PROXY_KIND, derived_uid
+from ostiary_operator.api.resources import API_VERSION, EPOCH, LOCK_KIND, POLICY_KIND, PROXY_KIND, derived_uid
 from ostiary_operator.compile.audit import audit_config
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.content_rules import ContentConfigs, content_configs
 from ostiary_operator.compile.limits import limit_configs, loop_config
+from ostiary_operator.compile.lock_content import LockContent, read_lock
 from ostiary_operator.compile.model import ObjectKey
 
 Document = dict[str, Any]
@@ -97,6 +98,9 @@ ParsedProxy: TypeAlias = ParsedResource[ProxySpec]
 ParsedPolicy: TypeAlias = ParsedResource[PolicyContent]
 
 
+ParsedLock: TypeAlias = ParsedResource[LockContent]
+
+
 def read_proxies(objects: Iterable[Mapping[str, Any]], cache: Cache) -> tuple[ParsedProxy, ...]:
     """Parse and validate MCPProxies; the oldest come first."""
     return _read_all(PROXY_KIND, _proxy, objects, cache)
@@ -105,6 +109,11 @@ def read_proxies(objects: Iterable[Mapping[str, Any]], cache: Cache) -> tuple[Pa
 def read_policies(objects: Iterable[Mapping[str, Any]], cache: Cache) -> tuple[ParsedPolicy, ...]:
     """Parse and validate MCPPolicies; the oldest come first."""
     return _read_all(POLICY_KIND, _policy, objects, cache)
+
+
+def read_locks(objects: Iterable[Mapping[str, Any]], cache: Cache) -> tuple[ParsedLock, ...]:
+    """Parse and validate MCPLocks, with their definitions; the oldest come first."""
+    return _read_all(LOCK_KIND, read_lock, objects, cache)
 
 
 def _proxy(document: Document) -> ProxySpec:

@@ -62,9 +62,15 @@ def proxy_status(admission: Admission, governance: Governance, settled: Sequence
         observed_servers=_observed_servers(served),
         serves_last_accepted=admission.serves_last_accepted,
         too_large=bool(over_budget),
+        is_pinned=any(_is_pinned(entry) for _, entry in served),
         omissions=admission.resolution.translated.omissions if admission.resolution is not None else (),
         unobserved=admission.resolution.unobserved if admission.resolution is not None else (),
     )
+
+
+def _is_pinned(entry: EncodedEntry) -> bool:
+    definitions = entry.document.definitions
+    return definitions is not None and definitions.pinning is not None
 
 
 def _servers(served: Sequence[tuple[Site, EncodedEntry]]) -> tuple[tuple[str, str], ...]:

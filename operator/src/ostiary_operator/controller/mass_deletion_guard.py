@@ -1,8 +1,8 @@
-"""Delays removing all proxies or all policies until a second list confirms it. Pure.
+"""Delays removing all proxies, policies or locks until a second list confirms it. Pure.
 
 Deleting a CRD deletes all its objects. When it is installed again they come back one by one, with new uids. Meanwhile a
-gateway must not lose all its proxies or all its policies. So where all objects of a kind are gone, the last good config
-stays in force until a later list shows the same.
+gateway must not lose all its proxies, its policies or its locks. So where all objects of a kind are gone, the last good
+config stays in force until a later list shows the same.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from ostiary_core.contract.bundle import GatewayConfig
+from ostiary_core.contract.definitions import LockConfig
+from ostiary_core.contract.documents import EntryDocument
 from ostiary_operator.api.objects import uid_of
 from ostiary_operator.kube.cluster_snapshot import ClusterSnapshot
 
@@ -23,6 +25,7 @@ PATIENCE: Final = 60.0
 class _Uids:
     proxies: frozenset[str]
     policies: frozenset[str]
+    locks: frozenset[str]
 
     def lost_all_of(self, before: "_Uids") -> list[str]:
         lost = []
@@ -30,6 +33,8 @@ class _Uids:
             lost.append("MCPProxy")
         if before.policies and not before.policies & self.policies:
             lost.append("MCPPolicy")
+        if before.locks and not before.locks & self.locks:
+            lost.append("MCPLock")
         return lost
 
 
@@ -53,7 +58,7 @@ class MassDeletionGuard:
         self, snapshot: ClusterSnapshot, previous: Mapping[str, GatewayConfig], *, now: float
     ) -> ConfirmationPending | None:
         """Return what waits for confirmation; None to proceed. ``now`` is monotonic, in seconds."""
-        seen = _Uids(_uids(snapshot.proxies), _uids(snapshot.policies))
+        seen = _Uids(_uids(snapshot.proxies), _uids(snapshot.policies), _uids(snapshot.locks))
         lost = seen.lost_all_of(_in_force(previous))
         if not lost:
             self._unconfirmed = None
@@ -72,9 +77,14 @@ def _uids(objects: Iterable[Mapping[str, object]]) -> frozenset[str]:
     return frozenset(uid_of(obj) for obj in objects)
 
 
+def _locks(entry: EntryDocument) -> Iterable[LockConfig]:
+    return (entry.definitions.locks if entry.definitions is not None else None) or ()
+
+
 def _in_force(previous: Mapping[str, GatewayConfig]) -> _Uids:
     configs = previous.values()
     return _Uids(
         frozenset(entry.uid for config in configs for entry in config.entries.values()),
         frozenset(policy.uid for config in configs for policy in config.policies.values()),
+        frozenset(lock.uid for config in configs for entry in config.entries.values() for lock in _locks(entry)),
     )

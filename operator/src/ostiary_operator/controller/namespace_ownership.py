@@ -184,7 +184,7 @@ def _owners(snapshot: ClusterSnapshot) -> Iterator[tuple[str, Object]]:
     for gateway in snapshot.gateways:
         service = {"apiVersion": SERVICE.api_version, "kind": SERVICE.name, "name": gateway.service, "uid": gateway.uid}
         found.setdefault(gateway.namespace, service)
-    for obj in (*snapshot.proxies, *snapshot.policies):
+    for obj in (*snapshot.proxies, *snapshot.policies, *snapshot.locks):
         if namespace_of(obj) not in found:
             of_kind = {"apiVersion": obj["apiVersion"], "kind": obj["kind"]}
             found[namespace_of(obj)] = {**of_kind, "name": name_of(obj), "uid": uid_of(obj)}
@@ -199,6 +199,7 @@ def _without(snapshot: ClusterSnapshot, refused: Mapping[str, str]) -> ClusterSn
         snapshot,
         proxies=_outside(snapshot.proxies, refused),
         policies=_outside(snapshot.policies, refused),
+        locks=_outside(snapshot.locks, refused),
         gateways=gateways,
         gateway_objects={
             key: found for key, found in snapshot.gateway_objects.items() if key.partition("/")[0] not in refused

@@ -68,6 +68,7 @@ class _Last:
             and all(previous[key] is mine[key] for key in mine)
             and _are_same(before.proxies, snapshot.proxies)
             and _are_same(before.policies, snapshot.policies)
+            and _are_same(before.locks, snapshot.locks)
             and (before.gateways, before.namespaces) == (snapshot.gateways, snapshot.namespaces)
         )
 
@@ -116,7 +117,7 @@ class Reconciler:
         with self.publisher.waiting():
             with self.metrics.stage("list"), trace.stage(SpanName.LIST) as span:
                 snapshot = await self.ownership.owned(await self.lister.snapshot(request.changed))
-                span.set_attribute(SpanAttribute.OBJECTS, len(snapshot.proxies) + len(snapshot.policies))
+                span.set_attribute(SpanAttribute.OBJECTS, snapshot.size)
             self.gateway_problems.unusable(await compute(self._refreshed, snapshot), snapshot)
             pending = self.deletion_guard.check(snapshot, self.applied_configs.configs, now=began)
             if pending is not None:
@@ -165,6 +166,7 @@ class Reconciler:
             operator_namespace=self.options.operator_namespace,
             proxies=snapshot.proxies,
             policies=snapshot.policies,
+            locks=snapshot.locks,
             gateways=snapshot.gateways,
             namespaces=snapshot.namespaces,
             references=await self.references.resolve(keys, changed),

@@ -44,7 +44,7 @@ async def definitions(case: Case) -> CheckResult:
     try:
         return _compared([await case.cluster.get(DEFINITION, name=kind.resource) for kind in OURS])
     except Forbidden:
-        return ok("both kinds are served; you may not read their schemas, so their version is not known")
+        return ok("all kinds are served; you may not read their schemas, so their version is not known")
 
 
 def _compared(found: list[Object]) -> CheckResult:

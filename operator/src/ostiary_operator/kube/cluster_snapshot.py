@@ -42,8 +42,14 @@ class ClusterSnapshot:
     namespaces: Mapping[str, Mapping[str, str]]
     gateway_objects: Mapping[str, GatewayObjects]
     """By gateway identity."""
+    locks: Sequence[Object] = ()
     fresh: Collection[Object] = ()
-    """The proxies and policies that were read for this snapshot; the others are from an earlier one."""
+    """The proxies, policies and locks that were read for this snapshot; the others are from an earlier one."""
+
+    @property
+    def size(self) -> int:
+        """The number of proxies, policies and locks."""
+        return len(self.proxies) + len(self.policies) + len(self.locks)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,18 @@ import orjson
 from ostiary_core.canonical import digest
 from ostiary_operator.api import labels
 from ostiary_operator.api.objects import Object, name_of, namespace_of, uid_of
-from ostiary_operator.kube.kinds import CONFIG_MAP, ENDPOINT_SLICE, NAMESPACE, POLICY, PROXY, SECRET, SERVICE, Kind
+from ostiary_operator.kube.kinds import (
+    CONFIG_MAP,
+    ENDPOINT_SLICE,
+    LOCK,
+    NAMESPACE,
+    OURS,
+    POLICY,
+    PROXY,
+    SECRET,
+    SERVICE,
+    Kind,
+)
 
 IsKnown = Callable[[str, Mapping[str, Any]], bool]
 """Returns whether we have already read or written this status of the resource with this uid."""
@@ -33,6 +44,7 @@ def _ignore(_event: str | None, _kind: Kind, _obj: Object) -> None:
 _PARTS: Final[Mapping[Kind, tuple[str, ...]]] = {
     PROXY: (),
     POLICY: (),
+    LOCK: (),
     NAMESPACE: (),
     SERVICE: ("spec",),
     CONFIG_MAP: ("data", "binaryData"),
@@ -106,7 +118,7 @@ class EventFilter:
         self._seen[uid] = print_now
         if not is_same:
             return self._expected.get(_key(kind, obj)) != print_now
-        return kind in {PROXY, POLICY} and not self._is_known(uid, obj.get("status") or {})
+        return kind in OURS and not self._is_known(uid, obj.get("status") or {})
 
     def _is_relevant(self, kind: Kind, obj: Object) -> bool:
         """Return whether an object can affect any config: most Services of a cluster cannot."""

@@ -39,6 +39,7 @@ class Kind:
 
 PROXY: Final = Kind(GROUP, "v1alpha1", "mcpproxies", "MCPProxy")
 POLICY: Final = Kind(GROUP, "v1alpha1", "mcppolicies", "MCPPolicy")
+LOCK: Final = Kind(GROUP, "v1alpha1", "mcplocks", "MCPLock")
 SERVICE: Final = Kind("", "v1", "services", "Service")
 CONFIG_MAP: Final = Kind("", "v1", "configmaps", "ConfigMap")
 SECRET: Final = Kind("", "v1", "secrets", "Secret")
@@ -59,13 +60,14 @@ REFERENCE_GRANTS: Final = tuple(
 )
 
 #: The kinds of Ostiary's own CRDs.
-OURS: Final = (PROXY, POLICY)
+OURS: Final = (PROXY, POLICY, LOCK)
 
 #: One field manager for each use: two uses of one manager would remove each other's fields.
 CONFIG_MANAGER: Final = "ostiary-operator/config"
 SECRET_MANAGER: Final = "ostiary-operator/secret"  # noqa: S105  the name of a field manager
 PROXY_STATUS_MANAGER: Final = "ostiary-operator/proxy-status"
 POLICY_STATUS_MANAGER: Final = "ostiary-operator/policy-status"
+LOCK_STATUS_MANAGER: Final = "ostiary-operator/lock-status"
 LEASE_MANAGER: Final = "ostiary-operator/lease"
 #: Creating a Lease sets no holder, so that of two replicas that create it at once neither holds it yet.
 LEASE_MAKER: Final = "ostiary-operator/lease-maker"

@@ -26,6 +26,7 @@ from ostiary_operator.kube.errors import Forbidden, NotFound
 from ostiary_operator.kube.kinds import (
     CONFIG_MAP,
     ENDPOINT_SLICE,
+    LOCK,
     NAMESPACE,
     OURS,
     POLICY,
@@ -47,6 +48,7 @@ _ByNamespace: TypeAlias = Mapping[str, list[Object]]
 _AT_ONCE: Final = 16
 _SHARE: Final = 0.5
 _FEW: Final = 4
+_KINDS: Final = {kind.name: kind for kind in OURS}
 
 
 def _ignore(_kind: Kind, _obj: Object) -> None:
@@ -55,7 +57,7 @@ def _ignore(_kind: Kind, _obj: Object) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Resources:
-    """Proxies and policies by kind and namespace, labels of namespaces, and what was just read."""
+    """Our resources by kind and namespace, labels of namespaces, and what was just read."""
 
     objects: Mapping[Kind, _ByNamespace]
     namespaces: Mapping[str, Mapping[str, str]]
@@ -96,6 +98,7 @@ class Lister:
         return ClusterSnapshot(
             proxies=resources.every(PROXY),
             policies=resources.every(POLICY),
+            locks=resources.every(LOCK),
             gateways=found.gateways,
             namespaces=resources.namespaces,
             gateway_objects={
@@ -127,8 +130,8 @@ class Lister:
 
     async def _all(self) -> _Resources:
         objects, namespaces = await asyncio.gather(self._in_order(self._everywhere), self._namespaces())
-        proxies, policies = objects[PROXY], objects[POLICY]
-        return _Resources({kind: _grouped(objects[kind]) for kind in OURS}, namespaces, (*proxies, *policies))
+        fresh = tuple(obj for kind in OURS for obj in objects[kind])
+        return _Resources({kind: _grouped(objects[kind]) for kind in OURS}, namespaces, fresh)
 
     async def _part(self, places: frozenset[str], last: _Resources) -> _Resources | None:
         """Read some namespaces, and merge them with the last snapshot of the others.
@@ -148,14 +151,14 @@ class Lister:
 
     @staticmethod
     async def _in_order(read: Callable[[Kind], Awaitable[list[Object]]]) -> Mapping[Kind, list[Object]]:
-        """Read proxies, policies, and proxies again; return only proxies that are in both lists.
+        """Read proxies, the rest, and proxies again; return only proxies that are in both lists.
 
         A proxy that was created meanwhile may have a policy that was not read, and one that was deleted meanwhile may
         have lost its policy: for a moment either would be open. The event of a new proxy enqueues the next pass.
         """
         before = {uid_of(proxy) for proxy in await read(PROXY)}
-        policies = await read(POLICY)
-        return {PROXY: [proxy for proxy in await read(PROXY) if uid_of(proxy) in before], POLICY: policies}
+        around = {POLICY: await read(POLICY), LOCK: await read(LOCK)}
+        return {PROXY: [proxy for proxy in await read(PROXY) if uid_of(proxy) in before], **around}
 
     async def _within(self, places: Iterable[str], kind: Kind) -> list[Object]:
         turn = asyncio.Semaphore(_AT_ONCE)
@@ -190,7 +193,7 @@ class Lister:
     def _report(self, resources: _Resources, services: Iterable[Object], contents: Iterable[NamespaceObjects]) -> None:
         """Report all objects that were read; duplicates are identical."""
         for obj in resources.fresh:
-            self._on_seen(PROXY if obj["kind"] == PROXY.name else POLICY, obj)
+            self._on_seen(_KINDS[obj["kind"]], obj)
         for service in services:
             self._on_seen(SERVICE, service)
         for content in contents:

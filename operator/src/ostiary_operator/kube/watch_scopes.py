@@ -15,6 +15,7 @@ from ostiary_operator.kube.kinds import (
     ACCESS_REVIEW,
     CONFIG_MAP,
     ENDPOINT_SLICE,
+    LOCK,
     NAMESPACE,
     POLICY,
     PROXY,
@@ -33,6 +34,7 @@ RESYNC_UNWATCHED: Final = 60.0
 SELECTORS: Final[Mapping[Kind, tuple[str, ...]]] = {
     PROXY: ("",),
     POLICY: ("",),
+    LOCK: ("",),
     NAMESPACE: ("",),
     SERVICE: ("",),  # gateways, and what proxies name as their servers
     # Replicas of gateways, since Kubernetes copies a Service's labels to its slices; and slices written by hand.

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from ostiary_operator.api.resources import API_VERSION, GROUP, POLICY_KIND, PROXY_KIND
+from ostiary_operator.api.resources import API_VERSION, GROUP, LOCK_KIND, POLICY_KIND, PROXY_KIND
 from ostiary_operator.api.server_kinds import BUILT_IN
 from ostiary_operator.api.yaml_reader import YamlError, read_documents
 from ostiary_operator.compile.foreign_servers import GRANT_GROUP, GRANT_KIND
@@ -19,7 +19,7 @@ from ostiary_operator.local import files, yaml_faults
 from ostiary_operator.local.findings import Finding, Severity
 from ostiary_operator.local.yaml_positions import Places, read_places
 
-OURS: Final = (PROXY_KIND, POLICY_KIND)
+OURS: Final = (PROXY_KIND, POLICY_KIND, LOCK_KIND)
 #: Kubernetes kinds that MCPProxies and MCPPolicies depend on, with their API version.
 COMPANIONS: Final[Mapping[str, str]] = {
     "ConfigMap": "v1",
@@ -75,7 +75,7 @@ class ObjectManifest:
 
     @property
     def ours(self) -> bool:
-        """Whether it is an MCPProxy or an MCPPolicy."""
+        """Whether it is an MCPProxy, an MCPPolicy or an MCPLock."""
         return self.value.get("kind") in OURS
 
     @property
@@ -239,6 +239,7 @@ def _misnamed(manifest: ObjectManifest) -> Finding | None:
     if kind in OURS:
         return None
     meant = {ours.lower(): ours for ours in OURS} | {"mcpproxies": PROXY_KIND, "mcppolicies": POLICY_KIND}
+    meant |= {"mcplocks": LOCK_KIND}
     if version.partition("/")[0] != GROUP and kind.lower() not in meant:
         return None
     close = difflib.get_close_matches(kind.lower(), meant, n=1)

@@ -7,9 +7,10 @@ from typing import Any, Final
 from ostiary_operator.api import labels
 from ostiary_operator.api.load import parse_policy, parse_proxy, parse_settings
 from ostiary_operator.api.problems import InvalidDocument, Problem
-from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND
+from ostiary_operator.api.resources import LOCK_KIND, POLICY_KIND, PROXY_KIND
 from ostiary_operator.api.yaml_reader import YamlError, read_documents
 from ostiary_operator.compile import gateways
+from ostiary_operator.compile.lock_content import read_lock
 from ostiary_operator.compile.model import ResourceStatus
 from ostiary_operator.local import yaml_faults
 from ostiary_operator.local.findings import Finding, Severity
@@ -19,6 +20,7 @@ from ostiary_operator.local.yaml_positions import Places, Position, read_places
 _PARSERS: Final[Mapping[str, Callable[[Mapping[str, Any]], object]]] = {
     PROXY_KIND: parse_proxy,
     POLICY_KIND: parse_policy,
+    LOCK_KIND: read_lock,
 }
 
 

@@ -7,7 +7,7 @@ from ostiary_core.canonical import canonical, digest
 from ostiary_operator.api.conditions import ASIDE, MESSAGE_LIMIT, UNJUDGED_SINCE, ConditionStatus, ConditionType
 from ostiary_operator.api.reasons import ReadyReason
 from ostiary_operator.compile.model import ConditionDraft, ResourceStatus
-from ostiary_operator.kube.kinds import PROXY
+from ostiary_operator.kube.kinds import LOCK, POLICY
 from ostiary_operator.status.programmed import GatewayCount, ProgrammedState
 
 _RELATED: Final = 256
@@ -27,11 +27,15 @@ FIELDS: Final = {
         "gateways",
         "programmed",
         "servers",
+        "drift",
         "policies",
         "policyCount",
     ),
     "MCPPolicy": ("observedGeneration", "conditions", "targets", "targetCount"),
+    "MCPLock": ("observedGeneration", "conditions", "definitions"),
 }
+
+_NOTHING: Final[Mapping[str, Sequence[Mapping[str, Any]]]] = {}
 
 
 def build(
@@ -42,11 +46,12 @@ def build(
     now: str,
     observed: Sequence[ConditionDraft] = (),
     aside: Sequence[ConditionDraft] | None = None,
-    servers: Sequence[Mapping[str, Any]] = (),
+    seen: Mapping[str, Sequence[Mapping[str, Any]]] = _NOTHING,
     change_trace: str = "",
 ) -> dict[str, Any]:
     """Return the status to write. ``observed`` and ``aside`` are conditions that Ready ignores,
-    and ``servers`` is what gateways see of the servers of a proxy.
+    ``seen`` is what gateways see of the servers of a proxy: ``servers``
+    and ``drift``.
 
     ``live`` is the status in the cluster. It provides the transition times, and Programmed while ``programmed_state``
     is not settled. ``now`` is the time in RFC 3339. ``change_trace`` is the trace of the change that is reported, ""
@@ -68,7 +73,11 @@ def build(
     }
     trace = change_trace or live.get("changeTrace")
     whole |= {"changeTrace": trace} if trace else {}
-    return whole | (_of_proxy(status, gateways, servers) if status.key.kind == PROXY.name else _of_policy(status))
+    if status.key.kind == LOCK.name:
+        return whole | ({"definitions": status.definitions} if status.definitions is not None else {})
+    if status.key.kind == POLICY.name:
+        return whole | _of_policy(status)
+    return whole | _of_proxy(status, gateways, seen)
 
 
 def ready(conditions: Sequence[ConditionDraft]) -> ConditionDraft:
@@ -81,7 +90,7 @@ def ready(conditions: Sequence[ConditionDraft]) -> ConditionDraft:
 
 
 def _of_proxy(
-    status: ResourceStatus, gateways: Sequence[Mapping[str, Any]], servers: Sequence[Mapping[str, Any]]
+    status: ResourceStatus, gateways: Sequence[Mapping[str, Any]], seen: Mapping[str, Sequence[Mapping[str, Any]]]
 ) -> dict[str, Any]:
     urls = [
         {"gateway": gateway, **({"hostname": hostname} if hostname else {}), "url": url}
@@ -92,7 +101,7 @@ def _of_proxy(
         **({"url": urls[0]["url"], "urls": urls[:_URLS]} if urls else {}),
         **({"gateways": list(gateways)} if gateways else {}),
         **({"programmed": short} if short else {}),
-        **({"servers": list(servers)} if servers else {}),
+        **{member: list(found) for member, found in seen.items() if found},
         **({"policies": _references(status.related)} if status.related else {}),
         "policyCount": len(status.related),
     }

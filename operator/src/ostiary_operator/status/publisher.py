@@ -208,7 +208,7 @@ class StatusPublisher:
             now=stamp,
             observed=drafts,
             aside=aside,
-            servers=servers.servers,
+            seen={_SERVERS: servers.servers},
             change_trace=trace,
         )
         ready = builder.condition_of(body, ConditionType.READY) or {}

@@ -10,11 +10,15 @@ from ostiary_operator.compile.model import ObjectKey
 from ostiary_operator.kube import kinds
 from ostiary_operator.kube.client import KubernetesClient
 from ostiary_operator.kube.errors import ClusterError, Conflict, NotFound
-from ostiary_operator.kube.kinds import POLICY, PROXY
+from ostiary_operator.kube.kinds import LOCK, POLICY, PROXY
 
 _log = logging.getLogger(__name__)
 _AT_ONCE: Final = 8
-_KINDS: Final = {PROXY.name: (PROXY, kinds.PROXY_STATUS_MANAGER), POLICY.name: (POLICY, kinds.POLICY_STATUS_MANAGER)}
+_KINDS: Final = {
+    PROXY.name: (PROXY, kinds.PROXY_STATUS_MANAGER),
+    POLICY.name: (POLICY, kinds.POLICY_STATUS_MANAGER),
+    LOCK.name: (LOCK, kinds.LOCK_STATUS_MANAGER),
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,8 +100,12 @@ def test_every_rule_has_a_message_with_a_remedy() -> None:
 
 def test_the_names_are_the_promised_ones() -> None:
     names = {kind: crd["spec"]["names"] for kind, crd in CRDS.items()}
-    assert {kind: n["shortNames"] for kind, n in names.items()} == {"MCPProxy": ["mpx"], "MCPPolicy": ["mpol"]}
-    assert {n["plural"] for n in names.values()} == {"mcpproxies", "mcppolicies"}
+    assert {kind: n["shortNames"] for kind, n in names.items()} == {
+        "MCPProxy": ["mpx"],
+        "MCPPolicy": ["mpol"],
+        "MCPLock": ["mlk"],
+    }
+    assert {n["plural"] for n in names.values()} == {"mcpproxies", "mcppolicies", "mcplocks"}
     assert all(n["categories"] == ["ostiary"] for n in names.values())
     assert all(crd["spec"]["scope"] == "Namespaced" for crd in CRDS.values())
     assert all(version(kind)["subresources"] == {"status": {}} for kind in CRDS)

@@ -33,6 +33,7 @@ CASES = [
     "ca-certificates-are-carried-inline",
     "a-platform-policy-selects-namespaces-by-label",
     "the-catalogue-hides-what-policies-would-allow",
+    "a-lock-becomes-digests-of-definitions",
     "urls-follow-external-url-and-hostnames",
     "an-allow-without-the-prefix-of-a-server-is-reported",
     "routing-rules-reach-the-gateway-in-their-order",
@@ -59,12 +60,13 @@ def put(value: Any, path: tuple[Any, ...], junk: Any) -> None:
 def test_junk_in_any_place_of_a_resource_is_answered(data: st.DataObject, name: str, junk: Any) -> None:
     resources = golden_cases.load(name).steps[0].resources
     before = compile_resources(resources, {}).configs
-    objects: list[Any] = copy.deepcopy([*resources.proxies, *resources.policies])
+    objects: list[Any] = copy.deepcopy([*resources.proxies, *resources.policies, *resources.locks])
     count = len(resources.proxies)
     path = data.draw(st.sampled_from([p for p in places(objects) if len(p) > 1]))
     put(objects, path, junk)
 
-    broken = replace(resources, proxies=objects[:count], policies=objects[count:])
+    last = count + len(resources.policies)
+    broken = replace(resources, proxies=objects[:count], policies=objects[count:last], locks=objects[last:])
 
     for previous in ({}, before):
         compiled = compile_resources(broken, previous)

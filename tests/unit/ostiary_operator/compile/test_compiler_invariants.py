@@ -63,7 +63,8 @@ def check_policies_reach_only_where_they_may(compiled: Compiled) -> None:
 
 
 def check_statuses_are_complete(compiled: Compiled, resources: Resources) -> None:
-    assert len(compiled.statuses) == len(resources.proxies) + len(resources.policies)
+    declared = (*resources.proxies, *resources.policies, *resources.locks)
+    assert len(compiled.statuses) == len(declared)
     for key, status in compiled.statuses.items():
         assert [condition.type for condition in status.conditions] == ["Accepted", "ResolvedRefs"]
         for condition in status.conditions:
