@@ -8,6 +8,7 @@ from ostiary_core.content.guards.compiled_guard import CompiledGuard
 from ostiary_core.content.masks.compiled_mask import CompiledMask
 from ostiary_core.content.rule_scope import RuleScope, ScopedRule
 from ostiary_core.content.transforms.compiled_transform import CompiledTransform
+from ostiary_core.content.validations.compiled_validation import CompiledValidation
 from ostiary_core.contract.documents import PolicyDocument
 from ostiary_core.errors import ExpressionError, PatternError
 from ostiary_core.policy.subjects import Subject
@@ -22,7 +23,7 @@ class PolicyContentRules:
     masks: tuple[CompiledMask, ...] = ()
     guards: tuple[CompiledGuard, ...] = ()
     transforms: tuple[CompiledTransform, ...] = ()
-    validations: tuple[ScopedRule, ...] = ()
+    validations: tuple[CompiledValidation, ...] = ()
 
     @classmethod
     def build(cls, document: PolicyDocument, subjects: tuple[Subject, ...] | None) -> "PolicyContentRules | None":
@@ -43,6 +44,7 @@ class PolicyContentRules:
             masks=compiled("masks", document.masks, CompiledMask.build),
             guards=compiled("guards", document.guards, CompiledGuard.build),
             transforms=compiled("transforms", document.transforms, CompiledTransform.build),
+            validations=_validations(document, subjects),
         )
         return found if next(found.rules(), None) is not None else None
 
@@ -56,6 +58,17 @@ class PolicyContentRules:
         for kind in ("masks", "guards", "transforms", "validations"):
             for rule in getattr(self, kind):
                 yield kind, rule
+
+
+def _validations(document: PolicyDocument, subjects: tuple[Subject, ...] | None) -> tuple[CompiledValidation, ...]:
+    config = document.validation
+    if config is None:
+        return ()
+    try:
+        scope = RuleScope.build(document, config, subjects)
+    except PatternError as error:
+        raise PatternError(f"spec.validation: {error}") from None
+    return (CompiledValidation.build(config, scope),)
 
 
 def _compiled(
