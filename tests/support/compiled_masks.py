@@ -7,7 +7,7 @@ import orjson
 
 from ostiary_core.content.masks.compiled_mask import CompiledMask
 from ostiary_core.content.masks.mask_set import Masked, MaskSet
-from ostiary_core.content.masks.replacements import MaskKeys
+from ostiary_core.content.masks.tokens import MaskKeys
 from ostiary_core.content.rule_scope import RuleScope
 from ostiary_core.contract.content import Direction
 from ostiary_core.contract.masks import MaskConfig

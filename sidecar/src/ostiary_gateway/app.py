@@ -91,6 +91,7 @@ class GatewayApp:
             loopback=options.host in _LOOPBACK,
             metadata=self._find_public,
         )
+        self.pipeline.services.content_keys.source = lambda: self.store.keyring.content
         self.pipeline.auditor = self.auditor = make_auditor(options, lambda: self.store.keyring)
         self.limit_store = LimitStoreSwitch(
             self.pipeline.limits,

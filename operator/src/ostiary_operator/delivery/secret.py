@@ -18,6 +18,7 @@ from ostiary_core.contract.key_names import (
     ADMIN_TOKEN,
     ASSERTION_PREFIX,
     AUDIT_PREFIX,
+    CONTENT_PREFIX,
     MAC_PREFIX,
     SESSION_PREFIX,
     is_credential,
@@ -40,7 +41,7 @@ _MARGIN: Final = 600
 #: A key with an activation further in the future than this was not created by us.
 _FURTHEST: Final = 2 * LEAD
 _BYTES: Final = 32
-_NAME: Final = re.compile(r"(mac|session|assertion|audit)-(0|[1-9][0-9]{0,11})")
+_NAME: Final = re.compile(r"(mac|session|assertion|audit|content)-(0|[1-9][0-9]{0,11})")
 RandomBytes = Callable[[int], bytes]
 
 
@@ -54,6 +55,7 @@ class Keys:
     credentials: Mapping[str, SecretBytes] = field(default_factory=dict)
     assertion: Mapping[int, SecretBytes] = field(default_factory=dict)
     audit: Mapping[int, SecretBytes] = field(default_factory=dict)
+    content: Mapping[int, SecretBytes] = field(default_factory=dict)
 
     def mac_keys(self) -> dict[str, bytes]:
         """Return the MAC keys by name, for :func:`ostiary_core.contract.mac.verify`."""
@@ -71,13 +73,14 @@ class Keys:
         entries |= {f"{SESSION_PREFIX}{activation}": key for activation, key in self.session.items()}
         entries |= {f"{ASSERTION_PREFIX}{activation}": key for activation, key in self.assertion.items()}
         entries |= {f"{AUDIT_PREFIX}{activation}": key for activation, key in self.audit.items()}
+        entries |= {f"{CONTENT_PREFIX}{activation}": key for activation, key in self.content.items()}
         entries |= self.credentials
         return entries | ({ADMIN_TOKEN: self.admin_token} if self.admin_token is not None else {})
 
 
 def parse(entries: Mapping[str, bytes]) -> Keys:
     """Read keys by name; entries with another name or a wrong length are omitted."""
-    found: dict[str, dict[int, SecretBytes]] = {"mac": {}, "session": {}, "assertion": {}, "audit": {}}
+    found: dict[str, dict[int, SecretBytes]] = {"mac": {}, "session": {}, "assertion": {}, "audit": {}, "content": {}}
     for name, value in entries.items():
         match = _NAME.fullmatch(name)
         if match is not None and len(value) == _BYTES:
@@ -85,7 +88,8 @@ def parse(entries: Mapping[str, bytes]) -> Keys:
     token = entries.get(ADMIN_TOKEN)
     credentials = {name: SecretBytes(value) for name, value in entries.items() if is_credential(name)}
     admin = SecretBytes(token) if token else None
-    return Keys(found["mac"], found["session"], admin, credentials, found["assertion"], found["audit"])
+    by_time = (found[purpose] for purpose in ("assertion", "audit", "content"))
+    return Keys(found["mac"], found["session"], admin, credentials, *by_time)
 
 
 def parse_secret(secret: Mapping[str, Any] | None) -> Keys:
@@ -115,6 +119,7 @@ def renewed(keys: Keys, *, now: float, session_max_age: float, random: RandomByt
         session=rotated(keys.session, first=0, keep=keep),
         assertion=rotated(keys.assertion, first=0, keep=_ASSERTION_KEEP + _MARGIN),
         audit=rotated(keys.audit, first=int(now), keep=_AUDIT_KEEP + _MARGIN, rotation=AUDIT_ROTATION),
+        content=rotated(keys.content, first=0, keep=keep),
         admin_token=token,
     )
 

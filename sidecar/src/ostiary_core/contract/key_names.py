@@ -4,6 +4,7 @@
     session-<activation>    seals session ids from that time on, and opens them for as long as it exists
     assertion-<activation>  signs identity assertions from that time on; its public part is published while it exists
     audit-<activation>      signs the checkpoints of audit trails from that time on, and keys the digests in them
+    content-<activation>    makes hashes and tokens for masks from that time on, and opens tokens while it exists
     admin-token             the bearer token of the gateway's admin port
     credential-<uid>-<version>-<key>
                             the copy of one value of a user's Secret: its uid, its resourceVersion, and the SHA-256 of
@@ -21,6 +22,7 @@ MAC_PREFIX: Final = "mac-"
 SESSION_PREFIX: Final = "session-"
 ASSERTION_PREFIX: Final = "assertion-"
 AUDIT_PREFIX: Final = "audit-"
+CONTENT_PREFIX: Final = "content-"
 CREDENTIAL_PREFIX: Final = "credential-"
 ADMIN_TOKEN: Final = "admin-token"  # noqa: S105  the name of a key, not a token
 
@@ -41,7 +43,7 @@ def secret_name(gateway: str) -> str:
 
 def is_key(name: str) -> bool:
     """Return whether this is the name of a key."""
-    prefixes = (MAC_PREFIX, SESSION_PREFIX, ASSERTION_PREFIX, AUDIT_PREFIX, CREDENTIAL_PREFIX)
+    prefixes = (MAC_PREFIX, SESSION_PREFIX, ASSERTION_PREFIX, AUDIT_PREFIX, CONTENT_PREFIX, CREDENTIAL_PREFIX)
     return name.startswith(prefixes) or name == ADMIN_TOKEN
 
 

@@ -13,6 +13,7 @@ from ostiary_core.contract.key_names import (
     ADMIN_TOKEN,
     ASSERTION_PREFIX,
     AUDIT_PREFIX,
+    CONTENT_PREFIX,
     MAC_PREFIX,
     SESSION_PREFIX,
     is_credential,
@@ -36,6 +37,8 @@ class Keyring:
     """What identity assertions are signed with, by the time of activation."""
     audit: Mapping[int, SecretBytes] = field(default_factory=dict, repr=False)
     """What keys of audit trails are derived from, by the time of activation."""
+    content: Mapping[int, bytes] = field(default_factory=dict, repr=False)
+    """What hashes and tokens of masks are made with, by the time of activation."""
 
     @classmethod
     def from_secret(cls, files: Mapping[str, bytes]) -> "Keyring":
@@ -44,11 +47,12 @@ class Keyring:
         Ignore files with another name or a wrong length.
         """
         sessions = _by_activation(files, SESSION_PREFIX)
-        seeds = [_seeds(files, prefix) for prefix in (ASSERTION_PREFIX, AUDIT_PREFIX)]
         mac = {n: v for n, v in files.items() if n.startswith(MAC_PREFIX) and len(v) >= _KEY_BYTES}
         token = files.get(ADMIN_TOKEN, b"").strip()
         credentials = {n: SecretBytes(v) for n, v in files.items() if is_credential(n) and v}
-        return cls(mac, sessions, frozenset({token} if token else ()), credentials, *seeds)
+        assertions, audit = _seeds(files, ASSERTION_PREFIX), _seeds(files, AUDIT_PREFIX)
+        content = _by_activation(files, CONTENT_PREFIX)
+        return cls(mac, sessions, frozenset({token} if token else ()), credentials, assertions, audit, content)
 
     def credential(self, name: str) -> SecretBytes:
         """Return the credential that a document names.
@@ -75,6 +79,7 @@ class Keyring:
             {**self.credentials, **other.credentials},
             {**self.assertions, **other.assertions},
             {**self.audit, **other.audit},
+            {**self.content, **other.content},
         )
 
 

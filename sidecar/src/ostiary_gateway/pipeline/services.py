@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from ostiary_gateway.config.snapshot import Snapshot
+from ostiary_gateway.content.mask_keys import ContentKeys
 from ostiary_gateway.pipeline.bridged.legacy_sessions import LegacySessions
 from ostiary_gateway.pipeline.continuations.continuations import Continuations
 from ostiary_gateway.pipeline.continuations.hop_endpoint import HopEndpoint
@@ -38,7 +39,8 @@ class PipelineServices:
     cancelled because the drain period is over. ``sessions`` are those of callers with several servers,
     ``continuations`` what waits for an answer. ``cancellable`` are the bridged requests in flight, which their callers
     may cancel; ``subscribed`` follow what sessions with open streams subscribe to, by session and server; ``places``
-    finds both in other replicas. ``found_endpoints`` have sessions whose ids do not say so.
+    finds both in other replicas. ``content_keys`` make hashes and tokens in place of values, and
+    ``found_endpoints`` have sessions whose ids do not say so.
     """
 
     sealer: Sealer
@@ -55,6 +57,7 @@ class PipelineServices:
     hop_endpoint: HopEndpoint
     limits: LimitStage
     places: SessionPlaces
+    content_keys: ContentKeys = field(default_factory=ContentKeys)
     found_endpoints: FoundEndpoints = field(default_factory=FoundEndpoints)
     cancellable: dict[Taken, asyncio.Timeout] = field(default_factory=dict)
     subscribed: "dict[tuple[SessionKey, bytes], list[SubscribedResources]]" = field(default_factory=dict)

@@ -22,7 +22,9 @@ def as_entries(keys: Keys) -> dict[str, bytes]:
 
 def test_the_first_session_key_is_used_by_all_replicas_at_once_whatever_their_clocks() -> None:
     keys = at(Keys(), NOW)
-    assert sorted(keys.entries()) == ["admin-token", "assertion-0", f"audit-{int(NOW)}", f"mac-{int(NOW)}", "session-0"]
+    assert sorted(keys.entries()) == [
+        "admin-token", "assertion-0", f"audit-{int(NOW)}", "content-0", f"mac-{int(NOW)}", "session-0"
+    ]  # fmt: skip
     assert {len(value) for name, value in as_entries(keys).items() if name != "admin-token"} == {32}
 
 

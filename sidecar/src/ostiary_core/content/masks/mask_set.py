@@ -15,7 +15,8 @@ from ostiary_core.content.detection.surroundings import as_words
 from ostiary_core.content.finding import ContentFinding
 from ostiary_core.content.masks.compiled_mask import CompiledMask
 from ostiary_core.content.masks.fields import scalars_under, spots_of
-from ostiary_core.content.masks.replacements import MaskKeys, replacement, stars
+from ostiary_core.content.masks.replacements import replacement, stars
+from ostiary_core.content.masks.tokens import MaskKeys
 from ostiary_core.content.places import PlaceKind, ReadablePlace, Trail, places_of, values_of
 from ostiary_core.contract.content import Direction
 from ostiary_core.contract.masks import MaskAction

@@ -6,39 +6,27 @@
 - Remove: nothing
 """
 
-from typing import Final, Protocol
+from typing import Final
 
 from ostiary_core.content.detection.detector import Detector
 from ostiary_core.content.masks.compiled_mask import CompiledMask
+from ostiary_core.content.masks.tokens import LONGEST_VALUE, MaskKeys, label_of
 from ostiary_core.contract.masks import MaskAction
 
 _STAR: Final = "*"
 
 
-class MaskKeys(Protocol):
-    """Makes hashes and tokens with keys that only gateways have, for one caller of one proxy."""
-
-    def hash(self, text: str) -> str:
-        """Return the same text for the same value; nothing can be learnt from it without the key."""
-
-    def token(self, text: str) -> str:
-        """Return a text that :meth:`opened` turns into the value again."""
-
-    def opened(self, token: str) -> str | None:
-        """Return the value of a token; None where it is not one of this caller at this proxy."""
-
-
 def replacement(text: str, mask: CompiledMask, detector: Detector, keys: MaskKeys | None) -> str:
     """Return what a reader sees in place of ``text``.
 
-    Without keys Hash and Tokenise do what Mask does.
+    Without keys Hash and Tokenise do what Mask does, and so does Tokenise with a value that is too long.
     """
     if mask.action is MaskAction.REMOVE:
         return ""
     if mask.action is MaskAction.HASH and keys is not None:
-        return keys.hash(detector.normal(text))
-    if mask.action is MaskAction.TOKENISE and keys is not None:
-        return keys.token(text)
+        return keys.hash(detector.normal(text), label_of(mask))
+    if mask.action is MaskAction.TOKENISE and keys is not None and len(text) <= LONGEST_VALUE:
+        return keys.token(text, label_of(mask))
     return masked(text, detector.name, keep_last=mask.keep_last)
 
 
