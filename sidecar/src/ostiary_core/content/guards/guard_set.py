@@ -60,6 +60,11 @@ class GuardSet:
         """Return whether a guard looks at messages of a direction."""
         return any(direction in guard.directions for guard in self._guards)
 
+    @property
+    def look_alike_guards(self) -> list[CompiledGuard]:
+        """Those that look for names which look like others."""
+        return [each for each in self._guards if each.finds_look_alikes and Direction.DEFINITIONS in each.directions]
+
     def guarding(self, message: dict[str, Any], direction: Direction, *, boundary: Callable[[], str]) -> Steps[Guarded]:
         """Guard a parsed JSON-RPC message in place, in steps.
 

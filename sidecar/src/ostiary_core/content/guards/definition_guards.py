@@ -1,0 +1,138 @@
+"""Guard the definitions in a list: what tools, prompts and resources say of themselves.
+
+Each item passes the guards of its own name. Hide and Block leave it out, and so does Strip where a name, a URI or a key
+would have to be cut; Strip cuts texts. Annotate and Wrap put a note in front of the description: a list with random
+boundaries could not be kept. What a name looks like is judged over the whole list.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ostiary_core.content.finding import ContentFinding
+from ostiary_core.content.guards.compiled_guard import CompiledGuard
+from ostiary_core.content.guards.guard_set import GuardSet, collecting, finding_of, findings_of
+from ostiary_core.content.guards.guard_words import meta_of, note
+from ostiary_core.content.guards.look_alikes import CatalogueName, finding_look_alikes
+from ostiary_core.content.guards.marked_places import Mark, grouped, strip
+from ostiary_core.content.places import PlaceKind
+from ostiary_core.contract.content import Direction
+from ostiary_core.contract.guards import GuardAction, GuardDetector
+from ostiary_core.steps import Steps
+
+_OUT: Final = (GuardAction.HIDE, GuardAction.BLOCK)
+_NOTED: Final = (GuardAction.ANNOTATE, GuardAction.WRAP)
+_WHOLE: Final = (PlaceKind.NAME, PlaceKind.URI, PlaceKind.KEY)
+
+
+@dataclass(slots=True)
+class GuardedDefinitions:
+    """The items of a list that are left, and what guards found."""
+
+    items: list[dict[str, Any]]
+    is_changed: bool = False
+    findings: tuple[ContentFinding, ...] = ()
+
+
+@dataclass(slots=True)
+class _GuardedItem:
+    """What was found in one item."""
+
+    marks: list[Mark] = field(default_factory=list)
+    #: Guards to which the name of the item is a look-alike.
+    look_alike: list[CompiledGuard] = field(default_factory=list)
+
+    @property
+    def is_left_out(self) -> bool:
+        """Whether the item does not stay in the list."""
+        if any(guard.action in _OUT or guard.action is GuardAction.STRIP for guard in self.look_alike):
+            return True
+        return any(mark.guard.action in _OUT or _cuts_a_name(mark) for mark in self.marks)
+
+    @property
+    def noted(self) -> list[str]:
+        """The detectors of which the description tells."""
+        found = [str(mark.detector) for mark in self.marks if mark.guard.action in _NOTED]
+        if any(guard.action in _NOTED for guard in self.look_alike):
+            found.append(GuardDetector.LOOK_ALIKE)
+        return found
+
+
+def _cuts_a_name(mark: Mark) -> bool:
+    return mark.guard.action is GuardAction.STRIP and mark.part.place.kind in _WHOLE
+
+
+def guarding_definitions(
+    key: str, items: Sequence[dict[str, Any]], sets: Sequence[GuardSet | None]
+) -> Steps[GuardedDefinitions]:
+    """Guard the items of a list, in steps; an item that stays is changed in place.
+
+    ``key`` is the name of the list in its result, and ``sets`` holds the guards of each item.
+    """
+    found = [_GuardedItem() for _ in items]
+    findings: list[ContentFinding] = []
+    for guards, places in _by_set(sets):
+        findings += yield from _marking(key, items, found, guards, places)
+    findings += yield from _marking_look_alikes(items, sets, found)
+    kept = [item for item, each in zip(items, found, strict=True) if not each.is_left_out]
+    is_changed = len(kept) < len(items)
+    for item, each in zip(items, found, strict=True):
+        if not each.is_left_out:
+            is_changed |= _change(item, each)
+    return GuardedDefinitions(kept, is_changed, tuple(findings))
+
+
+def _by_set(sets: Sequence[GuardSet | None]) -> list[tuple[GuardSet, list[int]]]:
+    """Return the sets that look at definitions, each with the places of its items."""
+    found: dict[int, tuple[GuardSet, list[int]]] = {}
+    for place, each in enumerate(sets):
+        if each is not None and each.looks_at(Direction.DEFINITIONS):
+            found.setdefault(id(each), (each, []))[1].append(place)
+    return list(found.values())
+
+
+def _marking(
+    key: str, items: Sequence[dict[str, Any]], found: list[_GuardedItem], guards: GuardSet, places: Sequence[int]
+) -> Steps[list[ContentFinding]]:
+    """Note what the guards of one set find in its items."""
+    texts = yield from collecting({"result": {key: [items[place] for place in places]}})
+    marks = yield from guards.marking(texts, Direction.DEFINITIONS)
+    for mark in marks:
+        if not mark.guard.scope.is_shadow:
+            index = mark.part.place.full_trail[2]
+            found[places[int(index)]].marks.append(mark)
+    return list(findings_of(marks, Direction.DEFINITIONS))
+
+
+def _marking_look_alikes(
+    items: Sequence[dict[str, Any]], sets: Sequence[GuardSet | None], found: list[_GuardedItem]
+) -> Steps[list[ContentFinding]]:
+    """Note which names look like another one, where a guard asks for it."""
+    if not any(each is not None and each.look_alike_guards for each in sets):
+        return []
+    counts: dict[CompiledGuard, int] = {}
+    for place in (yield from finding_look_alikes([_named(item) for item in items])):
+        guards = sets[place]
+        for guard in guards.look_alike_guards if guards is not None else ():
+            counts[guard] = counts.get(guard, 0) + 1
+            if not guard.scope.is_shadow:
+                found[place].look_alike.append(guard)
+    detector = GuardDetector.LOOK_ALIKE
+    return [finding_of(guard, detector, Direction.DEFINITIONS, count) for guard, count in counts.items()]
+
+
+def _named(item: dict[str, Any]) -> CatalogueName:
+    name, description = item.get("name"), item.get("description")
+    return CatalogueName(name if type(name) is str else "", description if type(description) is str else "")
+
+
+def _change(item: dict[str, Any], found: _GuardedItem) -> bool:
+    """Cut out of an item what is to be cut, and write a note; return whether it changed."""
+    is_changed = strip(grouped(found.marks))
+    if not found.noted:
+        return is_changed
+    description = item.get("description")
+    words = note(found.noted)
+    item["description"] = f"{words}\n{description}" if type(description) is str else words
+    item["_meta"] = meta_of(found.noted, item.get("_meta"))
+    return True
