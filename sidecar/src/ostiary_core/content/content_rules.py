@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from ostiary_core.catalogue_names import CatalogueNames
+from ostiary_core.content.masks.compiled_mask import CompiledMask
 from ostiary_core.content.policy_content import PolicyContentRules
 from ostiary_core.content.rule_scope import ScopedRule
+from ostiary_core.content.transforms.compiled_transform import CompiledTransform
 from ostiary_core.errors import AmbiguousURIError
 from ostiary_core.mcp.methods import Primitive
 from ostiary_core.policy.cost_limits import length_of, name_limit
@@ -36,17 +38,19 @@ class ItemRules:
     ``places`` are those in the rules of the proxy, by which equal sets are recognised.
     """
 
-    __slots__ = ("_made", "_sets", "guards", "masks", "places", "transforms", "validations")
+    __slots__ = ("_made", "_sets", "guards", "is_for_servers", "masks", "places", "transforms", "validations")
 
     def __init__(self, sets: "_RuleSets", places: ContentStates) -> None:
         self.places = places
         self._sets = sets
         self._made: dict[Callable[[ItemRules], Any], Any] = {}
         chosen = [sets.rules[place] for place in places]
-        self.masks = tuple(rule for kind, rule in chosen if kind == "masks")
+        self.masks = tuple(rule for _, rule in chosen if isinstance(rule, CompiledMask))
+        self.transforms = tuple(rule for _, rule in chosen if isinstance(rule, CompiledTransform))
         self.guards = tuple(rule for kind, rule in chosen if kind == "guards")
-        self.transforms = tuple(rule for kind, rule in chosen if kind == "transforms")
         self.validations = tuple(rule for kind, rule in chosen if kind == "validations")
+        #: Whether a rule is for some servers only.
+        self.is_for_servers = any(rule.scope.servers is not None for _, rule in chosen)
 
     def kept(self, make: "Callable[[ItemRules], Made]") -> Made:
         """Return what ``make`` compiles from these rules, from the first time on."""
@@ -56,6 +60,8 @@ class ItemRules:
 
     def towards(self, servers: frozenset[str]) -> "ItemRules | None":
         """Return those of the rules that are for messages from or to one of these servers."""
+        if not self.is_for_servers:
+            return self
         return self._sets.of(place for place in self.places if self._sets.scope(place).is_towards(servers))
 
 

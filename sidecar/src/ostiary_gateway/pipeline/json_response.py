@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from time import monotonic
 from typing import Any, Final
 
+from ostiary_core import strict_json
+from ostiary_core.content.content_rules import ItemRules
 from ostiary_core.mcp.methods import AuthorizationKind, Method
-from ostiary_gateway.config.observed_items import OFFERED
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.limits.checks import reserve_response_bytes
 from ostiary_gateway.media_types import JSON_HEADERS
@@ -16,14 +17,14 @@ from ostiary_gateway.pipeline import (
     server_revisions,
 )
 from ostiary_gateway.pipeline.cache_scope import caller_matters, kept_private, may_be_shared
+from ostiary_gateway.pipeline.content.shape_content import ShapedContent, rules_of_response, shaping_response
 from ostiary_gateway.pipeline.continuations.server_states import with_sealed_state
-from ostiary_gateway.pipeline.empty_list_causes import cause_of_empty, explained, listed_items, note_empty
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
 from ostiary_gateway.pipeline.large_messages import LIGHT_BYTES, Steps, limit_of, process_large
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.list_cache import LISTS, ListResponse
-from ostiary_gateway.pipeline.list_filter import Reading, reading_for, shaping
+from ostiary_gateway.pipeline.list_filter import Reading, reading_for
 from ostiary_gateway.pipeline.list_observation import observe
 from ostiary_gateway.pipeline.loop_stage import with_warning
 from ostiary_gateway.pipeline.quota_discovery import showing_quotas
@@ -31,9 +32,9 @@ from ostiary_gateway.pipeline.response_head import http_fault
 from ostiary_gateway.pipeline.response_limits import check_response_size, note_result, readable_bytes
 from ostiary_gateway.pipeline.server_capabilities import with_list_changed
 from ostiary_gateway.pipeline.session_header import SealSession, session_header
+from ostiary_gateway.pipeline.shown_list import report_list, showing_list
 from ostiary_gateway.pipeline.upstream_ids import with_id
 from ostiary_gateway.server.response import Response
-from ostiary_gateway.telemetry.dropped_items import DROPPED
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 
@@ -88,31 +89,29 @@ async def relay_document(
         LimitError: it is larger than a limit of a policy allows.
         InputAsked: the server of a bridged leg asks for input.
     """
-    use = exchange.limit_use
-    most = exchange.snapshot.settings.bounds.message_bytes
-    limit = most if use is None else readable_bytes(use, most)
-    text = response.at_hand(min(limit, _NOT_HELD))
-    if text is None:
-        text = await read_whole(exchange, leg, response, limit=limit)
+    text = await _text(exchange, leg, response)
+    rules = rules_of_response(exchange, leg) if exchange.proxy.visibility.content is not None else None
     rejected = http_error_responses.rejection(exchange, leg, response, text) if response.status >= 400 else None
     if rejected is not None:
-        return rejected
+        return rejected if rules is None else await _shaped_rejection(exchange, rules, *rejected)
     method = exchange.message.method if exchange.message is not None else None
     if method is not None and method.authorization is _LIST:
         known = await _list(exchange, leg, response, method, text)
         return Response(response.status, known.body, _headers(response)), known.outcome
-    if len(text) <= LIGHT_BYTES:
+    if len(text) <= LIGHT_BYTES and rules is None:
         message = _read(exchange, response, text)
     else:
         reading = await process_large(_checked(exchange, response, text, method), text=text, proxy=exchange.proxy.uid)
         message = reading.message
+    refused = None
+    if leg.translation is not None or exchange.limit_use is not None or rules is not None:
+        text, message, refused = await _translated(exchange, leg, rules, text, message)
     # Comparing by identity suffices for the same object, such as small integers.
-    if message["id"] is not exchange.request_id or leg.translation is not None or leg.states is not None:
-        text = _for_caller(exchange, leg, text, message)
+    if message["id"] is not exchange.request_id or leg.states is not None:
+        text = with_own_id_and_state(exchange, leg, text, message)
     if exchange.captured is not None or exchange.debug is not None or exchange.audited is not None:
         report_response(exchange, message)
-    if use is not None or exchange.repetition is not None:
-        note_result(exchange, message, len(text))
+    if exchange.repetition is not None:
         text = with_warning(exchange, text, message)
     if caller_matters(exchange.proxy) and may_be_shared(message):
         text = await process_large(kept_private(exchange, text, message), text=text, proxy=exchange.proxy.uid)
@@ -122,14 +121,43 @@ async def relay_document(
         server_revisions.learn(exchange, message)
         text = with_list_changed(exchange, text, message, in_session=bool(session))
         headers = _headers(response, session)
-    return Response(response.status, text, headers), jsonrpc.outcome(message)
+    return Response(response.status, text, headers), refused or jsonrpc.outcome(message)
 
 
-def _for_caller(exchange: Exchange, leg: Leg, text: bytes, message: dict[str, Any]) -> bytes:
-    """Return a response with the caller's own id, in the form that the caller gets."""
+async def _text(exchange: Exchange, leg: Leg, response: UpstreamResponse) -> bytes:
+    """Return the whole body of a response."""
+    use = exchange.limit_use
+    most = exchange.snapshot.settings.bounds.message_bytes
+    limit = most if use is None else readable_bytes(use, most)
+    text = response.at_hand(min(limit, _NOT_HELD))
+    return text if text is not None else await read_whole(exchange, leg, response, limit=limit)
+
+
+async def _translated(
+    exchange: Exchange, leg: Leg, rules: ItemRules | None, text: bytes, message: dict[str, Any]
+) -> ShapedContent:
+    """Return a response in the form and with the contents that the caller gets.
+
+    What it costs is counted before.
+    """
     if leg.translation is not None:
         text = leg.translation.response(text, message)
-    return with_own_id_and_state(exchange, leg, text, message)
+    if exchange.limit_use is not None:
+        note_result(exchange, message, len(text))
+    if rules is None:
+        return ShapedContent(text, message)
+    return await process_large(shaping_response(exchange, rules, text, message), text=text, proxy=exchange.proxy.uid)
+
+
+async def _shaped_rejection(
+    exchange: Exchange, rules: ItemRules, rejected: Response, outcome: ResponseSummary
+) -> tuple[Response, ResponseSummary]:
+    """Return the response where a server refuses its request, as its caller may read it."""
+    message = strict_json.loads(rejected.body)
+    steps = shaping_response(exchange, rules, rejected.body, message)
+    body, message, _ = await process_large(steps, text=rejected.body, proxy=exchange.proxy.uid)
+    words = jsonrpc.outcome(message) if outcome.message == jsonrpc.outcome(message).message else outcome
+    return Response(rejected.status, body, rejected.headers), words
 
 
 def with_own_id_and_state(exchange: Exchange, leg: Leg, text: bytes, message: dict[str, Any]) -> bytes:
@@ -144,19 +172,6 @@ def report_response(exchange: Exchange, message: dict[str, Any]) -> None:
     debug_recording.answered(exchange, message)
     if exchange.audited is not None:
         exchange.audited.answered(message)
-
-
-def report_list(exchange: Exchange, shown: bytes | tuple[bytes, ...], outcome: ResponseSummary) -> None:
-    """Tell them a list as the caller sees it, and count one that is empty."""
-    if outcome.empty:
-        note_empty(exchange, outcome.empty)
-    if exchange.debug is None and exchange.audited is None:
-        return  # pieces are joined only where that is kept
-    text = shown if isinstance(shown, bytes) else b"".join(shown)
-    if exchange.debug is not None:
-        debug_recording.answered_text(exchange, exchange.debug, text)
-    if exchange.audited is not None:
-        exchange.audited.listed(text, outcome.dropped)
 
 
 async def _list(exchange: Exchange, leg: Leg, response: UpstreamResponse, method: Method, text: bytes) -> ListResponse:
@@ -182,7 +197,6 @@ def _judged(
     exchange: Exchange, leg: Leg, response: UpstreamResponse, method: Method, text: bytes
 ) -> Steps[ListResponse]:
     """Filter a list that was not seen before."""
-    visibility = exchange.visibility
     reading = yield from _checked(exchange, response, text, method)
     server_revisions.learn(exchange, reading.message)
     if jsonrpc.needs_own_id(reading.message, exchange.request_id):
@@ -190,20 +204,8 @@ def _judged(
     teaches = observe(leg.server, method, text, reading.message)
     if leg.translation is not None:
         text = leg.translation.response(text, reading.message)
-    OFFERED.learn(exchange.proxy, exchange.message, method, reading.message)
-    yield
-    listed = listed_items(method, reading.message)
-    shaped = yield from shaping(method, text, reading, visibility)
-    if shaped.dropped:
-        DROPPED.note(exchange.proxy.identity, shaped.dropped)
-    empty = cause_of_empty(exchange, method, reading.message, listed=listed)
-    shown = explained(shaped.body, reading.message, empty)
-    body = yield from kept_private(exchange, shown, reading.message)
-    known = ListResponse(body, jsonrpc.outcome(reading.message, dropped=len(shaped.dropped), empty=empty))
-    yield
-    if not teaches and leg.translation is None:
-        LISTS.keep(method, text, known, visibility, exchange.request_id)
-    return known
+    is_kept = not teaches and leg.translation is None
+    return (yield from showing_list(exchange, leg, method, text, reading, is_kept=is_kept))
 
 
 def _checked(exchange: Exchange, response: UpstreamResponse, text: bytes, method: Method | None) -> Steps[Reading]:

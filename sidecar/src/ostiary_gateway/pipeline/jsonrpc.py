@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 import jiter
 
 from ostiary_core import strict_json
+from ostiary_core.content.finding import ContentFinding
 from ostiary_core.errors import StrictJSONError
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.pipeline.large_messages import Steps, check_weight
@@ -25,7 +26,9 @@ class ResponseSummary:
 
     ``dropped`` is the number of list items that were dropped because they cannot be judged; ``reason`` is
     ``data.reason`` of an error, which gateways such as this one set. ``empty`` says why a list is empty
-    (:mod:`.empty_list_causes`), and is empty for every other response.
+    (:mod:`.empty_list_causes`), and is empty for every other response. ``findings`` are those in a list, which count
+    again when it is shown from a cache. ``is_of_caller`` where it holds what another caller must not get, such as a
+    token of a mask.
     """
 
     code: int | None = None
@@ -34,6 +37,8 @@ class ResponseSummary:
     dropped: int = 0
     reason: str = ""
     empty: str = ""
+    findings: tuple[ContentFinding, ...] = ()
+    is_of_caller: bool = False
 
 
 _GOOD: Final = ResponseSummary()

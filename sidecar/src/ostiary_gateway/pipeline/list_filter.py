@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 from ostiary_core import strict_json
+from ostiary_core.content.finding import ContentFinding
 from ostiary_core.errors import StrictJSONError
 from ostiary_core.mcp.methods import LISTS, AuthorizationKind, Method, Primitive, Verb
 from ostiary_core.policy.visibility import Visibility
@@ -35,10 +36,15 @@ class Reading(NamedTuple):
 
 
 class Shaped(NamedTuple):
-    """What the caller may see of a response, and descriptions of the dropped items."""
+    """What the caller may see of a response, and descriptions of the dropped items.
+
+    ``findings`` are those of rules about content. ``is_of_caller`` where another caller must not get it.
+    """
 
     body: bytes
     dropped: Sequence[str] = ()
+    findings: tuple[ContentFinding, ...] = ()
+    is_of_caller: bool = False
 
 
 def must_filter(method: Method | None, visibility: Visibility) -> bool:
@@ -65,17 +71,20 @@ def read_for(method: Method | None, text: bytes, visibility: Visibility) -> Read
 def reading_for(method: Method | None, text: bytes, visibility: Visibility, *, limit: int) -> Steps[Reading]:
     """Parse a response as :func:`read_for` does, in steps.
 
-    One that is judged weighs at most ``limit``.
+    One that is judged weighs at most ``limit``. Where rules look at its contents it must be strict JSON.
 
     Raises:
-        UpstreamFault: also where it weighs more.
+        UpstreamFault: also where it weighs more, or readers could disagree about its contents.
     """
-    filters = must_filter(method, visibility)
-    yield from check_weight(text, limit if filters else limit * UNJUDGED)
-    if filters:
+    sees_content = visibility.content is not None
+    is_judged = sees_content or must_filter(method, visibility)
+    yield from check_weight(text, limit if is_judged else limit * UNJUDGED)
+    if is_judged:
         try:
             message = _object((yield from strict_json.loading(text)))
-        except StrictJSONError:
+        except StrictJSONError as error:
+            if sees_content:
+                raise _not_strict(error) from None
             yield
         else:
             if len(text) > LIGHT_BYTES:

@@ -7,31 +7,28 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from ostiary_core import json_weight, strict_json
+from ostiary_core.content.content_rules import ItemRules
 from ostiary_core.mcp.methods import AuthorizationKind, Method
-from ostiary_core.mcp.protocol_revisions import LEGACY
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway import sse
-from ostiary_gateway.config.observed_items import OFFERED
-from ostiary_gateway.errors import UpstreamFault
+from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.pipeline import debug_recording, jsonrpc, server_revisions
 from ostiary_gateway.pipeline.cache_scope import kept_private
-from ostiary_gateway.pipeline.empty_list_causes import cause_of_empty, explained, listed_items
+from ostiary_gateway.pipeline.content.shape_content import (
+    rules_of_response,
+    shaping_response,
+    shaping_streamed_content,
+)
+from ostiary_gateway.pipeline.event_checks import check_lines, makes_resumable, without_comments, without_endpoint
 from ostiary_gateway.pipeline.exchange import Exchange
-from ostiary_gateway.pipeline.json_response import report_list, report_response, with_own_id_and_state
+from ostiary_gateway.pipeline.json_response import report_response, with_own_id_and_state
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
 from ostiary_gateway.pipeline.large_messages import LIGHT_BYTES, UNJUDGED, Steps, limit_of
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.limit_refusal import LimitError
 from ostiary_gateway.pipeline.list_cache import LISTS, ListResponse
 from ostiary_gateway.pipeline.list_changed_notifications import ACKNOWLEDGED
-from ostiary_gateway.pipeline.list_filter import (
-    Shaped,
-    must_filter,
-    reading_for,
-    shaping,
-    shaping_streamed,
-    shows_everything,
-)
+from ostiary_gateway.pipeline.list_filter import Reading, must_filter, reading_for, shaping_streamed, shows_everything
 from ostiary_gateway.pipeline.list_observation import observe
 from ostiary_gateway.pipeline.lists.list_invalidation import note_message
 from ostiary_gateway.pipeline.loop_stage import with_warning
@@ -41,6 +38,7 @@ from ostiary_gateway.pipeline.refusal_responses import error_message, message_fo
 from ostiary_gateway.pipeline.response_limits import note_result
 from ostiary_gateway.pipeline.server_capabilities import with_list_changed
 from ostiary_gateway.pipeline.session_header import SealSession, session_header
+from ostiary_gateway.pipeline.shown_list import report_list, showing_list
 from ostiary_gateway.pipeline.upstream_ids import with_original_ids
 from ostiary_gateway.telemetry.dropped_items import DROPPED
 from ostiary_gateway.upstream import faults
@@ -79,6 +77,8 @@ class SseFilter:
         self._seal = seal
         self._add_headers = add_headers
         self._weight = limit_of(exchange.snapshot.settings.bounds)
+        #: The rules about content that the event has to pass which is being filtered.
+        self._rules: ItemRules | None = None
 
     @property
     def _visibility(self) -> Visibility:
@@ -91,22 +91,28 @@ class SseFilter:
             UpstreamFault: the event cannot be filtered.
         """
         if len(block) > LIGHT_BYTES:
-            self._check_lines(block)
+            check_lines(block, most=self._weight // json_weight.UNIT)
             yield
         event = sse.read(block)
         block, data = event.block, event.data
-        self._note_resumability(event)
+        self.resumable = self.resumable or makes_resumable(event, self._exchange, self._leg)
         if event.id is not None and self._leg.event_ids is not None:
             block = sse.with_id(block, self._leg.event_ids(event.id))
-        if data is None:
-            return block
         if not event.is_message and sse.is_endpoint(block):
-            return self._without_endpoint()
+            return without_endpoint(self._exchange)
+        visibility = self._exchange.proxy.visibility
+        self._rules = rules_of_response(self._exchange, self._leg) if visibility.content is not None else None
+        if self._rules is not None:
+            block = without_comments(block)
+            data = data if event.is_message else None
+        if data is None:
+            return block or sse.KEEP_ALIVE
         known = self._cached(data)
         if known is not None and event.is_message:
             return (yield from self._filtering_known(block, data, known))
         try:
-            message = jsonrpc.read(data) if len(data) <= LIGHT_BYTES else (yield from self._reading(data))
+            is_light = len(data) <= LIGHT_BYTES and self._rules is None
+            message = jsonrpc.read(data) if is_light else (yield from self._reading(data))
         except UpstreamFault:
             if event.is_message:
                 raise
@@ -121,7 +127,7 @@ class SseFilter:
             debug_recording.sent(self._exchange, self._exchange.debug, filtered)
         if self._leg.bridge is not None:
             return sse.event(filtered)  # without its id: a bridged stream cannot be resumed
-        return block if filtered is data else sse.with_data(block, filtered)
+        return block if filtered is data and self._rules is None else sse.with_data(block, filtered)
 
     def _filtering_known(self, block: bytes, data: bytes, known: ListResponse) -> Steps[bytes]:
         """Return a list that was filtered before."""
@@ -130,31 +136,19 @@ class SseFilter:
         self.outcome = known.outcome
         body = yield from self._showing_quotas(known.body)
         report_list(self._exchange, body, known.outcome)
-        return block if body is data else sse.with_data(block, body)
+        return block if body is data and self._rules is None else sse.with_data(block, body)
 
     def _reading(self, data: bytes) -> Steps[dict[str, Any]]:
-        return jsonrpc.reading_within(data, self._weight if self._must_filter else self._weight * UNJUDGED)
+        if self._rules is not None:
+            return (yield from reading_for(None, data, self._visibility, limit=self._weight)).message
+        limit = self._weight if self._must_filter else self._weight * UNJUDGED
+        return (yield from jsonrpc.reading_within(data, limit))
 
     @property
     def _must_filter(self) -> bool:
         """Whether the policy filters the response."""
         request = self._exchange.message
         return request is not None and must_filter(request.method, self._visibility)
-
-    def _check_lines(self, block: bytes) -> None:
-        most = self._weight // json_weight.UNIT
-        if sse.line_ends(block) > most:
-            raise UpstreamFault(faults.TOO_LARGE, f"an event has more than {most} lines (bounds.messageValues)")
-
-    def _without_endpoint(self) -> bytes:
-        """Drop the server's own address: what a client posts there would bypass the gateway.
-
-        Raises:
-            UpstreamFault: the server supports only that old transport, so the client would wait for nothing.
-        """
-        if self._exchange.message is None and self._exchange.session is None:
-            raise UpstreamFault(faults.INVALID, "the server speaks HTTP+SSE (2024-11-05), which is not supported")
-        return b""
 
     def _cached(self, data: bytes) -> ListResponse | None:
         """Return the filtered response if the list is cached and this is the first response."""
@@ -163,15 +157,6 @@ class SseFilter:
             return None
         exchange = self._exchange
         return LISTS.recall(request.method, data, self._visibility, exchange.request_id, sent_id=exchange.sent_id)
-
-    def _note_resumability(self, event: sse.Event) -> None:
-        """Note that a legacy stream can be resumed, since its events have ids.
-
-        The newest revision has no resuming.
-        """
-        message = self._exchange.message
-        if event.id and message is not None and message.era is LEGACY and self._leg.bridge is None:
-            self.resumable = self.resumable or b"\0" not in event.id  # clients ignore an id with NUL
 
     def _filtering_message(self, event: sse.Event, data: bytes, message: dict[str, Any]) -> Steps[bytes | None]:
         if self._exchange.proxy.list_cache is not None:
@@ -196,7 +181,7 @@ class SseFilter:
                 data = with_original_ids(data, message, responses_too=not self._exchange.awaits_response)
             visibility = self._visibility
             if shows_everything(visibility):
-                return data
+                return (yield from self._shaping_streamed(data, message))
             filtered = yield from shaping_streamed(data, message, visibility, limit=self._weight)
         except UpstreamFault as fault:
             if "method" in message and "id" not in message:
@@ -209,7 +194,20 @@ class SseFilter:
             return None
         if filtered.dropped:
             DROPPED.note(self._exchange.proxy.identity, filtered.dropped)
-        return filtered.body
+        return (yield from self._shaping_streamed(filtered.body, message if filtered.body is data else None))
+
+    def _shaping_streamed(self, data: bytes, message: dict[str, Any] | None) -> Steps[bytes | None]:
+        """Shape the contents of such a message.
+
+        ``message`` is None where it has changed since it was read.
+        """
+        if self._rules is None:
+            return data
+        read = message if message is not None else strict_json.loads(data)
+        try:
+            return (yield from shaping_streamed_content(self._exchange, self._rules, data, read))
+        except Refusal as refusal:
+            return self._refused(refusal)
 
     def _filtering_response(self, data: bytes, message: dict[str, Any]) -> Steps[bytes | None]:
         """Filter the response to the request.
@@ -230,14 +228,25 @@ class SseFilter:
             data = self._leg.translation.response(data, message)
         if (refused := self._refused_at_limit(message, len(data))) is not None:
             return refused
-        data = with_own_id_and_state(self._exchange, self._leg, data, message)
-        if self._exchange.repetition is not None:
-            data = with_warning(self._exchange, data, message)
         method = request.method if request is not None else None
-        if method is None or method.authorization is not _LIST:
-            data = yield from kept_private(self._exchange, data, message)
-            return self._response(method, data, message)
-        return (yield from self._filtering_list(method, data, message))
+        if method is not None and method.authorization is _LIST:
+            return (yield from self._filtering_list(method, self._own(data, message), message))
+        return (yield from self._shaping_response(method, data, message))
+
+    def _shaping_response(self, method: Method | None, data: bytes, message: dict[str, Any]) -> Steps[bytes]:
+        """Return a response that is not a list as the client may read it."""
+        refused = None
+        if self._rules is not None:
+            data, message, refused = yield from shaping_response(self._exchange, self._rules, data, message)
+        data = yield from kept_private(self._exchange, self._own(data, message), message)
+        data = self._response(method, data, message)
+        self.outcome = refused or jsonrpc.outcome(message)
+        return data
+
+    def _own(self, data: bytes, message: dict[str, Any]) -> bytes:
+        """Return a response with the caller's own id and state, and what it is warned of."""
+        data = with_own_id_and_state(self._exchange, self._leg, data, message)
+        return data if self._exchange.repetition is None else with_warning(self._exchange, data, message)
 
     def _refused_at_limit(self, message: dict[str, Any], size: int) -> bytes | None:
         """Return what stands in place of a response that is larger than a limit of a policy allows."""
@@ -246,45 +255,36 @@ class SseFilter:
         try:
             note_result(self._exchange, message, size)
         except LimitError as refusal:
-            self.outcome = ResponseSummary(refusal.code, refusal.message)
-            return strict_json.dumps(message_for(refusal, self._exchange.request_id))
+            return self._refused(refusal)
         return None
 
+    def _refused(self, refusal: Refusal) -> bytes | None:
+        """Return the response to the request in place of the server's, if there is none already."""
+        if self.outcome is not None:
+            return None
+        self.outcome = ResponseSummary(refusal.code, refusal.message)
+        return strict_json.dumps(message_for(refusal, self._exchange.request_id))
+
     def _response(self, method: Method | None, data: bytes, message: dict[str, Any]) -> bytes:
-        """Return a response that is not a list: no rule removes anything from it."""
+        """Report a response that is not a list, and announce the session that it opens."""
         headers: Mapping[str, str] = {}
         if method is None or method.authorization is _LIFECYCLE or "error" in message:
             server_revisions.learn(self._exchange, message)
             headers = session_header(self._exchange, self._upstream, message, self._seal)
             data = with_list_changed(self._exchange, data, message, in_session=bool(headers))
         report_response(self._exchange, message)
-        self.outcome = jsonrpc.outcome(message)
         if headers:
             self._add_headers(headers)
         return data
 
     def _filtering_list(self, method: Method, data: bytes, message: dict[str, Any]) -> Steps[bytes]:
         """Return a list as the client may see it."""
-        visibility = self._visibility  # the same one for all steps: the policy may change after any of them
-        reading = None
-        if must_filter(method, visibility):
-            reading = yield from reading_for(method, data, visibility, limit=self._weight)
+        reading = Reading(message, is_strict=self._rules is not None)
+        if self._rules is None and must_filter(method, self._visibility):
+            reading = yield from reading_for(method, data, self._visibility, limit=self._weight)
         server_revisions.learn(self._exchange, message)
         teaches = self._leg.translation is not None or observe(self._leg.server, method, data, message)
-        OFFERED.learn(self._exchange.proxy, self._exchange.message, method, message)
-        if len(data) > LIGHT_BYTES:
-            yield
-        read, listed = reading.message if reading is not None else message, listed_items(method, message)
-        filtered = (yield from shaping(method, data, reading, visibility)) if reading is not None else Shaped(data)
-        if filtered.dropped:
-            DROPPED.note(self._exchange.proxy.identity, filtered.dropped)
-        empty = cause_of_empty(self._exchange, method, read, listed=listed)
-        body = yield from kept_private(self._exchange, explained(filtered.body, read, empty), message)
-        shown = ListResponse(body, jsonrpc.outcome(message, dropped=len(filtered.dropped), empty=empty))
-        if len(data) > LIGHT_BYTES:
-            yield
-        if not teaches:
-            LISTS.keep(method, data, shown, visibility, self._exchange.request_id)
+        shown = yield from showing_list(self._exchange, self._leg, method, data, reading, is_kept=not teaches)
         self.outcome = shown.outcome
         body = yield from self._showing_quotas(shown.body)
         report_list(self._exchange, body, shown.outcome)

@@ -15,7 +15,7 @@ from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.media_types import JSON_HEADERS
 from ostiary_gateway.pipeline.carry_out import carry_out
 from ostiary_gateway.pipeline.exchange import Exchange
-from ostiary_gateway.pipeline.json_response import relay_document, report_list
+from ostiary_gateway.pipeline.json_response import relay_document
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.lists.caller_context import list_request
@@ -31,6 +31,7 @@ from ostiary_gateway.pipeline.plans import Fan, One, Plan
 from ostiary_gateway.pipeline.server_answer import ServerAnswer
 from ostiary_gateway.pipeline.server_request import ask
 from ostiary_gateway.pipeline.services import PipelineServices
+from ostiary_gateway.pipeline.shown_list import report_list
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.telemetry import ServerSpan, semantic_conventions
 from ostiary_gateway.upstream import faults
@@ -143,7 +144,7 @@ class _KeptPage:
         template = template_of(document.body)
         if template is None:
             return document.body, outcome
-        if may_share(exchange) and self._method.name != _DISCOVER:
+        if may_share(exchange) and self._method.name != _DISCOVER and not outcome.is_of_caller:
             RENDERED_PAGES.keep_page(exchange, (self._leg.server,), self._key(), (copy,), template, outcome)
         return template.filled(strict_json.dumps(exchange.request_id), copy.remaining_ms(monotonic())), outcome
 

@@ -11,7 +11,6 @@ from ostiary_core import strict_json
 from ostiary_core.mcp.methods import Method
 from ostiary_gateway.media_types import JSON_HEADERS
 from ostiary_gateway.pipeline.exchange import Exchange
-from ostiary_gateway.pipeline.json_response import report_list
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
 from ostiary_gateway.pipeline.lists.cached_list import may_share
 from ostiary_gateway.pipeline.lists.page_template import template_of
@@ -20,6 +19,7 @@ from ostiary_gateway.pipeline.merged.server_lists import ServerList
 from ostiary_gateway.pipeline.merged_sessions.session_vector import SessionVector
 from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.pipeline.services import PipelineServices
+from ostiary_gateway.pipeline.shown_list import report_list
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.telemetry import ServerSpan, semantic_conventions
 

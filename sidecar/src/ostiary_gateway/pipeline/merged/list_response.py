@@ -17,7 +17,6 @@ from ostiary_gateway.catalogue.unavailable import (
 )
 from ostiary_gateway.media_types import JSON_HEADERS
 from ostiary_gateway.pipeline.exchange import Exchange
-from ostiary_gateway.pipeline.json_response import report_list
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
 from ostiary_gateway.pipeline.large_messages import process_large
 from ostiary_gateway.pipeline.lenient_list_filter import TTL_LIMIT_MS
@@ -28,6 +27,7 @@ from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.pipeline.quota_discovery import showing_quotas
 from ostiary_gateway.pipeline.response_limits import check_response_size
 from ostiary_gateway.pipeline.server_request import GATEWAY_INFO
+from ostiary_gateway.pipeline.shown_list import report_list
 from ostiary_gateway.server.response import Response
 
 _MODERN_MEMBERS: Final[Mapping[str, Any]] = {"resultType": "complete", "_meta": {META_SERVER_INFO: dict(GATEWAY_INFO)}}
@@ -60,8 +60,9 @@ async def list_response(
         if use.find_exhausted is not None:
             steps = showing_quotas(body, use.find_exhausted, use.taken_at)
             body = await process_large(steps, text=body, proxy=exchange.proxy.uid)
-    outcome = ResponseSummary(dropped=len(page.dropped), empty=cause)
-    keep_page(exchange, message, method, lists.values(), body, outcome)
+    outcome = ResponseSummary(dropped=len(page.dropped), empty=cause, findings=page.findings)
+    if not page.is_of_caller:
+        keep_page(exchange, message, method, lists.values(), body, outcome)
     report_list(exchange, body, outcome)
     return Response(200, body, JSON_HEADERS)
 
@@ -89,7 +90,8 @@ def _cause(lists: Mapping[int, ServerList], page: ShownPage) -> str:
 def _hints(exchange: Exchange, method: Method, lists: Mapping[int, ServerList]) -> dict[str, Any]:
     """Return how long and for whom the list may be cached (specification, Caching)."""
     assert method.primitive is not None  # noqa: S101  every list has one
-    is_filtered = not exchange.visibility.shows_all(method.primitive)
+    visibility = exchange.visibility
+    is_filtered = visibility.content is not None or not visibility.shows_all(method.primitive)
     ttl = min((each.ttl_ms for each in lists.values()), default=0)
     is_private = any(each.is_private for each in lists.values())
     of_caller = is_filtered or is_private or exchange.proxy.authenticator is not None

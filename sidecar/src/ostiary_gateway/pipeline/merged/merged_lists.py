@@ -161,7 +161,8 @@ async def _page(
     page = await process_sized(steps, size=size, proxy=exchange.proxy.uid)
     if page.dropped:
         DROPPED.note(exchange.proxy.identity, page.dropped)
-    PAGES.keep_page(visibility, key, page)
+    if not page.is_of_caller:
+        PAGES.keep_page(visibility, key, page)
     return page
 
 
@@ -180,4 +181,4 @@ def _showing(
     for server, part in zip(exchange.proxy.servers, page.parts, strict=True):
         if part is not None:
             LISTINGS.note(server, exchange.proxy.identity, method.name, part)
-    return (yield from showing(method, page, exchange.visibility))
+    return (yield from showing(exchange, method, page))

@@ -8,9 +8,12 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from ostiary_core import strict_json
+from ostiary_core.content.finding import ContentFinding
 from ostiary_core.mcp.methods import Method
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.catalogue.merged_list import MergedPage
+from ostiary_gateway.pipeline.content.shaped_lists import ShapedDefinitions, shaping_definitions
+from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.large_messages import LIGHT_BYTES, Steps
 from ostiary_gateway.pipeline.list_filter import Reading, shaping
 from ostiary_gateway.pipeline.lists.bounded_entries import BoundedEntries, EntriesOfOwner
@@ -36,6 +39,7 @@ class ShownPage(NamedTuple):
 
     ``items`` is a JSON array, ``following`` the offset of the next page, and ``is_whole`` says that this is the whole
     list. ``listed`` is the number of its items before the filter, and ``dropped`` names those that cannot be judged.
+    ``findings`` are those of rules about content. ``is_of_caller`` where another caller must not get it.
     """
 
     items: bytes
@@ -43,6 +47,8 @@ class ShownPage(NamedTuple):
     is_whole: bool
     listed: int
     dropped: Sequence[str] = ()
+    findings: tuple[ContentFinding, ...] = ()
+    is_of_caller: bool = False
 
     @property
     def is_empty(self) -> bool:
@@ -76,14 +82,20 @@ class ShownPages(BoundedEntries[Visibility, EntriesOfOwner[PageKey, ShownPage]])
 PAGES: Final = ShownPages()
 
 
-def showing(method: Method, page: MergedPage, visibility: Visibility) -> Steps[ShownPage]:
+def showing(exchange: Exchange, method: Method, page: MergedPage) -> Steps[ShownPage]:
     """Return a page of a merged list as the caller may see it, in steps."""
+    visibility = exchange.visibility  # the same one for all steps
     before, after = b'{"result":{"' + method.list_key.encode() + b'":', b"}}"
     listed, text = len(page.items), before + strict_json.dumps(page.items) + after
     if len(text) > LIGHT_BYTES:
         yield
     reading = Reading({"result": {method.list_key: page.items}}, is_strict=True)
     shaped = yield from shaping(method, text, reading, visibility)
-    shown = shaped.body[len(before) : -len(after)]
+    shown, found = shaped.body[len(before) : -len(after)], ShapedDefinitions()
+    if visibility.content is not None:
+        found = yield from shaping_definitions(exchange, None, method, reading.message)
+        shown = strict_json.dumps(reading.message["result"][method.list_key]) if found.is_changed else shown
     is_whole = page.offset == 0 and page.following is None
-    return ShownPage(shown, page.following, is_whole, listed, shaped.dropped)
+    return ShownPage(
+        shown, page.following, is_whole, listed, shaped.dropped, found.findings, is_of_caller=found.is_of_caller
+    )

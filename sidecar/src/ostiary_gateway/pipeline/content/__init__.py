@@ -1,0 +1,1 @@
+"""What policies say about the contents of messages, in both directions."""

@@ -1,0 +1,112 @@
+"""Shapes the contents of each message that goes to a caller, by the rules about content.
+
+Every message comes here: results, errors, notifications and a server's own requests, in documents and in streams, of
+both eras. It was read strictly, since a rule that hides must not read another message than the caller does. One that no
+rule changes keeps its bytes.
+"""
+
+from typing import Any, Final, NamedTuple
+
+from ostiary_core import strict_json
+from ostiary_core.content.content_rules import ItemRules
+from ostiary_core.content.masks.mask_set import MaskSet
+from ostiary_core.contract.content import Direction
+from ostiary_core.mcp.methods import AuthorizationKind
+from ostiary_core.steps import THREAD_BYTES, InThread
+from ostiary_gateway.errors import Refusal
+from ostiary_gateway.pipeline.content.content_refusal import ContentReason, content_refused
+from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.pipeline.jsonrpc import ResponseSummary, id_of
+from ostiary_gateway.pipeline.large_messages import Steps
+from ostiary_gateway.pipeline.leg import Leg
+from ostiary_gateway.pipeline.refusal_responses import error_message, message_for
+
+_NAMED: Final = AuthorizationKind.NAME
+_BLOCKED: Final = (
+    "The server's answer holds something that this gateway does not let pass, so it was withheld. The call may have "
+    "had its effects; do not repeat it for the answer."
+)
+
+
+class ShapedContent(NamedTuple):
+    """A message as its caller may read it.
+
+    ``message`` is the parsed ``text``. ``refused`` is how the gateway has answered in its place; None where it did not.
+    """
+
+    text: bytes
+    message: dict[str, Any]
+    refused: ResponseSummary | None = None
+
+
+def rules_of_response(exchange: Exchange, leg: Leg) -> ItemRules | None:
+    """Return the rules that messages of a server have to pass; None without any.
+
+    Those for everything that they could be about, where the request does not say it: a stream that stays open or was
+    resumed, a task, a completion.
+    """
+    content = exchange.visibility.content
+    if content is None:
+        return None
+    message = exchange.message
+    method = message.method if message is not None else None
+    if message is None or method is None or method.primitive is None or exchange.stays_open:
+        rules = content.unnamed()
+    elif method.authorization is _NAMED:
+        rules = content.of(method.primitive, message.name)
+    else:
+        rules = content.of_primitive(method.primitive)
+    return rules.towards(frozenset({leg.server.name})) if rules is not None else None
+
+
+def shaping_response(
+    exchange: Exchange, rules: ItemRules, text: bytes, message: dict[str, Any]
+) -> Steps[ShapedContent]:
+    """Return the response to the request of an exchange as its caller may read it, in steps.
+
+    ``message`` is the parsed ``text``, read strictly, and is changed in place.
+    """
+    try:
+        is_changed = yield from _applying(exchange, rules, text, message)
+    except Refusal as refusal:
+        exchange.refusal = refusal
+        own = message_for(refusal, exchange.request_id)
+        summary = ResponseSummary(refusal.code, refusal.message, reason=refusal.reason)
+        return ShapedContent(strict_json.dumps(own), own, summary)
+    return ShapedContent(strict_json.dumps(message) if is_changed else text, message)
+
+
+def shaping_streamed_content(
+    exchange: Exchange, rules: ItemRules, text: bytes, message: dict[str, Any]
+) -> Steps[bytes | None]:
+    """Return another message of a stream as its caller may read it, in steps; None drops it.
+
+    ``message`` is the parsed ``text``, read strictly, and is changed in place. A response to a request of another
+    stream becomes an error where it must not pass.
+    """
+    try:
+        is_changed = yield from _applying(exchange, rules, text, message)
+    except Refusal as refusal:
+        return None if "method" in message else strict_json.dumps(error_message(refusal, id_of(message)))
+    return strict_json.dumps(message) if is_changed else text
+
+
+def _applying(exchange: Exchange, rules: ItemRules, text: bytes, message: dict[str, Any]) -> Steps[bool]:
+    """Apply the rules in their order; return whether the message has changed.
+
+    Raises:
+        Refusal: it must not pass.
+    """
+    return (yield from _masking(exchange, rules, text, message)) if rules.masks else False
+
+
+def _masking(exchange: Exchange, rules: ItemRules, text: bytes, message: dict[str, Any]) -> Steps[bool]:
+    masks = rules.kept(MaskSet)
+    may_match = (yield InThread(lambda: masks.may_match(text))) if len(text) > THREAD_BYTES else masks.may_match(text)
+    if not may_match:
+        return False
+    masked = yield from masks.masking(message, Direction.RESULTS)
+    exchange.note_findings(masked.findings)
+    if masked.is_blocked:
+        raise content_refused(exchange.message, ContentReason.CONTENT_BLOCKED, _BLOCKED)
+    return masked.is_changed
