@@ -6,13 +6,12 @@ that is a result with ``isError``, which a model reads and acts on: agents end t
 """
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from ostiary_core.contract.authentication import HIDDEN_HEADERS
 from ostiary_core.mcp import codes
 from ostiary_core.mcp.methods import METHODS, USE, AuthorizationKind, Primitive, Verb
 from ostiary_core.mcp.protocol_revisions import MODERN
-from ostiary_core.policy.cost_limits import NAME_LENGTH
 from ostiary_core.policy.decision import Decision, DecisionReason
 from ostiary_core.policy.message_conditions import Call
 from ostiary_core.policy.visibility import Visibility
@@ -20,7 +19,7 @@ from ostiary_gateway.errors import Refusal
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.listen_filter import DECISIONS, listen_filter
 from ostiary_gateway.pipeline.message import Message
-from ostiary_gateway.pipeline.message_members import bad_params, case_variant
+from ostiary_gateway.pipeline.message_members import bad_params, completion_reference
 from ostiary_gateway.pipeline.refusal_responses import tool_error
 
 #: Constants: looking them up in their classes would cost time on every call.
@@ -99,7 +98,8 @@ def judge(message: Message, visibility: Visibility, call: Call | None = None) ->
 def call_of(exchange: Exchange, message: Message) -> Call:
     """Return what conditions may read of a request: no credential is among it."""
     request = exchange.request
-    arguments = message.params.get("arguments", {})
+    content = exchange.content
+    arguments = message.params.get("arguments", {}) if content is None else content.arguments(message)
     if not isinstance(arguments, dict):
         raise bad_params('"params.arguments" must be an object', message.era)
     return Call(
@@ -209,30 +209,6 @@ def _judge_completion(message: Message, visibility: Visibility, call: Call | Non
     """
     primitive, name = completion_reference(message)
     return require(visibility, primitive, USE[primitive], name, call)
-
-
-def completion_reference(message: Message) -> tuple[Primitive, str]:
-    """Return the primitive and the name of what a completion is for.
-
-    It is a prompt or a resource template.
-
-    Raises:
-        Refusal: it names none.
-    """
-    reference = message.params.get("ref")
-    kind = reference.get("type") if isinstance(reference, dict) else None
-    primitive, key = {"ref/prompt": (Primitive.PROMPTS, "name"), "ref/resource": (Primitive.RESOURCES, "uri")}.get(
-        kind if isinstance(kind, str) else "", (None, "")
-    )
-    if primitive is None or not isinstance(reference, dict) or not _is_named(reference, key):
-        words = f'"params.ref" must name a prompt or a resource, in 1 to {NAME_LENGTH} characters'
-        raise bad_params(words, message.era)
-    return primitive, reference[key]
-
-
-def _is_named(reference: dict[str, Any], key: str) -> bool:
-    name = reference.get(key)
-    return isinstance(name, str) and 0 < len(name) <= NAME_LENGTH and case_variant(reference) is None
 
 
 def _judge_listen(message: Message, visibility: Visibility, call: Call | None) -> Decision | None:

@@ -26,6 +26,7 @@ from ostiary_gateway.debug_capture.captured_exchange import CapturedExchange
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.limits.checks import reserve_response_bytes
 from ostiary_gateway.limits.reservation import Reservation
+from ostiary_gateway.pipeline.content.request_content import RequestContent
 from ostiary_gateway.pipeline.content_capture import CapturedContent
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.message import Message
@@ -140,6 +141,8 @@ class Exchange:
     is_answered: bool = False
     message: Message | None = None
     decision: Decision | None = None
+    #: What rules about content make of the message; None where there are none.
+    content: RequestContent | None = None
     captured: CapturedContent | None = None
     #: What the debug capture of the proxy keeps of it; None where that is off.
     debug: CapturedExchange | None = None

@@ -16,25 +16,22 @@ from ostiary_core.mcp.methods import REPEATABLE
 from ostiary_core.mcp.protocol_revisions import MODERN
 from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.limits.checks import release_tree_bytes
-from ostiary_gateway.pipeline import mirrored_parameters
+from ostiary_gateway.pipeline.content import mirrored_arguments
 from ostiary_gateway.pipeline.continuations.server_states import digest_of
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.pipeline.message_members import invalid
-from ostiary_gateway.pipeline.mirrored_headers import encoded, mismatch
+from ostiary_gateway.pipeline.mirrored_headers import encoded
 from ostiary_gateway.pipeline.passed_on_credential import passed_on
 from ostiary_gateway.pipeline.pinned_sessions.session_endpoint import endpoint_of
 from ostiary_gateway.pipeline.response_head import judge_head
-from ostiary_gateway.server.request import Request
 from ostiary_gateway.telemetry import ClientSpan
 from ostiary_gateway.upstream import faults, via
 from ostiary_gateway.upstream.endpoint import UpstreamEndpoint
 from ostiary_gateway.upstream.http1 import request_head as http1
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
-from ostiary_gateway.upstream.server import UpstreamServer
 
-_PARAM_LIMIT: Final = 64
 #: Up to this body size in bytes the parsed tree is not freed early: it takes at most about 20 KiB.
 _SMALL: Final = 512
 #: The allowed characters and length of a caller's header that is forwarded.
@@ -110,9 +107,12 @@ def _lines(exchange: Exchange, leg: Leg) -> bytes:
     else:
         revision = message.revision
         if message.era is MODERN:
-            _mirror(exchange.request, leg, message, headers)
+            _mirror(exchange, leg, message, headers)
     if revision:
         headers["MCP-Protocol-Version"] = revision
+    content = exchange.content
+    if content is not None and content.headers is not None and message is not None:
+        headers |= content.headers_for(leg.server, request)
     lines = http1.lines(headers) if headers else b""
     if (given := passed_on(exchange, leg.server)) is not None:
         lines += http1.private_line("Authorization", given)
@@ -125,7 +125,7 @@ def _passable(event_id: str) -> str:
     return event_id
 
 
-def _mirror(caller: Request, leg: Leg, message: Message, headers: dict[str, str]) -> None:
+def _mirror(exchange: Exchange, leg: Leg, message: Message, headers: dict[str, str]) -> None:
     """Write the routing headers from the body, and forward mirrored parameters."""
     if message.method is not None:
         headers["Mcp-Method"] = message.method.name
@@ -134,22 +134,7 @@ def _mirror(caller: Request, leg: Leg, message: Message, headers: dict[str, str]
     if leg.parameters is not None:
         headers.update(leg.parameters)
         return
-    headers.update(checked_parameters(caller, leg.server, message))
-
-
-def checked_parameters(caller: Request, server: UpstreamServer, message: Message) -> dict[str, str]:
-    """Return the mirrored parameters of a request, which agree with its body if that is known.
-
-    Raises:
-        Refusal: -32020 for one that contradicts the body, for one that is repeated, and for too many.
-    """
-    parameters = {name: value for name, value in caller.headers.items() if name.startswith(mirrored_parameters.PREFIX)}
-    if not parameters:
-        return parameters
-    if len(parameters) > _PARAM_LIMIT or not caller.repeated.isdisjoint(parameters):
-        raise mismatch("Too many, or repeated, Mcp-Param headers")
-    mirrored_parameters.check(server, message, parameters)
-    return parameters
+    headers.update(mirrored_arguments.parameters_for(exchange, leg.server, message))
 
 
 async def forward(exchange: Exchange, leg: Leg, span: ClientSpan) -> UpstreamResponse:
@@ -237,6 +222,8 @@ def _body(exchange: Exchange, leg: Leg, span: ClientSpan) -> bytes | None:
 
 def _free(exchange: Exchange, message: Message, *, size: int = sys.maxsize) -> None:
     """Free the parsed tree of a message that need not be sent again."""
+    if exchange.content is not None:
+        exchange.content.free()
     if size > _SMALL:
         leg = exchange.leg
         if leg is not None and leg.states is not None and not leg.digest:

@@ -17,11 +17,12 @@ from ostiary_core.limits.limit_evaluator import LimitEvaluator, MatchedLimits
 from ostiary_core.mcp.methods import METHODS, USE, AuthorizationKind, Primitive, Verb
 from ostiary_core.policy.message_conditions import Call
 from ostiary_gateway.config.snapshot import Snapshot
-from ostiary_gateway.pipeline.authorize import call_of, completion_reference
+from ostiary_gateway.pipeline.authorize import call_of
 from ostiary_gateway.pipeline.exchange import AwaitedCost, Exchange, LimitUse
 from ostiary_gateway.pipeline.limit_refusal import LimitError, reason_of
 from ostiary_gateway.pipeline.listen_filter import listen_filter
 from ostiary_gateway.pipeline.message import Message
+from ostiary_gateway.pipeline.message_members import completion_reference
 from ostiary_gateway.pipeline.open_streams import OpenStreams
 from ostiary_gateway.pipeline.quota_notices import QuotaNotices
 from ostiary_gateway.pipeline.routing.route_decision import decide_route

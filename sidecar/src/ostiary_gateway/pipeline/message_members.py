@@ -8,10 +8,11 @@ only looks like one that is judged is refused.
 from typing import Any, Final
 
 from ostiary_core.mcp import codes
-from ostiary_core.mcp.methods import Method
+from ostiary_core.mcp.methods import Method, Primitive
 from ostiary_core.mcp.protocol_revisions import MODERN, Era
 from ostiary_core.policy.cost_limits import NAME_LENGTH
 from ostiary_gateway.errors import Refusal
+from ostiary_gateway.pipeline.message import Message
 
 #: The members whose value decides what a message may do.
 _JUDGED: Final = frozenset(
@@ -117,3 +118,27 @@ def read_name(method: Method, body: dict[str, Any], era: Era) -> str:
     if not isinstance(name, str) or not 0 < len(name) <= NAME_LENGTH:
         raise bad_params(f'"params.{method.name_key}" must be a string of 1 to {NAME_LENGTH} characters', era)
     return name
+
+
+def completion_reference(message: Message) -> tuple[Primitive, str]:
+    """Return the primitive and the name of what a completion is for.
+
+    It is a prompt or a resource template.
+
+    Raises:
+        Refusal: it names none.
+    """
+    reference = message.params.get("ref")
+    kind = reference.get("type") if isinstance(reference, dict) else None
+    primitive, key = {"ref/prompt": (Primitive.PROMPTS, "name"), "ref/resource": (Primitive.RESOURCES, "uri")}.get(
+        kind if isinstance(kind, str) else "", (None, "")
+    )
+    if primitive is None or not isinstance(reference, dict) or not _is_named(reference, key):
+        words = f'"params.ref" must name a prompt or a resource, in 1 to {NAME_LENGTH} characters'
+        raise bad_params(words, message.era)
+    return primitive, reference[key]
+
+
+def _is_named(reference: dict[str, Any], key: str) -> bool:
+    name = reference.get(key)
+    return isinstance(name, str) and 0 < len(name) <= NAME_LENGTH and case_variant(reference) is None

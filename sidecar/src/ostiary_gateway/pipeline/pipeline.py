@@ -17,6 +17,8 @@ from ostiary_gateway.pipeline import audit_stage, http_checks, record, server_re
 from ostiary_gateway.pipeline.authorize import authorize
 from ostiary_gateway.pipeline.blocks import check_blocked
 from ostiary_gateway.pipeline.carry_out import carry_out
+from ostiary_gateway.pipeline.content.guard_stage import guard
+from ostiary_gateway.pipeline.content.request_stage import judge_request
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.forward import check_loop
 from ostiary_gateway.pipeline.http_checks import check_host, check_origin, preflight, receive
@@ -87,8 +89,8 @@ class RequestPipeline:
         """Answer one request.
 
         The stages are receive, route, check origin, authenticate, admit (in-flight limits), decode, check blocks, check
-        loop, authorize, stream limits, limits of policies, loop detection, select, audit, carry out (in which servers'
-        responses are shaped) and record.
+        loop, authorize (with transformations and validation), stream limits, limits of policies, loop detection, guard,
+        select, audit, carry out (in which servers' responses are shaped) and record.
         """
         exchange: Exchange | None = None
         traceparent, tracestate = self._telemetry.context_in(request.headers)
@@ -109,12 +111,17 @@ class RequestPipeline:
                 self._admit(exchange)
                 await self._reader.decode(exchange)
                 record.decoded(span, exchange)
-                counting = self._judge(exchange, span)
+                judging = self._judge(exchange, span)
+                if judging is not None:
+                    await judging
+                counting = self._count(exchange, span)
                 if counting is not None:
                     await counting
                     record.limited(span, exchange)
                 if exchange.proxy.loops is not None:
                     await self.loops.check(exchange, exchange.proxy.loops)
+                if exchange.content is not None:
+                    await guard(exchange, exchange.content)
                 self.request_ids.take(exchange)
                 plan = self._select_and_record(exchange, span)
                 response = await carry_out(plan, exchange, span, self.services)
@@ -199,16 +206,21 @@ class RequestPipeline:
             self.limits.check_flood(exchange)
 
     def _judge(self, exchange: Exchange, span: ServerSpan) -> Awaitable[None] | None:
-        """Check what the message may do, and count it.
-
-        Return what to await where the counters are elsewhere.
-        """
+        """Check what the message may do; return what to await where its contents are judged, too."""
         if exchange.snapshot.blocked is not None:
             check_blocked(exchange, exchange.snapshot.blocked)
         if "via" in exchange.request.headers:
             check_loop(exchange)
-        if exchange.message is not None:
-            exchange.decision = authorize(exchange)
+        if exchange.message is None:
+            return None
+        visibility = exchange.proxy.visibility
+        if visibility.content is not None:
+            return judge_request(exchange, span, self.services)
+        exchange.decision = authorize(exchange)
+        return None
+
+    def _count(self, exchange: Exchange, span: ServerSpan) -> Awaitable[None] | None:
+        """Count the message; return what to await where the counters are elsewhere."""
         record.authorized(span, exchange)
         if exchange.stays_open and not exchange.reservation.is_stream:
             become_stream(exchange.reservation)

@@ -137,6 +137,9 @@ class Credential:
         self._hidden = tuple(SecretBytes(value) for value in values if len(value) >= _SHORTEST)
         #: Whether there is one.
         self.is_set = config is not None
+        asserted = config.identity_assertion if config is not None else None
+        #: The header that has it, in lower case.
+        self.header = next((each.header for each in (static, asserted) if each is not None), "authorization").lower()
         #: Whether it is made for one caller.
         self.is_of_caller = config is not None and bool(config.identity_assertion or config.token_exchange)
 

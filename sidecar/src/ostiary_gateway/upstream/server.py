@@ -90,6 +90,8 @@ class UpstreamServer:
         self.request_seconds = document.timeouts.request / 1000
         self.credential = Credential(document, credentials or CredentialMakers(proxy))
         self._of_request = self.credential.of_request
+        #: The headers that every request to it has of its own, in lower case.
+        self.own_headers = frozenset({*map(str.lower, headers), self.credential.header})
         #: Whether requests must name their caller.
         self.needs_caller = self.needs_caller or self.credential.is_of_caller
         lines = SecretBytes(http1.lines(headers) + via_lines([mark]) + self.credential.line)

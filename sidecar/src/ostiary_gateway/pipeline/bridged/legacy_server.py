@@ -29,11 +29,12 @@ from ostiary_gateway.pipeline.bridged.legacy_listen import listen
 from ostiary_gateway.pipeline.bridged.legacy_messages import MessageLimits
 from ostiary_gateway.pipeline.bridged.legacy_session import LegacySession
 from ostiary_gateway.pipeline.bridged.made_response import MadeMessage, made_response
+from ostiary_gateway.pipeline.content.mirrored_arguments import checked_parameters
 from ostiary_gateway.pipeline.continuations.callers import owner_of, share_of
 from ostiary_gateway.pipeline.continuations.continuations import ANSWER_SECONDS
 from ostiary_gateway.pipeline.continuations.request_states import request_digest
 from ostiary_gateway.pipeline.exchange import Exchange
-from ostiary_gateway.pipeline.forward import checked_parameters, forward
+from ostiary_gateway.pipeline.forward import forward
 from ostiary_gateway.pipeline.http_checks import session_not_found
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.message import Message
@@ -142,8 +143,8 @@ def _check_parameters(exchange: Exchange, leg: Leg) -> None:
     Raises:
         Refusal: -32020 for one that contradicts the body, or is missing for a tool that the server has listed.
     """
-    message = leg.message
-    if message is None or _method(leg) != _TOOLS_CALL:
+    message, content = leg.message, exchange.content
+    if message is None or _method(leg) != _TOOLS_CALL or (content is not None and content.is_compared):
         return
     given = checked_parameters(exchange.request, leg.server, message)
     expected = mirrored_parameters.headers(leg.server, message.name, message.params.get("arguments"))

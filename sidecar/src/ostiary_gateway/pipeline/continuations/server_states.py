@@ -32,7 +32,9 @@ def may_ask(exchange: Exchange) -> bool:
 
 def digest_of(exchange: Exchange) -> bytes:
     """Return what a state is bound to of the request of an exchange."""
-    message = exchange.message
+    message, content = exchange.message, exchange.content
+    if content is not None and content.digest:
+        return content.digest
     if message is None or message.method is None:
         raise AssertionError("only calls have states")
     return request_digest(message.method.name, message.params)

@@ -9,10 +9,11 @@ from typing import Any, Final
 from ostiary_core.exposed_names import LONGEST_NAME, Owned
 from ostiary_core.mcp.methods import AuthorizationKind, Primitive
 from ostiary_gateway.config.server_selection import MergeRuntime
-from ostiary_gateway.pipeline.authorize import completion_reference, unknown_name
+from ostiary_gateway.pipeline.authorize import unknown_name
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.message import Message
+from ostiary_gateway.pipeline.message_members import completion_reference
 
 #: Constants: looking them up in their class would cost time on every call.
 _NAME: Final = AuthorizationKind.NAME

@@ -1,0 +1,112 @@
+"""The stage that judges the contents of a request before anything is counted, in the place of authorize alone.
+
+The name is judged first, so that a caller who may not use something learns nothing from its rules. Then arguments are
+transformed and tokens restored, and rules of access and schemas judge what will travel. What must not leave is looked
+for later, behind the limits (:mod:`.guard_stage`): a refused request should cost little.
+"""
+
+from typing import Any, Final
+
+from ostiary_core.content.content_rules import ItemRules
+
+from ostiary_core.content.transforms.transform_set import TransformSet
+from ostiary_core.contract.content import Direction
+from ostiary_core.errors import TransformError
+from ostiary_core.mcp.methods import AuthorizationKind
+from ostiary_core.mcp.protocol_revisions import MODERN
+from ostiary_gateway.pipeline.authorize import authorize, call_of
+from ostiary_gateway.pipeline.content.content_refusal import ContentReason, content_refused
+from ostiary_gateway.pipeline.content.destinations import destinations
+from ostiary_gateway.pipeline.content.mirrored_arguments import compare
+from ostiary_gateway.pipeline.content.request_content import RequestContent, rules_of, with_arguments
+from ostiary_gateway.pipeline.continuations.server_states import digest_of, may_ask
+from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.pipeline.message import Message
+from ostiary_gateway.pipeline.services import PipelineServices
+from ostiary_gateway.telemetry import ServerSpan
+
+_FAILED: Final = (
+    "The gateway must complete this request before it is sent, and cannot do so with these arguments. "
+    "Change them to the form that the tool describes."
+)
+_WITH_ARGUMENTS: Final = frozenset({"tools/call", "prompts/get"})
+
+
+async def judge_request(
+    exchange: Exchange,
+    span: ServerSpan,  # noqa: ARG001  for what is asked of servers
+    services: PipelineServices,  # noqa: ARG001  the same
+) -> None:
+    """Judge the message of a request, and prepare what travels in its place.
+
+    Raises:
+        DeniedError: the message is denied.
+        Refusal: it is refused for its contents, or is malformed.
+    """
+    message, visibility = exchange.message, exchange.visibility
+    if message is None:
+        return
+    _judge_name(exchange, message)
+    rules = rules_of(visibility.content, message) if visibility.content is not None else None
+    if rules is not None and rules.kept(_is_for_servers):
+        rules = rules.towards(destinations(exchange))
+    content = exchange.content = RequestContent(rules)
+    if rules is not None:
+        _transform(exchange, content, message, rules.kept(TransformSet))
+    if visibility.needs_call or exchange.decision is None:
+        exchange.decision = authorize(exchange)
+
+
+def _judge_name(exchange: Exchange, message: Message) -> None:
+    """Refuse a name that no arguments could make allowed.
+
+    Raises:
+        DeniedError: it is denied.
+    """
+    method, visibility = message.method, exchange.visibility
+    if visibility.needs_call and method is not None and method.authorization is AuthorizationKind.NAME:
+        if method.primitive is None or method.verb is None:
+            return
+        if visibility.could_allow(method.primitive, method.verb, message.name):
+            return
+    exchange.decision = authorize(exchange)
+
+
+def _is_for_servers(rules: ItemRules) -> bool:
+    """Return whether some of the rules are for some servers only."""
+    groups = (rules.masks, rules.guards, rules.transforms, rules.validations)
+    return any(rule.scope.servers is not None for group in groups for rule in group)
+
+
+def _transform(exchange: Exchange, content: RequestContent, message: Message, transforms: TransformSet) -> None:
+    """Put what travels in the place of the arguments, and note headers.
+
+    Raises:
+        Refusal: a transformation cannot be done.
+    """
+    exchange.note_findings(transforms.shadows[Direction.ARGUMENTS])
+    if message.method_name not in _WITH_ARGUMENTS:
+        return
+    if not (transforms.changes_arguments or transforms.changes_headers or transforms.reads_call):
+        return
+    call = call_of(exchange, message)
+    content.call = call if transforms.reads_call else None
+    try:
+        if transforms.changes_headers:
+            content.headers = transforms.headers(call)
+        if transforms.changes_arguments:
+            put_arguments(exchange, message, transforms.arguments(call.arguments, call))
+    except TransformError:
+        raise content_refused(message, ContentReason.TRANSFORM_FAILED, _FAILED) from None
+
+
+def put_arguments(exchange: Exchange, message: Message, arguments: Any) -> None:
+    """Let other arguments travel than the caller sent."""
+    content = exchange.content
+    if content is None or arguments is message.params.get("arguments"):
+        return
+    compare(exchange, content, message)
+    if message.era is MODERN and may_ask(exchange) and not content.digest:
+        # What travels may differ from round to round: claims change.
+        content.digest = digest_of(exchange)
+    message.body = with_arguments(message, arguments)
