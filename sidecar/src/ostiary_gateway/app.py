@@ -90,6 +90,7 @@ class GatewayApp:
             telemetry=telemetry,
             loopback=options.host in _LOOPBACK,
             metadata=self._find_public,
+            routing=self.pools.routing,
         )
         self.pipeline.services.content_keys.source = lambda: self.store.keyring.content
         self.pipeline.auditor = self.auditor = make_auditor(options, lambda: self.store.keyring)

@@ -1,4 +1,4 @@
-"""Generates JSON Schemas of all kinds and of audit records.
+"""Generates JSON Schemas of all kinds, of audit records, and of what scorers are asked.
 
 `ostiary crds --json-schema` writes them. Names and folders are those of public CRD schema catalogues, so that one
 folder serves the modeline of an editor (`# yaml-language-server: $schema=…`) and tools such as kubeconform.
@@ -7,6 +7,9 @@ folder serves the modeline of an editor (`# yaml-language-server: $schema=…`) 
 import json
 from typing import Any, Final
 
+from pydantic import BaseModel
+
+from ostiary_core.content.scoring.scorer_documents import ScorerRequest, ScorerResponse
 from ostiary_operator.api.audit_record import AuditTrailRecord
 from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.resources import GROUP, VERSION, MCPLock, MCPPolicy, MCPProxy
@@ -19,11 +22,17 @@ _STATUS: Final = {"description": "What the operator observed. Users only read it
 def render_json_schemas() -> dict[str, str]:
     """The schemas as JSON, by the path of each file: `<group>/<kind>_<version>.json`."""
     schemas = {_path(model): _schema(model) for model in _MODELS}
-    schemas[_RECORD] = editor_schema(AuditTrailRecord, identifier=f"https://{GROUP}/schemas/{_RECORD}")
+    for name, model in _DOCUMENTS.items():
+        schemas[name] = editor_schema(model, identifier=f"https://{GROUP}/schemas/{name}")
     return {path: json.dumps(schema, indent=2, ensure_ascii=False) + "\n" for path, schema in schemas.items()}
 
 
-_RECORD: Final = "audit-record.schema.json"
+#: What gateways write, send and take, besides the kinds.
+_DOCUMENTS: Final[dict[str, type[BaseModel]]] = {
+    "audit-record.schema.json": AuditTrailRecord,
+    "scorer-request.schema.json": ScorerRequest,
+    "scorer-response.schema.json": ScorerResponse,
+}
 _MODELS: Final[tuple[type[ApiModel], ...]] = (MCPProxy, MCPPolicy, MCPLock)
 
 

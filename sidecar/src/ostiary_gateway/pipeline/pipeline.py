@@ -9,6 +9,7 @@ from typing import Any
 
 from ostiary_gateway.audit.auditor import Auditor
 from ostiary_gateway.config.snapshot import Snapshot
+from ostiary_gateway.content.scorer_client import Scorers
 from ostiary_gateway.debug_capture.captures import DebugCaptures
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.limits.checks import become_stream
@@ -40,12 +41,15 @@ from ostiary_gateway.telemetry import ServerSpan, Telemetry
 from ostiary_gateway.telemetry.request_labels import ObserveRequest
 from ostiary_gateway.threads import uncancel
 from ostiary_gateway.upstream import faults
+from ostiary_gateway.upstream.credentials import direct
+from ostiary_gateway.upstream.document_client import Routing
 
 
 class RequestPipeline:
     """Passes each request through the stages of the pipeline.
 
     ``snapshot`` returns the config in force, or None before there is one; with ``loopback`` it listens on that only.
+    ``routing`` says how services that requests are judged with are connected to.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class RequestPipeline:
         telemetry: Telemetry,
         loopback: bool,
         metadata: FindMetadata = no_metadata,
+        routing: Routing = direct,
     ) -> None:
         self.limiter = Limiter(lambda refusal: response_for(refusal, None))
         self.streams = OpenStreams()
@@ -76,7 +81,9 @@ class RequestPipeline:
         self._loopback = loopback
         self._metadata = metadata
         in_force = lambda: None if self.draining else snapshot()  # noqa: E731  short: it is used here only
-        self.services = services_of(sealer, self.request_ids, self.streams, in_force, self._is_cut_off, self.limits)
+        self.services = services_of(
+            sealer, self.request_ids, self.streams, in_force, self._is_cut_off, self.limits, Scorers(routing)
+        )
         self.sessions = self.services.sessions
 
     def serve(self, request: Request) -> Coroutine[Any, Any, Response | None]:
@@ -211,12 +218,10 @@ class RequestPipeline:
             check_blocked(exchange, exchange.snapshot.blocked)
         if "via" in exchange.request.headers:
             check_loop(exchange)
-        if exchange.message is None:
-            return None
-        visibility = exchange.proxy.visibility
-        if visibility.content is not None:
+        if exchange.proxy.visibility.content is not None and not exchange.is_whoami:
             return judge_request(exchange, span, self.services)
-        exchange.decision = authorize(exchange)
+        if exchange.message is not None:
+            exchange.decision = authorize(exchange)
         return None
 
     def _count(self, exchange: Exchange, span: ServerSpan) -> Awaitable[None] | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.content.mask_keys import ContentKeys
+from ostiary_gateway.content.scorer_client import Scorers
 from ostiary_gateway.pipeline.bridged.legacy_sessions import LegacySessions
 from ostiary_gateway.pipeline.continuations.continuations import Continuations
 from ostiary_gateway.pipeline.continuations.hop_endpoint import HopEndpoint
@@ -39,8 +40,8 @@ class PipelineServices:
     cancelled because the drain period is over. ``sessions`` are those of callers with several servers,
     ``continuations`` what waits for an answer. ``cancellable`` are the bridged requests in flight, which their callers
     may cancel; ``subscribed`` follow what sessions with open streams subscribe to, by session and server; ``places``
-    finds both in other replicas. ``content_keys`` make hashes and tokens in place of values, and
-    ``found_endpoints`` have sessions whose ids do not say so.
+    finds both in other replicas. ``scorers`` are asked by guards, ``content_keys`` make hashes and tokens in place of
+    values, and ``found_endpoints`` have sessions whose ids do not say so.
     """
 
     sealer: Sealer
@@ -57,6 +58,7 @@ class PipelineServices:
     hop_endpoint: HopEndpoint
     limits: LimitStage
     places: SessionPlaces
+    scorers: Scorers
     content_keys: ContentKeys = field(default_factory=ContentKeys)
     found_endpoints: FoundEndpoints = field(default_factory=FoundEndpoints)
     cancellable: dict[Taken, asyncio.Timeout] = field(default_factory=dict)
@@ -68,6 +70,7 @@ class PipelineServices:
         self.continuations.close()
         await self.legacy_sessions.close()
         await self.hops.close()
+        self.scorers.close()
 
 
 def services_of(
@@ -77,6 +80,7 @@ def services_of(
     snapshot: Callable[[], Snapshot | None],
     is_cut_off: Callable[[Request], bool],
     limits: LimitStage,
+    scorers: Scorers,
 ) -> PipelineServices:
     """Return the services of one gateway."""
 
@@ -102,6 +106,7 @@ def services_of(
         HopEndpoint(sealer, continuations, limit=limit),
         limits,
         SessionPlaces(notes, continuations),
+        scorers,
     )
 
 

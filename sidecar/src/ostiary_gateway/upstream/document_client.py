@@ -114,6 +114,16 @@ class DocumentClient:
         headers = {"Content-Type": _FORM, "Authorization": _basic(client_id, secret)}
         return _parsed(await self._fetch("POST", url, urlencode(form).encode(), headers, only_public=False))
 
+    async def post_json(self, url: str, body: bytes) -> dict[str, Any]:
+        """Post a JSON document, and return the JSON object of the response.
+
+        It may be sent again where a kept connection was closed just then, so it must have no effects.
+
+        Raises:
+            DocumentUnavailable: there is no response of status 200 with a JSON object.
+        """
+        return _parsed(await self._fetch("POST", url, body, {"Content-Type": JSON}, only_public=False))
+
     async def _fetch(
         self, method: str, text: str, body: bytes | None, headers: Mapping[str, str], *, only_public: bool
     ) -> bytes:

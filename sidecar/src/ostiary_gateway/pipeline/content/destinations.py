@@ -18,10 +18,11 @@ def destinations(exchange: Exchange) -> frozenset[str]:
 
 
 def recipients(exchange: Exchange) -> list[tuple[UpstreamServer, str]]:
-    """Return the servers that may get the message of an exchange, each with its own name for what it is about.
+    """Return the servers that may get the message of an exchange.
 
-    It is the owner of what it names, or the servers of the routing rule that matches; all servers of the proxy where
-    the message is about none of them, so that no rule is evaded.
+    Each comes with its own name for what the message is about. It is the owner of what it names, or the servers of the
+    routing rule that matches; all servers of the proxy where the message is about none of them, so that no rule is
+    evaded.
 
     Raises:
         Refusal: its arguments are no object.

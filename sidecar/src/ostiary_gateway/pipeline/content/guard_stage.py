@@ -1,4 +1,4 @@
-"""The stage that looks for what must not leave: masks and guards on what a client sends (outbound DLP).
+"""The guard stage: masks and guards on what a client sends (outbound DLP).
 
 It stands behind the limits, since it is the dearest of the checks, and before the selection of a server
 (docs/decisions/0020). What a token stands for is not looked at: it is restored for the server that may have it.
@@ -7,7 +7,6 @@ It stands behind the limits, since it is the dearest of the checks, and before t
 from typing import Any, Final
 
 from ostiary_core.content.content_rules import ItemRules
-
 from ostiary_core.content.masks.mask_set import MaskSet
 from ostiary_core.contract.content import Direction
 from ostiary_core.mcp import codes

@@ -1,7 +1,7 @@
-"""The mirrored parameters (``Mcp-Param-*``) of a call whose arguments are judged or changed.
+"""Mirrored parameters (``Mcp-Param-*``) of a call whose arguments are judged or changed.
 
 A header repeats an argument, so what must not leave in one must not leave in the other. The headers of declared
-parameters are written anew from the arguments as they travel. Of the caller's others, whose arguments are not known,
+parameters are written again from the arguments as they travel. Of the caller's others, whose arguments are not known,
 one passes only if its text is a value in those arguments.
 """
 
@@ -25,7 +25,7 @@ _PARAM_LIMIT: Final = 64
 
 
 def compare(exchange: Exchange, content: RequestContent, message: Message) -> None:
-    """Compare the mirrored parameters of a call with its arguments as its caller sent them, before these change.
+    """Compare the mirrored parameters of a call with its own arguments, before these change.
 
     Raises:
         Refusal: -32020 for one that contradicts the body, for one that is repeated, and for too many.
@@ -51,7 +51,9 @@ def parameters_for(exchange: Exchange, server: UpstreamServer, message: Message)
 
 
 def rewritten(server: UpstreamServer, message: Message, callers: Mapping[str, str]) -> dict[str, str]:
-    """Return the mirrored parameters of a message as it travels, for those that its caller sent.
+    """Return the mirrored parameters of a message as it travels.
+
+    ``callers`` are those that its caller sent.
 
     Raises:
         Refusal: -32020 for one that is badly encoded.

@@ -1,14 +1,14 @@
-"""What is known of the contents of one request: which rules it has to pass, and what travels in its place."""
+"""The contents of one request: which rules it has to pass, and what travels in its place."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from ostiary_core.content.content_rules import ContentRules, ItemRules
-
 from ostiary_core.content.transforms.transform_set import TransformedHeaders
 from ostiary_core.mcp.methods import AuthorizationKind, Primitive
 from ostiary_core.policy.message_conditions import Call
+from ostiary_gateway.content.scorer_client import Scorers
 from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.pipeline.message_members import completion_reference
 from ostiary_gateway.server.request import Request
@@ -21,14 +21,16 @@ _OF_TASKS: Final = frozenset({AuthorizationKind.TASK, AuthorizationKind.TASK_LIS
 class RequestContent:
     """The contents of one request, while it is judged.
 
-    ``rules`` are those for its server and name; None where there are none. ``restored`` are the arguments with tokens
-    restored, which the server gets and no record shows; None where nothing was restored. ``headers`` are those of
-    transformations. ``is_compared`` once the caller's mirrored parameters were compared with its own arguments, which
-    may be changed from then on. ``digest`` is what a ``requestState`` is bound to of the request as its caller sent it, empty where
-    that is the request as it travels. ``call`` is kept for transformations of the result that read the request.
+    ``rules`` are those for its server and name; None where there are none. ``scorers`` are asked by guards.
+    ``restored`` are the arguments with tokens restored, which the server gets and no record shows; None where nothing
+    was restored. ``headers`` are those of transformations. ``is_compared`` once the caller's mirrored parameters were
+    compared with its own arguments, which may be changed from then on. ``digest`` is what a ``requestState`` is bound
+    to of the request as its caller sent it, empty where that is the request as it travels. ``call`` is kept for
+    transformations of the result that read the request.
     """
 
     rules: ItemRules | None
+    scorers: Scorers
     restored: dict[str, Any] | None = None
     headers: TransformedHeaders | None = None
     is_compared: bool = False

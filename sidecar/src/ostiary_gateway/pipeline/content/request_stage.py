@@ -1,4 +1,4 @@
-"""The stage that judges the contents of a request before anything is counted, in the place of authorize alone.
+"""Judges the contents of a request before anything is counted, around authorize.
 
 The name is judged first, so that a caller who may not use something learns nothing from its rules. Then arguments are
 transformed and tokens restored, and rules of access and schemas judge what will travel. What must not leave is looked
@@ -8,7 +8,6 @@ for later, behind the limits (:mod:`.guard_stage`): a refused request should cos
 from typing import Any, Final
 
 from ostiary_core.content.content_rules import ItemRules
-
 from ostiary_core.content.transforms.transform_set import TransformSet
 from ostiary_core.contract.content import Direction
 from ostiary_core.errors import TransformError
@@ -35,7 +34,7 @@ _WITH_ARGUMENTS: Final = frozenset({"tools/call", "prompts/get"})
 async def judge_request(
     exchange: Exchange,
     span: ServerSpan,  # noqa: ARG001  for what is asked of servers
-    services: PipelineServices,  # noqa: ARG001  the same
+    services: PipelineServices,
 ) -> None:
     """Judge the message of a request, and prepare what travels in its place.
 
@@ -44,17 +43,26 @@ async def judge_request(
         Refusal: it is refused for its contents, or is malformed.
     """
     message, visibility = exchange.message, exchange.visibility
+    if message is not None:
+        _judge_name(exchange, message)
+    content = exchange.content = RequestContent(_rules(exchange), services.scorers)
     if message is None:
         return
-    _judge_name(exchange, message)
-    rules = rules_of(visibility.content, message) if visibility.content is not None else None
-    if rules is not None and rules.kept(_is_for_servers):
-        rules = rules.towards(destinations(exchange))
-    content = exchange.content = RequestContent(rules)
-    if rules is not None:
-        _transform(exchange, content, message, rules.kept(TransformSet))
+    if content.rules is not None:
+        _transform(exchange, content, message, content.rules.kept(TransformSet))
+        content.rules = _rules(exchange)  # a routing rule may read what has changed
     if visibility.needs_call or exchange.decision is None:
         exchange.decision = authorize(exchange)
+
+
+def _rules(exchange: Exchange) -> ItemRules | None:
+    """Return the rules that the message of an exchange has to pass on its way to where it goes."""
+    content, message = exchange.visibility.content, exchange.message
+    if content is None:
+        return None
+    rules = rules_of(content, message) if message is not None else content.unnamed()
+    is_for_servers = rules is not None and rules.kept(_is_for_servers)
+    return rules.towards(destinations(exchange)) if rules is not None and is_for_servers else rules
 
 
 def _judge_name(exchange: Exchange, message: Message) -> None:

@@ -1,0 +1,1 @@
+"""What a gateway tells a scorer, and what a scorer may answer."""
