@@ -1,13 +1,14 @@
 """What is suspicious, and what happens to it: `spec.guards` of an MCPPolicy."""
 
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal, Self
 
-from pydantic import Field, StrictStr, StringConstraints
+from pydantic import Field, StrictStr, StringConstraints, model_validator
 
+from ostiary_core.content.guards.signatures import check_signature
 from ostiary_core.contract.content import MOST_CONTENT_RULES, Direction
 from ostiary_core.contract.guards import GuardAction, GuardDetector, Sensitivity
 from ostiary_operator.api.base_model import ApiModel
-from ostiary_operator.api.constraints import Rule, Unique
+from ostiary_operator.api.constraints import Rule, Unique, problem
 from ostiary_operator.api.content_rules import ContentPattern, ContentSelection, NamedContentRule
 from ostiary_operator.api.durations import Duration, between
 from ostiary_operator.api.limits import MessageBytes
@@ -39,6 +40,13 @@ class OwnSignature(ApiModel):
 
     counter_example: _SampleText
     """A text that the pattern does not find, though it is similar. Example: `send a message`."""
+
+    @model_validator(mode="after")
+    def _check_examples(self) -> Self:
+        defect = check_signature(self.pattern, example=self.example, counter_example=self.counter_example)
+        if defect:
+            raise problem(defect, "correct the pattern, or the texts that show what it finds", below=("pattern",))
+        return self
 
 
 class ScorerService(ApiModel):
@@ -120,8 +128,9 @@ class Guard(ContentSelection, NamedContentRule):
 
     action: GuardAction = GuardAction.ANNOTATE
     """What happens to what is found; where several guards apply, the strongest action does. Annotate: it is recorded,
-    and a note tells the model. Wrap: the text is enclosed in a boundary that nothing in it can close. Strip: what was
-    found is removed. Hide: a definition is not in lists. Block: the message is refused, and a definition is hidden.
+    and a note tells the model. Wrap: the text is enclosed in a boundary that nothing in it can close, and so is every
+    text, if the guard looks for nothing. Strip: what was found is removed. Hide: a definition is not in lists. Block:
+    the message is refused, and a definition is hidden.
     Notes and boundaries do not fit into arguments: there Annotate and Wrap only record. Example: `Strip`."""
 
     signatures: (
@@ -140,10 +149,14 @@ class Guard(ContentSelection, NamedContentRule):
 
     constraints: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            "has(self.detect) || has(self.signatures) || has(self.scorer) || has(self.truncate)",
-            lambda it: any(each is not None for each in (it.detect, it.signatures, it.scorer, it.truncate)),
+            "has(self.detect) || has(self.signatures) || has(self.scorer) || has(self.truncate)"
+            " || (has(self.action) && self.action == 'Wrap')",
+            lambda it: (
+                any(each is not None for each in (it.detect, it.signatures, it.scorer, it.truncate))
+                or it.action is GuardAction.WRAP
+            ),
             "looks for nothing",
-            "set detect, signatures, scorer or truncate",
+            "set detect, signatures, scorer or truncate; only Wrap alone encloses every text",
         ),
         Rule(
             "!has(self.action) || self.action != 'Hide' || !has(self.scan) || self.scan.exists(s, s == 'Definitions')",

@@ -81,6 +81,16 @@ class AcceptedReason(Reason):
         "Only policies in the operator's namespace may select other namespaces.",
         "Remove namespaceSelector, or ask the platform team to create the policy in the operator's namespace.",
     )
+    PINNING_NOT_PERMITTED = (
+        "PinningNotPermitted",
+        "Only policies in the operator's namespace may set `pinning`, which is a floor for all that they govern.",
+        "Remove `pinning` and set `catalogue.pinning` of the MCPProxy, or ask the platform team to create the policy.",
+    )
+    TRANSFORM_CONFLICT = (
+        "TransformConflict",
+        "Two transformations may change the same place of the same message, so that none of them can be relied on.",
+        "Change different places, or select tools, resources, prompts or servers that do not overlap.",
+    )
     TESTS_FAILED = (
         "TestsFailed",
         "A test in the policy has another result than expected. The last accepted version stays in force.",

@@ -1,8 +1,10 @@
 """Conditions of rules: subjects, expressions in CEL, constraints on arguments."""
 
+from collections.abc import Iterable
 from typing import Annotated, Self
 
 from pydantic import Field, StrictInt, StrictStr, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
 
 from ostiary_core.contract.access import ArgumentConfig
 from ostiary_core.errors import ExpressionError
@@ -72,11 +74,17 @@ def check_expression(text: str | None, *, principal_only: bool, where: str = "")
     try:
         Expression.compile(text, principal_only=principal_only)
     except ExpressionError as error:
-        place = f"line {error.line}, column {error.column}" if error.line else "the expression"
-        names = sorted(PRINCIPAL_VARIABLES if principal_only else {**PRINCIPAL_VARIABLES, **MESSAGE_VARIABLES})
-        message = f"{place}{where}: {error.problem}"
-        remedy = f"write CEL that returns a bool and reads {', '.join(names)}"
-        raise problem(message, remedy, below=("when",)) from None
+        known = PRINCIPAL_VARIABLES if principal_only else {**PRINCIPAL_VARIABLES, **MESSAGE_VARIABLES}
+        raise expression_problem(error, returns="a bool", known=known, below=("when",), where=where) from None
+
+
+def expression_problem(
+    error: ExpressionError, *, returns: str, known: Iterable[str], below: tuple[int | str, ...], where: str = ""
+) -> PydanticCustomError:
+    """Return the error about an expression; ``known`` are the variables that it may read."""
+    place = f"line {error.line}, column {error.column}" if error.line else "the expression"
+    remedy = f"write CEL that returns {returns} and reads {', '.join(sorted(known))}"
+    return problem(f"{place}{where}: {error.problem}", remedy, below=below)
 
 
 class PolicySubject(ApiModel):

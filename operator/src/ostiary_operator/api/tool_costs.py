@@ -11,7 +11,7 @@ from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.constraints import Atomic, Rule, problem
 from ostiary_operator.api.name_selections import CountedTools
 from ostiary_operator.api.quantities import INTEGRAL
-from ostiary_operator.api.rule_conditions import MAX_ALL_CHARACTERS, ExpressionText
+from ostiary_operator.api.rule_conditions import MAX_ALL_CHARACTERS, ExpressionText, expression_problem
 
 #: Weights of one limit.
 _MOST_WEIGHTS: Final = 16
@@ -60,10 +60,8 @@ def _check_number(text: str, field: str) -> None:
     try:
         NumberExpression.compile(text, reads_result=field == "result")
     except ExpressionError as error:
-        place = f"line {error.line}, column {error.column}" if error.line else "the expression"
         known = {**PRINCIPAL_VARIABLES, **MESSAGE_VARIABLES, **(RESULT_VARIABLES if field == "result" else {})}
-        remedy = f"write CEL that returns a number and reads {', '.join(sorted(known))}"
-        raise problem(f"{place}: {error.problem}", remedy, below=(field,)) from None
+        raise expression_problem(error, returns="a number", known=known, below=(field,)) from None
 
 
 class CostBudget(ApiModel):

@@ -1,16 +1,19 @@
 """What is changed in requests and results: `spec.transforms` of an MCPPolicy."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar, Final, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ostiary_core.contract.content import MOST_CONTENT_RULES
+from ostiary_core.errors import ExpressionError
+from ostiary_core.policy.expressions import MESSAGE_VARIABLES, PRINCIPAL_VARIABLES, RESULT_VARIABLES
+from ostiary_core.policy.value_expression import ValueExpression
 from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.constraints import Rule, Unique, excludes, problem
 from ostiary_operator.api.content_rules import ContentSelection, JsonPointer, NamedContentRule
 from ostiary_operator.api.headers import HeaderName
-from ostiary_operator.api.rule_conditions import MAX_ALL_CHARACTERS, ExpressionText
+from ostiary_operator.api.rule_conditions import MAX_ALL_CHARACTERS, ExpressionText, expression_problem
 
 _MOST_CHANGES: Final = 16
 #: Headers by which servers learn who the caller is, other than those that no header may be.
@@ -71,6 +74,25 @@ _CHANGES_SOMETHING: Final = Rule(
 )
 
 
+def _check_values(changed: "ChangedPlaces | ChangedHeaders", field: str) -> None:
+    lists: tuple[tuple[str, Sequence[SetPlace | SetHeader]], ...] = (
+        ("set", changed.set or ()),
+        ("default", changed.default or ()),
+    )
+    for kind, items in lists:
+        for position, item in enumerate(items):
+            _check_value(item.value, field, (field, kind, position, "value"))
+
+
+def _check_value(text: str, field: str, below: tuple[int | str, ...]) -> None:
+    try:
+        ValueExpression.compile(text, reads_result=field == "results", is_text=field == "headers")
+    except ExpressionError as error:
+        known = {**PRINCIPAL_VARIABLES, **MESSAGE_VARIABLES, **(RESULT_VARIABLES if field == "results" else {})}
+        returns = "a text" if field == "headers" else "a value of JSON"
+        raise expression_problem(error, returns=returns, known=known, below=below) from None
+
+
 class ChangedPlaces(ApiModel):
     """What is changed in arguments or in results."""
 
@@ -127,6 +149,14 @@ class Transform(ContentSelection, NamedContentRule):
             "set arguments, headers or results",
         ),
     )
+
+    @model_validator(mode="after")
+    def _check_expressions(self) -> Self:
+        for field in ("arguments", "headers", "results"):
+            changed = getattr(self, field)
+            if changed is not None:
+                _check_values(changed, field)
+        return self
 
 
 Transforms = Annotated[tuple[Transform, ...], Field(max_length=MOST_CONTENT_RULES), Unique(("name",))]

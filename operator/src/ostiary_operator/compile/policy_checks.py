@@ -44,7 +44,7 @@ def pins_only_where_it_may(
         f"{subject.title}: spec.pinning: only policies in the operator's namespace may demand a pinning; remove it, "
         "and set catalogue.pinning of the MCPProxy"
     )
-    return ResourceRejection(AcceptedReason.SELECTOR_NOT_PERMITTED, message)
+    return ResourceRejection(AcceptedReason.PINNING_NOT_PERMITTED, message)
 
 
 def finds_a_target(
