@@ -61,17 +61,21 @@ _OVERRIDES: Final = "\u202d\u202e"
 _KEYCAPS: Final = frozenset("#*0123456789")
 #: More characters of no width than spelling ever needs in one place.
 _RUN: Final = 3
+#: Suspicious characters that are judged in one step.
+_AT_ONCE: Final = 512
 
 
-def hidden_spans(text: str, *, sensitivity: Sensitivity) -> Iterator[HiddenSpan]:
-    """Yield each place of a text at which something is hidden, in order.
+def hidden_spans(text: str, *, sensitivity: Sensitivity) -> Iterator[HiddenSpan | None]:
+    """Yield each place of a text at which something is hidden; None where others may run.
 
     ``Low`` sees what can only be meant to hide: tags, runs, concealed text of a terminal. ``Medium`` adds the rest.
     """
     if not _ANY.search(text):
         return
     direction = _Direction()
-    for match in _SUSPECT.finditer(text):
+    for count, match in enumerate(_SUSPECT.finditer(text), 1):
+        if count % _AT_ONCE == 0:
+            yield None
         span = HiddenSpan(match.start(), match.end(), str(match.lastgroup))
         if match.lastgroup == "bidi":
             yield from direction.after(text, match.start())

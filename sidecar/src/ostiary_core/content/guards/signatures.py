@@ -26,6 +26,7 @@ SIGNATURE_MEMORY: Final = 256 << 10
 #: The same for all signatures of a guard, joined, with room for the states that RE2 has found so far.
 _JOINED_MEMORY: Final = 24 << 20
 _WORD: Final = re.compile(r"\{([a-z_]+)\}")
+_GAPS: Final = re.compile(r"\{0,[0-9]+\}")
 _FILE: Final = "signatures.yaml"
 _GAP: Final = r"(?:[\s\-_*~>#|.,:;!'\"()\[\]]+)"
 
@@ -102,12 +103,16 @@ def compile_signature(pattern: str) -> Any:
     return _compiled(expression_of(fold(pattern)), re2_options(memory=SIGNATURE_MEMORY))
 
 
-def compile_built_in(signatures: Iterable[Signature]) -> Any:
-    """Compile one expression that finds any of these in what :func:`ascii_bytes` returns."""
+def compile_built_in(signatures: Iterable[Signature], *, is_rough: bool = False) -> Any:
+    """Compile one expression that finds any of these in what :func:`ascii_bytes` returns.
+
+    ``is_rough`` lets gaps be of any length. That finds more, and RE2 has a hundred times fewer states to tell apart:
+    text that almost matches everywhere costs little more than other text.
+    """
     expression = "|".join(expression_of(each.pattern) for each in signatures)
     options = re2_options(memory=_JOINED_MEMORY)
     options.encoding = re2.Options.Encoding.LATIN1
-    return _compiled(expression.encode(), options)
+    return _compiled((_GAPS.sub("*", expression) if is_rough else expression).encode(), options)
 
 
 def ascii_bytes(folded: str) -> bytes:

@@ -1,41 +1,33 @@
 """Find in one text what guards look for, in slices, in time that is linear in its length.
 
-A text is folded, then searched once for all signatures together; only where that finds something, each signature says
-where. What is encoded in the text is decoded once and searched again. A slice of a text takes about a millisecond, also
-where each of its characters almost begins a match, so no thread is needed. A signature sees at most
-:data:`MOST_CHARACTERS` characters at once.
+A text is folded, then searched for signatures, and once more with what is encoded in it decoded. A slice takes about a
+millisecond, also where each of its characters almost begins a match, so no thread is needed. A text of very many finds
+ends in one that covers the rest: what is cut out or refused then is more than was found, never less.
 """
 
-import functools
-import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from itertools import chain
+from typing import Final, NamedTuple
 
+from ostiary_core.content.detection.automaton import Automaton, automaton_of
+from ostiary_core.content.detection.kinds import DETECTORS
 from ostiary_core.content.guards.decoding import Decoded, decoded
 from ostiary_core.content.guards.folding import fold, folded_places
 from ostiary_core.content.guards.hidden_html import hidden_html_spans
 from ostiary_core.content.guards.hidden_text import hidden_spans
-from ostiary_core.content.guards.signatures import (
-    Signature,
-    ascii_bytes,
-    built_in,
-    compile_built_in,
-    compile_signature,
-)
+from ostiary_core.content.guards.signature_search import MOST_CHARACTERS, SignatureMatch, SignatureSearch
 from ostiary_core.contract.content import Direction
 from ostiary_core.contract.guards import GuardDetector, Sensitivity, SignatureConfig
+from ostiary_core.contract.masks import DetectedKind
 from ostiary_core.steps import Steps
 
-#: Characters of a slice.
-_SLICE: Final = 16_384
-#: Characters that two slices share: no match of a signature is longer.
-MOST_CHARACTERS: Final = 1_024
-#: Matches of one signature in one slice that are reported; more change nothing but the time.
-_MOST_MATCHES: Final = 64
+#: Characters of a slice; two slices share as many as a match can have.
+_SLICE: Final = 8_192
+#: Finds in one text that are told apart.
+_MOST_HITS: Final = 256
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
-_ORDER: Final = tuple(Sensitivity)
 
 
 class GuardHit(NamedTuple):
@@ -47,28 +39,17 @@ class GuardHit(NamedTuple):
     end: int
 
 
-class _Search(NamedTuple):
-    """How one signature is searched in folded text, or all of them at once."""
-
-    detector: str
-    name: str
-    #: Yields the spans of matches in folded text.
-    spans: Callable[[str], Iterator[tuple[int, int]]]
-
-
 @dataclass(frozen=True, slots=True)
 class TextScanner:
-    """Finds hidden text and signatures in texts of one direction.
+    """Finds hidden text, signatures and secrets in texts of one direction.
 
     Safe to use in several threads.
     """
 
     finds_hidden: bool
     sensitivity: Sensitivity
-    #: Whether any of our own signatures is in folded text, as bytes; None without any of them.
-    _any: Any
-    _searches: tuple[_Search, ...]
-    _owners: tuple[_Search, ...]
+    _search: SignatureSearch | None
+    _secrets: Automaton | None
 
     @classmethod
     def build(
@@ -85,46 +66,63 @@ class TextScanner:
             PatternError: a signature of the owner is not valid.
         """
         detectors = frozenset(detect)
-        joined, searches = _built_in(detectors, sensitivity, direction)
-        owners = tuple(_Search(each.name, each.name, _in_text(compile_signature(each.pattern))) for each in signatures)
-        return cls(GuardDetector.HIDDEN_TEXT in detectors, sensitivity, joined, searches, owners)
+        search = SignatureSearch.build(detectors, sensitivity=sensitivity, direction=direction, signatures=signatures)
+        secrets = automaton_of((DETECTORS[DetectedKind.SECRET],)) if GuardDetector.SECRET_OUT in detectors else None
+        return cls(GuardDetector.HIDDEN_TEXT in detectors, sensitivity, search, secrets)
 
     def scanning(self, text: str) -> Steps[list[GuardHit]]:
         """Return everything that is found in a text, by place; a place is counted in characters."""
         text = _encodable(text)
-        hits = list(self._hidden(text)) if self.finds_hidden else []
-        if self._any is None and not self._owners:
-            return sorted(hits, key=_place)
+        hits: set[GuardHit] = set()
+        for some in chain(self._hidden(text) if self.finds_hidden else (), self._in_slices(text)):
+            if some is None:
+                yield
+                continue
+            if len(hits) == _MOST_HITS:
+                hits.add(some._replace(end=len(text)))
+                break
+            hits.add(some)
+        return sorted(hits, key=lambda hit: (hit.start, hit.end))
+
+    def _hidden(self, text: str) -> Iterator[GuardHit | None]:
+        """Yield hidden text; None where others may run."""
+        found = chain(
+            hidden_spans(text, sensitivity=self.sensitivity), hidden_html_spans(text, sensitivity=self.sensitivity)
+        )
+        for span in found:
+            yield GuardHit(GuardDetector.HIDDEN_TEXT, span.means, span.start, span.end) if span is not None else None
+
+    def _in_slices(self, text: str) -> Iterator[GuardHit | None]:
+        if self._search is None and self._secrets is None:
+            return
         for start in range(0, max(len(text) - MOST_CHARACTERS, 1), _SLICE):
             if start:
-                yield
-            end = start + _SLICE + MOST_CHARACTERS
-            hits.extend(_moved(hit, start) for hit in self._in_slice(text[start:end]))
-        return sorted(set(hits), key=_place)
+                yield None
+            part = text[start : start + _SLICE + MOST_CHARACTERS]
+            for hit in chain(self._signatures(part), self._secrets_in(part)):
+                yield hit._replace(start=hit.start + start, end=hit.end + start)
 
-    def _hidden(self, text: str) -> Iterator[GuardHit]:
-        spans = (
-            hidden_spans(text, sensitivity=self.sensitivity),
-            hidden_html_spans(text, sensitivity=self.sensitivity),
-        )
-        for start, end, means in itertools.chain(*spans):
-            yield GuardHit(GuardDetector.HIDDEN_TEXT, means, start, end)
-
-    def _in_slice(self, text: str) -> Iterator[GuardHit]:
+    def _signatures(self, text: str) -> Iterator[GuardHit]:
+        if self._search is None:
+            return
         folded = fold(text)
-        if found := self._found(folded):
+        if found := self._search.matches(folded):
             places = folded_places(text)
-            for search, start, end in found:
-                yield GuardHit(search.detector, search.name, places[start], _end(places, end))
+            for detector, name, start, end in found:
+                yield GuardHit(detector, name, places[start], _end(places, end))
         plain = decoded(folded)
-        if plain is not None and (found := self._found(fold(plain.text))):
+        if plain is not None and (found := self._search.matches(fold(plain.text))):
             yield from _of_decoded(text, plain, found)
 
-    def _found(self, folded: str) -> list[tuple[_Search, int, int]]:
-        searches = self._owners
-        if self._any is not None and self._any.search(ascii_bytes(folded)):
-            searches += self._searches
-        return [(search, start, end) for search in searches for start, end in search.spans(folded)]
+    def _secrets_in(self, text: str) -> Iterator[GuardHit]:
+        if self._secrets is None:
+            return
+        encoded = text.encode()
+        if self._secrets.may_match(encoded):
+            for start, end, _ in self._secrets.find(encoded):
+                first = len(encoded[:start].decode())
+                last = first + len(encoded[start:end].decode())
+                yield GuardHit(GuardDetector.SECRET_OUT, "secret", first, last)
 
 
 def _encodable(text: str) -> str:
@@ -136,14 +134,6 @@ def _encodable(text: str) -> str:
     return text
 
 
-def _place(hit: GuardHit) -> tuple[int, int]:
-    return hit.start, hit.end
-
-
-def _moved(hit: GuardHit, by: int) -> GuardHit:
-    return hit._replace(start=hit.start + by, end=hit.end + by) if by else hit
-
-
 def _end(places: Sequence[int], end: int) -> int:
     """Return the place behind the last character of a match.
 
@@ -152,46 +142,8 @@ def _end(places: Sequence[int], end: int) -> int:
     return places[end - 1] + 1 if end else places[0]
 
 
-def _of_decoded(text: str, plain: Decoded, found: Iterable[tuple[_Search, int, int]]) -> Iterator[GuardHit]:
+def _of_decoded(text: str, plain: Decoded, found: Iterable[SignatureMatch]) -> Iterator[GuardHit]:
     places, inner = folded_places(text), folded_places(plain.text)
-    for search, start, end in found:
+    for detector, name, start, end in found:
         first, last = plain.span(inner[start], _end(inner, end))
-        yield GuardHit(search.detector, search.name, places[first], _end(places, last))
-
-
-@functools.lru_cache(maxsize=256)
-def _built_in(
-    detectors: frozenset[GuardDetector], sensitivity: Sensitivity, direction: Direction
-) -> tuple[Any, tuple[_Search, ...]]:
-    """Compile our own signatures of some detectors: one search for all, and one for each."""
-    used = [each for each in built_in().signatures if _is_used(each, detectors, sensitivity, direction)]
-    if not used:
-        return None, ()
-    return compile_built_in(used), tuple(_search(each) for each in used)
-
-
-def _is_used(
-    signature: Signature, detectors: frozenset[GuardDetector], sensitivity: Sensitivity, direction: Direction
-) -> bool:
-    is_sensitive = _ORDER.index(signature.sensitivity) <= _ORDER.index(sensitivity)
-    return signature.detector in detectors and is_sensitive and direction in signature.directions
-
-
-@functools.lru_cache(maxsize=1024)
-def _search(signature: Signature) -> _Search:
-    return _Search(signature.detector, signature.name, _in_bytes(compile_built_in([signature])))
-
-
-def _in_bytes(pattern: Any) -> Callable[[str], Iterator[tuple[int, int]]]:
-    return lambda folded: _spans(pattern, ascii_bytes(folded))
-
-
-def _in_text(pattern: Any) -> Callable[[str], Iterator[tuple[int, int]]]:
-    return lambda folded: _spans(pattern, folded)
-
-
-def _spans(pattern: Any, text: str | bytes) -> Iterator[tuple[int, int]]:
-    for count, match in enumerate(pattern.finditer(text)):
-        if count == _MOST_MATCHES:
-            return
-        yield match.span()
+        yield GuardHit(detector, name, places[first], _end(places, last))
