@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from ostiary_core.catalogue_names import CatalogueNames
+from ostiary_core.content.guards.compiled_guard import CompiledGuard
 from ostiary_core.content.masks.compiled_mask import CompiledMask
 from ostiary_core.content.policy_content import PolicyContentRules
 from ostiary_core.content.rule_scope import ScopedRule
@@ -47,7 +48,7 @@ class ItemRules:
         chosen = [sets.rules[place] for place in places]
         self.masks = tuple(rule for _, rule in chosen if isinstance(rule, CompiledMask))
         self.transforms = tuple(rule for _, rule in chosen if isinstance(rule, CompiledTransform))
-        self.guards = tuple(rule for kind, rule in chosen if kind == "guards")
+        self.guards = tuple(rule for _, rule in chosen if isinstance(rule, CompiledGuard))
         self.validations = tuple(rule for kind, rule in chosen if kind == "validations")
         #: Whether a rule is for some servers only.
         self.is_for_servers = any(rule.scope.servers is not None for _, rule in chosen)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from ostiary_core.content.finding import ContentFinding
 from ostiary_core.content.guards.compiled_guard import CompiledGuard
-from ostiary_core.content.guards.guard_set import GuardSet, collecting, finding_of, findings_of
+from ostiary_core.content.guards.guard_set import Guarded, GuardSet, collecting, finding_of, findings_of
 from ostiary_core.content.guards.guard_words import meta_of, note
 from ostiary_core.content.guards.look_alikes import CatalogueName, finding_look_alikes
 from ostiary_core.content.guards.marked_places import Mark, grouped, strip
@@ -80,6 +80,28 @@ def guarding_definitions(
         if not each.is_left_out:
             is_changed |= _change(item, each)
     return GuardedDefinitions(kept, is_changed, tuple(findings))
+
+
+def guarding_introduction(message: dict[str, Any], guards: GuardSet) -> Steps[Guarded]:
+    """Guard in place what a server says when a session begins, in steps.
+
+    Its instructions are left out where an item would be: without them a session works.
+    """
+    if not guards.looks_at(Direction.DEFINITIONS):
+        return Guarded()
+    marks = yield from guards.marking((yield from collecting(message)), Direction.DEFINITIONS)
+    found = _GuardedItem([mark for mark in marks if not mark.guard.scope.is_shadow])
+    done = Guarded(findings=tuple(findings_of(marks, Direction.DEFINITIONS)))
+    result = message.get("result")
+    if not found.marks or type(result) is not dict:
+        return done
+    done.is_changed = strip(grouped(found.marks))
+    if found.is_left_out and "instructions" in result:
+        done.is_changed = bool(result.pop("instructions"))
+    elif found.noted and type(result.get("instructions")) is str:
+        result["instructions"] = f"{note(found.noted)}\n{result['instructions']}"
+        done.is_changed = True
+    return done
 
 
 def _by_set(sets: Sequence[GuardSet | None]) -> list[tuple[GuardSet, list[int]]]:

@@ -15,6 +15,7 @@ from ostiary_core.mcp.methods import AuthorizationKind
 from ostiary_core.steps import THREAD_BYTES, InThread
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.pipeline.content.content_refusal import ContentReason, content_refused
+from ostiary_gateway.pipeline.content.guarded_content import guarding
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary, id_of
 from ostiary_gateway.pipeline.large_messages import Steps
@@ -97,7 +98,10 @@ def _applying(exchange: Exchange, rules: ItemRules, text: bytes, message: dict[s
     Raises:
         Refusal: it must not pass.
     """
-    return (yield from _masking(exchange, rules, text, message)) if rules.masks else False
+    is_changed = (yield from guarding(exchange, rules, message)) if rules.guards else False
+    if rules.masks:
+        is_changed |= yield from _masking(exchange, rules, strict_json.dumps(message) if is_changed else text, message)
+    return is_changed
 
 
 def _masking(exchange: Exchange, rules: ItemRules, text: bytes, message: dict[str, Any]) -> Steps[bool]:

@@ -12,6 +12,7 @@ from ostiary_core.content.finding import ContentFinding
 from ostiary_core.content.masks.mask_set import MaskSet
 from ostiary_core.contract.content import Direction
 from ostiary_core.mcp.methods import Method, Primitive
+from ostiary_gateway.pipeline.content.guarded_content import guarding_list
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.large_messages import Steps
 
@@ -63,22 +64,32 @@ class _Masking:
             return
         around = {"result": {name: value for name, value in result.items() if name != key}}
         yield from self._whole(around, unnamed)
+        items = yield from self._guarded(items)
         left: set[int] = set()
         for rules, group in self._groups(items):
             left |= set(map(id, (yield from self._items(rules, group))))
         message["result"] = {**around["result"], key: [item for item in items if id(item) in left]}
 
+    def _guarded(self, items: list[dict[str, Any]]) -> Steps[list[dict[str, Any]]]:
+        """Guard the items; return those that are left."""
+        assert self.method.list_key is not None  # noqa: S101  it is a list
+        guarded = yield from guarding_list(self.method.list_key, items, list(map(self._rules_of, items)))
+        self._note(is_changed=guarded.is_changed, is_of_caller=False)
+        self.shaped.findings += guarded.findings
+        return guarded.items
+
     def _groups(self, items: list[dict[str, Any]]) -> list[tuple[ItemRules | None, list[dict[str, Any]]]]:
         """Return the items by the rules that they have to pass."""
         groups: dict[ItemRules | None, list[dict[str, Any]]] = {}
         for item in items:
-            name = item.get(self.method.item_key)
-            if isinstance(name, str):
-                rules = self._from(self.content.of(self.primitive, name), self.server or self._owner(name))
-            else:
-                rules = self._from(self.content.of_primitive(self.primitive), self.server)
-            groups.setdefault(rules, []).append(item)
+            groups.setdefault(self._rules_of(item), []).append(item)
         return list(groups.items())
+
+    def _rules_of(self, item: dict[str, Any]) -> ItemRules | None:
+        name = item.get(self.method.item_key)
+        if isinstance(name, str):
+            return self._from(self.content.of(self.primitive, name), self.server or self._owner(name))
+        return self._from(self.content.of_primitive(self.primitive), self.server)
 
     def _owner(self, name: str) -> str | None:
         """Return the name of the server that an item of a merged list is of."""
