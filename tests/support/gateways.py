@@ -65,6 +65,7 @@ class RunningGateway:
     """What was applied last."""
     mac_key: bytes = field(default_factory=lambda: os.urandom(32), repr=False)
     session_key: bytes = field(default_factory=lambda: os.urandom(32), repr=False)
+    content_key: bytes = field(default_factory=lambda: os.urandom(32), repr=False)
     audit_key: bytes = field(default_factory=lambda: os.urandom(32), repr=False)
     admin_token: bytes = field(default=b"admin-for-tests", repr=False)
     assertion_keys: dict[str, bytes] = field(default_factory=lambda: {"assertion-0": os.urandom(32)}, repr=False)
@@ -116,6 +117,7 @@ class RunningGateway:
         return {
             "mac-1": self.mac_key,
             "session-0": self.session_key,
+            "content-0": self.content_key,
             "admin-token": self.admin_token,
             "audit-1": self.audit_key,
             **self.assertion_keys,

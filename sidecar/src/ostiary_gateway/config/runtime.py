@@ -1,7 +1,7 @@
 """One compiled proxy: everything that its requests need, built once and never changed."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from pydantic import ValidationError
@@ -96,6 +96,8 @@ class ProxyRuntime:
     """How long lists of its servers are kept; None where they are not."""
     record_masks: RecordMasks | None = None
     """What is masked in all that is written down of its messages; None where no policy has masks."""
+    scorer_addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By the identity of a policy: CIDRs that its scorers may resolve to although the default forbids them."""
     names: NamesOfServers | None = None
     """The names that its servers have listed, as its callers know them; None where it has one server."""
 
@@ -168,8 +170,17 @@ def build_runtime(
         spelled_names=frozenset(exact.name for exact in exact_names(policies.values())),
         loops=LoopRules.build(policies.values(), proxy=entry.uid, servers=limited),
         limits=LimitEvaluator.build(policies.values(), proxy=entry.identity, servers=limited),
+        scorer_addresses=_scorer_addresses(entry, policies.values()),
         record_masks=RecordMasks.build(policy.content for policy in policies.values()),
     )
+
+
+def _scorer_addresses(entry: EntryDocument, policies: Iterable[CompiledPolicy]) -> dict[str, tuple[str, ...]]:
+    granted = entry.scorer_addresses
+    if granted is None:
+        return {}
+    by_tier = {"platform": tuple(granted.platform or ()), "owner": tuple(granted.owner or ())}
+    return {policy.identity: by_tier[policy.tier] for policy in policies if by_tier[policy.tier]}
 
 
 def parse_entry(text: bytes) -> EntryDocument:

@@ -20,6 +20,7 @@ from ostiary_gateway.pipeline.blocks import check_blocked
 from ostiary_gateway.pipeline.carry_out import carry_out
 from ostiary_gateway.pipeline.content.guard_stage import guard
 from ostiary_gateway.pipeline.content.request_stage import judge_request
+from ostiary_gateway.pipeline.content.restored_arguments import let_travel
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.forward import check_loop
 from ostiary_gateway.pipeline.http_checks import check_host, check_origin, preflight, receive
@@ -128,7 +129,7 @@ class RequestPipeline:
                 if exchange.proxy.loops is not None:
                     await self.loops.check(exchange, exchange.proxy.loops)
                 if exchange.content is not None:
-                    await guard(exchange, exchange.content)
+                    await guard(exchange, exchange.content, span, self.services)
                 self.request_ids.take(exchange)
                 plan = self._select_and_record(exchange, span)
                 response = await carry_out(plan, exchange, span, self.services)
@@ -161,6 +162,8 @@ class RequestPipeline:
     def _select_and_record(self, exchange: Exchange, span: ServerSpan) -> Plan:
         """Choose the servers of a request that passed, and record it before it has effects."""
         plan = select(exchange)
+        if exchange.content is not None and exchange.content.restored is not None:
+            let_travel(plan, exchange.content.restored)
         if self.auditor is not None:
             audit_stage.receive(self.auditor, exchange, span)
         return plan

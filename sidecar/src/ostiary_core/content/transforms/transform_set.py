@@ -3,7 +3,7 @@
 Their order does not matter: no two change the same place, and all expressions read the message as it came.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -71,21 +71,19 @@ class TransformSet:
             Direction.RESULTS: tuple(_finding(each, Direction.RESULTS) for each in shadow if each.results is not None),
         }
 
-    def arguments(self, arguments: Any, call: Call, *, server: str | None = None) -> Any:
+    def arguments(self, arguments: Any, call: Call) -> Any:
         """Return the arguments as they travel: the same object where nothing changes.
-
-        ``server`` is the one that gets them, None where several may.
 
         Raises:
             TransformError: a value cannot be made or put into its place.
         """
         values = MessageValues(call)
-        for each in self._of(server):
+        for each in self._enforced:
             if each.arguments is not None:
                 arguments = _changed(arguments, each.arguments, values, drops_variants=True)
         return arguments
 
-    def headers(self, call: Call, *, server: str | None = None) -> TransformedHeaders | None:
+    def headers(self, call: Call) -> TransformedHeaders | None:
         """Return the headers of a request; None where there are none.
 
         Raises:
@@ -95,7 +93,7 @@ class TransformSet:
         found: dict[str, str] = {}
         defaults: dict[str, str] = {}
         removed: frozenset[str] = frozenset()
-        for each in self._of(server):
+        for each in self._enforced:
             if each.headers is None:
                 continue
             found.update((name, _text(name, expression.evaluate(values))) for name, expression in each.headers.set)
@@ -103,7 +101,7 @@ class TransformSet:
             removed |= each.headers.remove
         return TransformedHeaders(found, defaults, removed) if found or defaults or removed else None
 
-    def result(self, result: Mapping[str, Any], call: Call, *, server: str | None = None) -> Any:
+    def result(self, result: Mapping[str, Any], call: Call) -> Any:
         """Return a result as its caller gets it: the same object where nothing changes.
 
         Raises:
@@ -111,16 +109,18 @@ class TransformSet:
         """
         values = MessageValues(call, result)
         changed: Any = result
-        for each in self._of(server):
+        for each in self._enforced:
             if each.results is not None:
                 changed = _changed(changed, each.results, values, drops_variants=False)
         return changed
 
-    def _of(self, server: str | None) -> Iterable[CompiledTransform]:
-        """Return the transformations for a server; where several may get a message, all of them."""
-        if server is None:
-            return self._enforced
-        return [each for each in self._enforced if each.scope.servers is None or server in each.scope.servers]
+    def removed(self, result: Mapping[str, Any]) -> Any:
+        """Return a result without what any of them removes: the same object where that is nothing."""
+        changed: Any = result
+        for each in self._enforced:
+            for place in each.results.remove if each.results is not None else ():
+                changed = without_value(changed, place)
+        return changed
 
 
 def _changed(document: Any, changes: PlaceChanges, values: MessageValues, *, drops_variants: bool) -> Any:

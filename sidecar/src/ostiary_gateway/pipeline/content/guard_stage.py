@@ -7,17 +7,23 @@ It stands behind the limits, since it is the dearest of the checks, and before t
 from typing import Any, Final
 
 from ostiary_core.content.content_rules import ItemRules
+from ostiary_core.content.guards.guard_set import GuardSet
 from ostiary_core.content.masks.mask_set import MaskSet
 from ostiary_core.contract.content import Direction
 from ostiary_core.mcp import codes
 from ostiary_core.steps import Steps
-from ostiary_gateway.pipeline.authorize import authorize
+from ostiary_gateway.errors import Refusal
 from ostiary_gateway.pipeline.content.content_refusal import ContentReason, content_refused
+from ostiary_gateway.pipeline.content.guarded_content import new_boundary
 from ostiary_gateway.pipeline.content.mirrored_arguments import compare
 from ostiary_gateway.pipeline.content.request_content import RequestContent
+from ostiary_gateway.pipeline.content.request_stage import judge_arguments
+from ostiary_gateway.pipeline.content.scoring import scoring
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.large_messages import process_sized
 from ostiary_gateway.pipeline.message import Message
+from ostiary_gateway.pipeline.services import PipelineServices
+from ostiary_gateway.telemetry import ServerSpan
 
 _BLOCKED: Final = (
     "This request holds something that must not be sent to this server, so it was not sent. Leave out what is personal "
@@ -26,7 +32,7 @@ _BLOCKED: Final = (
 _WITHHELD: Final = "The answer holds something that must not be sent to this server"
 
 
-async def guard(exchange: Exchange, content: RequestContent) -> None:
+async def guard(exchange: Exchange, content: RequestContent, span: ServerSpan, services: PipelineServices) -> None:
     """Look through what a client sends, and change or refuse it as the rules say.
 
     Raises:
@@ -37,28 +43,49 @@ async def guard(exchange: Exchange, content: RequestContent) -> None:
         return
     compare(exchange, content, message)
     size = exchange.reservation.bytes - exchange.reservation.tree_bytes
-    steps = _guarding(exchange, rules, message)
-    is_blocked, is_changed = await process_sized(steps, size=size, proxy=exchange.proxy.identity)
-    if is_blocked:
-        _block(message)
-    elif is_changed and exchange.visibility.needs_call:
-        exchange.decision = authorize(exchange)  # arguments are judged as they travel
+    try:
+        steps = _guarding(exchange, content, rules, message)
+        is_changed = await process_sized(steps, size=size, proxy=exchange.proxy.identity)
+    except Refusal as refusal:
+        _withhold(message, refusal)
+        return
+    if is_changed and message.method is not None:
+        await judge_arguments(exchange, content, message, span, services)
 
 
-def _guarding(exchange: Exchange, rules: ItemRules, message: Message) -> Steps[tuple[bool, bool]]:
-    """Apply the rules; return whether the message is blocked, and whether it has changed."""
-    masked = yield from rules.kept(MaskSet).masking(message.body, Direction.ARGUMENTS)
-    exchange.note_findings(masked.findings)
-    return masked.is_blocked, masked.is_changed
-
-
-def _block(message: Message) -> None:
-    """Refuse a request; let an error take the place of a response, which its server waits for.
+def _guarding(exchange: Exchange, content: RequestContent, rules: ItemRules, message: Message) -> Steps[bool]:
+    """Apply the rules; return whether the message has changed.
 
     Raises:
-        Refusal: it is a request or a notification.
+        Refusal: it must not leave.
+    """
+    is_changed = False
+    if rules.guards:
+        guards = rules.kept(GuardSet)
+        guarded = yield from guards.guarding(message.body, Direction.ARGUMENTS, boundary=new_boundary)
+        exchange.note_findings(guarded.findings)
+        _refuse_blocked(message, is_blocked=guarded.is_blocked)
+        is_changed = guarded.is_changed | (yield from scoring(exchange, rules, message.body, Direction.ARGUMENTS))
+    if rules.masks:
+        masked = yield from rules.kept(MaskSet).masking(message.body, Direction.ARGUMENTS, content.keys)
+        exchange.note_findings(masked.findings)
+        _refuse_blocked(message, is_blocked=masked.is_blocked)
+        is_changed |= masked.is_changed
+    return is_changed
+
+
+def _refuse_blocked(message: Message, *, is_blocked: bool) -> None:
+    if is_blocked:
+        raise content_refused(message, ContentReason.CONTENT_BLOCKED, _BLOCKED)
+
+
+def _withhold(message: Message, refusal: Refusal) -> None:
+    """Let an error take the place of a response, whose server waits for it.
+
+    Raises:
+        Refusal: the message is a request or a notification.
     """
     if message.method is not None:
-        raise content_refused(message, ContentReason.CONTENT_BLOCKED, _BLOCKED)
+        raise refusal
     error: dict[str, Any] = {"code": codes.DENIED, "message": _WITHHELD}
     message.body = {"jsonrpc": "2.0", "id": message.id, "error": error}

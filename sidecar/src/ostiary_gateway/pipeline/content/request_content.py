@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ostiary_core.content.content_rules import ContentRules, ItemRules
+from ostiary_core.content.masks.tokens import MaskKeys
 from ostiary_core.content.transforms.transform_set import TransformedHeaders
 from ostiary_core.mcp.methods import AuthorizationKind, Primitive
 from ostiary_core.policy.message_conditions import Call
@@ -21,7 +22,8 @@ _OF_TASKS: Final = frozenset({AuthorizationKind.TASK, AuthorizationKind.TASK_LIS
 class RequestContent:
     """The contents of one request, while it is judged.
 
-    ``rules`` are those for its server and name; None where there are none. ``scorers`` are asked by guards.
+    ``rules`` are those for its server and name; None where there are none. ``scorers`` are asked by guards,
+    and ``keys`` make hashes and tokens for the caller; None without keys.
     ``restored`` are the arguments with tokens restored, which the server gets and no record shows; None where nothing
     was restored. ``headers`` are those of transformations. ``is_compared`` once the caller's mirrored parameters were
     compared with its own arguments, which may be changed from then on. ``digest`` is what a ``requestState`` is bound
@@ -31,6 +33,7 @@ class RequestContent:
 
     rules: ItemRules | None
     scorers: Scorers
+    keys: MaskKeys | None
     restored: dict[str, Any] | None = None
     headers: TransformedHeaders | None = None
     is_compared: bool = False

@@ -18,6 +18,7 @@ from ostiary_gateway.pipeline.content.content_refusal import ContentReason, cont
 from ostiary_gateway.pipeline.content.destinations import destinations
 from ostiary_gateway.pipeline.content.mirrored_arguments import compare
 from ostiary_gateway.pipeline.content.request_content import RequestContent, rules_of, with_arguments
+from ostiary_gateway.pipeline.content.restored_arguments import restore_tokens
 from ostiary_gateway.pipeline.continuations.server_states import digest_of, may_ask
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.message import Message
@@ -33,7 +34,7 @@ _WITH_ARGUMENTS: Final = frozenset({"tools/call", "prompts/get"})
 
 async def judge_request(
     exchange: Exchange,
-    span: ServerSpan,  # noqa: ARG001  for what is asked of servers
+    span: ServerSpan,
     services: PipelineServices,
 ) -> None:
     """Judge the message of a request, and prepare what travels in its place.
@@ -42,16 +43,34 @@ async def judge_request(
         DeniedError: the message is denied.
         Refusal: it is refused for its contents, or is malformed.
     """
-    message, visibility = exchange.message, exchange.visibility
+    message = exchange.message
     if message is not None:
         _judge_name(exchange, message)
-    content = exchange.content = RequestContent(_rules(exchange), services.scorers)
+    keys = services.content_keys.bound_to(proxy_uid=exchange.proxy.uid, principal=exchange.principal.id)
+    content = exchange.content = RequestContent(_rules(exchange), services.scorers, keys)
     if message is None:
         return
     if content.rules is not None:
         _transform(exchange, content, message, content.rules.kept(TransformSet))
         content.rules = _rules(exchange)  # a routing rule may read what has changed
-    if visibility.needs_call or exchange.decision is None:
+    await judge_arguments(exchange, content, message, span, services)
+
+
+async def judge_arguments(
+    exchange: Exchange,
+    content: RequestContent,
+    message: Message,
+    span: ServerSpan,  # noqa: ARG001  for what is asked of servers
+    services: PipelineServices,  # noqa: ARG001  the same
+) -> None:
+    """Judge the arguments of a request as they travel: again where masks have changed them.
+
+    Raises:
+        DeniedError: a rule of access denies them.
+        Refusal: they do not fit.
+    """
+    restore_tokens(exchange, content, message)
+    if exchange.visibility.needs_call or exchange.decision is None:
         exchange.decision = authorize(exchange)
 
 

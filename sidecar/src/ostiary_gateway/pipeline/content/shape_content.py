@@ -16,6 +16,8 @@ from ostiary_core.steps import THREAD_BYTES, InThread
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.pipeline.content.content_refusal import ContentReason, content_refused
 from ostiary_gateway.pipeline.content.guarded_content import guarding
+from ostiary_gateway.pipeline.content.result_transforms import transform_result
+from ostiary_gateway.pipeline.content.scoring import scoring
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary, id_of
 from ostiary_gateway.pipeline.large_messages import Steps
@@ -98,7 +100,10 @@ def _applying(exchange: Exchange, rules: ItemRules, text: bytes, message: dict[s
     Raises:
         Refusal: it must not pass.
     """
-    is_changed = (yield from guarding(exchange, rules, message)) if rules.guards else False
+    is_changed = transform_result(exchange, rules, message) if rules.transforms else False
+    if rules.guards:
+        is_changed |= yield from guarding(exchange, rules, message)
+        is_changed |= yield from scoring(exchange, rules, message, Direction.RESULTS)
     if rules.masks:
         is_changed |= yield from _masking(exchange, rules, strict_json.dumps(message) if is_changed else text, message)
     return is_changed
@@ -109,7 +114,8 @@ def _masking(exchange: Exchange, rules: ItemRules, text: bytes, message: dict[st
     may_match = (yield InThread(lambda: masks.may_match(text))) if len(text) > THREAD_BYTES else masks.may_match(text)
     if not may_match:
         return False
-    masked = yield from masks.masking(message, Direction.RESULTS)
+    keys = exchange.content.keys if exchange.content is not None else None
+    masked = yield from masks.masking(message, Direction.RESULTS, keys)
     exchange.note_findings(masked.findings)
     if masked.is_blocked:
         raise content_refused(exchange.message, ContentReason.CONTENT_BLOCKED, _BLOCKED)

@@ -115,12 +115,11 @@ def test_shadow_changes_nothing_and_is_counted() -> None:
     assert found.shadows[Direction.RESULTS] == ()
 
 
-def test_a_transformation_for_some_servers_is_for_them_alone() -> None:
-    found = transforms(
-        {"arguments": {"set": [at("a", value="1")]}}, scope=RuleScope("team/policy", "rule", servers=frozenset({"crm"}))
-    )
-    assert found.arguments({}, call(), server="crm") == {"a": 1}
-    assert found.arguments({}, call(), server="erp") == {}
+def test_what_is_removed_goes_from_any_result_that_could_be_meant() -> None:
+    found = transforms({"results": {"set": [at("a", value="1")], "remove": [["b", "c"]]}})
+    result = {"b": {"c": 1, "d": 2}}
+    assert found.removed(result) == {"b": {"d": 2}}
+    assert found.removed({"d": 2}) == {"d": 2}
 
 
 @pytest.mark.parametrize(
