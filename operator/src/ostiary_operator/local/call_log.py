@@ -37,6 +37,8 @@ class CallRecord:
     rule: str = ""
     reason: str = ""
     detail: str = ""
+    #: What rules about content found, each as its detector and what was done.
+    found: tuple[str, ...] = ()
 
     @property
     def is_shown_by_default(self) -> bool:
@@ -52,8 +54,9 @@ class CallRecord:
 
     @property
     def why(self) -> str:
-        """Which policy denied it, or what failed; empty for a success."""
-        return printable(" ".join(self._reasons()), limit=300)
+        """Which policy denied it, what failed, and what masks and guards found; else empty."""
+        found = f"[{', '.join(self.found)}]" if self.found else ""
+        return printable(" ".join(filter(None, (*self._reasons(), found))), limit=300)
 
     def _reasons(self) -> Iterator[str]:
         if self.outcome not in (CallOutcome.DENIED, CallOutcome.HIDDEN):

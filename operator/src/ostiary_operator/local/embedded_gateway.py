@@ -146,7 +146,21 @@ def call_of(span: SpanRecord) -> CallRecord:
         rule=text(semantic_conventions.OSTIARY_ACCESS_RULE),
         reason=text(semantic_conventions.OSTIARY_ACCESS_REASON),
         detail=": ".join(_faults(span)),
+        found=_found(attributes.get(semantic_conventions.OSTIARY_CONTENT_FINDINGS)),
     )
+
+
+def _found(findings: object) -> tuple[str, ...]:
+    """Return what rules about content found, each once as `CardNumber: Mask`."""
+    texts = [text.partition(" ")[2].split(" ") for text in findings] if isinstance(findings, list) else []
+    return tuple(dict.fromkeys(_words(words) for words in texts))
+
+
+def _words(words: list[str]) -> str:
+    """Return detector and action of a text such as `Results CardNumber Mask 2 Shadow`."""
+    is_shadow = words[-1] == "Shadow"
+    end = -3 if is_shadow else -2
+    return f"{' '.join(words[1:end])}: {'would ' if is_shadow else ''}{words[end]}"
 
 
 def _outcome(span: SpanRecord) -> CallOutcome:

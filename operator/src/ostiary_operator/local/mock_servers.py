@@ -76,6 +76,11 @@ class MockServers:
         """The ports of the servers that were started."""
         return frozenset(server.port for server in self._running.values())
 
+    @property
+    def scenarios(self) -> dict[int, Scenario | None]:
+        """The scenarios of the servers that were started, by their ports."""
+        return {server.port: row.scenario for row, server in self._running.items()}
+
     def wanted(self, manifests: Iterable[ObjectManifest]) -> dict[MockServerRow, int]:
         """Return the servers that proxies name, with the ports on which they listen.
 

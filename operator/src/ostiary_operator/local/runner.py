@@ -221,7 +221,7 @@ class LocalRun:
                 self._console.event("note", words)
         summary = welcome.RunSummary(
             paths=self._options.paths,
-            endpoints=endpoint_summaries(state, mock_ports=self._mocks.running_ports),
+            endpoints=endpoint_summaries(state, mock_ports=self._mocks.scenarios),
             edit=file_to_edit(state),
             admin_url=f"http://localhost:{self._gateway.admin_port}",
             tracing_off=self._gateway.tracing_off,

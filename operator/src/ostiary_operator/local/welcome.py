@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -12,6 +12,7 @@ from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.documents import EntryDocument, ServerConfig
 from ostiary_core.version import __version__
 from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND
+from ostiary_operator.demo.scenarios import Scenario
 from ostiary_operator.local.console import Console, Style, printable
 from ostiary_operator.local.governed_proxy import GovernedProxy
 from ostiary_operator.local.manifests import ManifestKey
@@ -39,6 +40,12 @@ _SAMPLES: Final = {
     "/weather/mcp": SampleCall("get_weather", '{"city":"Berlin"}'),
 }
 """A call for each server of the mock process, by its path."""
+
+_OF_SCENARIOS: Final = {
+    Scenario.LEAKY: SampleCall("get_customer", '{"id":7}'),
+    Scenario.POISONED: SampleCall("read_note", '{"id":3}'),
+    Scenario.RUG_PULL: SampleCall("add", '{"a":1,"b":2}'),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,10 +160,10 @@ def _traces(off: str | None, environ: Mapping[str, str] = os.environ) -> str:
     return f"sent to {printable(parts._replace(netloc=parts.netloc.rpartition('@')[2]).geturl())}"
 
 
-def endpoint_summaries(state: ProjectState, *, mock_ports: Collection[int]) -> list[EndpointSummary]:
+def endpoint_summaries(state: ProjectState, *, mock_ports: Mapping[int, Scenario | None]) -> list[EndpointSummary]:
     """Return the endpoints in order of their names.
 
-    ``mock_ports`` are those of the mock servers that run.
+    ``mock_ports`` are those of the mock servers that run, each with its scenario.
     """
     config, urls = state.config, state.urls()
     if config is None:
@@ -167,7 +174,9 @@ def endpoint_summaries(state: ProjectState, *, mock_ports: Collection[int]) -> l
     ]
 
 
-def _summary(entry: EntryDocument, config: GatewayConfig, url: str, mock_ports: Collection[int]) -> EndpointSummary:
+def _summary(
+    entry: EntryDocument, config: GatewayConfig, url: str, mock_ports: Mapping[int, Scenario | None]
+) -> EndpointSummary:
     return EndpointSummary(
         name=entry.identity.removeprefix("default/"),
         url=url,
@@ -187,7 +196,7 @@ def _servers(entry: EntryDocument) -> str:
     return f"one catalogue of {names}" if entry.server_selection == "Merge" else f"one of {names}, by spec.routing"
 
 
-def _sample(entry: EntryDocument, mock_ports: Collection[int]) -> SampleCall | None:
+def _sample(entry: EntryDocument, mock_ports: Mapping[int, Scenario | None]) -> SampleCall | None:
     """Return a call that works at a mock server of a proxy; where rules choose one, at each."""
     found = [_sample_of(server, mock_ports) for server in entry.servers]
     if entry.server_selection == "Merge":
@@ -195,10 +204,11 @@ def _sample(entry: EntryDocument, mock_ports: Collection[int]) -> SampleCall | N
     return found[0] if len(set(found)) == 1 else None
 
 
-def _sample_of(server: ServerConfig, mock_ports: Collection[int]) -> SampleCall | None:
+def _sample_of(server: ServerConfig, mock_ports: Mapping[int, Scenario | None]) -> SampleCall | None:
     parts = urlsplit(server.url)
     is_mock = parts.port in mock_ports and parts.hostname in ("localhost", "127.0.0.1", "::1")
-    sample = _SAMPLES.get(parts.path) if is_mock else None
+    scenario = mock_ports.get(parts.port or 0)
+    sample = (_SAMPLES.get(parts.path) if scenario is None else _OF_SCENARIOS[scenario]) if is_mock else None
     return sample._replace(tool=f"{server.prefix or ''}{sample.tool}") if sample is not None else None
 
 

@@ -1,8 +1,11 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
+from ostiary_core.content.finding import ContentFinding, Direction
 from ostiary_gateway.telemetry import ServerSpan, SpanRecord, Telemetry, semantic_conventions
+from ostiary_gateway.telemetry.content_findings import report_findings
 from ostiary_operator.local.call_log import CallOutcome, CallRecord
 from ostiary_operator.local.embedded_gateway import call_of
 
@@ -29,6 +32,13 @@ def wrong_arguments(span: ServerSpan) -> None:
 
 def tool_error(span: ServerSpan) -> None:
     span.respond(is_error=True)
+
+
+def masked(span: ServerSpan) -> None:
+    mask = ContentFinding("default/pii", "cards", "CardNumber", "Mask", Direction.RESULTS)
+    place = replace(mask, rule="last", detector="/structuredContent/last name", action="Remove", is_shadow=True)
+    report_findings(span, {mask: 2, replace(mask, rule="others"): 1, place: 1})
+    span.respond()
 
 
 def fine(span: ServerSpan) -> None:
@@ -96,3 +106,9 @@ def test_a_caller_that_is_not_authenticated_is_shown_with_the_reason(status: int
     call = call_of(seen[0])
     assert call.is_shown_by_default
     assert (call.outcome, call.why) == (CallOutcome.REFUSED, f"{status}: {reason}")
+
+
+def test_what_masks_and_guards_found_is_shown_each_once() -> None:
+    call = call_after(masked)
+    assert call.outcome is CallOutcome.OK
+    assert call.why == "[CardNumber: Mask, /structuredContent/last name: would Remove]"

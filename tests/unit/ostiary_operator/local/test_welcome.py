@@ -19,7 +19,7 @@ def summary(tmp_path: Path, spec: str) -> EndpointSummary:
     project = Project(operator_namespace="ostiary-system", base_url="http://localhost:8080", mock_ports={7878: 7878})
     state = project.update(manifests.read_all([str(tmp_path)], namespace="default"))
     assert state.errors == ()
-    (found,) = endpoint_summaries(state, mock_ports=[7878])
+    (found,) = endpoint_summaries(state, mock_ports={7878: None})
     return found
 
 
