@@ -69,16 +69,18 @@ class SignatureSearch:
         of_owner = tuple(_Search(each.name, each.name, compile_signature(each.pattern)) for each in signatures)
         return cls(joined, own, of_owner) if own or of_owner else None
 
-    def matches(self, folded: str) -> list[SignatureMatch]:
-        """Return every match in folded text."""
-        found = [match for search in self._of_owner for match in _matches(search, folded, 0)]
-        if self._any is not None:
-            text = ascii_bytes(folded)
-            if self._any.search(text):
-                for start, end in _near(self._any, text):
-                    part = text[start:end]
-                    found += [match for search in self._own for match in _matches(search, part, start)]
-        return found
+    def matches(self, folded: str) -> Iterator[SignatureMatch | None]:
+        """Yield every match in folded text; None where others may run."""
+        for search in self._of_owner:
+            yield from _matches(search, folded, 0)
+        text = ascii_bytes(folded)
+        if self._any is None or not self._any.search(text):
+            return
+        for start, end in _near(self._any, text):
+            part = text[start:end]
+            for search in self._own:
+                yield from _matches(search, part, start)
+                yield None
 
 
 def _near(pattern: Any, text: bytes) -> list[tuple[int, int]]:

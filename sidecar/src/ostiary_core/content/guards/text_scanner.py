@@ -100,19 +100,30 @@ class TextScanner:
                 yield None
             part = text[start : start + _SLICE + MOST_CHARACTERS]
             for hit in chain(self._signatures(part), self._secrets_in(part)):
-                yield hit._replace(start=hit.start + start, end=hit.end + start)
+                yield hit._replace(start=hit.start + start, end=hit.end + start) if hit is not None else None
 
-    def _signatures(self, text: str) -> Iterator[GuardHit]:
+    def _signatures(self, text: str) -> Iterator[GuardHit | None]:
         if self._search is None:
             return
         folded = fold(text)
-        if found := self._search.matches(folded):
-            places = folded_places(text)
-            for detector, name, start, end in found:
-                yield GuardHit(detector, name, places[start], _end(places, end))
+        places: Sequence[int] | None = None
+        for match in self._search.matches(folded):
+            places = places or folded_places(text)
+            yield None if match is None else _hit(match, places[match.start], _end(places, match.end))
         plain = decoded(folded)
-        if plain is not None and (found := self._search.matches(fold(plain.text))):
-            yield from _of_decoded(text, plain, found)
+        if plain is not None:
+            yield from self._decoded(text, plain)
+
+    def _decoded(self, text: str, plain: Decoded) -> Iterator[GuardHit | None]:
+        """Yield what is found in a text that was decoded; what was encoded is one place."""
+        assert self._search is not None  # noqa: S101  the caller asked
+        places, inner = folded_places(text), folded_places(plain.text)
+        for match in self._search.matches(fold(plain.text)):
+            if match is None:
+                yield None
+            else:
+                first, last = plain.span(inner[match.start], _end(inner, match.end))
+                yield _hit(match, places[first], _end(places, last))
 
     def _secrets_in(self, text: str) -> Iterator[GuardHit]:
         if self._secrets is None:
@@ -142,8 +153,5 @@ def _end(places: Sequence[int], end: int) -> int:
     return places[end - 1] + 1 if end else places[0]
 
 
-def _of_decoded(text: str, plain: Decoded, found: Iterable[SignatureMatch]) -> Iterator[GuardHit]:
-    places, inner = folded_places(text), folded_places(plain.text)
-    for detector, name, start, end in found:
-        first, last = plain.span(inner[start], _end(inner, end))
-        yield GuardHit(detector, name, places[first], _end(places, last))
+def _hit(match: SignatureMatch, start: int, end: int) -> GuardHit:
+    return GuardHit(match.detector, match.signature, start, end)
