@@ -28,8 +28,9 @@ class CompiledGuard:
     """A guard of a policy.
 
     ``scanners`` holds a scanner for each direction in which it detects something; guards that detect the same share
-    them. ``wraps_all`` where it wraps every text, since it names nothing to detect. ``truncate_bytes`` is the most
-    UTF-8 of the texts of one result, and of its structured content.
+    them. ``finds_mentions`` where it looks for tools that speak of another server's, ``wraps_all`` where it wraps every
+    text, since it names nothing to detect. ``truncate_bytes`` is the most UTF-8 of the texts of one result, and of its
+    structured content.
     """
 
     scope: RuleScope
@@ -38,6 +39,7 @@ class CompiledGuard:
     scanners: Mapping[Direction, TextScanner]
     wraps_all: bool = False
     finds_look_alikes: bool = False
+    finds_mentions: bool = False
     truncate_bytes: int | None = None
     scorer: ScorerConfig | None = None
     weight: int = 0
@@ -61,6 +63,7 @@ class CompiledGuard:
             scanners={each: _scanner(detect, config, each) for each in directions} if is_scanning else {},
             wraps_all=not is_scanning and config.scorer is None and config.action is GuardAction.WRAP,
             finds_look_alikes=GuardDetector.LOOK_ALIKE in (config.detect or ()),
+            finds_mentions=GuardDetector.COERCION in detect and config.sensitivity is not Sensitivity.LOW,
             truncate_bytes=config.truncate_text,
             scorer=config.scorer,
             weight=weight,

@@ -15,11 +15,15 @@ from ostiary_core.content.guards.guard_set import Guarded, GuardSet, collecting,
 from ostiary_core.content.guards.guard_words import meta_of, note
 from ostiary_core.content.guards.look_alikes import CatalogueName, finding_look_alikes
 from ostiary_core.content.guards.marked_places import Mark, grouped, strip
-from ostiary_core.content.places import PlaceKind
+from ostiary_core.content.guards.other_tools import OtherTools
+from ostiary_core.content.places import PlaceKind, ReadablePlace
 from ostiary_core.contract.content import Direction
 from ostiary_core.contract.guards import GuardAction, GuardDetector
+from ostiary_core.exposed_names import Owned
 from ostiary_core.steps import Steps
 
+#: Texts in which names are looked for in one step.
+_AT_ONCE: Final = 64
 _OUT: Final = (GuardAction.HIDE, GuardAction.BLOCK)
 _NOTED: Final = (GuardAction.ANNOTATE, GuardAction.WRAP)
 _WHOLE: Final = (PlaceKind.NAME, PlaceKind.URI, PlaceKind.KEY)
@@ -63,17 +67,21 @@ def _cuts_a_name(mark: Mark) -> bool:
 
 
 def guarding_definitions(
-    key: str, items: Sequence[dict[str, Any]], sets: Sequence[GuardSet | None]
+    key: str,
+    items: Sequence[dict[str, Any]],
+    sets: Sequence[GuardSet | None],
+    owners: Sequence[Owned | None] = (),
 ) -> Steps[GuardedDefinitions]:
     """Guard the items of a list, in steps; an item that stays is changed in place.
 
-    ``key`` is the name of the list in its result, and ``sets`` holds the guards of each item.
+    ``key`` is the name of the list in its result, and ``sets`` holds the guards of each item. ``owners`` says whose
+    each one is where servers are merged.
     """
     found = [_GuardedItem() for _ in items]
     findings: list[ContentFinding] = []
     for guards, places in _by_set(sets):
-        findings += yield from _marking(key, items, found, guards, places)
-    findings += yield from _marking_look_alikes(items, sets, found)
+        findings += yield from _marking(key, items, found, guards, places, owners)
+    findings += yield from _marking_look_alikes(items, sets, owners, found)
     kept = [item for item, each in zip(items, found, strict=True) if not each.is_left_out]
     is_changed = len(kept) < len(items)
     for item, each in zip(items, found, strict=True):
@@ -114,11 +122,19 @@ def _by_set(sets: Sequence[GuardSet | None]) -> list[tuple[GuardSet, list[int]]]
 
 
 def _marking(
-    key: str, items: Sequence[dict[str, Any]], found: list[_GuardedItem], guards: GuardSet, places: Sequence[int]
+    key: str,
+    items: Sequence[dict[str, Any]],
+    found: list[_GuardedItem],
+    guards: GuardSet,
+    places: Sequence[int],
+    owners: Sequence[Owned | None],
 ) -> Steps[list[ContentFinding]]:
     """Note what the guards of one set find in its items."""
     texts = yield from collecting({"result": {key: [items[place] for place in places]}})
     marks = yield from guards.marking(texts, Direction.DEFINITIONS)
+    if owners and guards.mention_guards:
+        others = OtherTools(zip((_named(item).name for item in items), owners, strict=True))
+        marks += yield from _mentioning(texts, others, guards, [owners[place] for place in places])
     for mark in marks:
         if not mark.guard.scope.is_shadow:
             index = mark.part.place.full_trail[2]
@@ -126,14 +142,32 @@ def _marking(
     return list(findings_of(marks, Direction.DEFINITIONS))
 
 
+def _mentioning(
+    texts: Sequence[ReadablePlace], others: OtherTools, guards: GuardSet, owners: Sequence[Owned | None]
+) -> Steps[list[Mark]]:
+    """Return where definitions speak of the tools of another server than their own."""
+    marks: list[Mark] = []
+    for count, place in enumerate(texts):
+        owner = owners[int(place.full_trail[2])] if len(place.full_trail) > 2 else None
+        if owner is not None:
+            for part in others.mentioned(place, owner):
+                marks += [Mark(guard, GuardDetector.COERCION, part) for guard in guards.mention_guards]
+        if count % _AT_ONCE == 0:
+            yield
+    return marks
+
+
 def _marking_look_alikes(
-    items: Sequence[dict[str, Any]], sets: Sequence[GuardSet | None], found: list[_GuardedItem]
+    items: Sequence[dict[str, Any]],
+    sets: Sequence[GuardSet | None],
+    owners: Sequence[Owned | None],
+    found: list[_GuardedItem],
 ) -> Steps[list[ContentFinding]]:
     """Note which names look like another one, where a guard asks for it."""
     if not any(each is not None and each.look_alike_guards for each in sets):
         return []
     counts: dict[CompiledGuard, int] = {}
-    for place in (yield from finding_look_alikes([_named(item) for item in items])):
+    for place in (yield from _look_alikes(items, owners)):
         guards = sets[place]
         for guard in guards.look_alike_guards if guards is not None else ():
             counts[guard] = counts.get(guard, 0) + 1
@@ -141,6 +175,16 @@ def _marking_look_alikes(
                 found[place].look_alike.append(guard)
     detector = GuardDetector.LOOK_ALIKE
     return [finding_of(guard, detector, Direction.DEFINITIONS, count) for guard, count in counts.items()]
+
+
+def _look_alikes(items: Sequence[dict[str, Any]], owners: Sequence[Owned | None]) -> Steps[list[int]]:
+    """Return the places of look-alikes, by the names of callers and by those of servers."""
+    catalogue = [_named(item) for item in items]
+    found = yield from finding_look_alikes(catalogue)
+    if not owners:
+        return found
+    own = [each._replace(name=owner.name) if owner else each for each, owner in zip(catalogue, owners, strict=True)]
+    return sorted({*found, *(yield from finding_look_alikes(own))})
 
 
 def _named(item: dict[str, Any]) -> CatalogueName:

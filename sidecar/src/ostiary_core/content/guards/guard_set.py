@@ -65,6 +65,11 @@ class GuardSet:
         """Those that look for names which look like others."""
         return [each for each in self._guards if each.finds_look_alikes and Direction.DEFINITIONS in each.directions]
 
+    @property
+    def mention_guards(self) -> list[CompiledGuard]:
+        """Those that look for definitions which speak of the tools of other servers."""
+        return [each for each in self._guards if each.finds_mentions and Direction.DEFINITIONS in each.directions]
+
     def guarding(self, message: dict[str, Any], direction: Direction, *, boundary: Callable[[], str]) -> Steps[Guarded]:
         """Guard a parsed JSON-RPC message in place, in steps.
 

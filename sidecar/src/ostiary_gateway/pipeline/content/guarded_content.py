@@ -12,6 +12,7 @@ from ostiary_core.content.guards.definition_guards import (
 )
 from ostiary_core.content.guards.guard_set import Guarded, GuardSet
 from ostiary_core.contract.content import Direction
+from ostiary_core.exposed_names import Owned
 from ostiary_core.mcp import codes
 from ostiary_gateway.pipeline.content.content_refusal import ContentReason, content_refused
 from ostiary_gateway.pipeline.exchange import Exchange
@@ -60,10 +61,13 @@ def _refuse(exchange: Exchange, done: Guarded) -> None:
 
 
 def guarding_list(
-    key: str, items: list[dict[str, Any]], rules: Sequence[ItemRules | None]
+    key: str, items: list[dict[str, Any]], rules: Sequence[ItemRules | None], owners: Sequence[Owned | None]
 ) -> Steps[GuardedDefinitions]:
-    """Guard the definitions of a list in steps; ``rules`` are those of each item."""
+    """Guard the definitions of a list in steps.
+
+    ``rules`` are those of each item, and ``owners`` says whose each one is; empty where servers are not merged.
+    """
     if not any(each is not None and each.guards for each in rules):
         return GuardedDefinitions(items)
     sets = [each.kept(GuardSet) if each is not None and each.guards else None for each in rules]
-    return (yield from guarding_definitions(key, items, sets))
+    return (yield from guarding_definitions(key, items, sets, owners))

@@ -11,6 +11,7 @@ from ostiary_core.content.content_rules import ContentRules, ItemRules
 from ostiary_core.content.finding import ContentFinding
 from ostiary_core.content.masks.mask_set import MaskSet
 from ostiary_core.contract.content import Direction
+from ostiary_core.exposed_names import Owned
 from ostiary_core.mcp.methods import Method, Primitive
 from ostiary_gateway.pipeline.content.guarded_content import guarding_list
 from ostiary_gateway.pipeline.exchange import Exchange
@@ -73,7 +74,8 @@ class _Masking:
     def _guarded(self, items: list[dict[str, Any]]) -> Steps[list[dict[str, Any]]]:
         """Guard the items; return those that are left."""
         assert self.method.list_key is not None  # noqa: S101  it is a list
-        guarded = yield from guarding_list(self.method.list_key, items, list(map(self._rules_of, items)))
+        owners = list(map(self._owned, items)) if self.exchange.visibility.names is not None else []
+        guarded = yield from guarding_list(self.method.list_key, items, list(map(self._rules_of, items)), owners)
         self._note(is_changed=guarded.is_changed, is_of_caller=False)
         self.shaped.findings += guarded.findings
         return guarded.items
@@ -90,6 +92,10 @@ class _Masking:
         if isinstance(name, str):
             return self._from(self.content.of(self.primitive, name), self.server or self._owner(name))
         return self._from(self.content.of_primitive(self.primitive), self.server)
+
+    def _owned(self, item: dict[str, Any]) -> Owned | None:
+        names, name = self.exchange.visibility.names, item.get(self.method.item_key)
+        return names.owner_of(self.primitive, name) if names is not None and isinstance(name, str) else None
 
     def _owner(self, name: str) -> str | None:
         """Return the name of the server that an item of a merged list is of."""
