@@ -23,6 +23,7 @@ from ostiary_operator.compile.policy_test_runner import PolicyTestResult
 from ostiary_operator.compile.policy_versions import PolicyVersion, VersionInputs, compile_version, defect_of
 from ostiary_operator.compile.resource_parser import ParsedPolicy, PolicyContent
 from ostiary_operator.compile.targets import TargetIndex, Targeting, tier_of
+from ostiary_operator.compile.transform_conflicts import conflicts_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +83,41 @@ def decide(
 ) -> tuple[PolicyDecision, ...]:
     """Decide for every policy."""
     last = LastAcceptedPolicies(previous, objects, cache, operator_namespace=operator_namespace)
-    return tuple(
+    decisions = tuple(
         _rule(policy, proxies, tier_of(policy.key.namespace, operator_namespace), last, cache) for policy in policies
     )
+    conflicts = _conflicts(decisions, proxies, cache)
+    return tuple(_without_conflict(each, conflicts, proxies, last) for each in decisions) if conflicts else decisions
+
+
+def _conflicts(
+    decisions: Iterable[PolicyDecision], proxies: TargetIndex, cache: Cache
+) -> Mapping[ObjectKey, ResourceRejection]:
+    """Return why new versions conflict with others, by policy.
+
+    The reason is that at the first proxy of each.
+    """
+    changing = [each for each in decisions if each.encoded is not None and each.encoded.document.transforms]
+    found: dict[ObjectKey, ResourceRejection] = {}
+    for proxy, governed in sorted(govern(changing).items()):
+        title = f"{proxy.kind} {proxy.namespace}/{proxy.name}"
+        found = {**conflicts_at(title, governed.encoded, proxies.servers(proxy), cache), **found}
+    return found
+
+
+def _without_conflict(
+    decision: PolicyDecision,
+    conflicts: Mapping[ObjectKey, ResourceRejection],
+    proxies: TargetIndex,
+    last: LastAcceptedPolicies,
+) -> PolicyDecision:
+    """Return the decision with the last accepted version where the new one conflicts."""
+    subject, rejection = decision.subject, conflicts.get(decision.subject.key)
+    if rejection is None or not decision.is_newest or subject.spec is None:
+        return decision
+    targeting = Targeting.of_content(subject.spec)
+    held = _hold(subject, proxies, decision.tier, last, rejection=rejection, targeting=targeting)
+    return replace(held, tests=decision.tests, unresolved=decision.unresolved)
 
 
 def govern(decisions: Iterable[PolicyDecision]) -> Mapping[ObjectKey, Governance]:

@@ -15,6 +15,7 @@ from ostiary_operator.compile.policy_references import ResolvedReferences
 from ostiary_operator.compile.policy_test_runner import PolicyTestResult, failures, run_tests
 from ostiary_operator.compile.resource_parser import ParsedPolicy, PolicyContent
 from ostiary_operator.compile.targets import source_of
+from ostiary_operator.compile.transform_conflicts import conflict_within
 
 
 class PolicyVersion(NamedTuple):
@@ -90,11 +91,21 @@ def _compile(subject: ParsedPolicy, content: PolicyContent, inputs: VersionInput
     )
     try:
         tests = run_tests(document, content.tests, inputs.catalogues)
+        conflict = conflict_within(document)
     except ExpressionError as error:
         return ResourceRejection(AcceptedReason.INVALID, f"{subject.title}: {error}")
     except ContractError as error:
         return ResourceRejection(AcceptedReason.INVALID, f"{subject.title}: spec.limits: {error}")
     except PatternError as error:
-        field = "spec" if content.limits or content.loop_detection is not None else "spec.access.rules"
-        return ResourceRejection(AcceptedReason.INVALID, f"{subject.title}: {field}: {error}")
+        return ResourceRejection(AcceptedReason.INVALID, f"{subject.title}: {_with_field(content, str(error))}")
+    if conflict:
+        return ResourceRejection(AcceptedReason.TRANSFORM_CONFLICT, f"{subject.title}: {conflict}")
     return PolicyVersion(encode_document(document), tests)
+
+
+def _with_field(content: PolicyContent, defect: str) -> str:
+    """Return what is wrong with a pattern after its field, as far as that is known."""
+    if defect.startswith("spec."):
+        return defect
+    field = "spec" if content.limits or content.loop_detection is not None else "spec.access.rules"
+    return f"{field}: {defect}"

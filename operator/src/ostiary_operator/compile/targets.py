@@ -156,6 +156,11 @@ class TargetIndex:
                 found[_names_of(proxy.spec)] = None
         return tuple(found)[:_MOST_CATALOGUES] or (None,)
 
+    def servers(self, key: ObjectKey) -> tuple[tuple[str, str], ...] | None:
+        """Return the servers of a proxy with their prefixes; None where it is not valid."""
+        spec = self._by_key[key].spec
+        return tuple((server.name, server.prefix or "") for server in spec.servers) if spec is not None else None
+
     def _nearest(self, name: str, namespace: str) -> str:
         return nearest(name, [proxy.key.name for proxy in self._by_namespace.get(namespace, ())])
 
