@@ -3,7 +3,8 @@
 It is separate from the data port, so that a NetworkPolicy can distinguish them. ``/healthz``, ``/readyz`` and
 ``/metrics`` are open, and ``/continuations`` takes what other replicas have sealed (added by the app); all else needs
 the bearer token from the gateway's Secret. ``/config`` shows digests, never content; ``/capture`` shows the exchanges
-of proxies with a debug capture, ``/limits`` what callers have used of limits, and ``/catalogue`` what servers list.
+of proxies with a debug capture, ``/limits`` what callers have used of limits, ``/catalogue`` what servers list,
+and ``/definitions`` which definitions drifted from the lock.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from ostiary_core.mcp.methods import METHODS, Primitive
 from ostiary_core.policy.unmatched_names import MOST_REPORTED
 from ostiary_core.strict_json import dumps
 from ostiary_gateway.config.observed_items import OFFERED
+from ostiary_gateway.config.pinned_state import drift_report, drift_summary
 from ostiary_gateway.config.rejections import ConfigRejection, EntryRejection
 from ostiary_gateway.config.runtime import ProxyRuntime
 from ostiary_gateway.config.store import ConfigStore
@@ -77,6 +79,7 @@ class Admin:
                 web.get("/capture", self._capture),
                 web.get("/limits", self._limits),
                 web.get("/catalogue", self._catalogue),
+                web.get("/definitions", self._definitions),
             ]
         )
         return app
@@ -109,14 +112,28 @@ class Admin:
             return web.Response(status=400, text=f"{error}\n")
         return web.Response(body=dumps(found), content_type="application/json")
 
+    async def _definitions(self, request: web.Request) -> web.Response:
+        """Answer with the definitions of one proxy that were seen and are not approved."""
+        if not self._bears_token(request):
+            return _no_token()
+        proxy = self._proxy(request)
+        if proxy is None:
+            return _no_proxy()
+        rules = proxy.visibility.definitions
+        drift = drift_report(rules) if rules is not None else []
+        return web.Response(body=dumps({"drift": drift}), content_type="application/json")
+
+    def _proxy(self, request: web.Request) -> ProxyRuntime | None:
+        snapshot = self._store.snapshot
+        return snapshot.proxies.get(request.query.get("proxy", "")) if snapshot is not None else None
+
     async def _catalogue(self, request: web.Request) -> web.Response:
         """Answer with the names that the servers of one proxy have listed, to any caller."""
         if not self._bears_token(request):
             return _no_token()
-        snapshot = self._store.snapshot
-        proxy = snapshot.proxies.get(request.query.get("proxy", "")) if snapshot is not None else None
+        proxy = self._proxy(request)
         if proxy is None:
-            return web.Response(status=404, text="proxy: name one that this gateway serves, as NAMESPACE/NAME\n")
+            return _no_proxy()
         servers = [{"name": server.name, "names": _names(server)} for server in proxy.servers]
         return web.Response(body=dumps({"servers": servers}), content_type="application/json")
 
@@ -156,6 +173,7 @@ class Admin:
                 | ({} if snapshot is None else _offers(snapshot.proxies.get(key)))
                 | ({} if snapshot is None else self._auth_discovery(snapshot.proxies.get(key)))
                 | ({} if snapshot is None else self._debug_capture(snapshot.proxies.get(key)))
+                | ({} if snapshot is None else _definitions(snapshot.proxies.get(key)))
                 for key in sorted(active.keys() | rejected.keys())
             },
             "rejected": _config_rejection(self._store.rejected_config),
@@ -171,6 +189,10 @@ class Admin:
     def _auth_discovery(self, proxy: ProxyRuntime | None) -> dict[str, Any]:
         found = self._discovery(proxy) if proxy is not None else None
         return {"authDiscovery": {"reason": found[0], "message": found[1]}} if found is not None else {}
+
+
+def _no_proxy() -> web.Response:
+    return web.Response(status=404, text="proxy: name one that this gateway serves, as NAMESPACE/NAME\n")
 
 
 def _no_token() -> web.Response:
@@ -248,6 +270,12 @@ def _offers(proxy: ProxyRuntime | None) -> dict[str, Any]:
         for slip in slips
     ]
     return {"offers": {"known": list(known), "slips": missing, "cut": len(slips) >= MOST_REPORTED}}
+
+
+def _definitions(proxy: ProxyRuntime | None) -> dict[str, Any]:
+    """Return what was seen of the definitions of a proxy, where they are pinned."""
+    rules = proxy.visibility.definitions if proxy is not None else None
+    return {"definitions": drift_summary(rules)} if rules is not None and rules.pinning is not None else {}
 
 
 def _entry_rejection(found: EntryRejection | None) -> dict[str, Any] | None:

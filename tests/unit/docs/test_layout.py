@@ -50,7 +50,6 @@ SHORT = {
     "sidecar/src/ostiary_core/policy/authentication_in_force.py": "one rule, which every method uses",
     "sidecar/src/ostiary_core/policy/principal_memo.py": "one cache, which rules and routes use",
     "sidecar/src/ostiary_core/policy/cel_engine.py": "boundary: the CEL engine, which is imported late",
-    "sidecar/src/ostiary_gateway/pipeline/content/destinations.py": "one question that all rules about content ask",
     "sidecar/src/ostiary_gateway/pipeline/select_stage.py": "one stage of the pipeline",
     "sidecar/src/ostiary_gateway/catalogue/cursors.py": "boundary: what callers keep and send back",
     "sidecar/src/ostiary_gateway/catalogue/unavailable.py": "boundary: what callers read in _meta",

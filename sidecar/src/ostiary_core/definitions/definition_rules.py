@@ -75,7 +75,7 @@ def _could_expand(parts: tuple[str, ...], uri: str) -> bool:
     return uri.endswith(last) and len(uri) - len(last) >= position
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class DefinitionRules:
     """The pinning and the overrides of one proxy.
 
@@ -88,9 +88,12 @@ class DefinitionRules:
     recheck: float = 0.0
     """Seconds for which a replica trusts the definition that it saw."""
     blocks: bool = field(init=False)
+    changes_lists: bool = field(init=False)
+    """Whether callers get other lists than servers send."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "blocks", self.pinning == "Block")
+        object.__setattr__(self, "changes_lists", self.blocks or self.overrides is not None)
 
     @classmethod
     def of_entry(cls, entry: EntryDocument) -> "DefinitionRules | None":

@@ -1,9 +1,7 @@
 """What a caller may see and use at one proxy.
 
-That follows from the catalogue, the policies, and the default without policies.
-
-The request pipeline needs two answers: may this caller use this name in this way? If not, may the caller know that the
-name exists?
+That follows from the catalogue, the policies, and the default without policies. The request pipeline needs two answers:
+may this caller use this name in this way? If not, may the caller know that the name exists?
 """
 
 from collections.abc import Iterable
@@ -13,6 +11,7 @@ from typing import Any, Final
 from ostiary_core.catalogue_names import CatalogueNames
 from ostiary_core.content.content_rules import ContentRules, ContentStates
 from ostiary_core.contract.documents import CatalogueConfig, EntryDocument
+from ostiary_core.definitions.definition_rules import DefinitionRules
 from ostiary_core.errors import AmbiguousURIError
 from ostiary_core.mcp.methods import Primitive, Verb
 from ostiary_core.policy.access import AccessEvaluator
@@ -70,6 +69,7 @@ class Visibility:
     names: CatalogueNames | None = None
     #: The masks, guards, transformations and validations that apply; None where there are none.
     content: ContentRules | None = None
+    definitions: DefinitionRules | None = None  # what is pinned and overridden; None where nothing is
     _forms: int = 1
     #: The primitives for which deciding is more than a lookup in the rules, and the decisions on their names.
     _judged: frozenset[Primitive] = frozenset()
@@ -90,12 +90,15 @@ class Visibility:
             ContractError: the prefixes of its servers overlap.
         """
         names = CatalogueNames.of_entry(entry)
-        return cls.build(entry.catalogue, access, default=entry.without_policy, invalid=entry.invalid, names=names)
+        rules, default = DefinitionRules.of_entry(entry), entry.without_policy
+        return cls.build(
+            entry.catalogue, access, default=default, invalid=entry.invalid, names=names, definitions=rules
+        )
 
     @classmethod
     def build(
         cls, catalogue: CatalogueConfig | None, access: AccessEvaluator, *, default: str, invalid: bool,
-        names: CatalogueNames | None = None,
+        names: CatalogueNames | None = None, definitions: DefinitionRules | None = None,
     ) -> "Visibility":  # fmt: skip
         """Combine the parts of a config entry; ``default`` is the gateway's ``withoutPolicy``.
 
@@ -106,10 +109,9 @@ class Visibility:
         enforced = [policy for policy in access.policies if not policy.is_shadow]
         refusal = _POLICY_INVALID if invalid else _NO_POLICY if not enforced and default == "Deny" else None
         content = ContentRules.build((policy.content for policy in access.policies), names)
-        if len(enforced) == len(access.policies):
-            return cls._of(matchers, access, refusal, names=names, content=content)
-        shadow = cls._of(matchers, access, refusal, names=names)
-        return cls._of(matchers, AccessEvaluator(enforced), refusal, shadow, names=names, content=content)
+        shadow = None if len(enforced) == len(access.policies) else cls._of(matchers, access, refusal, names=names)
+        access = access if shadow is None else AccessEvaluator(enforced)
+        return cls._of(matchers, access, refusal, shadow, names=names, content=content, definitions=definitions)
 
     @classmethod
     def _of(
@@ -121,6 +123,7 @@ class Visibility:
         *,
         names: CatalogueNames | None,
         content: ContentRules | None = None,
+        definitions: DefinitionRules | None = None,
         is_specialised: bool = False,
     ) -> "Visibility":
         judged = {*catalogue, *(() if access.is_open(Primitive.RESOURCES) else (Primitive.RESOURCES,))}
@@ -139,6 +142,7 @@ class Visibility:
             narrows=access.narrows,
             names=names,
             content=content,
+            definitions=definitions,
             _forms=1 if names is None else 2,
             _judged=frozenset(judged),
         )
@@ -168,8 +172,9 @@ class Visibility:
         access = self.access.specialised(states)
         rules = self.content.specialised(content) if self.content is not None else None
         return self._of(
-            self.catalogue, access, self.refusal, shadow, names=self.names, content=rules, is_specialised=True
-        )
+            self.catalogue, access, self.refusal, shadow,
+            names=self.names, content=rules, definitions=self.definitions, is_specialised=True,
+        )  # fmt: skip
 
     def decide(self, primitive: Primitive, verb: Verb, name: str, call: Call | None = None) -> Decision:
         """Return the decision on one name.

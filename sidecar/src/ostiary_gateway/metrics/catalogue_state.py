@@ -1,4 +1,4 @@
-"""What the servers of merging proxies list, and which lists callers got empty."""
+"""What servers list, which lists callers got empty, and which definitions drifted."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -7,6 +7,7 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from ostiary_core.metric_family import MetricFamily, MetricKind
+from ostiary_gateway.config.pinned_state import drift_counts
 from ostiary_gateway.config.store import ConfigStore
 from ostiary_gateway.telemetry.empty_lists import EMPTY_LISTS
 from ostiary_gateway.telemetry.list_cache_requests import LIST_CACHE_REQUESTS
@@ -31,6 +32,12 @@ EMPTY: Final = MetricFamily(
 )
 
 
+DRIFT: Final = MetricFamily(
+    "ostiary_definition_drift",
+    "Definitions that servers showed although no MCPLock approves them, in lists that passed while they were pinned",
+    MetricKind.COUNTER,
+    labels=(*_LABELS, "primitive"),
+)
 CACHED: Final = MetricFamily(
     "ostiary_list_cache_requests",
     "Lists of servers that were needed for callers, by outcome: hit, fetched, or stale where the server failed",
@@ -56,7 +63,15 @@ class CatalogueState(Collector):
         )
         yield DROPPED.values({(*key, why): count for key, each in found.items() for why, count in each.drops.items()})
         yield EMPTY.values(dict(EMPTY_LISTS.counts))
+        yield DRIFT.values(dict(self._drift()))
         yield CACHED.values(dict(LIST_CACHE_REQUESTS))
+
+    def _drift(self) -> Iterator[tuple[tuple[str, str, str], int]]:
+        snapshot = self._store.snapshot
+        for proxy in snapshot.proxies.values() if snapshot is not None else ():
+            rules = proxy.visibility.definitions
+            for (server, primitive), count in drift_counts(rules).items() if rules is not None else ():
+                yield (proxy.identity, server, primitive), count
 
     def _listings(self) -> Iterator[tuple[tuple[str, str], ServerListing]]:
         snapshot = self._store.snapshot

@@ -54,6 +54,18 @@ def must_filter(method: Method | None, visibility: Visibility) -> bool:
     return not visibility.shows_all(method.primitive)
 
 
+def must_pin(method: Method | None, visibility: Visibility) -> bool:
+    """Return whether the pinning or the overrides of definitions may change this list."""
+    if method is None or visibility.definitions is None or not visibility.definitions.changes_lists:
+        return False
+    return method.authorization is AuthorizationKind.LIST
+
+
+def must_read(method: Method | None, visibility: Visibility) -> bool:
+    """Return whether the response to this method is judged."""
+    return must_filter(method, visibility) or must_pin(method, visibility)
+
+
 def shows_everything(visibility: Visibility) -> bool:
     """Return whether no rule removes anything from any message."""
     return all(map(visibility.shows_all, _PRIMITIVES))
@@ -76,7 +88,7 @@ def reading_for(method: Method | None, text: bytes, visibility: Visibility, *, l
     Raises:
         UpstreamFault: also where it weighs more, or readers could disagree about its contents.
     """
-    sees_content = visibility.content is not None
+    sees_content = visibility.content is not None or must_pin(method, visibility)
     is_judged = sees_content or must_filter(method, visibility)
     yield from check_weight(text, limit if is_judged else limit * UNJUDGED)
     if is_judged:

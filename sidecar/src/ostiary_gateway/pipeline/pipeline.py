@@ -221,7 +221,9 @@ class RequestPipeline:
             check_blocked(exchange, exchange.snapshot.blocked)
         if "via" in exchange.request.headers:
             check_loop(exchange)
-        if exchange.proxy.visibility.content is not None and not exchange.is_whoami:
+        visibility = exchange.proxy.visibility
+        judges_content = visibility.content is not None or visibility.definitions is not None
+        if judges_content and not exchange.is_whoami:
             return judge_request(exchange, span, self.services)
         if exchange.message is not None:
             exchange.decision = authorize(exchange)

@@ -15,6 +15,7 @@ from ostiary_gateway.pipeline.large_messages import LIGHT_BYTES, Steps
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.list_cache import LISTS, ListResponse
 from ostiary_gateway.pipeline.list_filter import Reading, Shaped, shaping
+from ostiary_gateway.pipeline.pinned_definitions.pinned_lists import approving
 from ostiary_gateway.telemetry.dropped_items import DROPPED
 
 
@@ -33,11 +34,14 @@ def showing_list(
     OFFERED.learn(exchange.proxy, exchange.message, method, reading.message)
     if len(text) > LIGHT_BYTES:
         yield
-    listed = listed_items(method, reading.message)
-    shaped = yield from shaping(method, text, reading, visibility)
+    listed, pinned = listed_items(method, reading.message), text
+    if visibility.definitions is not None and visibility.definitions.locks:
+        pinned, is_approved = yield from approving(exchange, leg.server, method, text, reading)
+        is_kept = is_kept and is_approved  # else a later list of the same text would not be reported
+    shaped = yield from shaping(method, pinned, reading, visibility)
     if shaped.dropped:
         DROPPED.note(exchange.proxy.identity, shaped.dropped)
-    if visibility.content is not None:
+    if visibility.content is not None or visibility.definitions is not None:
         shaped = yield from _with_content(exchange, leg, method, reading, shaped)
     empty = cause_of_empty(exchange, method, reading.message, listed=listed)
     shown = explained(shaped.body, reading.message, empty)

@@ -28,11 +28,12 @@ from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.limit_refusal import LimitError
 from ostiary_gateway.pipeline.list_cache import LISTS, ListResponse
 from ostiary_gateway.pipeline.list_changed_notifications import ACKNOWLEDGED
-from ostiary_gateway.pipeline.list_filter import Reading, must_filter, reading_for, shaping_streamed, shows_everything
+from ostiary_gateway.pipeline.list_filter import Reading, must_read, reading_for, shaping_streamed, shows_everything
 from ostiary_gateway.pipeline.list_observation import observe
 from ostiary_gateway.pipeline.lists.list_invalidation import note_message
 from ostiary_gateway.pipeline.loop_stage import with_warning
 from ostiary_gateway.pipeline.open_stream import OpenStream
+from ostiary_gateway.pipeline.pinned_definitions.pinned_lists import approving_streamed
 from ostiary_gateway.pipeline.quota_discovery import showing_quotas
 from ostiary_gateway.pipeline.refusal_responses import error_message, message_for
 from ostiary_gateway.pipeline.response_limits import note_result
@@ -141,14 +142,14 @@ class SseFilter:
     def _reading(self, data: bytes) -> Steps[dict[str, Any]]:
         if self._rules is not None:
             return (yield from reading_for(None, data, self._visibility, limit=self._weight)).message
-        limit = self._weight if self._must_filter else self._weight * UNJUDGED
+        limit = self._weight if self._must_read else self._weight * UNJUDGED
         return (yield from jsonrpc.reading_within(data, limit))
 
     @property
-    def _must_filter(self) -> bool:
+    def _must_read(self) -> bool:
         """Whether the policy filters the response."""
         request = self._exchange.message
-        return request is not None and must_filter(request.method, self._visibility)
+        return request is not None and must_read(request.method, self._visibility)
 
     def _cached(self, data: bytes) -> ListResponse | None:
         """Return the filtered response if the list is cached and this is the first response."""
@@ -180,6 +181,7 @@ class SseFilter:
             if self._exchange.session is not None:
                 data = with_original_ids(data, message, responses_too=not self._exchange.awaits_response)
             visibility = self._visibility
+            data, message = yield from approving_streamed(self._exchange, self._leg.server, data, message)
             if shows_everything(visibility):
                 return (yield from self._shaping_streamed(data, message))
             filtered = yield from shaping_streamed(data, message, visibility, limit=self._weight)
@@ -280,7 +282,7 @@ class SseFilter:
     def _filtering_list(self, method: Method, data: bytes, message: dict[str, Any]) -> Steps[bytes]:
         """Return a list as the client may see it."""
         reading = Reading(message, is_strict=self._rules is not None)
-        if self._rules is None and must_filter(method, self._visibility):
+        if self._rules is None and must_read(method, self._visibility):
             reading = yield from reading_for(method, data, self._visibility, limit=self._weight)
         server_revisions.learn(self._exchange, message)
         teaches = self._leg.translation is not None or observe(self._leg.server, method, data, message)

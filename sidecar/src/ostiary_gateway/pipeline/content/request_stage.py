@@ -22,6 +22,7 @@ from ostiary_gateway.pipeline.content.restored_arguments import restore_tokens
 from ostiary_gateway.pipeline.continuations.server_states import digest_of, may_ask
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.message import Message
+from ostiary_gateway.pipeline.pinned_definitions.definition_check import check_definition
 from ostiary_gateway.pipeline.services import PipelineServices
 from ostiary_gateway.telemetry import ServerSpan
 
@@ -46,6 +47,12 @@ async def judge_request(
     message = exchange.message
     if message is not None:
         _judge_name(exchange, message)
+        if exchange.visibility.definitions is not None:
+            await check_definition(exchange, span, services)
+    if exchange.visibility.content is None:
+        if message is not None and (exchange.visibility.needs_call or exchange.decision is None):
+            exchange.decision = authorize(exchange)
+        return
     keys = services.content_keys.bound_to(proxy_uid=exchange.proxy.uid, principal=exchange.principal.id)
     content = exchange.content = RequestContent(_rules(exchange), services.scorers, keys)
     if message is None:

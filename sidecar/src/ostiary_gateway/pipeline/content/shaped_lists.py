@@ -16,6 +16,7 @@ from ostiary_core.mcp.methods import Method, Primitive
 from ostiary_gateway.pipeline.content.guarded_content import guarding_list
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.large_messages import Steps
+from ostiary_gateway.pipeline.pinned_definitions.pinned_lists import overriding
 
 
 @dataclass(slots=True)
@@ -38,8 +39,11 @@ def shaping_definitions(
     ``server`` is the name of the only server that it is of; None where servers are merged, of which a name says whose
     it is. Findings are not yet noted.
     """
+    visibility, result = exchange.visibility, message.get("result")
     shaped = ShapedDefinitions()
-    content = exchange.visibility.content
+    if visibility.definitions is not None and isinstance(result, dict):
+        shaped.is_changed = overriding(visibility.definitions, method, result)
+    content = visibility.content
     if content is not None and method.primitive is not None:
         yield from _Masking(exchange, content, server, method, method.primitive, shaped).masking(message)
     return shaped

@@ -4,6 +4,7 @@ All servers are asked, and the caller sees one list, cut to its rights.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from ostiary_core.mcp import codes
@@ -23,6 +24,7 @@ from ostiary_gateway.pipeline.merged.server_lists import ServerList, lists_of
 from ostiary_gateway.pipeline.merged.shown_pages import PAGES, PageKey, ShownPage, showing
 from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.pipeline.message_members import bad_params
+from ostiary_gateway.pipeline.pinned_definitions.pinned_lists import pinned_raw
 from ostiary_gateway.pipeline.services import PipelineServices
 from ostiary_gateway.seal import CURSOR, Sealer
 from ostiary_gateway.server.response import Response
@@ -61,6 +63,8 @@ async def list_all(exchange: Exchange, span: ServerSpan, services: PipelineServi
     try:
         visible = _visible(exchange.visibility, message.method, len(exchange.proxy.servers))
         lists = await lists_of(exchange, message.method, visible, span, services)
+        if exchange.visibility.definitions is not None:
+            lists = await _approved(exchange, message.method, lists)
     finally:
         exchange.request.release_from_caller()
     _refuse_if_missing(lists, runtime)
@@ -73,6 +77,18 @@ async def list_all(exchange: Exchange, span: ServerSpan, services: PipelineServi
     page = await _page(exchange, message.method, runtime, lists, key)
     following = _following(exchange, key, page, services.sealer)
     return await list_response(exchange, message, message.method, lists, page, following)
+
+
+async def _approved(exchange: Exchange, method: Method, lists: dict[int, ServerList]) -> dict[int, ServerList]:
+    """Return the lists without what the locks of their servers do not approve."""
+    found = {}
+    for place, each in lists.items():
+        raw = each.raw
+        if raw is not None:
+            steps = pinned_raw(exchange, place, method, raw)
+            raw = await process_sized(steps, size=raw.size, proxy=exchange.proxy.uid)
+        found[place] = each if raw is each.raw else replace(each, raw=raw)
+    return found
 
 
 def _found(lists: Mapping[int, ServerList]) -> str:

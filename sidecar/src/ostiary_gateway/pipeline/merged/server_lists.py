@@ -19,6 +19,7 @@ from ostiary_gateway.pipeline.lists.caller_context import list_request
 from ostiary_gateway.pipeline.lists.fetched_list import CacheHints, FetchedList, ListCopy, hints_of
 from ostiary_gateway.pipeline.lists.raw_list_cache import RAW_LISTS
 from ostiary_gateway.pipeline.merged.page_requests import ListAsker
+from ostiary_gateway.pipeline.pinned_definitions.pinned_lists import note_pinned
 from ostiary_gateway.pipeline.server_answer import ServerAnswer, fault_of
 from ostiary_gateway.pipeline.services import PipelineServices
 from ostiary_gateway.telemetry import ServerSpan
@@ -140,6 +141,8 @@ async def drained(asker: ListAsker, method: Method) -> FetchedList[RawList]:
             return FetchedList(NOTHING)  # it offers nothing of this kind
         result = _result(asker, answer)
         observe(asker.server, method, answer.text, answer.message)
+        if asker.exchange.visibility.definitions is not None:
+            await note_pinned(asker.exchange, asker.server, method, answer, is_first=not params)
         found = hints_of(result, asker.revision)
         hints = found if hints is None else hints & found
         cursor = _added(pages, result, size=len(answer.text))

@@ -92,7 +92,7 @@ def showing(exchange: Exchange, method: Method, page: MergedPage) -> Steps[Shown
     reading = Reading({"result": {method.list_key: page.items}}, is_strict=True)
     shaped = yield from shaping(method, text, reading, visibility)
     shown, found = shaped.body[len(before) : -len(after)], ShapedDefinitions()
-    if visibility.content is not None:
+    if visibility.content is not None or visibility.definitions is not None:
         found = yield from shaping_definitions(exchange, None, method, reading.message)
         shown = strict_json.dumps(reading.message["result"][method.list_key]) if found.is_changed else shown
     is_whole = page.offset == 0 and page.following is None
