@@ -11,12 +11,19 @@ from typing import Any, Final
 
 from ostiary_core.content.finding import ContentFinding
 from ostiary_core.content.guards.compiled_guard import CompiledGuard
-from ostiary_core.content.guards.guard_set import Guarded, GuardSet, collecting, finding_of, findings_of
+from ostiary_core.content.guards.guard_set import (
+    Guarded,
+    GuardSet,
+    collecting,
+    finding_of,
+    findings_of,
+    merged_findings,
+)
 from ostiary_core.content.guards.guard_words import meta_of, note
 from ostiary_core.content.guards.look_alikes import CatalogueName, finding_look_alikes
-from ostiary_core.content.guards.marked_places import Mark, grouped, strip
+from ostiary_core.content.guards.marked_places import Mark
 from ostiary_core.content.guards.other_tools import OtherTools
-from ostiary_core.content.places import PlaceKind, ReadablePlace
+from ostiary_core.content.places import ReadablePlace
 from ostiary_core.contract.content import Direction
 from ostiary_core.contract.guards import GuardAction, GuardDetector
 from ostiary_core.exposed_names import Owned
@@ -24,9 +31,9 @@ from ostiary_core.steps import Steps
 
 #: Texts in which names are looked for in one step.
 _AT_ONCE: Final = 64
-_OUT: Final = (GuardAction.HIDE, GuardAction.BLOCK)
+#: What was to be stripped and is still there cannot be cut.
+_OUT: Final = (GuardAction.HIDE, GuardAction.BLOCK, GuardAction.STRIP)
 _NOTED: Final = (GuardAction.ANNOTATE, GuardAction.WRAP)
-_WHOLE: Final = (PlaceKind.NAME, PlaceKind.URI, PlaceKind.KEY)
 
 
 @dataclass(slots=True)
@@ -49,9 +56,8 @@ class _GuardedItem:
     @property
     def is_left_out(self) -> bool:
         """Whether the item does not stay in the list."""
-        if any(guard.action in _OUT or guard.action is GuardAction.STRIP for guard in self.look_alike):
-            return True
-        return any(mark.guard.action in _OUT or _cuts_a_name(mark) for mark in self.marks)
+        actions = [guard.action for guard in self.look_alike] + [mark.guard.action for mark in self.marks]
+        return any(action in _OUT for action in actions)
 
     @property
     def noted(self) -> list[str]:
@@ -60,10 +66,6 @@ class _GuardedItem:
         if any(guard.action in _NOTED for guard in self.look_alike):
             found.append(GuardDetector.LOOK_ALIKE)
         return found
-
-
-def _cuts_a_name(mark: Mark) -> bool:
-    return mark.guard.action is GuardAction.STRIP and mark.part.place.kind in _WHOLE
 
 
 def guarding_definitions(
@@ -79,14 +81,17 @@ def guarding_definitions(
     """
     found = [_GuardedItem() for _ in items]
     findings: list[ContentFinding] = []
+    is_changed = False
     for guards, places in _by_set(sets):
-        findings += yield from _marking(key, items, found, guards, places, owners)
+        done = yield from _marking(key, items, found, guards, places, owners)
+        findings += done.findings
+        is_changed |= done.is_changed
     findings += yield from _marking_look_alikes(items, sets, owners, found)
     kept = [item for item, each in zip(items, found, strict=True) if not each.is_left_out]
-    is_changed = len(kept) < len(items)
+    is_changed |= len(kept) < len(items)
     for item, each in zip(items, found, strict=True):
         if not each.is_left_out:
-            is_changed |= _change(item, each)
+            is_changed |= _annotate(item, each.noted)
     return GuardedDefinitions(kept, is_changed, tuple(findings))
 
 
@@ -97,15 +102,14 @@ def guarding_introduction(message: dict[str, Any], guards: GuardSet) -> Steps[Gu
     """
     if not guards.looks_at(Direction.DEFINITIONS):
         return Guarded()
-    marks = yield from guards.marking((yield from collecting(message)), Direction.DEFINITIONS)
-    found = _GuardedItem([mark for mark in marks if not mark.guard.scope.is_shadow])
-    done = Guarded(findings=tuple(findings_of(marks, Direction.DEFINITIONS)))
+    done = Guarded()
+    places = yield from collecting(message)
+    found = _GuardedItem((yield from guards.settling(message, places, Direction.DEFINITIONS, done)))
     result = message.get("result")
     if not found.marks or type(result) is not dict:
         return done
-    done.is_changed = strip(grouped(found.marks))
     if found.is_left_out and "instructions" in result:
-        done.is_changed = bool(result.pop("instructions"))
+        done.is_changed |= bool(result.pop("instructions"))
     elif found.noted and type(result.get("instructions")) is str:
         result["instructions"] = f"{note(found.noted)}\n{result['instructions']}"
         done.is_changed = True
@@ -128,18 +132,22 @@ def _marking(
     guards: GuardSet,
     places: Sequence[int],
     owners: Sequence[Owned | None],
-) -> Steps[list[ContentFinding]]:
-    """Note what the guards of one set find in its items."""
-    texts = yield from collecting({"result": {key: [items[place] for place in places]}})
-    marks = yield from guards.marking(texts, Direction.DEFINITIONS)
+) -> Steps[Guarded]:
+    """Cut and note what the guards of one set find in its items."""
+    message = {"result": {key: [items[place] for place in places]}}
+    texts = yield from collecting(message)
+    done = Guarded()
+    marks = yield from guards.settling(message, texts, Direction.DEFINITIONS, done)
     if owners and guards.mention_guards:
         others = OtherTools(zip((_named(item).name for item in items), owners, strict=True))
-        marks += yield from _mentioning(texts, others, guards, [owners[place] for place in places])
+        mentions = yield from _mentioning(
+            (yield from collecting(message)), others, guards, [owners[place] for place in places]
+        )
+        done.findings = merged_findings(done.findings, findings_of(mentions, Direction.DEFINITIONS))
+        marks += [mark for mark in mentions if not mark.guard.scope.is_shadow]
     for mark in marks:
-        if not mark.guard.scope.is_shadow:
-            index = mark.part.place.full_trail[2]
-            found[places[int(index)]].marks.append(mark)
-    return list(findings_of(marks, Direction.DEFINITIONS))
+        found[places[int(mark.part.place.full_trail[2])]].marks.append(mark)
+    return done
 
 
 def _mentioning(
@@ -192,13 +200,12 @@ def _named(item: dict[str, Any]) -> CatalogueName:
     return CatalogueName(name if type(name) is str else "", description if type(description) is str else "")
 
 
-def _change(item: dict[str, Any], found: _GuardedItem) -> bool:
-    """Cut out of an item what is to be cut, and write a note; return whether it changed."""
-    is_changed = strip(grouped(found.marks))
-    if not found.noted:
-        return is_changed
+def _annotate(item: dict[str, Any], detectors: Sequence[str]) -> bool:
+    """Write a note in front of a description; return whether there is anything to note."""
+    if not detectors:
+        return False
     description = item.get("description")
-    words = note(found.noted)
+    words = note(detectors)
     item["description"] = f"{words}\n{description}" if type(description) is str else words
-    item["_meta"] = meta_of(found.noted, item.get("_meta"))
+    item["_meta"] = meta_of(detectors, item.get("_meta"))
     return True

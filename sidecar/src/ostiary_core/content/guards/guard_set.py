@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 from ostiary_core.content.finding import ContentFinding
 from ostiary_core.content.guards.compiled_guard import CompiledGuard
 from ostiary_core.content.guards.joined_texts import JoinedTexts
-from ostiary_core.content.guards.marked_places import Mark, act
+from ostiary_core.content.guards.marked_places import Mark, act, grouped, is_refused, strip
 from ostiary_core.content.guards.text_scanner import TextScanner
 from ostiary_core.content.guards.truncation import is_structured_too_large, truncate
 from ostiary_core.content.places import ReadablePlace, places_of
@@ -24,6 +24,8 @@ from ostiary_core.steps import Steps
 
 #: Places that are collected in one step.
 _AT_ONCE: Final = 256
+#: Rounds of cutting: one is enough for all that was not built to grow together again.
+_ROUNDS: Final = 4
 _TRUNCATE: Final = "Truncate"
 
 
@@ -81,14 +83,33 @@ class GuardSet:
         places = yield from collecting(message)
         done = Guarded()
         findings = list(_truncated(message, places, guards, done)) if direction is Direction.RESULTS else []
-        marks = yield from self.marking(places, direction)
-        done.findings = (*findings, *findings_of(marks, direction))
-        enforced = [mark for mark in marks if not mark.guard.scope.is_shadow]
-        if enforced and not done.is_too_large:
-            acted = act(message, enforced, direction, boundary)
+        marks = yield from self.settling(message, places, direction, done)
+        done.findings = (*findings, *done.findings)
+        if marks and not done.is_too_large:
+            acted = act(message, marks, direction, boundary)
             done.is_blocked = acted.is_blocked
             done.is_changed |= acted.is_changed
         return done
+
+    def settling(
+        self, message: dict[str, Any], places: list[ReadablePlace], direction: Direction, done: Guarded
+    ) -> Steps[list[Mark]]:
+        """Cut out of a message what guards strip; return what is found that stays.
+
+        That is done until nothing new appears: what stands around a cut may make a new instruction, or may
+        have been hidden until then. After some rounds what is still to be cut is returned, and must not pass. Findings
+        and changes are noted in ``done``.
+        """
+        left: list[Mark] = []
+        for _ in range(_ROUNDS):
+            marks = yield from self.marking(places, direction)
+            done.findings = merged_findings(done.findings, findings_of(marks, direction))
+            left = [mark for mark in marks if not mark.guard.scope.is_shadow]
+            if is_refused(left) or not strip(grouped(left), direction):
+                break
+            done.is_changed = True
+            places = yield from collecting(message)
+        return left
 
     def marking(self, places: Iterable[ReadablePlace], direction: Direction) -> Steps[list[Mark]]:
         """Return what the guards find in places of a message."""
@@ -145,6 +166,12 @@ def findings_of(marks: Iterable[Mark], direction: Direction) -> Iterator[Content
     """Yield what was found, once for each guard and detector, with the number of places."""
     for (guard, detector), count in Counter((mark.guard, mark.detector) for mark in marks).items():
         yield finding_of(guard, detector, direction, count)
+
+
+def merged_findings(known: tuple[ContentFinding, ...], new: Iterable[ContentFinding]) -> tuple[ContentFinding, ...]:
+    """Return the findings of several rounds, each rule and detector once."""
+    seen = {(each.policy, each.rule, each.detector) for each in known}
+    return (*known, *(each for each in new if (each.policy, each.rule, each.detector) not in seen))
 
 
 def finding_of(

@@ -46,9 +46,10 @@ def _elements(text: str) -> Iterator[HiddenSpan]:
         if opened < 0:
             return
         end = text.find("</", opened)
-        end = len(text) if end < 0 else end
-        if any(map(str.isalpha, text[opened + 1 : end])):
-            yield HiddenSpan(match.start(), end, "html")
+        closed = text.find(">", end) + 1 if end >= 0 else 0
+        if any(map(str.isalpha, text[opened + 1 : end if end >= 0 else len(text)])):
+            yield HiddenSpan(match.start(), closed or len(text), "html")
+        end = closed or len(text)
         place = end
 
 

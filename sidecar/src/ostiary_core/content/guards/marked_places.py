@@ -56,22 +56,27 @@ class _Marked:
 
     @property
     def is_withheld(self) -> bool:
-        return bool(self.by(GuardAction.HIDE) or (self.place.kind in _WHOLE and self.by(GuardAction.STRIP)))
+        return bool(self.by(GuardAction.HIDE) or self.by(GuardAction.STRIP))
 
 
-def act(message: dict[str, Any], marks: Iterable[Mark], direction: Direction, boundary: Callable[[], str]) -> Acted:
-    """Do to a message what its guards say; nothing if it must not pass."""
+def is_refused(marks: Iterable[Mark]) -> bool:
+    """Return whether a guard that blocks found something."""
+    return any(mark.guard.action is GuardAction.BLOCK for mark in marks)
+
+
+def act(message: dict[str, Any], marks: Sequence[Mark], direction: Direction, boundary: Callable[[], str]) -> Acted:
+    """Do to a message what its guards say; nothing if it must not pass.
+
+    What they strip is cut out already. What is still to be stripped cannot be cut, so it is withheld.
+    """
     places = grouped(marks)
-    if any(each.by(GuardAction.BLOCK) for each in places):
-        return Acted(is_blocked=True)
     hidden = [each for each in places if each.is_withheld]
-    if any(_item_of(each.place) is None for each in hidden) or (hidden and direction is Direction.ARGUMENTS):
+    if is_refused(marks) or any(_item_of(each.place) is None for each in hidden):
         return Acted(is_blocked=True)
-    acted = Acted(is_changed=strip(places))
-    if direction is Direction.RESULTS:
-        acted.is_changed |= _enclose(message, [each for each in places if each not in hidden], boundary)
-        acted.is_changed |= _withhold(message, hidden)
-    return acted
+    if direction is not Direction.RESULTS:
+        return Acted(is_blocked=bool(hidden))
+    is_changed = _enclose(message, [each for each in places if each not in hidden], boundary)
+    return Acted(is_changed=_withhold(message, hidden) or is_changed)
 
 
 def grouped(marks: Iterable[Mark]) -> list[_Marked]:
@@ -86,12 +91,16 @@ def grouped(marks: Iterable[Mark]) -> list[_Marked]:
     return sorted(places.values(), key=lambda each: each.place.kind is PlaceKind.KEY)
 
 
-def strip(places: Sequence[_Marked]) -> bool:
-    """Cut out what guards strip; return whether there was anything."""
+def strip(places: Sequence[_Marked], direction: Direction) -> bool:
+    """Cut out what guards strip; return whether there was anything.
+
+    A name or URI is not cut, and no key of a definition: it is the name of an argument.
+    """
+    whole = (*_WHOLE, PlaceKind.KEY) if direction is Direction.DEFINITIONS else _WHOLE
     is_changed = False
     for each in places:
         marks = each.by(GuardAction.STRIP)
-        if marks and each.place.kind not in _WHOLE:
+        if marks and each.place.kind not in whole:
             each.place.text = _without(each.place.text, marks)
             each.place.put(each.place.text)
             is_changed = True
