@@ -25,7 +25,7 @@ from ostiary_gateway.pipeline.large_messages import LIGHT_BYTES, Steps, limit_of
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.list_cache import LISTS, ListResponse
 from ostiary_gateway.pipeline.list_filter import Reading, reading_for
-from ostiary_gateway.pipeline.list_observation import observe
+from ostiary_gateway.pipeline.list_observation import observing
 from ostiary_gateway.pipeline.loop_stage import with_warning
 from ostiary_gateway.pipeline.quota_discovery import showing_quotas
 from ostiary_gateway.pipeline.response_head import http_fault
@@ -146,7 +146,9 @@ async def _translated(
         note_result(exchange, message, len(text))
     if rules is None:
         return ShapedContent(text, message)
-    return await process_large(shaping_response(exchange, rules, text, message), text=text, proxy=exchange.proxy.uid)
+    return await process_large(
+        shaping_response(exchange, leg, rules, text, message), text=text, proxy=exchange.proxy.uid
+    )
 
 
 async def _shaped_rejection(
@@ -154,7 +156,7 @@ async def _shaped_rejection(
 ) -> tuple[Response, ResponseSummary]:
     """Return the response where a server refuses its request, as its caller may read it."""
     message = strict_json.loads(rejected.body)
-    steps = shaping_response(exchange, rules, rejected.body, message)
+    steps = shaping_response(exchange, None, rules, rejected.body, message)
     body, message, _ = await process_large(steps, text=rejected.body, proxy=exchange.proxy.uid)
     words = jsonrpc.outcome(message) if outcome.message == jsonrpc.outcome(message).message else outcome
     return Response(rejected.status, body, rejected.headers), words
@@ -201,7 +203,7 @@ def _judged(
     server_revisions.learn(exchange, reading.message)
     if jsonrpc.needs_own_id(reading.message, exchange.request_id):
         text = with_own_id(exchange, text, reading.message)
-    teaches = observe(leg.server, method, text, reading.message)
+    teaches = yield from observing(exchange, leg.server, method, text, reading.message)
     if leg.translation is not None:
         text = leg.translation.response(text, reading.message)
     is_kept = not teaches and leg.translation is None

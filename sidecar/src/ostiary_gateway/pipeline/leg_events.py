@@ -16,8 +16,9 @@ from ostiary_gateway.limits.checks import reserve_response_bytes
 from ostiary_gateway.pipeline.caller_stream import CallerStream
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
-from ostiary_gateway.pipeline.large_messages import LARGE_MESSAGES, LIGHT_BYTES, at_once, in_slices
+from ostiary_gateway.pipeline.large_messages import LARGE_MESSAGES, LIGHT_BYTES, in_slices
 from ostiary_gateway.pipeline.leg import Leg
+from ostiary_gateway.pipeline.running_steps import RunningSteps
 from ostiary_gateway.pipeline.session_header import SealSession
 from ostiary_gateway.pipeline.sse_filter import SseFilter
 from ostiary_gateway.pipeline.sse_transport import UpstreamEvents, is_light
@@ -55,6 +56,8 @@ class LegEvents:
         self._answered_at = 0.0
         #: A large event that waits for its turn, before what follows it.
         self._large: bytes | None = None
+        #: An event whose filtering waits for something, such as a scorer.
+        self._waiting: RunningSteps[bytes] | None = None
         self._reserved = 0
         self._is_reopened = False
 
@@ -109,7 +112,7 @@ class LegEvents:
         found = await reopening.response_for(self._to)
         if found is None:
             return False
-        self._upstream, self._large = found, None
+        self._upstream, self._large, self._waiting = found, None, None
         self._arriving = UpstreamEvents(limit=self._exchange.snapshot.settings.bounds.message_bytes)
         self._reserve()
         self._is_reopened = True
@@ -130,7 +133,9 @@ class LegEvents:
             # A chunk of many tiny events takes long, while other requests wait. More chunks come meanwhile, so there
             # must be a flush: without it a slow client would never slow the upstream.
             await self._to.flush()
-            if self._large is None:
+            if self._waiting is not None:
+                await self._pass_on_waiting(self._waiting)
+            elif self._large is None:
                 await asyncio.sleep(0)
             else:
                 await self._pass_on_large(self._large)
@@ -145,6 +150,11 @@ class LegEvents:
             filtered = await in_slices(self._filter.filtering(block))
         self._send_on(filtered)
 
+    async def _pass_on_waiting(self, running: RunningSteps[bytes]) -> None:
+        """Finish the filtering of an event that waits for something, and send it."""
+        self._waiting = None
+        self._send_on(await running.soon())
+
     def _pass_on(self, blocks: Iterator[bytes]) -> bool:
         """Filter and send a number of events; return whether there may be more."""
         if not self._to.settle():
@@ -153,14 +163,14 @@ class LegEvents:
         self._send_on(b"".join(filtered))
         if fault is not None:
             raise fault
-        if len(filtered) == BLOCKS_AT_ONCE or self._large is not None:
+        if len(filtered) == BLOCKS_AT_ONCE or self._large is not None or self._waiting is not None:
             return True
         self._reserve()
         self._to.send_notices()
         return False
 
     def _filtered(self, blocks: Iterator[bytes]) -> tuple[list[bytes], UpstreamFault | InputAsked | None]:
-        """Filter events up to the first that fails or is large.
+        """Filter events up to the first that fails, is large, or waits for something.
 
         What came before it is still to be sent.
         """
@@ -170,7 +180,11 @@ class LegEvents:
                 if len(block) > LIGHT_BYTES and not is_light(block):
                     self._large = block
                     break
-                filtered.append(at_once(self._filter.filtering(block)))
+                running = RunningSteps(self._filter.filtering(block))
+                if not running.advance():
+                    self._waiting = running
+                    break
+                filtered.append(running.result())
         except (UpstreamFault, InputAsked) as fault:
             return filtered, fault
         return filtered, None

@@ -5,7 +5,11 @@ from typing import Any
 
 from ostiary_core.mcp.methods import Method
 from ostiary_gateway.pipeline import mirrored_parameters
+from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.pipeline.large_messages import Steps
+from ostiary_gateway.pipeline.lists.caller_context import presented
 from ostiary_gateway.pipeline.read_only_tools import READ_ONLY
+from ostiary_gateway.pipeline.tool_definitions.definition_store import DEFINITIONS, PROMPTS_LIST, TOOLS_LIST
 from ostiary_gateway.upstream.server import UpstreamServer
 
 
@@ -24,4 +28,19 @@ def observe(server: UpstreamServer, method: Method, text: bytes, message: Mappin
         return mirrored_parameters.learn(server, method, text, message)
     retried.learn(method.name, message)
     mirrored_parameters.learn(server, method, text, message)
+    return True
+
+
+def observing(
+    exchange: Exchange, server: UpstreamServer, method: Method, text: bytes, message: Mapping[str, Any]
+) -> Steps[bool]:
+    """Learn all that a list tells of its server, as the server sent it, in steps.
+
+    ``message`` is the parsed ``text``. Return whether the list must be read each time it is received, since another one
+    may have arrived in between.
+    """
+    teaches = observe(server, method, text, message)
+    if exchange.proxy.visibility.content is None or (method is not TOOLS_LIST and method is not PROMPTS_LIST):
+        return teaches
+    yield from DEFINITIONS.learning(server, presented(exchange, server), method, message.get("result"))
     return True

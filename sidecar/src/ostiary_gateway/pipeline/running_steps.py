@@ -31,6 +31,12 @@ class RunningSteps(Generic[Result]):
         """Return the result, once there is one."""
         return cast("Result", self._result)
 
+    def advance(self) -> bool:
+        """Do light work until it is done, or waits for something; return whether it is done."""
+        while not self.is_done and self._waits_for is None:
+            self._step()
+        return self.is_done
+
     async def soon(self) -> Result:
         """Do light work at once, except for what it waits for, and return its result."""
         while not self.is_done:

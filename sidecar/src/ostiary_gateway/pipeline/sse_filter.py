@@ -14,11 +14,7 @@ from ostiary_gateway import sse
 from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.pipeline import debug_recording, jsonrpc, server_revisions
 from ostiary_gateway.pipeline.cache_scope import kept_private
-from ostiary_gateway.pipeline.content.shape_content import (
-    rules_of_response,
-    shaping_response,
-    shaping_streamed_content,
-)
+from ostiary_gateway.pipeline.content.shape_content import rules_of_response, shaping_response, shaping_streamed_content
 from ostiary_gateway.pipeline.event_checks import check_lines, makes_resumable, without_comments, without_endpoint
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.json_response import report_response, with_own_id_and_state
@@ -29,7 +25,7 @@ from ostiary_gateway.pipeline.limit_refusal import LimitError
 from ostiary_gateway.pipeline.list_cache import LISTS, ListResponse
 from ostiary_gateway.pipeline.list_changed_notifications import ACKNOWLEDGED
 from ostiary_gateway.pipeline.list_filter import Reading, must_read, reading_for, shaping_streamed, shows_everything
-from ostiary_gateway.pipeline.list_observation import observe
+from ostiary_gateway.pipeline.list_observation import observing
 from ostiary_gateway.pipeline.lists.list_invalidation import note_message
 from ostiary_gateway.pipeline.loop_stage import with_warning
 from ostiary_gateway.pipeline.open_stream import OpenStream
@@ -226,7 +222,7 @@ class SseFilter:
             return None
         if self._leg.translation is not None:
             if request is not None and request.method is not None:
-                observe(self._leg.server, request.method, data, message)
+                yield from observing(self._exchange, self._leg.server, request.method, data, message)
             data = self._leg.translation.response(data, message)
         if (refused := self._refused_at_limit(message, len(data))) is not None:
             return refused
@@ -239,7 +235,8 @@ class SseFilter:
         """Return a response that is not a list as the client may read it."""
         refused = None
         if self._rules is not None:
-            data, message, refused = yield from shaping_response(self._exchange, self._rules, data, message)
+            steps = shaping_response(self._exchange, self._leg, self._rules, data, message)
+            data, message, refused = yield from steps
         data = yield from kept_private(self._exchange, self._own(data, message), message)
         data = self._response(method, data, message)
         self.outcome = refused or jsonrpc.outcome(message)
@@ -285,7 +282,8 @@ class SseFilter:
         if self._rules is None and must_read(method, self._visibility):
             reading = yield from reading_for(method, data, self._visibility, limit=self._weight)
         server_revisions.learn(self._exchange, message)
-        teaches = self._leg.translation is not None or observe(self._leg.server, method, data, message)
+        is_own = self._leg.translation is None
+        teaches = not is_own or (yield from observing(self._exchange, self._leg.server, method, data, message))
         shown = yield from showing_list(self._exchange, self._leg, method, data, reading, is_kept=not teaches)
         self.outcome = shown.outcome
         body = yield from self._showing_quotas(shown.body)

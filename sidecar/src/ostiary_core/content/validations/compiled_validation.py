@@ -65,6 +65,13 @@ class ValidationChecks:
         coerce = {config.coerce for config in configs}
         self.coerces = "Lossless" in coerce and "Off" not in coerce
         self.needs_arguments = _strongest(validations, Direction.ARGUMENTS) is not ValidationMode.OFF or self.coerces
+        #: The evidence of policies in Shadow mode that would refuse names which a schema does not declare.
+        self.shadow_unknown = tuple(
+            _finding(each, SCHEMA, _ACTIONS[mode], Direction.ARGUMENTS)
+            for each in validations
+            if each.scope.is_shadow and each.config.unknown_arguments == "Refuse"
+            if (mode := each.mode(Direction.ARGUMENTS)) is not ValidationMode.OFF
+        )
         self.needs_results = _strongest(validations, Direction.RESULTS) is not ValidationMode.OFF
 
     def refuses(self, direction: Direction) -> bool:
@@ -72,12 +79,21 @@ class ValidationChecks:
         mode = self.arguments if direction is Direction.ARGUMENTS else self.results
         return mode is ValidationMode.ENFORCE
 
-    def findings(self, direction: Direction, *, detector: str = SCHEMA) -> tuple[ContentFinding, ...]:
-        """Return the evidence of a message that does not fit, or cannot be checked."""
+    def findings(self, direction: Direction) -> tuple[ContentFinding, ...]:
+        """Return the evidence of a message that does not fit."""
         return tuple(
-            _finding(each, detector, _ACTIONS[mode], direction)
+            _finding(each, SCHEMA, _ACTIONS[mode], direction)
             for each in self._validations
             if (mode := each.mode(direction)) is not ValidationMode.OFF
+        )
+
+    def uncheckable(self, direction: Direction) -> tuple[ContentFinding, ...]:
+        """Return the evidence of a message that cannot be checked."""
+        return tuple(
+            _finding(each, UNCHECKABLE, _ACTIONS[mode if is_refused else ValidationMode.WARN], direction)
+            for each in self._validations
+            if (mode := each.mode(direction)) is not ValidationMode.OFF
+            for is_refused in [each.config.when_uncheckable == "Refuse"]
         )
 
     def coercions(self) -> tuple[ContentFinding, ...]:

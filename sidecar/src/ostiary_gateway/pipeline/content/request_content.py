@@ -1,8 +1,8 @@
 """The contents of one request: which rules it has to pass, and what travels in its place."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
 from ostiary_core.content.content_rules import ContentRules, ItemRules
 from ostiary_core.content.masks.tokens import MaskKeys
@@ -14,6 +14,10 @@ from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.pipeline.message_members import completion_reference
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.upstream.server import UpstreamServer
+
+if TYPE_CHECKING:
+    from ostiary_gateway.pipeline.tool_definitions.definition_fetch import DefinitionFetch
+    from ostiary_gateway.pipeline.tool_definitions.definition_store import KnownDefinition
 
 _OF_TASKS: Final = frozenset({AuthorizationKind.TASK, AuthorizationKind.TASK_LIST})
 
@@ -28,7 +32,8 @@ class RequestContent:
     was restored. ``headers`` are those of transformations. ``is_compared`` once the caller's mirrored parameters were
     compared with its own arguments, which may be changed from then on. ``digest`` is what a ``requestState`` is bound
     to of the request as its caller sent it, empty where that is the request as it travels. ``call`` is kept for
-    transformations of the result that read the request.
+    transformations of the result that read the request. ``definitions`` is what is known of the tool at each server
+    that may get the request, as far as that is checked, and ``fetch`` finds what is not.
     """
 
     rules: ItemRules | None
@@ -39,6 +44,8 @@ class RequestContent:
     is_compared: bool = False
     digest: bytes = b""
     call: Call | None = None
+    definitions: "dict[UpstreamServer, KnownDefinition]" = field(default_factory=dict)
+    fetch: "DefinitionFetch | None" = None
 
     def arguments(self, message: Message) -> Any:
         """Return the arguments that travel."""

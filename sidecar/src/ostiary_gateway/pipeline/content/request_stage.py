@@ -14,6 +14,7 @@ from ostiary_core.errors import TransformError
 from ostiary_core.mcp.methods import AuthorizationKind
 from ostiary_core.mcp.protocol_revisions import MODERN
 from ostiary_gateway.pipeline.authorize import authorize, call_of
+from ostiary_gateway.pipeline.content.argument_checks import check_arguments
 from ostiary_gateway.pipeline.content.content_refusal import ContentReason, content_refused
 from ostiary_gateway.pipeline.content.destinations import destinations
 from ostiary_gateway.pipeline.content.mirrored_arguments import compare
@@ -24,6 +25,7 @@ from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.pipeline.pinned_definitions.definition_check import check_definition
 from ostiary_gateway.pipeline.services import PipelineServices
+from ostiary_gateway.pipeline.tool_definitions.definition_fetch import DefinitionFetch
 from ostiary_gateway.telemetry import ServerSpan
 
 _FAILED: Final = (
@@ -58,6 +60,7 @@ async def judge_request(
     if message is None:
         return
     if content.rules is not None:
+        content.fetch = DefinitionFetch(services, span)
         _transform(exchange, content, message, content.rules.kept(TransformSet))
         content.rules = _rules(exchange)  # a routing rule may read what has changed
     await judge_arguments(exchange, content, message, span, services)
@@ -78,6 +81,26 @@ async def judge_arguments(
     """
     restore_tokens(exchange, content, message)
     if exchange.visibility.needs_call or exchange.decision is None:
+        exchange.decision = authorize(exchange)
+    if content.rules is not None and content.rules.validations:
+        await _validate(exchange, content, message)
+
+
+async def _validate(exchange: Exchange, content: RequestContent, message: Message) -> None:
+    """Validate the arguments that travel, in which texts may become integers.
+
+    Raises:
+        DeniedError: they are denied in that form.
+        Refusal: they do not match the schema.
+    """
+    arguments = await check_arguments(exchange, content)
+    if arguments is None:
+        return
+    if content.restored is not None:
+        content.restored = arguments
+    else:
+        put_arguments(exchange, message, arguments)
+    if exchange.visibility.needs_call:
         exchange.decision = authorize(exchange)
 
 

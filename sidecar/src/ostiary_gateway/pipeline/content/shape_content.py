@@ -9,13 +9,14 @@ from typing import Any, Final, NamedTuple
 
 from ostiary_core import strict_json
 from ostiary_core.content.content_rules import ItemRules
-from ostiary_core.content.masks.mask_set import MaskSet
+from ostiary_core.content.masks.mask_set import Masked, MaskSet
 from ostiary_core.contract.content import Direction
 from ostiary_core.mcp.methods import AuthorizationKind
 from ostiary_core.steps import THREAD_BYTES, InThread
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.pipeline.content.content_refusal import ContentReason, content_refused
 from ostiary_gateway.pipeline.content.guarded_content import guarding
+from ostiary_gateway.pipeline.content.result_checks import checking_result, making_valid
 from ostiary_gateway.pipeline.content.result_transforms import transform_result
 from ostiary_gateway.pipeline.content.scoring import scoring
 from ostiary_gateway.pipeline.exchange import Exchange
@@ -63,14 +64,17 @@ def rules_of_response(exchange: Exchange, leg: Leg) -> ItemRules | None:
 
 
 def shaping_response(
-    exchange: Exchange, rules: ItemRules, text: bytes, message: dict[str, Any]
+    exchange: Exchange, leg: Leg | None, rules: ItemRules, text: bytes, message: dict[str, Any]
 ) -> Steps[ShapedContent]:
     """Return the response to the request of an exchange as its caller may read it, in steps.
 
-    ``message`` is the parsed ``text``, read strictly, and is changed in place.
+    ``message`` is the parsed ``text``, read strictly, and is changed in place. ``leg`` is None where the server has
+    refused the request, so that there is no result to validate.
     """
     try:
-        is_changed = yield from _applying(exchange, rules, text, message)
+        if leg is not None and rules.validations:
+            yield from checking_result(exchange, leg, rules, message)
+        is_changed = yield from _applying(exchange, leg, rules, text, message)
     except Refusal as refusal:
         exchange.refusal = refusal
         own = message_for(refusal, exchange.request_id)
@@ -88,14 +92,18 @@ def shaping_streamed_content(
     stream becomes an error where it must not pass.
     """
     try:
-        is_changed = yield from _applying(exchange, rules, text, message)
+        is_changed = yield from _applying(exchange, None, rules, text, message)
     except Refusal as refusal:
         return None if "method" in message else strict_json.dumps(error_message(refusal, id_of(message)))
     return strict_json.dumps(message) if is_changed else text
 
 
-def _applying(exchange: Exchange, rules: ItemRules, text: bytes, message: dict[str, Any]) -> Steps[bool]:
+def _applying(
+    exchange: Exchange, leg: Leg | None, rules: ItemRules, text: bytes, message: dict[str, Any]
+) -> Steps[bool]:
     """Apply the rules in their order; return whether the message has changed.
+
+    A result that has changed still matches the schema of its tool.
 
     Raises:
         Refusal: it must not pass.
@@ -104,19 +112,23 @@ def _applying(exchange: Exchange, rules: ItemRules, text: bytes, message: dict[s
     if rules.guards:
         is_changed |= yield from guarding(exchange, rules, message)
         is_changed |= yield from scoring(exchange, rules, message, Direction.RESULTS)
+    masked = Masked()
     if rules.masks:
-        is_changed |= yield from _masking(exchange, rules, strict_json.dumps(message) if is_changed else text, message)
+        masked = yield from _masking(exchange, rules, strict_json.dumps(message) if is_changed else text, message)
+    is_changed |= masked.is_changed
+    if is_changed and leg is not None:
+        yield from making_valid(exchange, leg, message, masked.replaced)
     return is_changed
 
 
-def _masking(exchange: Exchange, rules: ItemRules, text: bytes, message: dict[str, Any]) -> Steps[bool]:
+def _masking(exchange: Exchange, rules: ItemRules, text: bytes, message: dict[str, Any]) -> Steps[Masked]:
     masks = rules.kept(MaskSet)
     may_match = (yield InThread(lambda: masks.may_match(text))) if len(text) > THREAD_BYTES else masks.may_match(text)
     if not may_match:
-        return False
+        return Masked()
     keys = exchange.content.keys if exchange.content is not None else None
     masked = yield from masks.masking(message, Direction.RESULTS, keys)
     exchange.note_findings(masked.findings)
     if masked.is_blocked:
         raise content_refused(exchange.message, ContentReason.CONTENT_BLOCKED, _BLOCKED)
-    return masked.is_changed
+    return masked

@@ -14,7 +14,8 @@ from ostiary_core.mcp.methods import Method
 from ostiary_gateway.catalogue.raw_list import NOTHING, RawList, RawPages
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.pipeline.exchange import Exchange
-from ostiary_gateway.pipeline.list_observation import observe
+from ostiary_gateway.pipeline.large_messages import process_large
+from ostiary_gateway.pipeline.list_observation import observing
 from ostiary_gateway.pipeline.lists.caller_context import list_request
 from ostiary_gateway.pipeline.lists.fetched_list import CacheHints, FetchedList, ListCopy, hints_of
 from ostiary_gateway.pipeline.lists.raw_list_cache import RAW_LISTS
@@ -140,7 +141,8 @@ async def drained(asker: ListAsker, method: Method) -> FetchedList[RawList]:
         if hints is None and answer.error_code == codes.METHOD_NOT_FOUND:
             return FetchedList(NOTHING)  # it offers nothing of this kind
         result = _result(asker, answer)
-        observe(asker.server, method, answer.text, answer.message)
+        learning = observing(asker.exchange, asker.server, method, answer.text, answer.message)
+        await process_large(learning, text=answer.text, proxy=asker.exchange.proxy.uid)
         if asker.exchange.visibility.definitions is not None:
             await note_pinned(asker.exchange, asker.server, method, answer, is_first=not params)
         found = hints_of(result, asker.revision)

@@ -41,13 +41,14 @@ _FLIGHTS: Final[WeakKeyDictionary[UpstreamServer, dict[tuple[Hashable, str], asy
 
 @dataclass(frozen=True, slots=True)
 class DefinitionFetch:
-    """Finds definitions for one exchange."""
+    """Finds definitions for calls; what is asked for is noted in one span."""
 
-    exchange: Exchange
     services: PipelineServices
     span: ServerSpan
 
-    async def known(self, server: UpstreamServer, method: Method, name: str) -> KnownDefinition | None:
+    async def known(
+        self, exchange: Exchange, server: UpstreamServer, method: Method, name: str
+    ) -> KnownDefinition | None:
         """Return a definition by its server's own name, from the store or from the server.
 
         None where the server does not list it, or does not answer.
@@ -55,14 +56,16 @@ class DefinitionFetch:
         Raises:
             Refusal: the caller has ended its session.
         """
-        context = presented(self.exchange, server)
+        context = presented(exchange, server)
         found = DEFINITIONS.find(server, context, method.name, name)
         if found is None and not DEFINITIONS.was_listed(server, context, method.name):
-            await self._fetch_once(server, context, method, name)
+            await self._fetch_once(exchange, server, context, method, name)
             found = DEFINITIONS.find(server, context, method.name, name)
         return found
 
-    async def fresh(self, server: UpstreamServer, method: Method, name: str) -> KnownDefinition | None:
+    async def fresh(
+        self, exchange: Exchange, server: UpstreamServer, method: Method, name: str
+    ) -> KnownDefinition | None:
         """Return a definition that was asked for lately.
 
         Where the server does not answer, it is the one that is known.
@@ -70,12 +73,14 @@ class DefinitionFetch:
         Raises:
             Refusal: the caller has ended its session.
         """
-        context = presented(self.exchange, server)
+        context = presented(exchange, server)
         if not DEFINITIONS.was_listed(server, context, method.name):
-            await self._fetch_once(server, context, method, name)
+            await self._fetch_once(exchange, server, context, method, name)
         return DEFINITIONS.find(server, context, method.name, name)
 
-    async def _fetch_once(self, server: UpstreamServer, context: Hashable, method: Method, wanted: str) -> None:
+    async def _fetch_once(
+        self, exchange: Exchange, server: UpstreamServer, context: Hashable, method: Method, wanted: str
+    ) -> None:
         """Ask for a list, or wait for the request that does.
 
         A caller that leaves hands it to the next one.
@@ -87,15 +92,17 @@ class DefinitionFetch:
                 return
         flight = flights[context, method.name] = asyncio.get_running_loop().create_future()
         try:
-            seconds = await self._fetch(server, context, method, wanted)
+            seconds = await self._fetch(exchange, server, context, method, wanted)
             DEFINITIONS.of(server).note_listed(context, method.name, until=monotonic() + seconds)
         finally:
             del flights[context, method.name]
             flight.set_result(None)
 
-    async def _fetch(self, server: UpstreamServer, context: Hashable, method: Method, wanted: str) -> float:
+    async def _fetch(
+        self, exchange: Exchange, server: UpstreamServer, context: Hashable, method: Method, wanted: str
+    ) -> float:
         """Ask for a list; return the seconds for which it is not asked for again."""
-        asker = ListAsker(self.exchange, server, self.span, self.services)
+        asker = ListAsker(exchange, server, self.span, self.services)
         try:
             async with asyncio.timeout(_SECONDS):
                 await self._pages(asker, context, method, wanted)
@@ -117,7 +124,7 @@ class DefinitionFetch:
             items = result.get(method.list_key)
             count += len(items) if isinstance(items, list) else 0
             learning = DEFINITIONS.learning(asker.server, context, method, result, wanted=wanted)
-            await process_large(learning, text=answer.text, proxy=self.exchange.proxy.uid)
+            await process_large(learning, text=answer.text, proxy=asker.exchange.proxy.uid)
             cursor = result.get("nextCursor")
             if not isinstance(cursor, str) or cursor in seen:
                 break
@@ -125,10 +132,10 @@ class DefinitionFetch:
             params = {"cursor": cursor}
 
     async def _page(self, asker: ListAsker, method: Method, params: Mapping[str, Any]) -> ServerAnswer:
-        session = self.exchange.session
+        session = asker.exchange.session
         if session is None or isinstance(session, SessionVector):
             return await asker.page(method.name, params, seconds=_SECONDS)
         request = OwnRequest(
             method.name, params, session.revision, session.upstream_id or None, endpoint=session.endpoint
         )
-        return await ask(self.exchange, asker.server, request, span=self.span, seconds=_SECONDS)
+        return await ask(asker.exchange, asker.server, request, span=self.span, seconds=_SECONDS)

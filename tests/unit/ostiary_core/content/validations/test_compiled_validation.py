@@ -77,7 +77,7 @@ def test_each_policy_that_demands_it_has_its_own_finding() -> None:
         ("crm/a", "Warn"),
         ("crm/b", "Refuse"),
     ]
-    assert [each.detector for each in found.findings(Direction.RESULTS, detector=UNCHECKABLE)] == [UNCHECKABLE]
+    assert [each.detector for each in found.uncheckable(Direction.RESULTS)] == [UNCHECKABLE]
 
 
 def test_a_validation_is_for_the_tools_that_it_selects() -> None:
