@@ -63,7 +63,10 @@ class ScorerService(ApiModel):
 
 
 class Scorer(ApiModel):
-    """A service that judges texts, as `schemas/scorer.schema.json` describes."""
+    """A service that judges texts.
+
+    `docs/reference/scorer.md` says what it is sent and what it answers.
+    """
 
     service: ScorerService | None = None
     """A Service in the policy's own namespace. Exactly one of `service` and `url` must be set.

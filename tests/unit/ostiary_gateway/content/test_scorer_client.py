@@ -1,13 +1,12 @@
 """Asking scorers: by the rules of upstream servers, within a time, and not again and again where they fail."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from aiohttp import web
-from web_application import serving_application
+from scorers import LOOPBACK, ScorerOfTests, scorer
 
 from ostiary_core.content.scoring.scorer_texts import ScorerError
 from ostiary_core.contract.guards import ScorerConfig
@@ -16,39 +15,10 @@ from ostiary_gateway.content.scorer_client import Scorers
 REQUEST = {"version": 1, "direction": "Results", "texts": [{"place": "/result", "text": "hello"}]}
 
 
-class Scorer:
-    """A scorer that answers as a test says."""
-
-    def __init__(self) -> None:
-        self.answer: Callable[[web.Request], Any] = lambda _: {"verdict": "Pass"}
-        self.asked: list[Any] = []
-        self.url = ""
-
-    async def serve(self, request: web.Request) -> web.StreamResponse:
-        self.asked.append(await request.json())
-        made = self.answer(request)
-        if asyncio.iscoroutine(made):
-            made = await made
-        return made if isinstance(made, web.StreamResponse) else web.json_response(made)
-
-
-@asynccontextmanager
-async def running() -> AsyncIterator[Scorer]:
-    scorer = Scorer()
-    application = web.Application()
-    application.router.add_post("/score", scorer.serve)
-    async with serving_application(application) as url:
-        scorer.url = f"{url}/score"
-        yield scorer
-
-
-@pytest.fixture
-async def scorer() -> AsyncIterator[Scorer]:
-    async with running() as served:
+@pytest.fixture(name="scorer")
+async def _served() -> AsyncIterator[ScorerOfTests]:
+    async with scorer() as served:
         yield served
-
-
-LOOPBACK = ("127.0.0.0/8",)
 
 
 def config(url: str, *, timeout: int = 60_000) -> ScorerConfig:
@@ -61,13 +31,13 @@ def config(url: str, *, timeout: int = 60_000) -> ScorerConfig:
     )
 
 
-async def test_a_scorer_is_asked_and_its_spans_are_returned(scorer: Scorer) -> None:
+async def test_a_scorer_is_asked_and_its_spans_are_returned(scorer: ScorerOfTests) -> None:
     scorer.answer = lambda _: {"verdict": "Flag", "spans": [{"text": 0, "start": 1, "end": 3}]}
     assert await Scorers().ask(config(scorer.url), REQUEST, addresses=LOOPBACK) == [(0, 1, 3)]
     assert scorer.asked == [REQUEST]
 
 
-async def test_a_scorer_on_a_forbidden_address_is_not_connected_to(scorer: Scorer) -> None:
+async def test_a_scorer_on_a_forbidden_address_is_not_connected_to(scorer: ScorerOfTests) -> None:
     with pytest.raises(ScorerError):
         await Scorers().ask(config(scorer.url), REQUEST)
     assert scorer.asked == []
@@ -79,7 +49,7 @@ async def test_a_url_that_is_not_permitted_is_an_error(url: str) -> None:
         await Scorers().ask(config(url), REQUEST, addresses=LOOPBACK)
 
 
-async def test_a_scorer_that_hangs_is_given_up(scorer: Scorer) -> None:
+async def test_a_scorer_that_hangs_is_given_up(scorer: ScorerOfTests) -> None:
     hanging = asyncio.Event()
 
     async def hang() -> Any:
@@ -104,13 +74,13 @@ async def test_a_scorer_that_hangs_is_given_up(scorer: Scorer) -> None:
     ],
     ids=["error", "redirect", "no JSON", "points outside", "duplicate keys", "huge"],
 )
-async def test_an_answer_that_cannot_be_used_is_a_failure(scorer: Scorer, answer: web.Response) -> None:
+async def test_an_answer_that_cannot_be_used_is_a_failure(scorer: ScorerOfTests, answer: web.Response) -> None:
     scorer.answer = lambda _: answer
     with pytest.raises(ScorerError):
         await Scorers().ask(config(scorer.url), REQUEST, addresses=LOOPBACK)
 
 
-async def test_a_scorer_that_fails_is_not_asked_for_a_time_and_then_tried_again(scorer: Scorer) -> None:
+async def test_a_scorer_that_fails_is_not_asked_for_a_time_and_then_tried_again(scorer: ScorerOfTests) -> None:
     now = [100.0]
     scorers = Scorers(clock=lambda: now[0])
     scorer.answer = lambda _: web.Response(status=503)
@@ -126,7 +96,7 @@ async def test_a_scorer_that_fails_is_not_asked_for_a_time_and_then_tried_again(
     assert await scorers.ask(config(scorer.url), REQUEST, addresses=LOOPBACK) is None
 
 
-async def test_few_requests_wait_for_one_scorer(scorer: Scorer) -> None:
+async def test_few_requests_wait_for_one_scorer(scorer: ScorerOfTests) -> None:
     go_on = asyncio.Event()
 
     async def hang() -> Any:

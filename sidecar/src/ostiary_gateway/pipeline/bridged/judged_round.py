@@ -12,6 +12,7 @@ from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.pipeline.authorize import authorize
 from ostiary_gateway.pipeline.blocks import check_blocked
+from ostiary_gateway.pipeline.content.restored_arguments import restore_tokens
 from ostiary_gateway.pipeline.continuations.continuation_errors import continuation_lost
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.leg import Leg
@@ -36,6 +37,8 @@ async def judge_round(exchange: Exchange, leg: Leg, services: PipelineServices, 
         check_blocked(exchange, exchange.snapshot.blocked)
     if exchange.message is not None:
         exchange.message.body = body
+        if exchange.content is not None:
+            restore_tokens(exchange, exchange.content, exchange.message)  # what travelled was freed when it was sent
         exchange.decision = authorize(exchange)
     await _count(exchange, services)
 

@@ -1,7 +1,7 @@
 """Applies guards to messages on their way to a caller, and to the definitions in lists."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ostiary_core.content.content_rules import ItemRules
@@ -35,6 +35,11 @@ def new_boundary() -> str:
     return f"=====end-of-data-{secrets.token_hex(8)}====="
 
 
+def is_introduction(exchange: Exchange, message: Mapping[str, Any]) -> bool:
+    """Return whether a message says what a server is, as definitions do."""
+    return exchange.message is not None and exchange.message.method_name in _INTRODUCTIONS and "result" in message
+
+
 def guarding(exchange: Exchange, rules: ItemRules, message: dict[str, Any]) -> Steps[bool]:
     """Guard a message to a caller in place, in steps; return whether it has changed.
 
@@ -42,7 +47,7 @@ def guarding(exchange: Exchange, rules: ItemRules, message: dict[str, Any]) -> S
         Refusal: it must not pass.
     """
     guards = rules.kept(GuardSet)
-    if exchange.message is not None and exchange.message.method_name in _INTRODUCTIONS and "result" in message:
+    if is_introduction(exchange, message):
         done = yield from guarding_introduction(message, guards)
     elif guards.looks_at(Direction.RESULTS):
         done = yield from guards.guarding(message, Direction.RESULTS, boundary=new_boundary)

@@ -20,7 +20,7 @@ from ostiary_core.contract.content import Direction
 from ostiary_core.contract.guards import ScorerConfig
 from ostiary_core.steps import Awaited
 from ostiary_gateway.pipeline.content.content_refusal import ContentReason, content_refused
-from ostiary_gateway.pipeline.content.guarded_content import new_boundary
+from ostiary_gateway.pipeline.content.guarded_content import is_introduction, new_boundary
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.large_messages import Steps
 from ostiary_gateway.telemetry.throttled_warning import WarningLimiter
@@ -52,6 +52,8 @@ def scoring(exchange: Exchange, rules: ItemRules, message: dict[str, Any], direc
         Refusal: it must not pass.
     """
     is_changed = False
+    if direction is Direction.RESULTS and is_introduction(exchange, message):
+        return False  # a definition, which other guards judge
     for guard in rules.guards:
         if guard.scorer is not None and direction in guard.directions:
             is_changed |= yield from _scoring(exchange, rules, guard, guard.scorer, message, direction)
