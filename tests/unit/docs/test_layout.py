@@ -58,7 +58,6 @@ SHORT = {
     "sidecar/src/ostiary_gateway/pipeline/merged/merged_plan.py": "one way to use several servers",
     "sidecar/src/ostiary_gateway/metrics/debug_capture_state.py": "one module a group of metrics",
     "operator/src/ostiary_operator/api/definition_reasons.py": "one module the reasons of a condition of its own",
-    "sidecar/src/ostiary_core/definitions/visible_text.py": "used by both planes",
     "operator/src/ostiary_operator/api/audit_reasons.py": "one module the reasons of a condition that gateways observe",
     "operator/src/ostiary_operator/status/telemetry_ready.py": "one module a condition that gateways observe",
     "operator/src/ostiary_operator/status/limit_store_ready.py": "one module a condition that gateways observe",

@@ -100,6 +100,26 @@ FILE_COMMANDS: Final = (
         ),
     ),
     Command(
+        "lock",
+        f"{PACKAGE}.cli.lock",
+        "write the MCPLock of a server, or say how the server differs from it",
+        "Read what the servers of an MCPProxy say of their tools, prompts and resources, and print an MCPLock that "
+        "approves it, for review in Git: whole definitions, in which hidden characters are escapes. The servers are "
+        "asked at the URLs in the YAML files, not through a gateway. With --check nothing is written: it prints how "
+        "servers differ from the MCPLocks in the files, field by field, and the exit code is 1 if they do. With "
+        "--merge the MCPLock keeps what is approved, and gets what servers show besides. The exit code is 2 if "
+        "something cannot be read.",
+        (
+            ("ostiary lock calc examples/lock -o calc-lock.yaml", "approve what the servers of an MCPProxy show now"),
+            ("ostiary lock calc --check examples/lock", "what has changed since the review"),
+            (
+                "ostiary lock crm --url http://localhost:9000/mcp crm/",
+                "a server in a cluster, at a forwarded port",
+            ),
+        ),
+        ("gateway",),
+    ),
+    Command(
         "compile",
         f"{PACKAGE}.cli.compile",
         "compile YAML files into the folder that a gateway outside a cluster reads",

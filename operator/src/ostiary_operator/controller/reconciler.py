@@ -214,6 +214,7 @@ class Reconciler:
             snapshot,
         )
         trace_id = trace.trace_id
+        self.publisher.approved_definitions.take(snapshot.locks)
         if self.publisher.take(compiled.statuses, snapshot.fresh, seen_at=applied.began, change_trace=trace_id):
             trace.keep()
         end = self.clock.monotonic() + _PUBLISHING

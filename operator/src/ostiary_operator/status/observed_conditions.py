@@ -15,6 +15,7 @@ from ostiary_operator.status import (
     audit_ready,
     auth_discovery,
     debug_captures,
+    definition_drift,
     endpoints_observed,
     limit_store_ready,
     telemetry_ready,
@@ -86,6 +87,7 @@ def evaluate(
         ConditionType.ENDPOINTS_OBSERVED: endpoints_observed.evaluate(
             status, gateway_states, before[ConditionType.ENDPOINTS_OBSERVED]
         ),
+        ConditionType.DEFINITIONS_MATCH: definition_drift.condition(status, gateway_states),
     }
     return [
         damp(

@@ -9,9 +9,11 @@ from typing import Final
 import aiohttp
 
 from ostiary_core.errors import OstiaryError
+from ostiary_core.secret_bytes import SecretBytes
 from ostiary_operator.clock import Clock
 from ostiary_operator.kube.changed_namespaces import NOTHING, ChangedNamespaces
 from ostiary_operator.status import replicas
+from ostiary_operator.status.drift_reports import ask_drift
 from ostiary_operator.status.publisher import StatusPublisher
 from ostiary_operator.status.replica_reports import Report, most_bytes
 from ostiary_operator.status.replica_state import GatewayState, ReplicaState
@@ -23,6 +25,8 @@ FAST: Final = 0.15
 PATIENCE: Final = 10.0
 #: Seconds between polls otherwise.
 SLOW: Final = 5.0
+#: Proxies whose drifted definitions are read of one replica in one round.
+_DRIFTS: Final = 8
 
 
 OnReports = Callable[[Mapping[str, GatewayState]], AbstractContextManager[None]]
@@ -118,7 +122,25 @@ class Poller:
             self._enqueue(
                 "replica rejects", NOTHING
             )  # another client may have changed what we wrote, where we cannot watch
-        return state.answered(report, self._clock.monotonic())
+        changed = state.answered(report, self._clock.monotonic())
+        return await self._read_drifts(session, gateway.token, state) or changed
+
+    async def _read_drifts(self, session: aiohttp.ClientSession, token: SecretBytes, state: ReplicaState) -> bool:
+        """Read which definitions of a few proxies drifted; return whether any was read."""
+        proxies = state.stale_drifts()[:_DRIFTS]
+        for proxy in proxies:
+            entry = state.report.entries[proxy] if state.report is not None else None
+            try:
+                state.drifts[proxy] = await ask_drift(session, state.replica, token=token, proxy=proxy)
+            except OstiaryError as error:
+                _log.warning(
+                    "replica %s: the drift of MCPProxy %s cannot be read: %s", state.replica.name, proxy, error
+                )
+                state.drifts.pop(proxy, None)
+            digest = entry.definitions.digest if entry is not None and entry.definitions is not None else None
+            state.drift_digests[proxy] = digest or ""
+            state.changes.proxies.add(proxy)
+        return bool(proxies)
 
     def _silent(self, gateway: GatewayState, state: ReplicaState, error: OstiaryError) -> bool:
         if not state.silent(str(error)):

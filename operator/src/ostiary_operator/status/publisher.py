@@ -19,7 +19,14 @@ from ostiary_operator.compile.model import ObjectKey, ResourceStatus
 from ostiary_operator.kube.client import KubernetesClient
 from ostiary_operator.kube.errors import ClusterError
 from ostiary_operator.kube.kinds import OURS
-from ostiary_operator.status import builder, observed_conditions, programmed, server_statuses, unmatched_rules
+from ostiary_operator.status import (
+    builder,
+    definition_drift,
+    observed_conditions,
+    programmed,
+    server_statuses,
+    unmatched_rules,
+)
 from ostiary_operator.status.events import EventRecorder, transitions
 from ostiary_operator.status.replica_state import GatewayState
 from ostiary_operator.status.status_writes import StatusWrite, WriteResult, write_all
@@ -32,6 +39,8 @@ _CHUNK: Final = 16
 _NEVER: Final = float("inf")
 #: The member of a status that says what gateways see of its servers.
 _SERVERS: Final = "servers"
+#: The member that says which definitions of them are not approved.
+_DRIFT: Final = "drift"
 _API_VERSION: Final = OURS[0].api_version
 
 
@@ -65,6 +74,8 @@ class StatusPublisher:
         """Whether the last publish ended early, so that another one must write the rest."""
         self.readiness: Mapping[tuple[str, str], int] = {}
         """The number of resources by (kind, status of Ready)."""
+        self.approved_definitions = definition_drift.ApprovedDefinitions()
+        """Those of the MCPLocks of the last pass."""
         self._cluster = cluster
         self._clock = clock
         self._events = events
@@ -194,7 +205,11 @@ class StatusPublisher:
         observed_until = min(each.until for each in observed)
         seen_at = written.get(_SERVERS, -_NEVER)
         servers = server_statuses.evaluate(status, self.gateway_states, live, written_at=seen_at, now=now)
-        observed_until = min(observed_until, servers.until)
+        drift_at = written.get(_DRIFT, -_NEVER)
+        drift = definition_drift.rows(
+            status, self.gateway_states, self.approved_definitions, live, written_at=drift_at, now=now
+        )
+        observed_until = min(observed_until, servers.until, drift.until)
         until = min(programmed_state.until, observed_until)
         aside = unmatched_rules.remarks(
             status, self.gateway_states, builder.condition_of(live, ConditionType.EFFECTIVE)
@@ -208,7 +223,7 @@ class StatusPublisher:
             now=stamp,
             observed=drafts,
             aside=aside,
-            seen={_SERVERS: servers.servers},
+            seen={_SERVERS: servers.servers, _DRIFT: drift.rows},
             change_trace=trace,
         )
         ready = builder.condition_of(body, ConditionType.READY) or {}
@@ -254,8 +269,9 @@ class StatusPublisher:
             for of_type in OBSERVED:
                 if builder.differs(of_type, self._live_status(write.uid), after):
                     self._observed_written.setdefault(write.uid, {})[of_type] = self._clock.monotonic()
-            if self._live_status(write.uid).get(_SERVERS) != after.get(_SERVERS):
-                self._observed_written.setdefault(write.uid, {})[_SERVERS] = self._clock.monotonic()
+            for member in (_SERVERS, _DRIFT):
+                if self._live_status(write.uid).get(member) != after.get(member):
+                    self._observed_written.setdefault(write.uid, {})[member] = self._clock.monotonic()
             regarding = {"apiVersion": _API_VERSION, **key._asdict(), "uid": write.uid}
             trace = self._change_traces.get(write.uid, "")
             for event in transitions(regarding, self._live_status(write.uid), after, change_trace=trace):

@@ -22,6 +22,7 @@ from ostiary_operator.status.report_types import (
     ReportedIdentity,
     ReportPart,
     ShortName,
+    SmallNumber,
 )
 from ostiary_operator.status.reported_servers import ReportedServer
 
@@ -121,6 +122,17 @@ class Offers(ReportPart):
     cut: StrictBool = False
 
 
+class ReportedDefinitions(ReportPart):
+    """What a replica saw of pinned definitions: whether any, and how many drifted.
+
+    ``digest`` changes with what drifted.
+    """
+
+    seen: StrictBool = False
+    drifted: SmallNumber = 0
+    digest: ReportedDigest | None = None
+
+
 class ReportedEntry(ReportPart):
     """The entry of one proxy: its active and rejected digests, servers by name, and offers.
 
@@ -134,6 +146,7 @@ class ReportedEntry(ReportPart):
     offers: Offers | None = None
     auth_discovery: Annotated[ReportedDiscovery | None, Field(alias="authDiscovery")] = None
     debug_capture: Annotated[ReportedCapture | None, Field(alias="debugCapture")] = None
+    definitions: ReportedDefinitions | None = None
 
 
 class ReportedConfigRejection(ReportPart):

@@ -7,6 +7,7 @@ from ostiary_core.contract import key_names, revisions
 from ostiary_core.contract.manifest import Manifest
 from ostiary_core.secret_bytes import SecretBytes
 from ostiary_operator.compile.model import GatewayProblem, ResourceStatus
+from ostiary_operator.status.drift_reports import ReportedDrift
 from ostiary_operator.status.replica_reports import Report, ReportedEntry
 from ostiary_operator.status.replicas import Replica
 
@@ -43,6 +44,10 @@ class ReplicaState:
     report: Report | None = None
     problem: str = ""
     """Why the last poll had no response."""
+    drifts: dict[str, tuple[ReportedDrift, ...]] = field(default_factory=dict)
+    """By proxy, the definitions that drifted."""
+    drift_digests: dict[str, str] = field(default_factory=dict)
+    """By proxy, what they were when they were read."""
     changes: "ReportChanges" = field(default_factory=lambda: ReportChanges(everything=True))
 
     def answered(self, report: Report, now: float) -> bool:
@@ -54,6 +59,19 @@ class ReplicaState:
             self.first_seen = now  # a new process at the old address is a new replica
         self.report, self.answered_at, self.problem = report, now, ""
         return changed
+
+    def stale_drifts(self) -> list[str]:
+        """Return the proxies whose drift must be read again, and forget that of the others."""
+        entries = self.report.entries if self.report is not None else {}
+        now = {
+            proxy: each.definitions.digest or ""
+            for proxy, each in entries.items()
+            if each.definitions is not None and each.definitions.drifted
+        }
+        for proxy in self.drifts.keys() - now.keys():
+            del self.drifts[proxy]
+            self.drift_digests.pop(proxy, None)
+        return [proxy for proxy, digest in now.items() if self.drift_digests.get(proxy) != digest]
 
     def silent(self, problem: str) -> bool:
         """Record a poll without a response; return whether that is new."""

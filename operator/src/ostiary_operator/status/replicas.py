@@ -85,7 +85,7 @@ async def ask(
                 raise Refused(f"it refuses our token with {response.status}")
             if response.status != 200:
                 raise NoResponse(f"it answers {response.status}")
-            return parse_report(await _bounded(response, most), gateway=gateway)
+            return parse_report(await bounded(response, most), gateway=gateway)
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise NoResponse(f"no answer: {cause(error)}") from error
 
@@ -106,7 +106,12 @@ def cause(error: Exception) -> str:
     return type(error).__name__
 
 
-async def _bounded(response: aiohttp.ClientResponse, most: int) -> bytes:
+async def bounded(response: aiohttp.ClientResponse, most: int) -> bytes:
+    """Read a body of at most ``most`` bytes.
+
+    Raises:
+        NoResponse: it is larger.
+    """
     body = bytearray()
     async for chunk in response.content.iter_chunked(_CHUNK):
         body += chunk
