@@ -22,6 +22,7 @@ from ostiary_operator.compile.policy_statuses import policy_status
 from ostiary_operator.compile.proxies import Admission, AdmissionContext, admit
 from ostiary_operator.compile.quota import DEFAULT_BUDGET, BudgetedConfig, ExistingResources, apply_budget
 from ostiary_operator.compile.resource_parser import ParsedProxy
+from ostiary_operator.compile.scorers import ScorerGrants
 from ostiary_operator.compile.server_references import ReferenceContext, resolve_references
 from ostiary_operator.compile.statuses import CompiledGateway, proxy_status
 from ostiary_operator.compile.targets import TargetIndex
@@ -63,6 +64,7 @@ def compile_resources(
         operator_namespace=resources.operator_namespace,
         previous=previous,
         objects=objects,
+        scorers=ScorerGrants(places, known),
         cache=memory,
     )
     governance = policies.govern(decisions)

@@ -36,6 +36,7 @@ from ostiary_operator.compile.policies import Governance
 from ostiary_operator.compile.proxies import Admission
 from ostiary_operator.compile.resource_parser import ParsedProxy
 from ostiary_operator.compile.routes import claim_of_spec, server_url
+from ostiary_operator.compile.scorers import ScorerAddresses, addresses_of_scorers, scorer_addresses_config
 from ostiary_operator.compile.server_references import key_of
 from ostiary_operator.compile.server_resilience import (
     circuit_breaker_config,
@@ -104,6 +105,7 @@ def refreshed(
         "servers": [endpoint_discovery.current(server, site, services) for server in servers],
         "policies": sorted(policies),
         "definitions": with_floor(entry.definitions, floor_of(policies.values()), locks),
+        "scorer_addresses": scorer_addresses_config(addresses_of_scorers(site, entry.namespace, policies.values())),
         "without_policy": _without_policy(site),
         "invalid": invalid,
     }
@@ -116,6 +118,7 @@ def _fresh(
     subject, resolution = admission.subject, admission.resolution
     if subject.spec is None or resolution is None:
         raise AssertionError("only a valid version has sites")
+    policies = [encoded.document for encoded in governance.encoded]
     shape = _Shape(
         default=_without_policy(site),
         invalid=bool(governance.closed_by),
@@ -125,7 +128,8 @@ def _fresh(
         credentials=tuple(resolution.credentials.items()),
         discoveries=tuple((name, judged(each, site)) for name, each in resolution.discoveries.items()),
         translated=tuple(resolution.translated.servers.items()),
-        floor=floor_of(encoded.document for encoded in governance.encoded),
+        floor=floor_of(policies),
+        scorers=addresses_of_scorers(site, subject.key.namespace, policies),
         locks=locks,
     )
     spec = subject.spec
@@ -146,6 +150,7 @@ class _Shape(NamedTuple):
     discoveries: tuple[tuple[str, DiscoveryConfig | None], ...]
     translated: tuple[tuple[str, TranslatedServer], ...]
     floor: PinningName | None
+    scorers: ScorerAddresses
     locks: tuple[LockInForce, ...]
 
 
@@ -180,6 +185,7 @@ def _write(subject: ParsedProxy, spec: ProxySpec, shape: _Shape) -> EncodedEntry
             list_cache=list_cache_config(spec),
             catalogue=_catalogue(spec.catalogue) if spec.catalogue is not None else None,
             definitions=definitions_config(spec.catalogue, shape.floor, [each.config for each in shape.locks]),
+            scorer_addresses=scorer_addresses_config(shape.scorers),
             policies=list(shape.policies),
             without_policy=shape.default,
             invalid=shape.invalid,

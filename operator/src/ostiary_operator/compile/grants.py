@@ -91,11 +91,8 @@ def hostnames_are_granted(claim: Claim, site: Site, _facts: ClusterFacts) -> Res
 
 def upstreams_are_granted(claim: Claim, site: Site, facts: ClusterFacts) -> ResourceRejection | None:
     """In Multi, a server outside the namespace needs a grant, through any chain of Services."""
-    for each in claim.destinations if _is_multi(site) else ():
-        what = _outside(each, claim.key.namespace, site, facts)
-        if what is not None:
-            return ResourceRejection(AcceptedReason.UPSTREAM_NOT_PERMITTED, f"{claim.title}: {each.place}{what}")
-    return None
+    title, namespace, hosts = claim.title, claim.key.namespace, claim.destinations if _is_multi(site) else ()
+    return next(filter(None, (_object_to_host(title, each, namespace, site, facts) for each in hosts)), None)
 
 
 def api_server_is_granted(claim: Claim, site: Site, facts: ClusterFacts) -> ResourceRejection | None:
@@ -103,18 +100,47 @@ def api_server_is_granted(claim: Claim, site: Site, facts: ClusterFacts) -> Reso
 
     Where a name resolves to one, the gateway refuses it at the connect.
     """
-    namespace = claim.key.namespace
-    for place, name, host, _ in claim.destinations if facts.api_servers else ():
-        address = parse(host)
-        if address is None or address not in facts.api_servers or _grants_address(_grants(site, namespace), address):
-            continue
-        message = (
-            f"{claim.title}: {place}.{name}: {host} is an address of the cluster's API server, and gateway "
-            f"{site.identity} does not grant it; name an MCP server, or ask the platform team for a grant of the "
-            "address in the gateway's settings"
-        )
-        return ResourceRejection(AcceptedReason.UPSTREAM_NOT_PERMITTED, message)
-    return None
+    title, namespace, hosts = claim.title, claim.key.namespace, claim.destinations if facts.api_servers else ()
+    return next(filter(None, (_object_to_address(title, each, namespace, site, facts) for each in hosts)), None)
+
+
+def object_to_connection(
+    title: str, destination: ConnectedHost, namespace: str, site: Site, facts: ClusterFacts, *, is_trusted: bool
+) -> ResourceRejection | None:
+    """Return why a gateway may not connect to a host for a resource of a namespace.
+
+    ``is_trusted`` is set for the platform's own resources, which may name any host.
+    """
+    if not is_trusted and _is_multi(site):
+        rejection = _object_to_host(title, destination, namespace, site, facts)
+        if rejection is not None:
+            return rejection
+    return _object_to_address(title, destination, namespace, site, facts)
+
+
+def _object_to_host(
+    title: str, destination: ConnectedHost, namespace: str, site: Site, facts: ClusterFacts
+) -> ResourceRejection | None:
+    what = _outside(destination, namespace, site, facts)
+    return (
+        ResourceRejection(AcceptedReason.UPSTREAM_NOT_PERMITTED, f"{title}: {destination.place}{what}")
+        if what
+        else None
+    )
+
+
+def _object_to_address(
+    title: str, destination: ConnectedHost, namespace: str, site: Site, facts: ClusterFacts
+) -> ResourceRejection | None:
+    address = parse(destination.host)
+    if address is None or address not in facts.api_servers or _grants_address(_grants(site, namespace), address):
+        return None
+    message = (
+        f"{title}: {destination.place}.{destination.field}: {destination.host} is an address of the cluster's API "
+        f"server, and gateway {site.identity} does not grant it; name an MCP server, or ask the platform team for a "
+        "grant of the address in the gateway's settings"
+    )
+    return ResourceRejection(AcceptedReason.UPSTREAM_NOT_PERMITTED, message)
 
 
 def _grants_address(grants: Iterable[Grant], address: Address) -> bool:

@@ -10,6 +10,7 @@ from ostiary_operator.compile.authentication_methods import ReferencedObjects, w
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.encoded_document import EncodedPolicy, encode_document
 from ostiary_operator.compile.resource_parser import ParsedPolicy
+from ostiary_operator.compile.scorers import ScorerGrants
 
 
 class LastAcceptedPolicies:
@@ -26,8 +27,10 @@ class LastAcceptedPolicies:
         cache: Cache,
         *,
         operator_namespace: str,
+        scorers: ScorerGrants,
     ) -> None:
         self.objects = objects
+        self.scorers = scorers
         self._previous = previous
         self._cache = cache
         self._operator_namespace = operator_namespace
@@ -61,6 +64,8 @@ class LastAcceptedPolicies:
         # The tier is computed again, since the operator may have another namespace now.
         current = with_current_objects(document, self.objects, self._cache)
         encoded = encode_document(current.model_copy(update={"tier": tier}))
+        if self.scorers.object_to(encoded.document) is not None:
+            return None  # what it may read must not leave any more
         # A version from before the current limits may cost more than any gateway accepts.
         runs = self._cache.get(("runs", encoded.digest), lambda: _runs(encoded.document))
         return encoded if runs else None

@@ -22,6 +22,7 @@ from ostiary_operator.compile.policy_references import ResolvedReferences, resol
 from ostiary_operator.compile.policy_test_runner import PolicyTestResult
 from ostiary_operator.compile.policy_versions import PolicyVersion, VersionInputs, compile_version, defect_of
 from ostiary_operator.compile.resource_parser import ParsedPolicy, PolicyContent
+from ostiary_operator.compile.scorers import ScorerGrants
 from ostiary_operator.compile.targets import TargetIndex, Targeting, tier_of
 from ostiary_operator.compile.transform_conflicts import conflicts_at
 
@@ -79,10 +80,11 @@ def decide(
     operator_namespace: str,
     previous: Mapping[str, GatewayConfig],
     objects: ReferencedObjects,
+    scorers: ScorerGrants,
     cache: Cache,
 ) -> tuple[PolicyDecision, ...]:
     """Decide for every policy."""
-    last = LastAcceptedPolicies(previous, objects, cache, operator_namespace=operator_namespace)
+    last = LastAcceptedPolicies(previous, objects, cache, operator_namespace=operator_namespace, scorers=scorers)
     decisions = tuple(
         _rule(policy, proxies, tier_of(policy.key.namespace, operator_namespace), last, cache) for policy in policies
     )
@@ -147,6 +149,8 @@ def _rule(
     inputs = VersionInputs(tier, keys.secrets or (), references, catalogues)
     version = compile_version(subject, subject.spec, inputs, cache)
     rejection = rejection or defect_of(subject, version)
+    if rejection is None and isinstance(version, PolicyVersion):
+        rejection = last.scorers.object_to(version.encoded.document)
     tests = version.tests if isinstance(version, PolicyVersion) else ()
     is_complete = keys.secrets is not None and references.rejection is None
     if rejection is None and is_complete and isinstance(version, PolicyVersion):
