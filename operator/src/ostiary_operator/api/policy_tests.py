@@ -1,7 +1,7 @@
 """Tests in an MCPPolicy (`spec.tests`): each is a call, and the expected decision."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import enum
+from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 from pydantic import Field, StrictStr, StringConstraints
@@ -10,52 +10,10 @@ from ostiary_core.contract.access import Effect
 from ostiary_core.contract.authentication import HIDDEN_HEADERS
 from ostiary_core.mcp.methods import USE, VERBS, Primitive, Verb
 from ostiary_operator.api.base_model import ApiModel
-from ostiary_operator.api.constraints import Atomic, Constraint, Pattern, Rule, Unique, problem
+from ostiary_operator.api.constraints import Atomic, Pattern, Rule, Unique, problem
 from ostiary_operator.api.headers import HeaderValue
+from ostiary_operator.api.json_objects import JsonObject, values_within
 from ostiary_operator.api.names import DnsLabel
-
-_MAX_DEPTH: Final = 16
-_MAX_VALUES: Final = 256
-_MAX_CHARACTERS: Final = 8_192
-
-
-@dataclass(frozen=True)
-class _FreeForm(Constraint):
-    """JSON of any shape. The API server cannot limit it, so only the models do."""
-
-    def check(self, value: Any) -> Any:
-        """Return the value, unless it is too large."""
-        characters = 0
-        for number, (depth, each) in enumerate(_values(value)):
-            characters += len(each) if isinstance(each, str) else 1
-            if depth > _MAX_DEPTH:
-                raise problem("is nested too deeply", f"use at most {_MAX_DEPTH} levels")
-            if number > _MAX_VALUES or characters > _MAX_CHARACTERS:
-                raise problem("is too large", f"use at most {_MAX_VALUES} values and {_MAX_CHARACTERS} characters")
-        return value
-
-    def extend(self, schema: dict[str, Any]) -> None:
-        """Make the API server keep every member."""
-        schema["x-kubernetes-preserve-unknown-fields"] = True
-
-
-def _values(value: Any) -> Iterator[tuple[int, Any]]:
-    """Yield every value and key, each with its depth.
-
-    There is no recursion, since the depth is not known to be small.
-    """
-    stack: list[tuple[int, Any]] = [(0, value)]
-    while stack:
-        depth, each = stack.pop()
-        yield depth, each
-        if isinstance(each, dict):
-            stack += [(depth + 1, part) for item in each.items() for part in item]
-        elif isinstance(each, list):
-            stack += [(depth + 1, item) for item in each]
-
-
-JsonObject = Annotated[dict[StrictStr, Any], Field(max_length=64), _FreeForm()]
-"""A JSON object of any shape and limited size."""
 
 _PRINTABLE: Final = Pattern(r"^[^\x00-\x1f\x7f-\x9f]+$", "contains a control character", "write one line of plain text")
 
@@ -191,6 +149,22 @@ _CEL_VERBS: Final = " || ".join(
 )
 
 
+class ContentOutcome(enum.StrEnum):
+    """Whether the contents of a call pass the rules about contents."""
+
+    PASS = "Pass"  # noqa: S105  to let pass
+    BLOCK = "Block"
+
+
+_CONTENTS: Final = "has(self.result) || has(self.expectContent) || has(self.expectArguments) || has(self.expectResult)"
+
+
+def _judges_contents(test: Any) -> bool:
+    return any(
+        each is not None for each in (test.result, test.expect_content, test.expect_arguments, test.expect_result)
+    )
+
+
 class PolicyTest(ApiModel):
     """One test of a policy: a caller, a call, and the expected decision."""
 
@@ -213,7 +187,37 @@ class PolicyTest(ApiModel):
     rule: DnsLabel | None = None
     """Rule of this policy that must decide. Absent means any rule, or none. Example: `no-deletes`."""
 
+    result: JsonObject | None = None
+    """What the server answers: the `result` of its response. Transformations, guards and masks of this policy change
+    it. Example: `{content: [{type: text, text: "card 4111 1111 1111 1111"}]}`."""
+
+    expect_content: ContentOutcome | None = None
+    """Whether arguments and result pass the rules about contents. Absent means Pass, where the test has a `result`,
+    `expectArguments` or `expectResult`. Example: `Block`."""
+
+    expect_arguments: JsonObject | None = None
+    """The arguments that reach the server, after transformations, guards and masks.
+    Example: `{id: 7, tenant: acme}`."""
+
+    expect_result: JsonObject | None = None
+    """The result that the caller gets, after transformations, guards and masks. In place of a hash write
+    `[hash: MASK]`, of a token `[token: MASK]`, with the name of the mask, and of a random boundary `boundary`.
+    Example: `{content: [{type: text, text: "card [masked: CardNumber]"}]}`."""
+
     constraints = (
+        Rule(
+            f"!({_CONTENTS}) || (self.expect == 'Allow' && (!has(self.verb) || self.verb in ['Call', 'Get', 'Read']))",
+            lambda it: not _judges_contents(it) or (it.expect == "Allow" and it.verb in {None, "Call", "Get", "Read"}),
+            "expects something of the contents of a message that is not sent",
+            "set expect: Allow and remove verb, or remove result and what is expected of contents",
+        ),
+        Rule(
+            "!has(self.expectResult) || has(self.result)",
+            lambda it: it.expect_result is None or it.result is not None,
+            "is set, but there is no result",
+            "set result to what the server answers",
+            field_path=".expectResult",
+        ),
         Rule(
             f"!has(self.verb) || {_CEL_VERBS}",
             _fits,
@@ -222,6 +226,11 @@ class PolicyTest(ApiModel):
             field_path=".verb",
         ),
     )
+
+    @property
+    def judges_contents(self) -> bool:
+        """Whether the rules about contents are part of the test."""
+        return _judges_contents(self)
 
     @property
     def effective_verb(self) -> Verb:
@@ -254,10 +263,10 @@ def check_cost(tests: Sequence[PolicyTest], *, expressions: Sequence[str]) -> No
         raise problem(message, remedy, below=("tests",))
     characters = sum(map(_characters, tests))
     if characters > _MOST_CHARACTERS_IN_ALL:
-        message = "have too large arguments, headers and claims together"
+        message = "have too large arguments, headers, claims and results together"
         raise problem(message, f"use at most {_MOST_CHARACTERS_IN_ALL} characters", below=("tests",))
     if characters * sum(map(len, expressions)) > _MOST_CHARACTERS_READ:
-        message = "have too large arguments, headers and claims together for the expressions in the policy"
+        message = "have too large arguments, headers, claims and results together for the expressions in the policy"
         remedy = (
             f"use fewer, or shorter expressions: the product of their characters is at most {_MOST_CHARACTERS_READ}"
         )
@@ -266,5 +275,6 @@ def check_cost(tests: Sequence[PolicyTest], *, expressions: Sequence[str]) -> No
 
 def _characters(test: PolicyTest) -> int:
     headers = {header.name: header.value for header in test.call.headers or ()}
-    values = (test.call.arguments, headers, test.as_.claims if test.as_ is not None else None)
-    return sum(len(each) if isinstance(each, str) else 1 for value in values for _, each in _values(value))
+    claims = test.as_.claims if test.as_ is not None else None
+    values = (test.call.arguments, headers, claims, test.result, test.expect_arguments, test.expect_result)
+    return sum(len(each) if isinstance(each, str) else 1 for value in values for _, each in values_within(value))

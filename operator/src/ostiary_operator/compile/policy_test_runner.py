@@ -21,6 +21,7 @@ from ostiary_core.policy.message_conditions import Call
 from ostiary_core.policy.principal import ANONYMOUS, Principal
 from ostiary_core.policy.visibility import Visibility
 from ostiary_operator.api.policy_tests import PolicyTest, PolicyTestCaller
+from ostiary_operator.compile.content_tests import content_failure, judge_content
 
 #: The method of a call, by primitive and verb; lists are not judged as messages.
 _METHODS: Final = {
@@ -37,12 +38,14 @@ class PolicyTestResult(NamedTuple):
     """The result of one test: its number in the policy, from 0, and the decision.
 
     ``is_authenticated`` is False where the policy's authentication refuses the caller before any rule is judged.
+    ``content_failure`` says what of the contents is not as expected.
     """
 
     position: int
     test: PolicyTest
     decision: Decision
     is_authenticated: bool = True
+    content_failure: str = ""
 
     @property
     def field(self) -> str:
@@ -61,7 +64,11 @@ class PolicyTestResult(NamedTuple):
 
     @property
     def passed(self) -> bool:
-        """Whether the decision and the deciding rule are as expected."""
+        """Whether the decision, the deciding rule and the contents are as expected."""
+        return self._is_decided_so and not self.content_failure
+
+    @property
+    def _is_decided_so(self) -> bool:
         return self.outcome == self.test.expect and self.test.rule in {None, self.decision.rule}
 
     @property
@@ -72,6 +79,8 @@ class PolicyTestResult(NamedTuple):
     @property
     def failure(self) -> str:
         """What is wrong with a test that failed, as a clause."""
+        if self._is_decided_so:
+            return self.content_failure
         expected = self.test.expect + (f" by rule {self.test.rule}" if self.test.rule is not None else "")
         return f"expected {expected}, but the decision is {self.outcome}: {self.cause}"
 
@@ -104,11 +113,16 @@ def _run(position: int, test: PolicyTest, document: PolicyDocument, views: Seque
     methods = [document.authentication] if document.authentication is not None else []
     call = message(principal, primitive, verb, name, _described(test), hidden=hidden_headers(methods))
     owning = [view for view in views if view.names is None or view.names.owner_of(primitive, name) is not None]
-    results = [
-        PolicyTestResult(position, test, view.for_principal(principal).decide(primitive, verb, name, call))
-        for view in owning or views
-    ]
+    results = [_judged(position, test, view.for_principal(principal), call) for view in owning or views]
     return next((result for result in results if not result.passed), results[0])
+
+
+def _judged(position: int, test: PolicyTest, view: Visibility, call: Call | None) -> PolicyTestResult:
+    decision = view.decide(test.call.primitive, test.effective_verb, test.call.target, call)
+    if not test.judges_contents or not decision.allowed:
+        return PolicyTestResult(position, test, decision)
+    failure = content_failure(test, judge_content(view.content, test, call))
+    return PolicyTestResult(position, test, decision, content_failure=failure)
 
 
 def _described(test: PolicyTest) -> "DescribedMessage":

@@ -240,8 +240,8 @@ def test_tests_whose_expressions_would_read_very_many_values_are_refused() -> No
 
 def test_arguments_that_are_too_large_together_are_refused() -> None:
     call = {"tool": "a", "arguments": {"text": "x" * 8000}}
-    with pytest.raises(InvalidResource, match=r"spec\.tests: have too large arguments, headers and claims together"):
+    with pytest.raises(InvalidResource, match=r"spec\.tests: have too large arguments, headers, claims"):
         cases(*[{"call": call, "expect": "Deny"}] * 3)
     headers = [{"name": f"x-{number}", "value": "x" * 1024} for number in range(16)]
-    with pytest.raises(InvalidResource, match=r"spec\.tests: have too large arguments, headers and claims together"):
+    with pytest.raises(InvalidResource, match=r"spec\.tests: have too large arguments, headers, claims"):
         cases({"call": {"tool": "a", "headers": headers}, "expect": "Deny"})
