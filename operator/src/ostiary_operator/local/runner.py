@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from ostiary_core.contract import key_names
+from ostiary_core.contract.documents import PolicyDocument
 from ostiary_core.errors import OstiaryError
 from ostiary_operator.delivery.directory import ConfigDirectory
 from ostiary_operator.local import call_log, files, port_check, project_state, upstreams, welcome
@@ -244,12 +245,16 @@ class LocalRun:
             self._slip_check.cancel()
 
     async def _check_slips(self, state: ProjectState, unreachable: Set[str]) -> None:
-        """List what the servers offer, and report the rules that name something else."""
+        """List what the servers offer, and report the rules that name something else.
+
+        Servers of which no rule names anything are not asked: some change what they offer with each list.
+        """
         entries = state.config.entries.values() if state.config is not None else ()
+        policies = state.config.policies if state.config is not None else {}
         urls = [
             f"http://127.0.0.1:{self._gateway.port}{entry.endpoint}"
             for entry in entries
-            if entry.policies and entry.identity not in unreachable
+            if any(_names_items(policies[key]) for key in entry.policies) and entry.identity not in unreachable
         ]
         await asyncio.gather(*(list_offers(url, trace_id=self._gateway.own_trace) for url in urls))
         self._report.slips({slip for found in self._gateway.slips().values() for slip in found})
@@ -279,3 +284,10 @@ class LocalRun:
         if call.is_shown_by_default or self._options.verbose:
             word, style = call.outcome.value
             self._console.event(word, call_log.line(call), style)
+
+
+def _names_items(policy: PolicyDocument) -> bool:
+    """Return whether rules of a policy name tools or prompts: there may be typing errors."""
+    rules = policy.access.rules if policy.access is not None else ()
+    selected = (selection for rule in rules for selection in (rule.tools, rule.prompts) if selection is not None)
+    return any(selection.names for selection in selected)
