@@ -14,8 +14,9 @@ from ostiary_core.catalogue_names import CatalogueNames
 from ostiary_core.content.guards.compiled_guard import CompiledGuard
 from ostiary_core.content.masks.compiled_mask import CompiledMask
 from ostiary_core.content.policy_content import PolicyContentRules
-from ostiary_core.content.rule_scope import ScopedRule
+from ostiary_core.content.rule_scope import RuleScope, ScopedRule
 from ostiary_core.content.transforms.compiled_transform import CompiledTransform
+from ostiary_core.content.validations.compiled_validation import CompiledValidation
 from ostiary_core.errors import AmbiguousURIError
 from ostiary_core.mcp.methods import Primitive
 from ostiary_core.policy.cost_limits import length_of, name_limit
@@ -45,13 +46,13 @@ class ItemRules:
         self.places = places
         self._sets = sets
         self._made: dict[Callable[[ItemRules], Any], Any] = {}
-        chosen = [sets.rules[place] for place in places]
-        self.masks = tuple(rule for _, rule in chosen if isinstance(rule, CompiledMask))
-        self.transforms = tuple(rule for _, rule in chosen if isinstance(rule, CompiledTransform))
-        self.guards = tuple(rule for _, rule in chosen if isinstance(rule, CompiledGuard))
-        self.validations = tuple(rule for kind, rule in chosen if kind == "validations")
+        rules = [sets.rules[place] for place in places]
+        self.masks = tuple(rule for rule in rules if isinstance(rule, CompiledMask))
+        self.guards = tuple(rule for rule in rules if isinstance(rule, CompiledGuard))
+        self.transforms = tuple(rule for rule in rules if isinstance(rule, CompiledTransform))
+        self.validations = tuple(rule for rule in rules if isinstance(rule, CompiledValidation))
         #: Whether a rule is for some servers only.
-        self.is_for_servers = any(rule.scope.servers is not None for _, rule in chosen)
+        self.is_for_servers = any(rule.scope.servers is not None for rule in rules)
 
     def kept(self, make: "Callable[[ItemRules], Made]") -> Made:
         """Return what ``make`` compiles from these rules, from the first time on."""
@@ -69,12 +70,12 @@ class ItemRules:
 class _RuleSets:
     """All rules of one proxy, and the sets of them that messages have to pass."""
 
-    def __init__(self, rules: Sequence[tuple[str, ScopedRule]]) -> None:
+    def __init__(self, rules: Sequence[ScopedRule]) -> None:
         self.rules = rules
         self._sets: dict[ContentStates, ItemRules] = {}
 
-    def scope(self, place: int) -> Any:
-        return self.rules[place][1].scope
+    def scope(self, place: int) -> RuleScope:
+        return self.rules[place].scope
 
     def of(self, places: Iterable[int]) -> ItemRules | None:
         """Return a set; None where it is empty."""

@@ -51,13 +51,14 @@ class PolicyContentRules:
     @property
     def weight(self) -> int:
         """The cost of the rules, in instructions: what budgets count."""
-        return sum(rule.scope.weight + rule.weight for _, rule in self.rules())
+        return sum(rule.scope.weight + rule.weight for rule in self.rules())
 
-    def rules(self) -> Iterator[tuple[str, ScopedRule]]:
-        """Yield each rule after its kind, which is the name of a member."""
-        for kind in ("masks", "guards", "transforms", "validations"):
-            for rule in getattr(self, kind):
-                yield kind, rule
+    def rules(self) -> Iterator[ScopedRule]:
+        """Yield all of them."""
+        yield from self.masks
+        yield from self.guards
+        yield from self.transforms
+        yield from self.validations
 
 
 def _validations(document: PolicyDocument, subjects: tuple[Subject, ...] | None) -> tuple[CompiledValidation, ...]:

@@ -22,6 +22,7 @@ from ostiary_gateway.audit.audit_plan import AuditPlan
 from ostiary_gateway.audit.auditor import Auditor
 from ostiary_gateway.config.runtime import ProxyRuntime
 from ostiary_gateway.config.snapshot import Snapshot
+from ostiary_gateway.content.mask_keys import BoundKeys, ContentKeys
 from ostiary_gateway.debug_capture.captured_exchange import CapturedExchange
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.limits.checks import reserve_response_bytes
@@ -166,6 +167,8 @@ class Exchange:
     limit_use: LimitUse | None = None
     #: That it repeats other calls (:mod:`ostiary_gateway.pipeline.loop_stage`); None if it does not.
     repetition: Repetition | None = None
+    #: Makes hashes and tokens in place of values.
+    content_keys: ContentKeys | None = None
     #: What rules about content found in its messages, with the number of places; None without any.
     findings: dict[ContentFinding, int] | None = None
 
@@ -178,6 +181,13 @@ class Exchange:
         method = self.message.method_name if self.message is not None else ""
         caller = self.principal.consumer or self.principal.id
         CONTENT_FINDINGS.note(self.proxy.identity, found, method=method, caller=caller)
+
+    @property
+    def mask_keys(self) -> BoundKeys | None:
+        """The keys for hashes and tokens of its caller; None where the gateway has none."""
+        if self.content_keys is None:
+            return None
+        return self.content_keys.bound_to(proxy_uid=self.proxy.uid, principal=self.principal.id)
 
     @property
     def visibility(self) -> Visibility:

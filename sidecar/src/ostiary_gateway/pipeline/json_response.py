@@ -90,7 +90,7 @@ async def relay_document(
         InputAsked: the server of a bridged leg asks for input.
     """
     text = await _text(exchange, leg, response)
-    rules = rules_of_response(exchange, leg) if exchange.proxy.visibility.content is not None else None
+    rules = rules_of_response(exchange, leg)
     rejected = http_error_responses.rejection(exchange, leg, response, text) if response.status >= 400 else None
     if rejected is not None:
         return rejected if rules is None else await _shaped_rejection(exchange, rules, *rejected)

@@ -16,7 +16,7 @@ from ostiary_gateway.limits.checks import reserve_response_bytes
 from ostiary_gateway.pipeline.caller_stream import CallerStream
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
-from ostiary_gateway.pipeline.large_messages import LARGE_MESSAGES, LIGHT_BYTES, in_slices
+from ostiary_gateway.pipeline.large_messages import LARGE_MESSAGES, LIGHT_BYTES, SLICE_SECONDS
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.running_steps import RunningSteps
 from ostiary_gateway.pipeline.session_header import SealSession
@@ -143,12 +143,16 @@ class LegEvents:
     async def _pass_on_large(self, block: bytes) -> None:
         """Filter a large event in slices, in its turn."""
         self._large = None
-        async with LARGE_MESSAGES.turn(self._exchange.proxy.uid):
-            # The policy may have changed while it waited.
-            if not await self._to.is_authenticated() or not self._to.settle():
-                return
-            filtered = await in_slices(self._filter.filtering(block))
-        self._send_on(filtered)
+        running = RunningSteps(self._filter.filtering(block))
+        while not running.is_done:
+            async with LARGE_MESSAGES.turn(self._exchange.proxy.uid):
+                # The policy may have changed while it waited.
+                if not await self._to.is_authenticated() or not self._to.settle():
+                    return
+                await running.slices(SLICE_SECONDS)
+            if not running.is_done:
+                await running.awaited()  # others have the turn meanwhile
+        self._send_on(running.result())
 
     async def _pass_on_waiting(self, running: RunningSteps[bytes]) -> None:
         """Finish the filtering of an event that waits for something, and send it."""

@@ -77,7 +77,6 @@ class RequestPipeline:
         #: Records requests; None where nothing can demand that.
         self.auditor: Auditor | None = None
         self._snapshot = snapshot
-        self._reader = RequestReader(snapshot=snapshot, sealer=sealer, is_draining=lambda: self.draining)
         self._telemetry = telemetry
         self._loopback = loopback
         self._metadata = metadata
@@ -86,6 +85,12 @@ class RequestPipeline:
             sealer, self.request_ids, self.streams, in_force, self._is_cut_off, self.limits, Scorers(routing)
         )
         self.sessions = self.services.sessions
+        self._reader = RequestReader(
+            snapshot=snapshot,
+            sealer=sealer,
+            is_draining=lambda: self.draining,
+            content_keys=self.services.content_keys,
+        )
 
     def serve(self, request: Request) -> Coroutine[Any, Any, Response | None]:
         """Answer a load balancer's probe, or handle an MCP request."""

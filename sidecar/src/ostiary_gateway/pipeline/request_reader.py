@@ -9,6 +9,7 @@ from typing import Any
 
 from ostiary_core.policy.principal import ANONYMOUS
 from ostiary_gateway.config.snapshot import Snapshot
+from ostiary_gateway.content.mask_keys import ContentKeys
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.media_types import EVENT_STREAM
 from ostiary_gateway.pipeline import whoami
@@ -31,9 +32,15 @@ class RequestReader:
     """
 
     def __init__(
-        self, *, snapshot: Callable[[], Snapshot | None], sealer: Sealer, is_draining: Callable[[], bool]
+        self,
+        *,
+        snapshot: Callable[[], Snapshot | None],
+        sealer: Sealer,
+        is_draining: Callable[[], bool],
+        content_keys: ContentKeys,
     ) -> None:
         self._snapshot = snapshot
+        self._content_keys = content_keys
         self._sealer = sealer
         self._is_draining = is_draining
 
@@ -46,7 +53,7 @@ class RequestReader:
         snapshot = config_in_force(self._snapshot(), request, is_draining=self._is_draining())
         # Only the exchange keeps the snapshot: a stream may last for days, and takes each new one.
         try:
-            return Exchange(request, snapshot, route(request, snapshot))
+            return Exchange(request, snapshot, route(request, snapshot), content_keys=self._content_keys)
         except Refusal:
             asks = whoami.exchange_for(request, snapshot)
             if asks is None:

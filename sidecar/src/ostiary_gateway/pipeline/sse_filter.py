@@ -11,6 +11,7 @@ from ostiary_core.content.content_rules import ItemRules
 from ostiary_core.mcp.methods import AuthorizationKind, Method
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway import sse
+from ostiary_gateway.content.notification_tail import NotificationTail
 from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.pipeline import debug_recording, jsonrpc, server_revisions
 from ostiary_gateway.pipeline.cache_scope import kept_private
@@ -76,6 +77,7 @@ class SseFilter:
         self._weight = limit_of(exchange.snapshot.settings.bounds)
         #: The rules about content that the event has to pass which is being filtered.
         self._rules: ItemRules | None = None
+        self._tail = NotificationTail()
 
     @property
     def _visibility(self) -> Visibility:
@@ -97,8 +99,7 @@ class SseFilter:
             block = sse.with_id(block, self._leg.event_ids(event.id))
         if not event.is_message and sse.is_endpoint(block):
             return without_endpoint(self._exchange)
-        visibility = self._exchange.proxy.visibility
-        self._rules = rules_of_response(self._exchange, self._leg) if visibility.content is not None else None
+        self._rules = rules_of_response(self._exchange, self._leg)
         if self._rules is not None:
             block = without_comments(block)
             data = data if event.is_message else None
@@ -176,11 +177,10 @@ class SseFilter:
         try:
             if self._exchange.session is not None:
                 data = with_original_ids(data, message, responses_too=not self._exchange.awaits_response)
-            visibility = self._visibility
             data, message = yield from approving_streamed(self._exchange, self._leg.server, data, message)
-            if shows_everything(visibility):
+            if shows_everything(self._visibility):
                 return (yield from self._shaping_streamed(data, message))
-            filtered = yield from shaping_streamed(data, message, visibility, limit=self._weight)
+            filtered = yield from shaping_streamed(data, message, self._visibility, limit=self._weight)
         except UpstreamFault as fault:
             if "method" in message and "id" not in message:
                 return None  # a notification that cannot be filtered is dropped: no one waits for it
@@ -203,7 +203,7 @@ class SseFilter:
             return data
         read = message if message is not None else strict_json.loads(data)
         try:
-            return (yield from shaping_streamed_content(self._exchange, self._rules, data, read))
+            return (yield from shaping_streamed_content(self._exchange, self._rules, self._tail, data, read))
         except Refusal as refusal:
             return self._refused(refusal)
 

@@ -5,7 +5,7 @@ The strictest value of each member counts. A policy in Shadow mode demands nothi
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from ostiary_core.content.finding import ContentFinding
 from ostiary_core.content.rule_scope import RuleScope
@@ -54,8 +54,7 @@ class ValidationChecks:
     """
 
     def __init__(self, rules: "ItemRules") -> None:
-        validations = cast("tuple[CompiledValidation, ...]", rules.validations)
-        self._validations = validations
+        validations = self._validations = rules.validations
         enforced = [each for each in validations if not each.scope.is_shadow]
         configs = [each.config for each in enforced]
         self.arguments = _strongest(enforced, Direction.ARGUMENTS)

@@ -13,6 +13,7 @@ from ostiary_core.content.masks.mask_set import Masked, MaskSet
 from ostiary_core.contract.content import Direction
 from ostiary_core.mcp.methods import AuthorizationKind
 from ostiary_core.steps import THREAD_BYTES, InThread
+from ostiary_gateway.content.notification_tail import NotificationTail, is_telling
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.pipeline.content.content_refusal import ContentReason, content_refused
 from ostiary_gateway.pipeline.content.guarded_content import guarding
@@ -49,7 +50,7 @@ def rules_of_response(exchange: Exchange, leg: Leg) -> ItemRules | None:
     Those for everything that they could be about, where the request does not say it: a stream that stays open or was
     resumed, a task, a completion.
     """
-    content = exchange.visibility.content
+    content = exchange.visibility.content if exchange.proxy.visibility.content is not None else None
     if content is None:
         return None
     message = exchange.message
@@ -84,18 +85,38 @@ def shaping_response(
 
 
 def shaping_streamed_content(
-    exchange: Exchange, rules: ItemRules, text: bytes, message: dict[str, Any]
+    exchange: Exchange, rules: ItemRules, tail: NotificationTail, text: bytes, message: dict[str, Any]
 ) -> Steps[bytes | None]:
     """Return another message of a stream as its caller may read it, in steps; None drops it.
 
-    ``message`` is the parsed ``text``, read strictly, and is changed in place. A response to a request of another
-    stream becomes an error where it must not pass.
+    ``message`` is the parsed ``text``, read strictly, and is changed in place. ``tail`` is that of the stream. A
+    response to a request of another stream becomes an error where it must not pass.
+
+    Raises:
+        Refusal: a request of the server must not pass.
     """
+    is_notification = "method" in message and "id" not in message
+    if is_notification and drops_notifications(rules) and is_telling(message["method"]):
+        return None
     try:
         is_changed = yield from _applying(exchange, None, rules, text, message)
     except Refusal as refusal:
-        return None if "method" in message else strict_json.dumps(error_message(refusal, id_of(message)))
+        if is_notification:
+            return None
+        if "method" in message:
+            raise
+        return strict_json.dumps(error_message(refusal, id_of(message)))
+    if is_notification and rules.masks:
+        joined = yield from tail.following(message, rules.kept(MaskSet))
+        if joined is not None:
+            exchange.note_findings(joined.findings)
+            return None
     return strict_json.dumps(message) if is_changed else text
+
+
+def drops_notifications(rules: ItemRules) -> bool:
+    """Return whether a mask lets no notification pass that tells something."""
+    return any(mask.drops_notifications and not mask.scope.is_shadow for mask in rules.masks)
 
 
 def _applying(
@@ -126,8 +147,7 @@ def _masking(exchange: Exchange, rules: ItemRules, text: bytes, message: dict[st
     may_match = (yield InThread(lambda: masks.may_match(text))) if len(text) > THREAD_BYTES else masks.may_match(text)
     if not may_match:
         return Masked()
-    keys = exchange.content.keys if exchange.content is not None else None
-    masked = yield from masks.masking(message, Direction.RESULTS, keys)
+    masked = yield from masks.masking(message, Direction.RESULTS, exchange.mask_keys)
     exchange.note_findings(masked.findings)
     if masked.is_blocked:
         raise content_refused(exchange.message, ContentReason.CONTENT_BLOCKED, _BLOCKED)

@@ -12,6 +12,7 @@ from ostiary_core.content.finding import ContentFinding
 from ostiary_core.content.masks.mask_set import MaskSet
 from ostiary_core.contract.content import Direction
 from ostiary_core.exposed_names import Owned
+from ostiary_core.mcp import codes
 from ostiary_core.mcp.methods import Method, Primitive
 from ostiary_gateway.pipeline.content.guarded_content import guarding_list
 from ostiary_gateway.pipeline.exchange import Exchange
@@ -115,18 +116,20 @@ class _Masking:
         """Mask a message that is no item; where it must not pass, nothing of it is left."""
         if rules is None or not rules.masks:
             return
-        masked = yield from rules.kept(MaskSet).masking(message, Direction.RESULTS)
+        masked = yield from rules.kept(MaskSet).masking(message, Direction.RESULTS, self.exchange.mask_keys)
         self._note(is_changed=masked.is_changed or masked.is_blocked, is_of_caller=masked.is_of_caller)
         self.shaped.findings += masked.findings
-        if masked.is_blocked:
+        if masked.is_blocked and "result" in message:
             message["result"] = {}
+        elif masked.is_blocked:
+            message["error"] = {"code": codes.DENIED, "message": "The server's answer was withheld"}
 
     def _items(self, rules: ItemRules | None, items: list[dict[str, Any]]) -> Steps[list[dict[str, Any]]]:
         """Mask items with the same rules; return those that are left."""
         if rules is None or not rules.masks:
             return items
         part: dict[str, Any] = {"result": {self.method.list_key: items}}
-        masked = yield from rules.kept(MaskSet).masking(part, Direction.RESULTS)
+        masked = yield from rules.kept(MaskSet).masking(part, Direction.RESULTS, self.exchange.mask_keys)
         if masked.is_blocked and len(items) > 1:
             kept: list[dict[str, Any]] = []
             for item in items:
