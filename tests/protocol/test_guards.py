@@ -226,6 +226,18 @@ async def test_what_a_server_says_of_itself_is_guarded(gateway: RunningGateway) 
                 assert client.instructions == instructions
 
 
+@pytest.mark.parametrize("era", ERAS)
+async def test_instructions_of_merged_servers_are_guarded(
+    gateway: RunningGateway, poisoned: MockProcess, era: Era
+) -> None:
+    async with serving(listing(("add", "Adds."))) as evil:
+        policy = guard_policy({"detect": ["Override"], "action": "Strip"})
+        await gateway.apply(merged(gateway, {"notes": poisoned.url, "evil": evil.url}, [policy]))
+        async with connect(gateway.url(), era=era) as client:
+            assert EVIL not in (client.instructions or "")
+            assert "notes" in (client.instructions or "")
+
+
 async def test_a_list_that_is_kept_is_guarded_for_each_caller_that_gets_it(gateway: RunningGateway) -> None:
     async with serving(listing(("add", "Adds."), ("bad", EVIL))) as upstream:
         policy = guard_policy({"detect": ["Override"], "action": "Hide"})

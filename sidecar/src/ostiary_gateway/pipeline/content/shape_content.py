@@ -22,7 +22,7 @@ from ostiary_gateway.pipeline.content.result_transforms import transform_result
 from ostiary_gateway.pipeline.content.scoring import scoring
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary, id_of
-from ostiary_gateway.pipeline.large_messages import Steps
+from ostiary_gateway.pipeline.large_messages import Steps, at_once
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.refusal_responses import error_message, message_for
 
@@ -140,6 +140,35 @@ def _applying(
     if is_changed and leg is not None:
         yield from making_valid(exchange, leg, message, masked.replaced)
     return is_changed
+
+
+def shaped_own_answer(exchange: Exchange, message: dict[str, Any]) -> dict[str, Any]:
+    """Return what the gateway answers itself with words of servers, as its caller may read it.
+
+    That is what servers say when a session begins, and their errors: guards and masks apply. The message is short, and
+    what it holds of servers may be kept for other callers, so a copy is changed.
+
+    Raises:
+        StrictJSONError: it holds something that JSON cannot represent.
+    """
+    content = exchange.visibility.content
+    rules = content.unnamed() if content is not None else None
+    if rules is None:
+        return message
+    copy: dict[str, Any] = strict_json.loads(strict_json.dumps(message))
+    try:
+        at_once(_guarding_and_masking(exchange, rules, copy))
+    except Refusal as refusal:
+        exchange.refusal = refusal
+        return message_for(refusal, exchange.request_id)
+    return copy
+
+
+def _guarding_and_masking(exchange: Exchange, rules: ItemRules, message: dict[str, Any]) -> Steps[None]:
+    if rules.guards:
+        yield from guarding(exchange, rules, message)
+    if rules.masks:
+        yield from _masking(exchange, rules, strict_json.dumps(message), message)
 
 
 def _masking(exchange: Exchange, rules: ItemRules, text: bytes, message: dict[str, Any]) -> Steps[Masked]:

@@ -9,6 +9,7 @@ from ostiary_core.mcp.protocol_revisions import MODERN
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.media_types import JSON_HEADERS
 from ostiary_gateway.pipeline import jsonrpc
+from ostiary_gateway.pipeline.content.shape_content import shaped_own_answer
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.json_response import report_response
 from ostiary_gateway.server.response import Response
@@ -48,13 +49,14 @@ def accepted() -> Response:
 
 def _response(exchange: Exchange, span: ServerSpan, payload: dict[str, Any], headers: Mapping[str, str]) -> Response:
     message = {"jsonrpc": "2.0", "id": exchange.request_id, **payload}
-    report_response(exchange, message)
-    outcome = jsonrpc.outcome(message)
-    span.respond(code=outcome.code, message=outcome.message, is_error=outcome.tool_error)
     try:
+        message = shaped_own_answer(exchange, message)
         text = strict_json.dumps(message)
     except StrictJSONError as error:
         raise UpstreamFault(faults.INVALID, f"its answer cannot be written: {error}") from None
+    report_response(exchange, message)
+    outcome = jsonrpc.outcome(message)
+    span.respond(code=outcome.code, message=outcome.message, is_error=outcome.tool_error)
     return Response(200, text, {**JSON_HEADERS, **headers})
 
 
