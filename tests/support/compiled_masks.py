@@ -6,7 +6,8 @@ from typing import Any
 import orjson
 
 from ostiary_core.content.masks.compiled_mask import CompiledMask
-from ostiary_core.content.masks.mask_set import Masked, MaskSet
+from ostiary_core.content.masks.mask_set import MaskSet
+from ostiary_core.content.masks.message_work import Masked
 from ostiary_core.content.masks.tokens import MaskKeys
 from ostiary_core.content.rule_scope import RuleScope
 from ostiary_core.contract.content import Direction

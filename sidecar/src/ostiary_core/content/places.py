@@ -77,6 +77,8 @@ _BY_ID: Final = frozenset({"inputRequests", "inputResponses"})
 _WORDS: Final = frozenset({"type", "role", "mimeType"})
 _URIS: Final = frozenset({"uri", "uriTemplate"})
 _NAMED: Final = frozenset({"tools", "prompts"})
+#: Where the name of what a request is about stands, or of what it completes.
+_SUBJECTS: Final = (("params",), ("params", "ref"), ("params", "argument"))
 _DESCRIBING: Final = frozenset({"description", "title"})
 #: Members of MCP's shape that hold base64.
 _ENCODED: Final = frozenset({"blob", "data"})
@@ -224,7 +226,7 @@ def _string(node: dict[str, Any], name: str, text: str, trail: Trail) -> Iterato
 def _kind_of(name: str, trail: Trail) -> PlaceKind:
     if name in _URIS:
         return PlaceKind.URI
-    if name == "name" and len(trail) > 1 and trail[-2] in _NAMED:
+    if name == "name" and (trail in _SUBJECTS or (len(trail) > 1 and trail[-2] in _NAMED)):
         return PlaceKind.NAME
     return PlaceKind.VALUE if name in _WORDS else PlaceKind.PROSE
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from ostiary_core.content.content_rules import ItemRules
-from ostiary_core.content.masks.mask_set import Replaced
+from ostiary_core.content.masks.message_changes import Replaced
 from ostiary_core.content.validations.compiled_validation import ValidationChecks
 from ostiary_core.content.validations.valid_results import ChangedPlace, made_valid
 from ostiary_core.contract.content import Direction

@@ -9,7 +9,8 @@ from typing import Any, Final, NamedTuple
 
 from ostiary_core import strict_json
 from ostiary_core.content.content_rules import ItemRules
-from ostiary_core.content.masks.mask_set import Masked, MaskSet
+from ostiary_core.content.masks.mask_set import MaskSet
+from ostiary_core.content.masks.message_work import Masked
 from ostiary_core.contract.content import Direction
 from ostiary_core.mcp.methods import AuthorizationKind
 from ostiary_core.steps import THREAD_BYTES, InThread

@@ -1,0 +1,102 @@
+"""The masks of one direction, with one automaton for all that they look for."""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from ostiary_core.content.detection.automaton import Automaton, joined
+from ostiary_core.content.detection.detector import Detector
+from ostiary_core.content.detection.surroundings import as_words
+from ostiary_core.content.masks.compiled_mask import CompiledMask
+from ostiary_core.content.masks.escaped_json import readings_of_json
+from ostiary_core.content.masks.neighbouring_blocks import runs_of
+from ostiary_core.content.places import PlaceKind, ReadablePlace
+from ostiary_core.steps import THREAD_BYTES, InThread, Steps
+
+_SAYS_NOTHING: Final = frozenset({PlaceKind.KEY, PlaceKind.BLOB})
+_TEXT: Final = b'"text"'
+#: A text block has these words twice, as its type and as a key.
+_ONE_BLOCK: Final = 2
+_STRUCTURED: Final = "structuredContent"
+#: Digits of other scripts, full-width characters of numbers and addresses: models read them as those of ASCII.
+_OTHER_DIGITS: Final = "".join(
+    chr(zero + digit) for zero in (0x660, 0x6F0, 0x966, 0xFF10, 0x1D7CE, 0x1D7D8, 0x1D7E2) for digit in range(10)
+)
+_OTHER_SIGNS: Final = "\uff20\uff0e\uff0d\uff0b\uff1a"
+_FOLDED: Final = str.maketrans(_OTHER_DIGITS + _OTHER_SIGNS, "0123456789" * 7 + "@.-+:")
+_HAS_OTHER: Final = re.compile(f"[{_OTHER_DIGITS}{_OTHER_SIGNS}]")
+#: A number that is written with an exponent: only a parser knows its digits.
+_EXPONENT: Final = re.compile(r"[0-9]\.[0-9]{5,}[eE]")
+
+
+class DirectedMasks:
+    """The masks of one direction.
+
+    ``owners`` are the masks that ask for what a detector finds; ``fields`` the places that masks name.
+
+    Raises:
+        PatternError: the patterns together are too large.
+    """
+
+    __slots__ = ("automaton", "fields", "masks", "owners", "structured_fields")
+
+    def __init__(self, masks: Sequence[CompiledMask]) -> None:
+        self.masks = masks
+        self.owners: dict[Detector, list[CompiledMask]] = {}
+        for mask in masks:
+            for detector in (*mask.detectors, *(each for _, each in mask.fields)):
+                self.owners.setdefault(detector, []).append(mask)
+        self.automaton: Automaton = joined(each for mask in masks for each in mask.detectors)
+        self.fields = [(path, detector) for mask in masks for path, detector in mask.fields]
+        #: Those below structured content, from there: servers repeat it as JSON in a text.
+        self.structured_fields = [(path[1:], each) for path, each in self.fields if path[:1] == (_STRUCTURED,)]
+
+    def may_match_json(self, text: bytes) -> bool:
+        """Return whether a text of JSON could hold anything that a mask is about."""
+        if self.fields or self.automaton.is_anchored:
+            return True
+        if text.count(_TEXT) > _ONE_BLOCK:
+            return True  # a value may be spread over several blocks
+        readings = readings_of_json(text)
+        return readings is None or any(map(self.automaton.may_match, readings))
+
+    def may_match_some(self, places: Sequence[ReadablePlace]) -> Steps[bool]:
+        """Return whether one of the places could hold anything: one search in all of them."""
+        if self.automaton.is_anchored or any(hides_text(place.text) for place in places):
+            return True
+        joins = [join.text for run in runs_of(places) for join in run.joins()]
+        each = [self.introduction(place) + place.text for place in places]
+        texts = "\n".join([*each, *joins]).encode("utf-8", "replace")
+        if len(texts) < THREAD_BYTES:
+            return self.automaton.may_match(texts)
+        found = yield InThread(lambda: self.automaton.may_match(texts))
+        return bool(found)
+
+    def introduction(self, place: ReadablePlace) -> str:
+        """Return what is put before the text of a place: the key that says what it is."""
+        if place.kind in _SAYS_NOTHING or not place.near or not self.automaton.explains(place.near):
+            return ""
+        return f"{as_words(place.near)}: "
+
+
+def directed(masks: Iterable[CompiledMask]) -> DirectedMasks | None:
+    """Return the masks together; None where there are none."""
+    chosen = tuple(masks)
+    return DirectedMasks(chosen) if chosen else None
+
+
+def folded(text: str) -> str:
+    """Return a text with the digits of ASCII for those of other scripts; as long as it was."""
+    return text if text.isascii() or _HAS_OTHER.search(text) is None else text.translate(_FOLDED)
+
+
+def is_like_json(text: str) -> bool:
+    """Return whether a text could be an object or a list."""
+    return text[:1] in ("{", "[") or text[:64].lstrip()[:1] in ("{", "[")
+
+
+def hides_text(text: str) -> bool:
+    """Return whether a search in the text alone could miss what its readers see."""
+    if not text.isascii() and _HAS_OTHER.search(text) is not None:
+        return True
+    return is_like_json(text) and ("\\" in text or _EXPONENT.search(text) is not None)

@@ -1,0 +1,229 @@
+"""The work on one message: each place is judged, then all changes are made.
+
+Changes come last, because what is found in one place may decide about another: a blocked message need not be changed, a
+withheld item need not be masked.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ostiary_core.content.detection.detector import Detector, Hit
+from ostiary_core.content.finding import ContentFinding
+from ostiary_core.content.masks.compiled_mask import CompiledMask
+from ostiary_core.content.masks.directed_masks import DirectedMasks, folded, is_like_json
+from ostiary_core.content.masks.fields import scalars_under, spots_of
+from ostiary_core.content.masks.message_changes import MessageChanges, Replaced
+from ostiary_core.content.masks.neighbouring_blocks import BlockRun, runs_of
+from ostiary_core.content.masks.replacements import masked, replacement
+from ostiary_core.content.masks.text_edits import TextEdit, strongest, written
+from ostiary_core.content.masks.tokens import MaskKeys
+from ostiary_core.content.places import PlaceKind, ReadablePlace, values_of
+from ostiary_core.contract.content import Direction
+from ostiary_core.contract.masks import MaskAction
+from ostiary_core.errors import StrictJSONError
+from ostiary_core.steps import Steps
+from ostiary_core.strict_json import dumps, loading
+
+#: JSON in a text of JSON in a text: deeper it is text.
+_MOST_NESTED: Final = 3
+#: Places that are judged in one step.
+PLACES_AT_ONCE: Final = 256
+#: Texts that may be JSON, and those that identify an item.
+_MAY_BE_JSON: Final = frozenset({PlaceKind.PROSE, PlaceKind.VALUE, PlaceKind.BLOB})
+_IDENTITIES: Final = frozenset({PlaceKind.NAME, PlaceKind.URI})
+#: What needs no place of its own where nothing of it is left.
+_REMOVABLE: Final = frozenset({PlaceKind.VALUE, PlaceKind.NUMBER, PlaceKind.KEY})
+
+
+@dataclass(slots=True)
+class Masked:
+    """What masks did to one message.
+
+    ``is_blocked`` where a mask with Block found something, or where what names the message's subject would have to
+    change: then it must not pass, and is not changed. ``is_of_caller`` where a token or hash was written, which other
+    callers must not get.
+    """
+
+    is_changed: bool = False
+    findings: tuple[ContentFinding, ...] = ()
+    is_blocked: bool = False
+    is_of_caller: bool = False
+    replaced: tuple[Replaced, ...] = ()
+
+
+class MessageWork:
+    """Judges the places of one message or value, then changes them in place.
+
+    For a record (``is_record``) every action does what Mask does.
+    """
+
+    def __init__(
+        self, masks: DirectedMasks, direction: Direction, keys: MaskKeys | None = None, *, is_record: bool = False
+    ) -> None:
+        self._masks = masks
+        self._direction = direction
+        self._keys = keys
+        self._is_record = is_record
+        self._nested = 0
+        self._changes = MessageChanges()
+        self._forced: dict[tuple[int, Any], list[Detector]] = {}
+        self._joined: dict[int, list[TextEdit]] = {}
+        self.counts: dict[tuple[CompiledMask, Detector], int] = {}
+        self.masked = Masked()
+
+    @property
+    def is_forced(self) -> bool:
+        """Whether a field that a mask names is there."""
+        return bool(self._forced)
+
+    def force(self, root: Any, fields: Iterable[tuple[Sequence[str], Detector]]) -> None:
+        """Look up fields that masks name, from the value that their pointers begin at."""
+        for path, detector in fields:
+            for spot in spots_of(root, path):
+                for holder, key in scalars_under(spot):
+                    self._forced.setdefault((id(holder), key), []).append(detector)
+
+    def judging(self, places: Sequence[ReadablePlace]) -> Steps[None]:
+        """Find what masks are about, and note what becomes of it, in steps."""
+        for run in runs_of(places):
+            yield from self._judge_joins(run)
+        for count, place in enumerate(places, 1):
+            yield from self._judge(place)
+            if count % PLACES_AT_ONCE == 0:
+                yield
+
+    def _judge_joins(self, run: BlockRun) -> Steps[None]:
+        for text, start, join in run.joins():
+            plain = folded(text)
+            hits = yield from self._masks.automaton.finding(plain.encode("utf-8", "replace"))
+            for hit in _in_characters(plain, hits):
+                if start + hit.start < join < start + hit.end:
+                    self._note_joined(run, start + hit.start, start + hit.end, hit.detector, text[hit.start : hit.end])
+
+    def _note_joined(self, run: BlockRun, start: int, end: int, detector: Detector, value: str) -> None:
+        """Note the parts of a value in several blocks; its replacement stands in the first."""
+        for mask in self._owners(detector):
+            words = self._replacement(value, mask, detector)
+            keeps_length = len(words) == len(value) and mask.action is MaskAction.MASK
+            for place, first, last, offset in run.parts(start, end):
+                part = words[offset : offset + last - first] if keeps_length else "" if offset else words
+                self._joined.setdefault(id(place), []).append(TextEdit(first, last, mask, detector, part))
+
+    def _judge(self, place: ReadablePlace) -> Steps[None]:
+        spread = self._joined.get(id(place), [])
+        if place.kind in _MAY_BE_JSON and not spread and is_like_json(place.text):
+            is_json = yield from self._judge_json(place)
+            if is_json:
+                return
+        edits = [*spread, *(yield from self._edits(place))]
+        if edits:
+            self._note(place, strongest(edits))
+
+    def _edits(self, place: ReadablePlace) -> Steps[list[TextEdit]]:
+        plain = folded(place.text)
+        introduction = self._masks.introduction(place)
+        text = (introduction + plain).encode("utf-8", "replace")
+        hits = yield from self._masks.automaton.finding(text)
+        size = len(introduction)
+        found = [
+            (each.start - size, each.end - size, each.detector) for each in _in_characters(introduction + plain, hits)
+        ]
+        if place.kind is not PlaceKind.KEY:
+            forced = self._forced.get((id(place.holder), place.key), ())
+            found = [*((0, len(plain), detector) for detector in forced), *found]
+        return [
+            TextEdit(max(0, start), end, mask, detector)
+            for start, end, detector in found
+            if end > 0
+            for mask in self._owners(detector)
+        ]
+
+    def _owners(self, detector: Detector) -> list[CompiledMask]:
+        """Count a hit for each mask that asks for it; return those in force."""
+        owners = self._masks.owners[detector]
+        for mask in owners:
+            self.counts[mask, detector] = self.counts.get((mask, detector), 0) + 1
+        return [mask for mask in owners if not mask.scope.is_shadow]
+
+    def _judge_json(self, place: ReadablePlace) -> Steps[bool]:
+        """Judge the values of JSON in a text; return whether that was done."""
+        if self._nested >= _MOST_NESTED or (id(place.holder), place.key) in self._forced:
+            return False
+        text = place.text.encode("utf-8", "replace")
+        if not self._masks.may_match_json(text):
+            return True
+        try:
+            value = yield from loading(text)
+        except StrictJSONError:
+            return False
+        yield from self._judge_value(place, value)
+        return True
+
+    def _judge_value(self, place: ReadablePlace, value: Any) -> Steps[None]:
+        inner = MessageWork(self._masks, self._direction, self._keys, is_record=self._is_record)
+        inner._nested, inner.counts = self._nested + 1, self.counts
+        if self._direction is Direction.RESULTS:
+            inner.force(value, self._masks.structured_fields)
+        yield from inner.judging(list(values_of(value)))
+        found = inner.finish(value)
+        self.masked.is_blocked |= found.is_blocked
+        self.masked.is_of_caller |= found.is_of_caller
+        if found.is_changed:
+            self._changes.replace(place, dumps(value).decode())
+
+    def _note(self, place: ReadablePlace, edits: list[TextEdit]) -> None:
+        if place.kind in _IDENTITIES and not self._is_record and not self._keeps_identity(place, edits):
+            self._withhold(place, edits)
+            return
+        text = written(place.text, edits, self._replacement)
+        self._changes.replace(place, None if not text and place.kind in _REMOVABLE else text)
+
+    def _keeps_identity(self, place: ReadablePlace, edits: list[TextEdit]) -> bool:
+        """Return whether an item can still be used: a token in its URI is restored later."""
+        is_tokens = all(edit.mask.action is MaskAction.TOKENISE for edit in edits) and self._keys is not None
+        return place.kind is PlaceKind.URI and is_tokens
+
+    def _withhold(self, place: ReadablePlace, edits: list[TextEdit]) -> None:
+        is_blocked = any(edit.mask.action is MaskAction.BLOCK for edit in edits)
+        index = next((index for index in range(len(place.trail) - 1, -1, -1) if type(place.trail[index]) is int), None)
+        if is_blocked or index is None or self._direction is Direction.ARGUMENTS:
+            self.masked.is_blocked = True
+        else:
+            self._changes.withhold(place.trail[: index + 1])
+
+    def _replacement(self, text: str, mask: CompiledMask, detector: Detector) -> str:
+        if self._is_record:
+            return masked(text, detector.name, keep_last=mask.keep_last)
+        if mask.action is MaskAction.BLOCK:
+            self.masked.is_blocked = True
+        self.masked.is_of_caller |= mask.action in (MaskAction.HASH, MaskAction.TOKENISE)
+        return replacement(text, mask, detector, self._keys)
+
+    def finish(self, root: Any) -> Masked:
+        """Change the places below ``root``, and say what was found."""
+        self.masked.findings = tuple(
+            ContentFinding(
+                mask.scope.policy, mask.scope.rule, detector.name, mask.action.value, self._direction, count,
+                mask.scope.is_shadow,
+            )
+            for (mask, detector), count in self.counts.items()
+        )  # fmt: skip
+        if not self.masked.is_blocked:
+            self.masked.is_changed = bool(self._changes)
+            self.masked.replaced = self._changes.make(root)
+        return self.masked
+
+
+def _in_characters(text: str, hits: list[Hit]) -> list[Hit]:
+    """Return hits with their places in characters, which were counted in bytes."""
+    if text.isascii() or not hits:
+        return hits
+    raw = text.encode("utf-8", "replace")
+    found: list[Hit] = []
+    byte = character = 0
+    for start, end, detector in hits:
+        character += len(raw[byte:start].decode("utf-8", "replace"))
+        byte = start
+        found.append(Hit(character, character + len(raw[start:end].decode("utf-8", "replace")), detector))
+    return found
