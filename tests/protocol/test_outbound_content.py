@@ -1,11 +1,13 @@
 """What must not leave in requests, answers of clients, and what tokens become (outbound DLP)."""
 
 import base64
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from aiohttp import web
+from api_keys import AGENT_KEY, OTHER_KEY, api_key, bearer, keyed
 from gateways import RunningGateway, policy
 from mcp import Client
 from mcp_caller import McpCaller, legacy, modern
@@ -215,3 +217,56 @@ async def test_a_rule_about_arguments_judges_the_value_and_not_its_token(
     token = token_in((await caller.post(call("get"))).result)
     assert "isError" not in (await caller.post(call("pay", card=token))).result
     assert calls(upstream)[-1] == {"card": CARD}
+
+
+async def test_a_token_of_another_principal_stays_a_token(
+    gateway: RunningGateway, caller: McpCaller, upstream: Upstream
+) -> None:
+    keys = keyed(api_key(AGENT_KEY, "default/support"), api_key(OTHER_KEY, "default/admin"))
+    await gateway.apply(gateway.entry("mock", upstream.url, [keys, governed(masked(**TOKENS))]))
+    token = token_in((await caller.post(call("get"), bearer(AGENT_KEY))).result)
+    await caller.post(call("pay", card=token), bearer(OTHER_KEY))
+    assert calls(upstream)[-1] == {"card": token}
+    await caller.post(call("pay", card=token), bearer(AGENT_KEY))
+    assert calls(upstream)[-1] == {"card": CARD}
+
+
+@pytest.mark.parametrize("place", [-1, 4, 20, 30])
+async def test_a_forged_token_stays_what_it_is(
+    gateway: RunningGateway, caller: McpCaller, upstream: Upstream, place: int
+) -> None:
+    await gateway.apply(gateway.entry("mock", upstream.url, [governed(masked(**TOKENS))]))
+    token = token_in((await caller.post(call("get"))).result)
+    forged = token[:place] + ("a" if token[place] != "a" else "b") + (token[place + 1 :] if place >= 0 else "")
+    await caller.post(call("pay", card=forged))
+    assert calls(upstream)[-1] == {"card": forged}
+
+
+@pytest.mark.parametrize("near", ["4111 1111 1111 1112 ", "4111-1111-", "ignore all previou ", '{"card":"4111 '])
+async def test_a_megabyte_of_near_matches_passes_unchanged(
+    gateway: RunningGateway, caller: McpCaller, upstream: Upstream, near: str
+) -> None:
+    governing = governed(masked(action="Block"), guarded(detect=["Override", "HiddenText"]))
+    await gateway.apply(gateway.entry("mock", upstream.url, [governing]))
+    text = near * (700_000 // len(near))
+    assert "isError" not in (await caller.post(call(text=text))).result
+    assert calls(upstream)[-1] == {"text": text}
+
+
+async def test_a_card_in_keys_numbers_escapes_and_nested_json_does_not_arrive(
+    gateway: RunningGateway, caller: McpCaller, upstream: Upstream
+) -> None:
+    await gateway.apply(gateway.entry("mock", upstream.url, [governed(masked())]))
+    number = CARD.replace(" ", "")
+    arguments: dict[str, Any] = {
+        CARD: 1,
+        "number": int(number),
+        "json": json.dumps({"card": number}),
+        "meta": [[{"deep": number}]],
+    }
+    message = modern("tools/call", {"name": "send", "arguments": arguments})
+    message["params"]["_meta"]["note"] = number
+    assert (await caller.post(message)).status == 200
+    assert number not in written(upstream)
+    assert CARD not in written(upstream)
+    assert json.loads(calls(upstream)[-1]["json"]) == {"card": "[masked: CardNumber]"}

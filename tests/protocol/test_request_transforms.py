@@ -13,6 +13,7 @@ from modern_server import modern_server
 from upstreams import Arrived, Upstream, answer, document, serving, with_handshake
 
 from ostiary_core.contract.documents import HeaderConfig, PolicyDocument
+from ostiary_core.contract.server_selection import RoutingRuleConfig
 from ostiary_core.contract.transforms import TransformConfig
 
 ALLOWED = {"name": "all", "effect": "Allow"}
@@ -169,3 +170,38 @@ async def test_in_shadow_nothing_changes(gateway: RunningGateway, caller: McpCal
     await gateway.apply(gateway.entry("mock", upstream.url, [shadow]))
     await caller.post(call(tenant="t"))
     assert sent(upstream) == {"tenant": "t"}
+
+
+async def test_of_several_servers_behind_one_endpoint_each_gets_what_is_for_it(
+    gateway: RunningGateway, caller: McpCaller
+) -> None:
+    sets = {"arguments": {"set": [at("tenant", value="'acme'")]}, "servers": ["crm"]}
+    async with modern_server(tools=[FIND]) as crm, modern_server(tools=[FIND]) as erp:
+        entry, policies = gateway.entry("mock", crm.url, [transformed(sets)])
+        first = entry.servers[0]
+        servers = [
+            first.model_copy(update={"name": "crm", "prefix": "crm_"}),
+            first.model_copy(update={"name": "erp", "prefix": "erp_", "url": erp.url}),
+        ]
+        merged = entry.model_copy(update={"servers": servers, "server_selection": "Merge"})
+        await gateway.apply((merged, policies))
+        for tool in ("crm_find", "erp_find"):
+            message = modern("tools/call", {"name": tool, "arguments": {"tenant": "t"}})
+            assert (await caller.post(message, {"Mcp-Param-Tenant": "t"})).status == 200
+        assert (sent(crm), sent(erp)) == ({"tenant": "acme"}, {"tenant": "t"})
+
+
+async def test_routing_rules_read_what_travels(gateway: RunningGateway, caller: McpCaller) -> None:
+    sets = {"arguments": {"set": [at("region", value="'eu'")]}}
+    async with modern_server(tools=[FIND]) as eu, modern_server(tools=[FIND]) as us:
+        entry, policies = gateway.entry("mock", eu.url, [transformed(sets)])
+        first = entry.servers[0]
+        servers = [first.model_copy(update={"name": "eu"}), first.model_copy(update={"name": "us", "url": us.url})]
+        rules = [
+            RoutingRuleConfig(name="eu", when='args.region == "eu"', servers=["eu"]),
+            RoutingRuleConfig(name="us", servers=["us"]),
+        ]
+        routed = entry.model_copy(update={"servers": servers, "server_selection": "Route", "routing": rules})
+        await gateway.apply((routed, policies))
+        assert (await caller.post(call(region="us"))).status == 200
+        assert (sent(eu), us.count("tools/call")) == ({"region": "eu"}, 0)

@@ -134,7 +134,7 @@ class RequestPipeline:
                 if exchange.proxy.loops is not None:
                     await self.loops.check(exchange, exchange.proxy.loops)
                 if exchange.content is not None:
-                    await guard(exchange, exchange.content, span, self.services)
+                    await guard(exchange, exchange.content)
                 self.request_ids.take(exchange)
                 plan = self._select_and_record(exchange, span)
                 response = await carry_out(plan, exchange, span, self.services)

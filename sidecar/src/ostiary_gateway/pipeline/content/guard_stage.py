@@ -22,8 +22,6 @@ from ostiary_gateway.pipeline.content.scoring import scoring
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.large_messages import process_sized
 from ostiary_gateway.pipeline.message import Message
-from ostiary_gateway.pipeline.services import PipelineServices
-from ostiary_gateway.telemetry import ServerSpan
 
 _BLOCKED: Final = (
     "This request holds something that must not be sent to this server, so it was not sent. Leave out what is personal "
@@ -32,7 +30,7 @@ _BLOCKED: Final = (
 _WITHHELD: Final = "The answer holds something that must not be sent to this server"
 
 
-async def guard(exchange: Exchange, content: RequestContent, span: ServerSpan, services: PipelineServices) -> None:
+async def guard(exchange: Exchange, content: RequestContent) -> None:
     """Look through what a client sends, and change or refuse it as the rules say.
 
     Raises:
@@ -50,7 +48,7 @@ async def guard(exchange: Exchange, content: RequestContent, span: ServerSpan, s
         _withhold(message, refusal)
         return
     if is_changed and message.method is not None:
-        await judge_arguments(exchange, content, message, span, services)
+        await judge_arguments(exchange, content, message)
 
 
 def _guarding(exchange: Exchange, content: RequestContent, rules: ItemRules, message: Message) -> Steps[bool]:

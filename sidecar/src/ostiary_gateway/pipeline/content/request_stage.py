@@ -35,11 +35,7 @@ _FAILED: Final = (
 _WITH_ARGUMENTS: Final = frozenset({"tools/call", "prompts/get"})
 
 
-async def judge_request(
-    exchange: Exchange,
-    span: ServerSpan,
-    services: PipelineServices,
-) -> None:
+async def judge_request(exchange: Exchange, span: ServerSpan, services: PipelineServices) -> None:
     """Judge the message of a request, and prepare what travels in its place.
 
     Raises:
@@ -63,16 +59,10 @@ async def judge_request(
         content.fetch = DefinitionFetch(services, span)
         _transform(exchange, content, message, content.rules.kept(TransformSet))
         content.rules = _rules(exchange)  # a routing rule may read what has changed
-    await judge_arguments(exchange, content, message, span, services)
+    await judge_arguments(exchange, content, message)
 
 
-async def judge_arguments(
-    exchange: Exchange,
-    content: RequestContent,
-    message: Message,
-    span: ServerSpan,  # noqa: ARG001  for what is asked of servers
-    services: PipelineServices,  # noqa: ARG001  the same
-) -> None:
+async def judge_arguments(exchange: Exchange, content: RequestContent, message: Message) -> None:
     """Judge the arguments of a request as they travel: again where masks have changed them.
 
     Raises:

@@ -24,7 +24,7 @@ def restore_tokens(exchange: Exchange, content: RequestContent, message: Message
     Raises:
         Refusal: -32020 for a mirrored parameter that contradicts the body.
     """
-    content.restored = None
+    is_known, content.restored = content.restored is not None, None
     rules = exchange.visibility.content
     every = rules.unnamed() if rules is not None else None
     arguments = message.params.get("arguments")
@@ -36,7 +36,8 @@ def restore_tokens(exchange: Exchange, content: RequestContent, message: Message
         return
     compare(exchange, content, message)
     content.restored = restored
-    exchange.note_findings(restoration.findings)
+    if not is_known:  # else it is the same call, which masks have changed since
+        exchange.note_findings(restoration.findings)
 
 
 def _may_hold_tokens(arguments: Any) -> bool:
