@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 
 from ostiary_core.content.finding import ContentFinding
 from ostiary_core.content.guards.compiled_guard import CompiledGuard
-from ostiary_core.content.guards.joined_texts import JoinedTexts
+from ostiary_core.content.guards.joined_texts import JoinedTexts, prose
 from ostiary_core.content.guards.marked_places import Mark, act, grouped, is_refused, strip
 from ostiary_core.content.guards.text_scanner import TextScanner
 from ostiary_core.content.guards.truncation import is_structured_too_large, truncate
@@ -111,7 +111,7 @@ class GuardSet:
             places = yield from collecting(message)
         return left
 
-    def marking(self, places: Iterable[ReadablePlace], direction: Direction) -> Steps[list[Mark]]:
+    def marking(self, places: Sequence[ReadablePlace], direction: Direction) -> Steps[list[Mark]]:
         """Return what the guards find in places of a message."""
         marks: list[Mark] = []
         joined = JoinedTexts(places)
@@ -121,7 +121,7 @@ class GuardSet:
                     marks.extend(Mark(guard, hit.detector, part) for guard in guards)
         for guard in self._guards:
             if guard.wraps_all and direction in guard.directions:
-                marks.extend(Mark(guard, GuardAction.WRAP, part) for part in joined.prose())
+                marks.extend(Mark(guard, GuardAction.WRAP, part) for part in prose(places))
         return marks
 
 

@@ -13,7 +13,7 @@ from ostiary_core.content.places import PlaceKind, ReadablePlace
 _APART: Final = "\n\x00\n"
 #: Between text blocks of one list: an instruction may be spread over them.
 _NEXT: Final = "\n"
-#: A shorter text of ASCII says nothing: keys, numbers, states.
+#: A shorter text that prints as ASCII says nothing: keys, numbers, states.
 _SHORTEST: Final = 8
 
 
@@ -64,15 +64,17 @@ class JoinedTexts:
                 yield TextPart(place, first, last)
             index += 1
 
-    def prose(self) -> Iterator[TextPart]:
-        """Yield each text that a server returned as language, whole."""
-        for place in self.places:
-            if place.key == "text" and place.kind is PlaceKind.PROSE:
-                yield TextPart(place, 0, len(place.text))
+
+def prose(places: Iterable[ReadablePlace]) -> Iterator[TextPart]:
+    """Yield each text that a server returned as language, whole."""
+    for place in places:
+        if place.key == "text" and place.kind is PlaceKind.PROSE:
+            yield TextPart(place, 0, len(place.text))
 
 
 def _can_say_something(place: ReadablePlace) -> bool:
-    return len(place.text) >= _SHORTEST or not place.text.isascii()
+    text = place.text
+    return len(text) >= _SHORTEST or not text.isascii() or not text.isprintable()
 
 
 def _is_block(place: ReadablePlace) -> bool:

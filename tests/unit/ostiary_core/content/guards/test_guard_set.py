@@ -89,7 +89,7 @@ def test_wrap_puts_a_text_between_boundaries_that_its_author_cannot_know() -> No
 
 
 def test_a_guard_that_names_nothing_to_detect_wraps_every_text() -> None:
-    message = result("harmless text", "another one")
+    message = result("harmless text", "ok", "")
     assert guarded(message, guard(action="Wrap")).is_changed
     assert all(BOUNDARY in text for text in texts(message))
 
