@@ -50,6 +50,7 @@ generate: $(READY) ## rewrite what is generated: CRDs, schemas, field reference,
 	$(TOOL) ostiary_tools.generate.chart
 	$(TOOL) ostiary_tools.generate.rights
 	$(TOOL) ostiary_tools.generate.metrics_page
+	$(TOOL) ostiary_tools.generate.signatures_page
 	$(TOOL) ostiary_tools.generate.pages
 
 lock: $(READY) ## regenerate the lock files (UPGRADE=1 takes the newest versions)
