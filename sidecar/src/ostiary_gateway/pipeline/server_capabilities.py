@@ -12,6 +12,7 @@ from ostiary_core import strict_json
 from ostiary_core.errors import StrictJSONError
 from ostiary_core.mcp.methods import Primitive
 from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.pipeline.pinned_definitions.pinned_instructions import with_approved_description
 
 _HANDSHAKE: Final = "initialize"
 _DISCOVER: Final = "server/discover"
@@ -20,13 +21,15 @@ _DISCOVER: Final = "server/discover"
 def with_list_changed(exchange: Exchange, text: bytes, message: dict[str, Any], *, in_session: bool) -> bytes:
     """Return a response with ``listChanged`` declared for each governed list of its server.
 
-    ``message`` is the parsed ``text``; ``in_session`` says whether it opens a session. Every other response is returned
-    unchanged.
+    ``message`` is the parsed ``text``; ``in_session`` says whether it opens a session. Instructions that no lock
+    approves are left out. Every other response is returned unchanged.
     """
     request = exchange.message
     method = request.method_name if request is not None else ""
     if method not in (_HANDSHAKE, _DISCOVER):
         return text
+    if exchange.visibility.definitions is not None:
+        text, message = with_approved_description(exchange, text, message)
     result = message.get("result")
     capabilities = result.get("capabilities") if isinstance(result, dict) else None
     if not isinstance(result, dict) or not isinstance(capabilities, dict):

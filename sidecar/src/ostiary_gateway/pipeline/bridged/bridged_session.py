@@ -29,6 +29,7 @@ from ostiary_gateway.pipeline.merged_sessions.session_vector import (
     seal_vector,
 )
 from ostiary_gateway.pipeline.message_members import bad_params
+from ostiary_gateway.pipeline.pinned_definitions.pinned_instructions import approved_description
 from ostiary_gateway.pipeline.services import PipelineServices
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.session_ids import UpstreamSession
@@ -56,6 +57,7 @@ async def initialize(exchange: Exchange, leg: Leg, span: ServerSpan, services: P
     except UpstreamFault as fault:
         raise faults.refusal(fault) from fault
     keeps_notes = services.sessions.notes.are_kept
+    told = approved_description(exchange, leg.server, told)
     result = initialize_result(told, asked=params.get("protocolVersion"), keeps_notes=keeps_notes)
     _declare_own_changes(result["capabilities"], exchange)
     servers = {mark_of(leg.server): UpstreamSession("", REVISION)}

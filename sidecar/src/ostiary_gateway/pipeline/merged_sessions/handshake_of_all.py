@@ -29,6 +29,7 @@ from ostiary_gateway.pipeline.merged_sessions.session_vector import (
 )
 from ostiary_gateway.pipeline.merged_sessions.visible_servers import sees_whole, visible_servers
 from ostiary_gateway.pipeline.message_members import bad_params
+from ostiary_gateway.pipeline.pinned_definitions.pinned_instructions import approved_description
 from ostiary_gateway.pipeline.server_request import GATEWAY_INFO
 from ostiary_gateway.pipeline.services import PipelineServices
 from ostiary_gateway.server.response import Response
@@ -105,7 +106,7 @@ def _instructions(exchange: Exchange, servers: Sequence[DescribedServer]) -> str
         ServerInstructions(
             exchange.proxy.servers[each.place].name,
             prefixes[each.place][1] if prefixes else "",
-            each.told.get("instructions"),
+            approved_description(exchange, exchange.proxy.servers[each.place], each.told).get("instructions"),
         )
         for each in servers
         if each.told is not None and sees_whole(exchange, each.place, each.capabilities or {})
