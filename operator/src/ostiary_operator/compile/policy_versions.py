@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from ostiary_core.catalogue_names import CatalogueNames
+from ostiary_core.content.masks.mask_outputs import patterns_that_find_outputs
 from ostiary_core.contract.access import SubjectConfig
 from ostiary_core.contract.documents import PolicyDocument, Tier
 from ostiary_core.errors import ContractError, ExpressionError, PatternError
@@ -91,15 +92,15 @@ def _compile(subject: ParsedPolicy, content: PolicyContent, inputs: VersionInput
     )
     try:
         tests = run_tests(document, content.tests, inputs.catalogues)
-        conflict = conflict_within(document)
+        rejection = _content_defect(subject.title, document)
     except ExpressionError as error:
         return ResourceRejection(AcceptedReason.INVALID, f"{subject.title}: {error}")
     except ContractError as error:
         return ResourceRejection(AcceptedReason.INVALID, f"{subject.title}: spec.limits: {error}")
     except PatternError as error:
         return ResourceRejection(AcceptedReason.INVALID, f"{subject.title}: {_with_field(content, str(error))}")
-    if conflict:
-        return ResourceRejection(AcceptedReason.TRANSFORM_CONFLICT, f"{subject.title}: {conflict}")
+    if rejection is not None:
+        return rejection
     return PolicyVersion(encode_document(document), tests)
 
 
@@ -109,3 +110,20 @@ def _with_field(content: PolicyContent, defect: str) -> str:
         return defect
     field = "spec" if content.limits or content.loop_detection is not None else "spec.access.rules"
     return f"{field}: {defect}"
+
+
+def _content_defect(title: str, document: PolicyDocument) -> ResourceRejection | None:
+    """Return why the rules about contents of a policy cannot be used together.
+
+    Raises:
+        PatternError: a pattern is invalid.
+    """
+    conflict = conflict_within(document)
+    if conflict:
+        return ResourceRejection(AcceptedReason.TRANSFORM_CONFLICT, f"{title}: {conflict}")
+    shown = next(patterns_that_find_outputs(document.masks or ()), None)
+    if shown is None:
+        return None
+    field = f"spec.masks[{shown.mask}].detect[{shown.detector}].pattern"
+    message = f"finds what masks show instead of values, such as {shown.output[:64]!r}; narrow it"
+    return ResourceRejection(AcceptedReason.INVALID, f"{title}: {field}: {message}")
