@@ -26,6 +26,7 @@ from ostiary_gateway.errors import CallerGone, UpstreamFault
 from ostiary_gateway.media_types import EVENT_STREAM_HEADERS
 from ostiary_gateway.pipeline import debug_recording
 from ostiary_gateway.pipeline.bridged.bridged_session import answer_owner
+from ostiary_gateway.pipeline.content.shape_content import rules_of_response, shape_own_message
 from ostiary_gateway.pipeline.continuations.awaited_answer import AwaitedAnswer
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.leg import Leg
@@ -55,6 +56,7 @@ class ClientQuestions:
             InputRefusedError: it cannot be asked this, refused, or did not answer in time.
             UpstreamFault: what the server asks cannot be written.
             CallerGone: the client has disconnected.
+            Refusal: a question must not reach it.
         """
         session = self._exchange.session
         if session is None:
@@ -62,6 +64,10 @@ class ClientQuestions:
         requests = client_requests(
             asked, capabilities=self._client.capabilities, revision=session.revision, new_id=lambda: str(uuid.uuid4())
         )
+        rules = rules_of_response(self._exchange, self._leg)
+        for key, request in requests.items() if rules is not None else ():
+            question = strict_json.loads(strict_json.dumps(request))
+            requests[key] = await shape_own_message(self._exchange, rules, question)
         with ExitStack() as stack:
             owner = answer_owner(self._exchange)
             waiting = {

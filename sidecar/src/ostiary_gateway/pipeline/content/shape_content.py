@@ -23,7 +23,7 @@ from ostiary_gateway.pipeline.content.result_transforms import transform_result
 from ostiary_gateway.pipeline.content.scoring import scoring
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary, id_of
-from ostiary_gateway.pipeline.large_messages import Steps, at_once
+from ostiary_gateway.pipeline.large_messages import Steps, at_once, process_large
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.refusal_responses import error_message, message_for
 
@@ -113,6 +113,20 @@ def shaping_streamed_content(
             exchange.note_findings(joined.findings)
             return None
     return strict_json.dumps(message) if is_changed else text
+
+
+async def shape_own_message(exchange: Exchange, rules: ItemRules | None, message: dict[str, Any]) -> dict[str, Any]:
+    """Return a message that the gateway makes of what servers say, as its caller may read it.
+
+    It may be changed in place. ``rules`` is None where there are none.
+
+    Raises:
+        Refusal: it must not pass.
+    """
+    if rules is not None:
+        text = strict_json.dumps(message)
+        await process_large(_applying(exchange, None, rules, text, message), text=text, proxy=exchange.proxy.uid)
+    return message
 
 
 def drops_notifications(rules: ItemRules) -> bool:
