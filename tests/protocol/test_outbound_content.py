@@ -12,12 +12,13 @@ from gateways import RunningGateway, policy
 from mcp import Client
 from mcp_caller import McpCaller, legacy, modern
 from mcp_clients import ERAS, Era, connect
-from modern_server import modern_server
+from modern_server import complete, modern_server
 from upstreams import Arrived, Upstream, answer, document, serving, with_handshake
 
 from ostiary_core.contract.documents import EntryDocument, PolicyDocument
 from ostiary_core.contract.guards import GuardConfig
 from ostiary_core.contract.masks import MaskConfig
+from ostiary_core.contract.transforms import TransformConfig
 
 ALLOWED = {"name": "all", "effect": "Allow"}
 CARD = "4111 1111 1111 1111"
@@ -270,3 +271,34 @@ async def test_a_card_in_keys_numbers_escapes_and_nested_json_does_not_arrive(
     assert number not in written(upstream)
     assert CARD not in written(upstream)
     assert json.loads(calls(upstream)[-1]["json"]) == {"card": "[masked: CardNumber]"}
+
+
+@pytest.mark.parametrize("changes", ["masks", "transforms"])
+async def test_a_call_of_several_rounds_goes_on_with_what_was_changed(
+    gateway: RunningGateway, caller: McpCaller, changes: str
+) -> None:
+    elicit = {"method": "elicitation/create", "params": {"message": "m", "requestedSchema": {"type": "object"}}}
+
+    async def respond(_: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        if arrived.message["params"].get("requestState") == "of the server":
+            return complete(arrived, {"content": [{"type": "text", "text": "done"}]})
+        asks = {"resultType": "input_required", "inputRequests": {"q": elicit}, "requestState": "of the server"}
+        return document(answer(arrived, asks))
+
+    sets = TransformConfig.model_validate(
+        {"name": "t", "headers": None, "arguments": {"set": [{"path": ["at"], "value": "headers['x-round']"}]}}
+    )
+    governing = governed(masked(**TOKENS) if changes == "masks" else masked())
+    if changes == "transforms":
+        governing = governing.model_copy(update={"transforms": [sets]})
+    async with modern_server(respond) as upstream:
+        await gateway.apply(gateway.entry("mock", upstream.url, [governing]))
+        first = call(card=CARD)
+        first["params"]["_meta"]["io.modelcontextprotocol/clientCapabilities"] = {"elicitation": {}}
+        asked = (await caller.post(first, {"X-Round": "1"})).result
+        assert asked["resultType"] == "input_required"
+        answered = {"q": {"action": "accept", "content": {"card": CARD}}}
+        params = {**first["params"], "requestState": asked["requestState"], "inputResponses": answered}
+        second = {**first, "id": 2, "params": params}
+        assert (await caller.post(second, {"X-Round": "2"})).result["content"][0]["text"] == "done"
+        assert CARD not in written(upstream)

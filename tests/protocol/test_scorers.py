@@ -83,7 +83,7 @@ def flagging(word: str) -> Any:
 
 
 @pytest.mark.parametrize("era", ERAS)
-@pytest.mark.parametrize("tool", ["read"])
+@pytest.mark.parametrize("tool", ["read", "stream"])
 async def test_what_a_scorer_flags_is_withheld(
     gateway: RunningGateway, upstream: Upstream, scorer: ScorerOfTests, era: Era, tool: str
 ) -> None:
@@ -124,6 +124,17 @@ async def test_arguments_are_judged_before_they_leave(
     assert (await caller.post(call(note="poison"))).result["isError"] is True
     assert upstream.count("tools/call") == 0
     assert "isError" not in (await caller.post(call(note="fine"))).result
+
+
+async def test_what_is_flagged_in_arguments_is_cut_out_before_they_leave(
+    gateway: RunningGateway, caller: McpCaller, upstream: Upstream, scorer: ScorerOfTests
+) -> None:
+    await apply(gateway, upstream, scorer, directions=["Arguments"], action="Strip")
+    scorer.answer = flagging("poison")
+    assert "isError" not in (await caller.post(call(note="a poison b"))).result
+    sent = upstream.arrived[-1].message["params"]["arguments"]["note"]
+    assert "poison" not in sent
+    assert (sent[:2], sent[-2:]) == ("a ", " b")
 
 
 async def test_a_scorer_gets_masked_texts_unless_it_may_have_them_raw(
