@@ -120,6 +120,21 @@ FILE_COMMANDS: Final = (
         ("gateway",),
     ),
     Command(
+        "mask",
+        f"{PACKAGE}.cli.mask",
+        "show what masks leave of a file",
+        "Print a file as masks leave it, and say on stderr what they found. The file is a text, a result of a tool, "
+        "any other JSON, or a JSON-RPC message, of which a tools/call is masked as what goes to a server. The masks "
+        "are those of MCPPolicies in YAML files, whatever names they select; without --policy every kind of values is "
+        "masked. Hash and Tokenise are shown as Mask, since only gateways have their keys. The exit code is 0, 1 if a "
+        "mask blocks, and 2 if a file or policy cannot be used.",
+        (
+            ("ostiary mask notes.txt", "hide every kind of values in a text"),
+            ("ostiary mask --policy policies/ result.json", "what callers get of a recorded result"),
+            ("kubectl logs my-server | ostiary mask --keep-last 4 -", "from another program"),
+        ),
+    ),
+    Command(
         "compile",
         f"{PACKAGE}.cli.compile",
         "compile YAML files into the folder that a gateway outside a cluster reads",
