@@ -73,7 +73,9 @@ class PolicyTestResult(NamedTuple):
 
     @property
     def cause(self) -> str:
-        """What decided, as a clause."""
+        """What decided, or what of the contents is not as expected, as a clause."""
+        if self.content_failure:
+            return self.content_failure
         return describe(self.decision) if self.is_authenticated else "spec.authentication admits no anonymous caller"
 
     @property
