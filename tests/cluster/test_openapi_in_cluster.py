@@ -39,6 +39,15 @@ def apply_document(cluster: LocalCluster, *, without: str = "", text: str = "") 
     apply(cluster, resource)
 
 
+def apply_proxy(cluster: LocalCluster, *, description: str = "Orders") -> None:
+    """Apply the MCPProxy of the example; another description has the operator read the document at once."""
+    proxy = yaml.safe_load((EXAMPLE / "mcpproxy.yaml").read_text())
+    proxy["metadata"]["namespace"] = "default"
+    proxy["spec"]["description"] = description
+    proxy["spec"]["servers"][0]["url"] = cluster.mock_url.replace("/mcp", "/v1")
+    apply(cluster, proxy)
+
+
 def resolved(cluster: LocalCluster) -> Mapping[str, Any]:
     found = json.loads(cluster.kubectl("get", "MCPProxy", "orders", "-n", "default", "-o", "json"))
     conditions: list[dict[str, Any]] = found.get("status", {}).get("conditions", [])
@@ -59,10 +68,7 @@ async def until_tools(cluster: LocalCluster, expected: set[str]) -> None:
 @pytest.mark.timeout(600)
 async def test_a_document_becomes_tools_and_each_change_of_it_reaches_every_replica(cluster: LocalCluster) -> None:
     apply_document(cluster)
-    proxy = yaml.safe_load((EXAMPLE / "mcpproxy.yaml").read_text())
-    proxy["metadata"]["namespace"] = "default"
-    proxy["spec"]["servers"][0]["url"] = cluster.mock_url.replace("/mcp", "/v1")
-    apply(cluster, proxy)
+    apply_proxy(cluster)
     cluster.wait_until_ready("orders")
     await until_tools(cluster, NAMES)
     async with connect(cluster.endpoint(path="/orders"), era="legacy") as client:
@@ -73,6 +79,7 @@ async def test_a_document_becomes_tools_and_each_change_of_it_reaches_every_repl
     await until_tools(cluster, NAMES - {"getInvoice"})
 
     apply_document(cluster, text='swagger: "2.0"')
+    apply_proxy(cluster, description="Orders, whose document is broken")
     wait_until(
         lambda: resolved(cluster).get("reason") == "RefInvalid",
         what="the fault of the document",
@@ -82,4 +89,5 @@ async def test_a_document_becomes_tools_and_each_change_of_it_reaches_every_repl
     await until_tools(cluster, NAMES - {"getInvoice"})
 
     apply_document(cluster)
+    apply_proxy(cluster, description="Orders, whose document is whole again")
     await until_tools(cluster, NAMES)
