@@ -264,3 +264,11 @@ async def test_every_message_of_an_open_stream_is_masked(caller: McpCaller, shop
         first, second = await stream.message(), await stream.message()
     assert_masked(json.dumps([first, second]))
     assert second["result"]["content"][0]["text"].startswith("Card")
+
+
+async def test_an_error_that_does_not_say_which_request_it_refuses_is_masked(caller: McpCaller, shop: Shop) -> None:
+    error = {"code": -32000, "message": f"No card {CARD}", "data": {PLAIN: CARD}}
+    shop.status, shop.answer = 400, {"id": "server-error", "error": error}
+    reply = await caller.post(CALL)
+    assert_masked(reply.body.decode())
+    assert reply.error["message"].startswith("No card")

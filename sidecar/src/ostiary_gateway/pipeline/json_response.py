@@ -156,10 +156,11 @@ async def _shaped_rejection(
 ) -> tuple[Response, ResponseSummary]:
     """Return the response where a server refuses its request, as its caller may read it."""
     message = strict_json.loads(rejected.body)
+    is_in_words = jsonrpc.outcome(message) != outcome  # of a text that the caller does not get
     steps = shaping_response(exchange, None, rules, rejected.body, message)
-    body, message, _ = await process_large(steps, text=rejected.body, proxy=exchange.proxy.uid)
-    words = jsonrpc.outcome(message) if outcome.message == jsonrpc.outcome(message).message else outcome
-    return Response(rejected.status, body, rejected.headers), words
+    body, message, refused = await process_large(steps, text=rejected.body, proxy=exchange.proxy.uid)
+    shaped = refused or (outcome if is_in_words else jsonrpc.outcome(message))
+    return Response(rejected.status, body, rejected.headers), shaped
 
 
 def with_own_id_and_state(exchange: Exchange, leg: Leg, text: bytes, message: dict[str, Any]) -> bytes:
