@@ -12,16 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from timeouts import TIMEOUT_SECONDS
 
-from ostiary_operator.api.load import InvalidResource, parse_policy, parse_proxy
-from ostiary_operator.api.resources import API_VERSION, POLICY_KIND, PROXY_KIND
+from ostiary_operator.api.load import InvalidResource, parse_lock, parse_policy, parse_proxy
+from ostiary_operator.api.resources import API_VERSION, LOCK_KIND, POLICY_KIND, PROXY_KIND
 from ostiary_tools.cluster.api import ApiError, KubeApi
 from ostiary_tools.cluster.control_plane import ControlPlane
 from ostiary_tools.common.errors import ToolError
 from ostiary_tools.common.processes import wait_until
 
 CRDS = Path(__file__).parents[2] / "crds"
-PLURALS = {PROXY_KIND: "mcpproxies", POLICY_KIND: "mcppolicies"}
-PARSERS = {PROXY_KIND: parse_proxy, POLICY_KIND: parse_policy}
+PLURALS = {PROXY_KIND: "mcpproxies", POLICY_KIND: "mcppolicies", LOCK_KIND: "mcplocks"}
+PARSERS = {PROXY_KIND: parse_proxy, POLICY_KIND: parse_policy, LOCK_KIND: parse_lock}
 
 
 @pytest.fixture(scope="session")

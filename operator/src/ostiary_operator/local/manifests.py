@@ -243,7 +243,7 @@ def _misnamed(manifest: ObjectManifest) -> Finding | None:
     if version.partition("/")[0] != GROUP and kind.lower() not in meant:
         return None
     close = difflib.get_close_matches(kind.lower(), meant, n=1)
-    remedy = f"did you mean {meant[close[0]]}?" if close else f"use {' or '.join(OURS)}"
+    remedy = f"did you mean {meant[close[0]]}?" if close else f"use {', '.join(OURS[:-1])} or {OURS[-1]}"
     return manifest.finding("kind", f"{kind} is not a kind of {GROUP}", remedy)
 
 

@@ -1,10 +1,10 @@
 import pytest
 from api_corpus import Case, cases
 
-from ostiary_operator.api.load import InvalidResource, parse_policy, parse_proxy
-from ostiary_operator.api.resources import POLICY_KIND, PROXY_KIND
+from ostiary_operator.api.load import InvalidResource, parse_lock, parse_policy, parse_proxy
+from ostiary_operator.api.resources import LOCK_KIND, POLICY_KIND, PROXY_KIND
 
-PARSERS = {PROXY_KIND: parse_proxy, POLICY_KIND: parse_policy}
+PARSERS = {PROXY_KIND: parse_proxy, POLICY_KIND: parse_policy, LOCK_KIND: parse_lock}
 GOOD, BAD = cases("good"), cases("bad")
 
 
@@ -31,7 +31,7 @@ def test_every_refusal_has_a_message_of_the_gateway(case: Case) -> None:
     assert "see the reference" not in problem.remedy
 
 
-def test_the_corpus_covers_both_kinds_and_verdicts() -> None:
+def test_the_corpus_covers_all_kinds_and_verdicts() -> None:
     assert len(GOOD) >= 25
     assert len(BAD) >= 60
     assert {case.kind for case in GOOD} == {case.kind for case in BAD} == set(PARSERS)

@@ -8,10 +8,10 @@ from ostiary_operator.api.field_reference import render_reference
 from ostiary_operator.api.json_schema import render_json_schemas
 
 
-def test_both_definitions_are_printed_as_one_stream(ostiary: Ostiary) -> None:
+def test_all_definitions_are_printed_as_one_stream(ostiary: Ostiary) -> None:
     answer = ostiary("crds")
     names = [document["metadata"]["name"] for document in yaml.safe_load_all(answer.out)]
-    assert names == ["mcppolicies.ostiary.dev", "mcpproxies.ostiary.dev"]
+    assert names == ["mcplocks.ostiary.dev", "mcppolicies.ostiary.dev", "mcpproxies.ostiary.dev"]
 
 
 def test_definitions_and_reference_are_written_to_folders(ostiary: Ostiary, tmp_path: Path) -> None:
@@ -28,8 +28,9 @@ def test_the_schemas_for_editors_are_written_below_their_group(ostiary: Ostiary,
     below = tmp_path / "schemas"
     written = {str(path.relative_to(below)): path.read_text() for path in below.rglob("*") if path.is_file()}
     assert written == render_json_schemas()
-    kinds = {"ostiary.dev/mcpproxy_v1alpha1.json", "ostiary.dev/mcppolicy_v1alpha1.json"}
-    assert set(written) == {*kinds, "audit-record.schema.json"}
+    kinds = {f"ostiary.dev/{kind}_v1alpha1.json" for kind in ("mcpproxy", "mcppolicy", "mcplock")}
+    documents = {"audit-record", "scorer-request", "scorer-response"}
+    assert set(written) == {*kinds, *(f"{name}.schema.json" for name in documents)}
 
 
 def test_a_folder_that_cannot_be_created_is_reported(ostiary: Ostiary, tmp_path: Path) -> None:

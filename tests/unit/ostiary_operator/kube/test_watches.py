@@ -15,6 +15,7 @@ from ostiary_operator.kube.kinds import (
     ACCESS_REVIEW,
     CONFIG_MAP,
     ENDPOINT_SLICE,
+    LOCK,
     NAMESPACE,
     POLICY,
     PROXY,
@@ -26,7 +27,7 @@ from ostiary_operator.kube.options import OperatorOptions
 from ostiary_operator.kube.watch_scopes import Scope, Watched, choose
 from ostiary_operator.kube.watches import log_unwatched
 
-EVERY_KIND = (PROXY, POLICY, NAMESPACE, SERVICE, ENDPOINT_SLICE, CONFIG_MAP, SECRET)
+EVERY_KIND = (PROXY, POLICY, LOCK, NAMESPACE, SERVICE, ENDPOINT_SLICE, CONFIG_MAP, SECRET)
 
 
 def seen(**changes: Any) -> Object:
