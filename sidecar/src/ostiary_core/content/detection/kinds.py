@@ -6,7 +6,7 @@ from typing import Final
 from ostiary_core.content.detection import issued_secrets, named_secrets
 from ostiary_core.content.detection.bank_accounts import IBAN
 from ostiary_core.content.detection.card_numbers import CARD_NUMBER
-from ostiary_core.content.detection.detector import Detector, Span, next_byte
+from ostiary_core.content.detection.detector import Detector, Span
 from ostiary_core.content.detection.email_addresses import EMAIL
 from ostiary_core.content.detection.network_addresses import IP_ADDRESS
 from ostiary_core.content.detection.phone_numbers import PHONE
@@ -20,12 +20,17 @@ def _secrets(text: bytes, start: int, end: int) -> Iterator[Span]:
     yield from found or named_secrets.named(text, start)
 
 
+def _at_the_value(text: bytes, start: int, end: int) -> int:  # noqa: ARG001  the signature of ``Detector.resume``
+    """Go on where the value behind a word begins: it may have the form of an issuer."""
+    return max(start + 1, end - named_secrets.BEGINNING)
+
+
 SECRET: Final = Detector(
     "Secret",
     f"{issued_secrets.EXPRESSION}|{named_secrets.EXPRESSION}",
     _secrets,
     near=named_secrets.NEAR,
-    resume=next_byte,
+    resume=_at_the_value,
 )
 
 #: By kind: what finds it.

@@ -27,11 +27,13 @@ _IS: Final = (
     r"[\\\"'`]{0,4}(?:(?i:bearer|basic|token)\s{1,4})?"
 )
 _VALUE: Final = r"[^\s\"'`,;<>\\]"
+#: The characters of the value that make a candidate.
+BEGINNING: Final = 6
 _SCHEME: Final = r"(?i:bearer|basic)\s{1,4}"
-EXPRESSION: Final = rf"{words(NEAR)}{_IS}{_VALUE}{{6}}|{_SCHEME}{_VALUE}{{6}}"
+EXPRESSION: Final = rf"{words(NEAR)}{_IS}{_VALUE}{{{BEGINNING}}}|{_SCHEME}{_VALUE}{{{BEGINNING}}}"
 
 _WHOLE: Final = re.compile(
-    rf"(?i)(?:(?P<name>(?:{'|'.join(NEAR)}){_IS})|{_SCHEME})(?P<value>{_VALUE}{{8,4096}})".encode()
+    rf"(?i)(?:(?P<name>(?:{'|'.join(NEAR)}){_IS})|{_SCHEME})(?P<value>{_VALUE}{{8,256}})".encode()
 )
 #: Handles that agents give back, ids that are no secret, and amounts of tokens.
 _HARMLESS: Final = re.compile(
@@ -53,7 +55,7 @@ _BREAK: Final = re.compile(rb"[\n,;{}(]|\. ")
 _FEWEST_MADE: Final = 16
 _ENTROPY: Final = 3.0
 _ENTROPY_CHOSEN: Final = 2.5
-_LONGEST: Final = 4096
+_LONGEST: Final = 256
 
 
 def named(text: bytes, start: int) -> Iterator[Span]:
