@@ -17,7 +17,7 @@ import ostiary_gateway.metrics
 import ostiary_operator.controller.metrics
 from ostiary_core.metric_export.sdk_metrics import otlp_attribute, otlp_name
 from ostiary_core.metric_family import MetricFamily, MetricKind
-from ostiary_tools.generate.pages import filled, filled_text
+from ostiary_tools.generate.pages import filled, filled_text, rewrite
 
 ROOT: Final = Path(__file__).parents[3]
 PAGE: Final = ROOT / "docs" / "reference" / "metrics.md"
@@ -90,10 +90,7 @@ def main() -> int:
     """Write the page; print its path if it changed."""
     parser = argparse.ArgumentParser(prog="python -m ostiary_tools.generate.metrics_page", description=main.__doc__)
     parser.parse_args()
-    text = render()
-    if PAGE.read_text() != text:
-        PAGE.write_text(text)
-        print(PAGE.relative_to(ROOT))
+    rewrite(PAGE, render())
     return 0
 
 

@@ -101,6 +101,13 @@ def filled_text(path: Path, page: str, mark: str, text: str) -> str:
     return f"{page.partition(begin)[0]}{begin}\n{text}\n\n{end}{page.partition(end)[2]}"
 
 
+def rewrite(path: Path, text: str) -> None:
+    """Write a generated page, and print its path, if it changed."""
+    if path.read_text() != text:
+        path.write_text(text)
+        print(path.relative_to(ROOT))
+
+
 def _reasons() -> Iterator[str]:
     for number, (kind, reasons) in enumerate(REASONS.items()):
         if number:

@@ -11,7 +11,7 @@ from typing import Final
 
 from ostiary_core.content.guards.signatures import Signature, built_in
 from ostiary_core.contract.content import Direction
-from ostiary_tools.generate.pages import filled
+from ostiary_tools.generate.pages import filled, rewrite
 
 ROOT: Final = Path(__file__).parents[3]
 PAGE: Final = ROOT / "docs" / "reference" / "signatures.md"
@@ -54,10 +54,7 @@ def main() -> int:
     """Write the page; print its path if it changed."""
     parser = argparse.ArgumentParser(prog="python -m ostiary_tools.generate.signatures_page", description=main.__doc__)
     parser.parse_args()
-    text = render()
-    if PAGE.read_text() != text:
-        PAGE.write_text(text)
-        print(PAGE.relative_to(ROOT))
+    rewrite(PAGE, render())
     return 0
 
 

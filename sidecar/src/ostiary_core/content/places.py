@@ -14,8 +14,13 @@ import binascii
 import enum
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from ostiary_core.steps import Steps
+
+#: Places that are collected or judged in one step.
+PLACES_AT_ONCE: Final = 256
 #: The keys and indices that lead from the root of a message to a value.
 Trail: TypeAlias = tuple[str | int, ...]
 
@@ -101,6 +106,17 @@ def places_of(message: dict[str, Any]) -> Iterator[ReadablePlace]:
         elif inner is not None:
             yield from _scalar(message, member, inner, (), member)
     yield from _walk(roots)
+
+
+def collecting(message: dict[str, Any]) -> Steps[list[ReadablePlace]]:
+    """Return the readable places of a message, in steps."""
+    found: list[ReadablePlace] = []
+    places = places_of(message)
+    while some := list(islice(places, PLACES_AT_ONCE)):
+        found += some
+        if len(some) == PLACES_AT_ONCE:
+            yield
+    return found
 
 
 def values_of(value: Any, trail: Trail = ()) -> Iterator[ReadablePlace]:

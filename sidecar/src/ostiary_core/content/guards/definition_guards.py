@@ -14,7 +14,6 @@ from ostiary_core.content.guards.compiled_guard import CompiledGuard
 from ostiary_core.content.guards.guard_set import (
     Guarded,
     GuardSet,
-    collecting,
     finding_of,
     findings_of,
     merged_findings,
@@ -23,7 +22,7 @@ from ostiary_core.content.guards.guard_words import meta_of, note
 from ostiary_core.content.guards.look_alikes import CatalogueName, finding_look_alikes
 from ostiary_core.content.guards.marked_places import Mark
 from ostiary_core.content.guards.other_tools import OtherTools
-from ostiary_core.content.places import ReadablePlace
+from ostiary_core.content.places import ReadablePlace, collecting
 from ostiary_core.contract.content import Direction
 from ostiary_core.contract.guards import GuardAction, GuardDetector
 from ostiary_core.exposed_names import Owned

@@ -8,7 +8,6 @@ and what is left is wrapped where a guard wraps, or has a note in front where on
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, Final, Protocol
 
 from ostiary_core.content.finding import ContentFinding
@@ -17,13 +16,11 @@ from ostiary_core.content.guards.joined_texts import JoinedTexts, prose
 from ostiary_core.content.guards.marked_places import Mark, act, grouped, is_refused, strip
 from ostiary_core.content.guards.text_scanner import TextScanner
 from ostiary_core.content.guards.truncation import is_structured_too_large, truncate
-from ostiary_core.content.places import ReadablePlace, places_of
+from ostiary_core.content.places import ReadablePlace, collecting
 from ostiary_core.contract.content import Direction
 from ostiary_core.contract.guards import GuardAction
 from ostiary_core.steps import Steps
 
-#: Places that are collected in one step.
-_AT_ONCE: Final = 256
 #: Rounds of cutting: one is enough for all that was not built to grow together again.
 _ROUNDS: Final = 4
 _TRUNCATE: Final = "Truncate"
@@ -133,16 +130,6 @@ def _scanners(guards: Sequence[CompiledGuard], direction: Direction) -> list[tup
         if scanner is not None:
             found.setdefault(id(scanner), (scanner, []))[1].append(guard)
     return list(found.values())
-
-
-def collecting(message: dict[str, Any]) -> Steps[list[ReadablePlace]]:
-    """Return the readable places of a message, in steps."""
-    found: list[ReadablePlace] = []
-    places = places_of(message)
-    while some := list(islice(places, _AT_ONCE)):
-        found += some
-        yield
-    return found
 
 
 def _truncated(

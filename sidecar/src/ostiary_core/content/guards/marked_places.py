@@ -79,6 +79,25 @@ def act(message: dict[str, Any], marks: Sequence[Mark], direction: Direction, bo
     return Acted(is_changed=_withhold(message, hidden) or is_changed)
 
 
+def cut_and_act(
+    message: dict[str, Any], marks: Sequence[Mark], direction: Direction, boundary: Callable[[], str]
+) -> Acted:
+    """Do to a message all that its guards say, once; nothing if it must not pass."""
+    if is_refused(marks):
+        return Acted(is_blocked=True)
+    is_changed = strip(grouped(marks), direction)
+    left = [
+        each for each in marks if each.guard.action is not GuardAction.STRIP or _is_whole(each.part.place, direction)
+    ]
+    acted = act(message, left, direction, boundary)
+    return Acted(is_changed or acted.is_changed, acted.is_blocked)
+
+
+def _is_whole(place: ReadablePlace, direction: Direction) -> bool:
+    """Return whether nothing can be cut out of a place."""
+    return place.kind in _WHOLE or (place.kind is PlaceKind.KEY and direction is Direction.DEFINITIONS)
+
+
 def grouped(marks: Iterable[Mark]) -> list[_Marked]:
     """Return what was found by place, values before keys.
 
@@ -96,11 +115,10 @@ def strip(places: Sequence[_Marked], direction: Direction) -> bool:
 
     A name or URI is not cut, and no key of a definition: it is the name of an argument.
     """
-    whole = (*_WHOLE, PlaceKind.KEY) if direction is Direction.DEFINITIONS else _WHOLE
     is_changed = False
     for each in places:
         marks = each.by(GuardAction.STRIP)
-        if marks and each.place.kind not in whole:
+        if marks and not _is_whole(each.place, direction):
             each.place.text = _without(each.place.text, marks)
             each.place.put(each.place.text)
             is_changed = True

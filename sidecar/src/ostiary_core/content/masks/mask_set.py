@@ -5,14 +5,13 @@ overlap, the strongest action is taken of all.
 """
 
 from collections.abc import Sequence
-from itertools import islice
 from typing import Any, Protocol
 
 from ostiary_core.content.masks.compiled_mask import CompiledMask
 from ostiary_core.content.masks.directed_masks import directed, folded
-from ostiary_core.content.masks.message_work import PLACES_AT_ONCE, Masked, MessageWork
+from ostiary_core.content.masks.message_work import Masked, MessageWork
 from ostiary_core.content.masks.tokens import MaskKeys
-from ostiary_core.content.places import PlaceKind, ReadablePlace, places_of, values_of
+from ostiary_core.content.places import PlaceKind, collecting, values_of
 from ostiary_core.contract.content import Direction
 from ostiary_core.steps import Steps, run_steps
 
@@ -53,7 +52,7 @@ class MaskSet:
         side = self._sides[direction]
         if side is None:
             return Masked()
-        places = yield from _collected(message)
+        places = yield from collecting(message)
         work = MessageWork(side, direction, keys)
         work.force(_root_of_fields(message, direction), side.fields)
         if not work.is_forced and not side.structured_fields and not (yield from side.may_match_some(places)):
@@ -106,13 +105,3 @@ def _root_of_fields(message: dict[str, Any], direction: Direction) -> Any:
         return message.get("result")
     params = message.get("params")
     return params.get("arguments") if type(params) is dict else None
-
-
-def _collected(message: dict[str, Any]) -> Steps[list[ReadablePlace]]:
-    found: list[ReadablePlace] = []
-    places = places_of(message)
-    while some := list(islice(places, PLACES_AT_ONCE)):
-        found += some
-        if len(some) == PLACES_AT_ONCE:
-            yield
-    return found

@@ -18,7 +18,7 @@ from ostiary_core.content.masks.neighbouring_blocks import BlockRun, runs_of
 from ostiary_core.content.masks.replacements import masked, replacement
 from ostiary_core.content.masks.text_edits import TextEdit, strongest, written
 from ostiary_core.content.masks.tokens import MaskKeys
-from ostiary_core.content.places import PlaceKind, ReadablePlace, values_of
+from ostiary_core.content.places import PLACES_AT_ONCE, PlaceKind, ReadablePlace, values_of
 from ostiary_core.contract.content import Direction
 from ostiary_core.contract.masks import MaskAction
 from ostiary_core.errors import StrictJSONError
@@ -27,8 +27,6 @@ from ostiary_core.strict_json import dumps, loading
 
 #: JSON in a text of JSON in a text: deeper it is text.
 _MOST_NESTED: Final = 3
-#: Places that are judged in one step.
-PLACES_AT_ONCE: Final = 256
 #: Texts that may be JSON, and those that identify an item.
 _MAY_BE_JSON: Final = frozenset({PlaceKind.PROSE, PlaceKind.VALUE, PlaceKind.BLOB})
 _IDENTITIES: Final = frozenset({PlaceKind.NAME, PlaceKind.URI})

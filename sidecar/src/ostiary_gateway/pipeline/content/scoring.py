@@ -10,14 +10,14 @@ from typing import Any, Final
 from ostiary_core.content.content_rules import ItemRules
 from ostiary_core.content.finding import ContentFinding
 from ostiary_core.content.guards.compiled_guard import CompiledGuard
-from ostiary_core.content.guards.guard_set import collecting, finding_of, findings_of
+from ostiary_core.content.guards.guard_set import finding_of, findings_of
 from ostiary_core.content.guards.joined_texts import TextPart
-from ostiary_core.content.guards.marked_places import Mark, act, grouped, is_refused, strip
+from ostiary_core.content.guards.marked_places import Mark, cut_and_act
 from ostiary_core.content.masks.mask_set import MaskSet
-from ostiary_core.content.places import PlaceKind, ReadablePlace
+from ostiary_core.content.places import ReadablePlace, collecting
 from ostiary_core.content.scoring.scorer_texts import ScorerError, request_for_scorer, texts_for_scorer
 from ostiary_core.contract.content import Direction
-from ostiary_core.contract.guards import GuardAction, ScorerConfig
+from ostiary_core.contract.guards import ScorerConfig
 from ostiary_core.steps import Awaited
 from ostiary_gateway.pipeline.content.content_refusal import ContentReason, content_refused
 from ostiary_gateway.pipeline.content.guarded_content import is_introduction, new_boundary
@@ -77,18 +77,11 @@ def _scoring(
     exchange.note_findings(findings_of(marks, direction))
     if not marks or guard.scope.is_shadow:
         return False
-    # What can be cut out is, unless all of it must not pass.
-    is_cut = not is_refused(marks) and strip(grouped(marks), direction)
-    acted = act(message, [mark for mark in marks if not (is_cut and _is_cut(mark))], direction, new_boundary)
+    acted = cut_and_act(message, marks, direction, new_boundary)
     if acted.is_blocked:
         words = _SENT if direction is Direction.ARGUMENTS else _ANSWERED
         raise content_refused(exchange.message, ContentReason.CONTENT_BLOCKED, words)
-    return acted.is_changed or is_cut
-
-
-def _is_cut(mark: Mark) -> bool:
-    """Return whether a part is gone: names and URIs are never cut."""
-    return mark.guard.action is GuardAction.STRIP and mark.part.place.kind not in (PlaceKind.NAME, PlaceKind.URI)
+    return acted.is_changed
 
 
 def _flagged(
