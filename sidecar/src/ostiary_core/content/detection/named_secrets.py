@@ -52,6 +52,7 @@ _PLACEHOLDER: Final = re.compile(
 #: What the gateway itself writes in place of a value.
 _OWN: Final = re.compile(rb"(?:tk1|hs1)[a-z2-7]{20,}\Z")
 _BREAK: Final = re.compile(rb"[\n,;{}(]|\. ")
+_DIGIT: Final = re.compile(rb"[0-9]")
 _FEWEST_MADE: Final = 16
 _ENTROPY: Final = 3.0
 _ENTROPY_CHOSEN: Final = 2.5
@@ -86,18 +87,13 @@ def _is_secret(value: bytes, name: bytes) -> bool:
     mixed = _classes(value)
     if is_chosen:
         return len(value) >= 8 and mixed >= 2 and (not value.isalpha()) and entropy(value) >= _ENTROPY_CHOSEN
-    return (
-        len(value) >= _FEWEST_MADE and mixed >= 2 and any(48 <= b <= 57 for b in value) and entropy(value) >= _ENTROPY
-    )
+    return len(value) >= _FEWEST_MADE and mixed >= 2 and _DIGIT.search(value) is not None and entropy(value) >= _ENTROPY
 
 
 def _classes(value: bytes) -> int:
     """Return how many kinds of characters there are: lower case, upper case, digits, others."""
     return (
-        (value != value.upper())
-        + (value != value.lower())
-        + any(48 <= each <= 57 for each in value)
-        + (not value.isalnum())
+        (value != value.upper()) + (value != value.lower()) + (_DIGIT.search(value) is not None) + (not value.isalnum())
     )
 
 
