@@ -11,6 +11,7 @@ from ostiary_core.content.masks.compiled_mask import CompiledMask
 from ostiary_core.content.masks.escaped_json import readings_of_json
 from ostiary_core.content.masks.neighbouring_blocks import runs_of
 from ostiary_core.content.places import PlaceKind, ReadablePlace
+from ostiary_core.policy.name_matcher import compile_expression
 from ostiary_core.steps import THREAD_BYTES, InThread, Steps
 
 _SAYS_NOTHING: Final = frozenset({PlaceKind.KEY, PlaceKind.BLOB})
@@ -25,6 +26,7 @@ _OTHER_DIGITS: Final = "".join(
 _OTHER_SIGNS: Final = "\uff20\uff0e\uff0d\uff0b\uff1a"
 _FOLDED: Final = str.maketrans(_OTHER_DIGITS + _OTHER_SIGNS, "0123456789" * 7 + "@.-+:")
 _HAS_OTHER: Final = re.compile(f"[{_OTHER_DIGITS}{_OTHER_SIGNS}]")
+_HAS_OTHER_BYTES: Final = compile_expression(f"[{_OTHER_DIGITS}{_OTHER_SIGNS}]")
 #: A number that is written with an exponent: only a parser knows its digits.
 _EXPONENT: Final = re.compile(r"[0-9]\.[0-9]{5,}[eE]")
 
@@ -57,6 +59,8 @@ class DirectedMasks:
             return True
         if text.count(_TEXT) > _ONE_BLOCK:
             return True  # a value may be spread over several blocks
+        if not text.isascii() and _HAS_OTHER_BYTES.search(text) is not None:
+            return True
         readings = readings_of_json(text)
         return readings is None or any(map(self.automaton.may_match, readings))
 
