@@ -181,10 +181,11 @@ async def test_names_that_the_server_does_not_list_do_not_have_it_asked_each_tim
     assert upstream.count("tools/call") == 5
 
 
+@pytest.mark.parametrize("more", [ENFORCE, {"arguments": "Warn"}, {}])
 async def test_unknown_names_are_refused_where_a_policy_says_so(
-    gateway: RunningGateway, caller: McpCaller, upstream: Upstream
+    gateway: RunningGateway, caller: McpCaller, upstream: Upstream, more: dict[str, str]
 ) -> None:
-    await gateway.apply(gateway.entry("mock", upstream.url, [validated(**ENFORCE, unknownArguments="Refuse")]))
+    await gateway.apply(gateway.entry("mock", upstream.url, [validated(**more, unknownArguments="Refuse")]))
     assert '/dayz: is not known; did you mean "days"?' in text((await caller.post(call(city="x", dayz=1))).result)
     assert sent(upstream) == []
 

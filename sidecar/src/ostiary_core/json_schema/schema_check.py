@@ -26,12 +26,14 @@ class CheckedValue:
     """What was found of one value.
 
     ``value`` is the value, or a copy in which texts became integers. ``faults`` are words for a model; none where it is
-    valid or could not be checked.
+    valid or could not be checked. ``has_unknown`` where names that are not declared were to be refused, and are among
+    them.
     """
 
     verdict: SchemaVerdict
     value: Any
     faults: tuple[str, ...] = ()
+    has_unknown: bool = False
 
 
 class SchemaCheck:
@@ -67,6 +69,7 @@ class SchemaCheck:
         where texts become integers.
         """
         unknown = self._unknown(value) if refuses_unknown else []
+        has_unknown = bool(unknown)
         verdict = self.compiled.verdict(value)
         if verdict is SchemaVerdict.INVALID and coerces:
             other = coerced(value, self.compiled.schema)
@@ -77,7 +80,7 @@ class SchemaCheck:
             unknown += [each for each in found if each not in unknown]
         elif unknown:
             verdict = SchemaVerdict.INVALID
-        return CheckedValue(verdict, value, tuple(unknown[:MOST_FAULTS]))
+        return CheckedValue(verdict, value, tuple(unknown[:MOST_FAULTS]), has_unknown)
 
     def _unknown(self, value: Any) -> list[str]:
         declared = self.declared

@@ -20,7 +20,9 @@ RULE: Final = "validation"
 SCHEMA: Final = "Schema"
 UNCHECKABLE: Final = "Uncheckable"
 _STRENGTH: Final = (None, ValidationMode.OFF, ValidationMode.WARN, ValidationMode.ENFORCE)
-_ACTIONS: Final = {ValidationMode.WARN: "Warn", ValidationMode.ENFORCE: "Refuse"}
+REFUSE: Final = "Refuse"
+WARN: Final = "Warn"
+_ACTIONS: Final = {ValidationMode.WARN: WARN, ValidationMode.ENFORCE: REFUSE}
 _COERCE: Final = "Coerce"
 
 
@@ -41,6 +43,11 @@ class CompiledValidation:
         """It has no expressions of its own."""
         return 0
 
+    @property
+    def refuses_unknown(self) -> bool:
+        """Whether arguments with names that a schema does not declare are refused."""
+        return self.config.unknown_arguments == "Refuse"
+
     def mode(self, direction: Direction) -> ValidationMode:
         """Return what happens to what does not fit."""
         config = self.config
@@ -59,18 +66,18 @@ class ValidationChecks:
         configs = [each.config for each in enforced]
         self.arguments = _strongest(enforced, Direction.ARGUMENTS)
         self.results = _strongest(enforced, Direction.RESULTS)
-        self.refuses_unknown = any(config.unknown_arguments == "Refuse" for config in configs)
+        self.refuses_unknown = any(each.refuses_unknown for each in enforced)
         self.refuses_uncheckable = any(config.when_uncheckable == "Refuse" for config in configs)
         coerce = {config.coerce for config in configs}
         self.coerces = "Lossless" in coerce and "Off" not in coerce
-        self.needs_arguments = _strongest(validations, Direction.ARGUMENTS) is not ValidationMode.OFF or self.coerces
         #: The evidence of policies in Shadow mode that would refuse names which a schema does not declare.
         self.shadow_unknown = tuple(
-            _finding(each, SCHEMA, _ACTIONS[mode], Direction.ARGUMENTS)
+            _finding(each, SCHEMA, REFUSE, Direction.ARGUMENTS)
             for each in validations
-            if each.scope.is_shadow and each.config.unknown_arguments == "Refuse"
-            if (mode := each.mode(Direction.ARGUMENTS)) is not ValidationMode.OFF
+            if each.scope.is_shadow and each.refuses_unknown
         )
+        is_checked = _strongest(validations, Direction.ARGUMENTS) is not ValidationMode.OFF
+        self.needs_arguments = is_checked or self.coerces or any(each.refuses_unknown for each in validations)
         self.needs_results = _strongest(validations, Direction.RESULTS) is not ValidationMode.OFF
 
     def refuses(self, direction: Direction) -> bool:
@@ -78,21 +85,32 @@ class ValidationChecks:
         mode = self.arguments if direction is Direction.ARGUMENTS else self.results
         return mode is ValidationMode.ENFORCE
 
-    def findings(self, direction: Direction) -> tuple[ContentFinding, ...]:
-        """Return the evidence of a message that does not fit."""
-        return tuple(
-            _finding(each, SCHEMA, _ACTIONS[mode], direction)
-            for each in self._validations
-            if (mode := each.mode(direction)) is not ValidationMode.OFF
-        )
+    def refuses_unchecked(self, direction: Direction) -> bool:
+        """Return whether what is to be checked, and cannot be, goes no further."""
+        mode = self.arguments if direction is Direction.ARGUMENTS else self.results
+        is_unknown_refused = direction is Direction.ARGUMENTS and self.refuses_unknown
+        return self.refuses_uncheckable and (mode is not ValidationMode.OFF or is_unknown_refused)
+
+    def findings(self, direction: Direction, *, has_unknown: bool = False) -> tuple[ContentFinding, ...]:
+        """Return the evidence of a message that does not fit.
+
+        ``has_unknown`` where it has arguments with names that are not declared.
+        """
+        found = []
+        for each in self._validations:
+            mode = each.mode(direction)
+            if has_unknown and each.refuses_unknown:
+                found.append(_finding(each, SCHEMA, REFUSE, direction))
+            elif mode is not ValidationMode.OFF:
+                found.append(_finding(each, SCHEMA, _ACTIONS[mode], direction))
+        return tuple(found)
 
     def uncheckable(self, direction: Direction) -> tuple[ContentFinding, ...]:
         """Return the evidence of a message that cannot be checked."""
         return tuple(
-            _finding(each, UNCHECKABLE, _ACTIONS[mode if is_refused else ValidationMode.WARN], direction)
+            _finding(each, UNCHECKABLE, REFUSE if each.config.when_uncheckable == "Refuse" else WARN, direction)
             for each in self._validations
-            if (mode := each.mode(direction)) is not ValidationMode.OFF
-            for is_refused in [each.config.when_uncheckable == "Refuse"]
+            if each.mode(direction) is not ValidationMode.OFF or each.refuses_unknown
         )
 
     def coercions(self) -> tuple[ContentFinding, ...]:

@@ -81,7 +81,7 @@ class _ArgumentChecks:
         if not self._checks.needs_arguments:
             return arguments
         found = await self._check(server, known, arguments)
-        if found.verdict is not SchemaVerdict.VALID and self._checks.refuses(Direction.ARGUMENTS):
+        if self._is_refused(found):
             fresh = await self._known(server, name, is_fresh=True)
             if fresh is not known:
                 known, found = fresh, await self._check(server, fresh, arguments)
@@ -128,17 +128,23 @@ class _ArgumentChecks:
             self._exchange.note_findings(self._checks.coercions())
         return value
 
+    def _is_refused(self, found: CheckedValue) -> bool:
+        if found.verdict is SchemaVerdict.UNCHECKABLE:
+            return self._checks.refuses_unchecked(Direction.ARGUMENTS)
+        is_invalid = found.verdict is SchemaVerdict.INVALID
+        return is_invalid and (self._checks.refuses(Direction.ARGUMENTS) or found.has_unknown)
+
     def _note_or_refuse(self, found: CheckedValue) -> None:
         checks, message = self._checks, self._message
         noun = _NOUNS[message.method_name]
         if found.verdict is SchemaVerdict.UNCHECKABLE:
             self._exchange.note_findings(checks.uncheckable(Direction.ARGUMENTS))
-            if checks.refuses_uncheckable and checks.refuses(Direction.ARGUMENTS):
+            if self._is_refused(found):
                 words = _UNCHECKABLE.format(noun, noun)
                 raise content_refused(message, ContentReason.UNCHECKABLE, words, code=codes.INVALID_PARAMS)
             return
-        self._exchange.note_findings(checks.findings(Direction.ARGUMENTS))
-        if checks.refuses(Direction.ARGUMENTS):
+        self._exchange.note_findings(checks.findings(Direction.ARGUMENTS, has_unknown=found.has_unknown))
+        if self._is_refused(found):
             words = _INVALID.format(noun, "; ".join(found.faults))
             raise content_refused(message, ContentReason.ARGUMENTS_INVALID, words, code=codes.INVALID_PARAMS)
 
@@ -155,7 +161,7 @@ def _checked_prompt(arguments: Any, declared: Mapping[str, bool], *, refuses_unk
     faults += [
         f"{pointer((name,))}: expected string" for name, value in arguments.items() if not isinstance(value, str)
     ]
-    if refuses_unknown:
-        faults += unknown_names(arguments, list(declared), most=MOST_FAULTS)
+    unknown = list(unknown_names(arguments, list(declared), most=MOST_FAULTS)) if refuses_unknown else []
+    faults += unknown
     verdict = SchemaVerdict.INVALID if faults else SchemaVerdict.VALID
-    return CheckedValue(verdict, arguments, tuple(faults[:MOST_FAULTS]))
+    return CheckedValue(verdict, arguments, tuple(faults[:MOST_FAULTS]), bool(unknown))

@@ -61,7 +61,7 @@ def checking_result(exchange: Exchange, leg: Leg, rules: ItemRules, message: dic
             raise content_refused(exchange.message, ContentReason.RESULT_INVALID, _INVALID.format("; ".join(faults)))
     elif faults is None:
         exchange.note_findings(checks.uncheckable(Direction.RESULTS))
-        if checks.refuses_uncheckable and checks.refuses(Direction.RESULTS):
+        if checks.refuses_unchecked(Direction.RESULTS):
             raise content_refused(exchange.message, ContentReason.UNCHECKABLE, _UNCHECKABLE)
 
 
