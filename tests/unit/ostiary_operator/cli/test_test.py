@@ -94,6 +94,9 @@ def test_a_path_that_does_not_exist_is_wrong_usage(ostiary: Ostiary, tmp_path: P
 
 
 def test_the_tests_of_the_guide_pass(ostiary: Ostiary, tmp_path: Path) -> None:
-    [example] = re.findall(r"^```yaml\n(.*?)^```", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
+    example, contents = re.findall(r"^```yaml\n(.*?)^```", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
     result = ostiary("test", policies(tmp_path, example))
     assert result.out.endswith("5 tests in 1 policy: all passed\n")
+
+    result = ostiary("test", policies(tmp_path, POLICY.partition("  access:")[0] + contents))
+    assert result.out.endswith("1 test in 1 policy: all passed\n")

@@ -7,7 +7,7 @@ message_work    judges the places of one message
 message_changes makes the changes that follow from it
 text_edits      what becomes of one text
 replacements    what stands in place of a value, by action
-output_checks   whether what masks write is found by masks
+mask_outputs    whether what masks write is found by masks
 tokens          tokens in arguments become values again
 fields          places that a mask names by a JSON Pointer
 escaped_json    the bytes of a message as its readers see them

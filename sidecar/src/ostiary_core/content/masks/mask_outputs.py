@@ -17,7 +17,15 @@ _ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz234567"
 #: How hashes and tokens look, whatever their keys are.
 _KEYED: Final = (f"{HASH_PREFIX}{_ALPHABET * 2}", f"{TOKEN_PREFIX}{_ALPHABET * 3}")
 #: Values whose stars with the last characters are samples of what `keepLast` shows.
-_SAMPLES: Final = ("4111 1111 1111 1111", "DE89370400440532013000", "536-90-4399", "ada@example.com", "AB-123456")
+_SAMPLES: Final = (
+    "4111 1111 1111 1111",
+    "DE89370400440532013000",
+    "536-90-4399",
+    "ada@example.com",
+    "+12125550123",
+    "EMP-123456",
+    "Abc123xyz789",
+)
 
 
 class FoundOutput(NamedTuple):
