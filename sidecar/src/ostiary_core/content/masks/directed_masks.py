@@ -16,6 +16,10 @@ from ostiary_core.steps import THREAD_BYTES, InThread, Steps
 
 _SAYS_NOTHING: Final = frozenset({PlaceKind.KEY, PlaceKind.BLOB})
 _TEXT: Final = b'"text"'
+#: Keys of base64, without quotes: those may be escaped, in JSON within a text.
+_BLOB: Final = b"blob"
+_DATA: Final = b"data"
+_MIME_TYPE: Final = b"mimeType"
 #: A text block has these words twice, as its type and as a key.
 _ONE_BLOCK: Final = 2
 _STRUCTURED: Final = "structuredContent"
@@ -59,6 +63,8 @@ class DirectedMasks:
             return True
         if text.count(_TEXT) > _ONE_BLOCK:
             return True  # a value may be spread over several blocks
+        if _BLOB in text or (_DATA in text and _MIME_TYPE in text):
+            return True  # base64, which is searched decoded
         if not text.isascii() and _HAS_OTHER_BYTES.search(text) is not None:
             return True
         readings = readings_of_json(text)

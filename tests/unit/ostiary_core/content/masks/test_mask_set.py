@@ -313,3 +313,15 @@ def test_the_bytes_of_a_message_tell_that_it_may_hold_something(text: bytes) -> 
 
 def test_escapes_alone_do_not_make_a_message_suspicious() -> None:
     assert not mask_set(mask(CARD)).may_match(rb'{"text":"line\nline \"quoted\" C:\\new {\"n\":\"\\n\"}"}')
+
+
+def test_a_first_search_does_not_miss_what_is_encoded_in_base64() -> None:
+    encoded = base64.b64encode(b"paid with 4111 1111 1111 1111 today").decode()
+    blob = {"uri": "crm://file", "mimeType": "text/plain", "blob": encoded}
+    for block in (
+        {"type": "resource", "resource": blob},
+        {"type": "audio", "mimeType": "text/plain", "data": encoded},
+        {"type": "text", "text": orjson.dumps(blob).decode()},
+    ):
+        message = {"jsonrpc": "2.0", "id": 1, "result": {"content": [block]}}
+        assert mask_set(mask(CARD)).may_match(orjson.dumps(message))
