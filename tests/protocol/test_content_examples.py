@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from fenced_blocks import ROOT
 from local_run import Run, running
+from mcp import MCPError
 from mcp.types import TextContent
 from mcp_clients import ERAS, Era, connect
 
 from ostiary_operator.demo.mock_server.scenarios.customers import CUSTOMERS
 from ostiary_operator.demo.mock_server.scenarios.poisoned import NOTES
+from ostiary_operator.demo.mock_server.scenarios.rug_pull import LOOK_ALIKE
 
 #: Members of a customer that no caller may see as they are.
 HIDDEN = ("email", "phone", "card", "iban", "ssn", "last_ip", "api_key", "employee")
@@ -109,3 +111,50 @@ async def test_poisoned_tools_are_hidden_and_hidden_text_is_cut_out(guards: Run,
     assert blocked.is_error
     assert CUSTOMERS[0].card not in str(blocked.content)
     await guards.prints("read_note", "HiddenText: Strip")
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_an_agent_passes_a_token_on_and_the_server_gets_the_value(masks: Run, era: Era) -> None:
+    await masks.opens()
+    async with connect(f"http://localhost:{masks.port}/crm/mcp", era=era) as client:
+        first = (await client.call_tool("get_customer", {"id": 7})).structured_content
+        second = (await client.call_tool("get_customer", {"id": 7})).structured_content
+        assert first is not None
+        found = await client.call_tool("search_notes", {"query": first["email"]})
+    assert first == second
+    assert "@" not in first["email"]
+    assert text_of(found.content[0]).startswith("Ada paid with")
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_masked_result_fits_its_schema_and_wrong_arguments_are_explained(masks: Run, era: Era) -> None:
+    await masks.opens()
+    async with connect(f"http://localhost:{masks.port}/crm/mcp", era=era) as client:
+        await client.list_tools()  # from now on the client validates results
+        read = await client.call_tool("get_customer", {"id": 8})
+        wrong = await client.call_tool("get_customer", {"idd": "a secret"})
+    assert read.structured_content is not None
+    assert read.structured_content["ssn"] is None
+    assert wrong.is_error
+    assert 'did you mean "id"?' in text_of(wrong.content[0])
+    assert "secret" not in text_of(wrong.content[0])
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_tool_that_changes_after_its_review_is_gone_and_new_ones_never_come(
+    tmp_path_factory: pytest.TempPathFactory, era: Era
+) -> None:
+    for lock in started("lock", tmp_path_factory):
+        await lock.opens()
+        url = f"http://localhost:{lock.port}/calc/mcp"
+        async with connect(url, era=era) as client:
+            lists = [(await client.list_tools()).tools for _ in range(4)]
+            changed = await client.call_tool("add", {"a": 1, "b": 2})
+            for name in ("add2", LOOK_ALIKE):
+                with pytest.raises(MCPError, match="Unknown tool"):
+                    await client.call_tool(name, {"a": 1, "b": 2})
+        assert [[tool.name for tool in tools] for tools in lists] == [["add"], [], [], []]
+        assert lists[0][0].description == "Add two numbers."
+        assert changed.is_error
+        assert "sum" not in str(changed.structured_content)
+        await lock.prints("add", "DefinitionChanged", "Drift: Block")
