@@ -366,7 +366,7 @@ def test_the_settings_of_the_gateway_are_wrong(stack: DoctorStack) -> None:
 
 
 def test_without_definitions_nothing_works(stack: DoctorStack) -> None:
-    names = ("mcpproxies.ostiary.dev", "mcppolicies.ostiary.dev")
+    names = ("mcpproxies.ostiary.dev", "mcppolicies.ostiary.dev", "mcplocks.ostiary.dev")
     stack.cluster.kubectl("delete", "crd", *names)
     kubeconfig = str(stack.cluster.control_plane.kubeconfig)
     answer = stack.ostiary("doctor", EXAMPLE_PROXY, "-n", "default", "-o", "json", "--kubeconfig", kubeconfig)

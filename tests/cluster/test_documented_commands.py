@@ -53,6 +53,7 @@ ELSEWHERE = {
     "docs/tutorials/12-prove-it-to-an-auditor.md": "tests/protocol/test_audit_tutorial.py",
     "docs/guides/audit.md": "tests/cluster/test_audit_in_cluster.py",
     "examples/access-tiers/README.md": "tests/cluster/test_access_tiers.py",
+    "docs/guides/locks.md": "tests/protocol/test_lock_example.py",
     "docs/guides/decisions.md": "tests/unit/ostiary_operator/cli/test_test.py",
 }
 #: Commands that another test runs, by their beginning.
