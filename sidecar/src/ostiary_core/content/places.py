@@ -10,13 +10,13 @@ The outer part of a message has MCP's shape, and there the name of a member says
 """
 
 import base64
-import binascii
 import enum
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from ostiary_core.content.encoded_text import decoded_text, is_base64
 from ostiary_core.steps import Steps
 
 #: Places that are collected or judged in one step.
@@ -76,7 +76,9 @@ _HANDLES: Final = frozenset(
 _META_HANDLES: Final = frozenset({"progressToken", "io.modelcontextprotocol/subscriptionId"})
 _RELATED_TASK: Final = "io.modelcontextprotocol/related-task"
 #: Members below which any name may stand.
-_FREE: Final = frozenset({"structuredContent", "arguments", "data", "requestedSchema", "inputSchema", "outputSchema"})
+_FREE: Final = frozenset(
+    {"structuredContent", "arguments", "data", "input", "requestedSchema", "inputSchema", "outputSchema"}
+)
 #: Objects whose keys are ids of the requests in them.
 _BY_ID: Final = frozenset({"inputRequests", "inputResponses"})
 _WORDS: Final = frozenset({"type", "role", "mimeType"})
@@ -87,8 +89,6 @@ _SUBJECTS: Final = (("params",), ("params", "ref"), ("params", "argument"))
 _DESCRIBING: Final = frozenset({"description", "title"})
 #: Members of MCP's shape that hold base64.
 _ENCODED: Final = frozenset({"blob", "data"})
-#: Media types, besides ``text/``, whose content is text.
-_TEXT_TYPES: Final = ("json", "xml", "yaml", "csv", "javascript", "x-www-form-urlencoded", "ndjson", "toml", "sql")
 
 
 def places_of(message: dict[str, Any]) -> Iterator[ReadablePlace]:
@@ -181,8 +181,13 @@ def _shaped(node: _Unread, inner: list[_Unread]) -> Iterator[ReadablePlace]:
         kind = type(item)
         if kind is dict or kind is list:
             inner.append(_Unread(_reader(name, item), item, (*trail, name), name))
-        elif name not in _HANDLES:
+        elif name not in _HANDLES or _is_of_block(name, trail):
             yield from _string(value, name, item, trail) if kind is str else _scalar(value, name, item, trail, name)
+
+
+def _is_of_block(name: str, trail: Trail) -> bool:
+    """Return whether a member with the name of a handle is one of a listed item, which has none but ids of tasks."""
+    return len(trail) > 1 and type(trail[-1]) is int and (name != "taskId" or trail[-2] != "tasks")
 
 
 def _reader(name: str, item: Any) -> "Callable[[_Unread, list[_Unread]], Iterator[ReadablePlace]]":
@@ -234,7 +239,7 @@ def _string(node: dict[str, Any], name: str, text: str, trail: Trail) -> Iterato
         if decoded is not None:
             yield ReadablePlace(node, name, PlaceKind.BLOB, decoded, trail, name)
             return
-        if _is_base64(text):
+        if is_base64(text):
             return
     yield ReadablePlace(node, name, _kind_of(name, trail), text, trail, name)
 
@@ -245,33 +250,6 @@ def _kind_of(name: str, trail: Trail) -> PlaceKind:
     if name == "name" and (trail in _SUBJECTS or (len(trail) > 1 and trail[-2] in _NAMED)):
         return PlaceKind.NAME
     return PlaceKind.VALUE if name in _WORDS else PlaceKind.PROSE
-
-
-def decoded_text(encoded: str, media_type: object) -> str | None:
-    """Return the text in base64 of a text type; None where it is none.
-
-    Content without a type is taken for text where it is valid UTF-8.
-    """
-    if type(media_type) is str and not _is_text_type(media_type):
-        return None
-    try:
-        raw = base64.b64decode(encoded, validate=True)
-        return raw.decode()
-    except (binascii.Error, ValueError):
-        return None
-
-
-def _is_text_type(media_type: str) -> bool:
-    plain = media_type.partition(";")[0].strip().lower()
-    return plain.startswith("text/") or plain.endswith(_TEXT_TYPES)
-
-
-def _is_base64(text: str) -> bool:
-    try:
-        base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return False
-    return True
 
 
 def _rename(holder: dict[str, Any], old: str, new: str) -> None:

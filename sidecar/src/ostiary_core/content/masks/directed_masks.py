@@ -72,7 +72,7 @@ class DirectedMasks:
 
     def may_match_some(self, places: Sequence[ReadablePlace]) -> Steps[bool]:
         """Return whether one of the places could hold anything: one search in all of them."""
-        if self.automaton.is_anchored or any(hides_text(place.text) for place in places):
+        if self.automaton.is_anchored or any(map(_hides_text, places)):
             return True
         joins = [join.text for run in runs_of(places) for join in run.joins()]
         each = [self.introduction(place) + place.text for place in places]
@@ -105,8 +105,11 @@ def is_like_json(text: str) -> bool:
     return text[:1] in ("{", "[") or text[:64].lstrip()[:1] in ("{", "[")
 
 
-def hides_text(text: str) -> bool:
+def _hides_text(place: ReadablePlace) -> bool:
     """Return whether a search in the text alone could miss what its readers see."""
+    text = place.text
     if not text.isascii() and _HAS_OTHER.search(text) is not None:
+        return True
+    if "\\u" in text or (place.kind is PlaceKind.URI and "%" in text):
         return True
     return is_like_json(text) and ("\\" in text or _EXPONENT.search(text) is not None)

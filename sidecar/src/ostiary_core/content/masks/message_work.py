@@ -18,6 +18,7 @@ from ostiary_core.content.masks.neighbouring_blocks import BlockRun, runs_of
 from ostiary_core.content.masks.replacements import masked, replacement
 from ostiary_core.content.masks.text_edits import TextEdit, strongest, written
 from ostiary_core.content.masks.tokens import MaskKeys
+from ostiary_core.content.masks.unescaped_text import UnescapedText, unescaped
 from ostiary_core.content.places import PLACES_AT_ONCE, PlaceKind, ReadablePlace, values_of
 from ostiary_core.contract.content import Direction
 from ostiary_core.contract.masks import MaskAction
@@ -114,9 +115,27 @@ class MessageWork:
             is_json = yield from self._judge_json(place)
             if is_json:
                 return
-        edits = [*spread, *(yield from self._edits(place))]
+        edits = [*spread, *(yield from self._edits(place)), *(yield from self._escaped_edits(place))]
         if edits:
             self._note(place, strongest(edits))
+
+    def _escaped_edits(self, place: ReadablePlace) -> Steps[list[TextEdit]]:
+        """Find what escapes hide in a text that no parser takes for JSON, or in a URI."""
+        plain = unescaped(place.text, is_uri=place.kind is PlaceKind.URI)
+        if plain is None:
+            return []
+        seen = folded(plain.text)
+        hits = yield from self._masks.automaton.finding(seen.encode("utf-8", "replace"))
+        return [
+            self._escaped_edit(plain, hit, mask)
+            for hit in _in_characters(seen, hits)
+            if plain.covers_escapes(hit.start, hit.end)
+            for mask in self._owners(hit.detector)
+        ]
+
+    def _escaped_edit(self, plain: UnescapedText, hit: Hit, mask: CompiledMask) -> TextEdit:
+        words = self._replacement(plain.text[hit.start : hit.end], mask, hit.detector)
+        return TextEdit(plain.original(hit.start), plain.original(hit.end), mask, hit.detector, words)
 
     def _edits(self, place: ReadablePlace) -> Steps[list[TextEdit]]:
         plain = folded(place.text)
