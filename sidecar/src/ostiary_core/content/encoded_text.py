@@ -54,7 +54,7 @@ def _as_utf_8(raw: bytes) -> str | None:
 
 
 def _as_typed(raw: bytes, media_type: str) -> str:
-    """Decode content that is text by its type: what is not UTF-8 is read byte by byte, so that ASCII in it is seen."""
+    """Decode what is text by its type; byte by byte if not in UTF-8, so that ASCII is seen."""
     found = _CHARSET.search(media_type)
     charset = found.group(1).lower().replace("_", "-") if found else ""
     if raw.startswith(_UTF_16_MARKS):

@@ -186,7 +186,7 @@ def _shaped(node: _Unread, inner: list[_Unread]) -> Iterator[ReadablePlace]:
 
 
 def _is_of_block(name: str, trail: Trail) -> bool:
-    """Return whether a member with the name of a handle is one of a listed item, which has none but ids of tasks."""
+    """Return whether a handle's name stands in a listed item, which has only ids of tasks."""
     return len(trail) > 1 and type(trail[-1]) is int and (name != "taskId" or trail[-2] != "tasks")
 
 

@@ -31,6 +31,8 @@ _OTHER_SIGNS: Final = "\uff20\uff0e\uff0d\uff0b\uff1a"
 _FOLDED: Final = str.maketrans(_OTHER_DIGITS + _OTHER_SIGNS, "0123456789" * 7 + "@.-+:")
 _HAS_OTHER: Final = re.compile(f"[{_OTHER_DIGITS}{_OTHER_SIGNS}]")
 _HAS_OTHER_BYTES: Final = compile_expression(f"[{_OTHER_DIGITS}{_OTHER_SIGNS}]")
+#: What a URI may hide a character of a value behind.
+_PERCENT: Final = re.compile(rb"%[2-7][0-9a-fA-F]")
 #: A number that is written with an exponent: only a parser knows its digits.
 _EXPONENT: Final = re.compile(r"[0-9]\.[0-9]{5,}[eE]")
 
@@ -66,6 +68,8 @@ class DirectedMasks:
         if _BLOB in text or (_DATA in text and _MIME_TYPE in text):
             return True  # base64, which is searched decoded
         if not text.isascii() and _HAS_OTHER_BYTES.search(text) is not None:
+            return True
+        if _PERCENT.search(text) is not None:
             return True
         readings = readings_of_json(text)
         return readings is None or any(map(self.automaton.may_match, readings))

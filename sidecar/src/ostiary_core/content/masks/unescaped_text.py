@@ -26,7 +26,7 @@ class UnescapedText(NamedTuple):
         return index + (self.shifts[place] if place >= 0 else 0)
 
     def covers_escapes(self, start: int, end: int) -> bool:
-        """Return whether a span of this text has an escape in the original: else the original shows it too."""
+        """Return whether a span has an escape in the original, which else shows it too."""
         return self.original(end) - self.original(start) != end - start
 
 
