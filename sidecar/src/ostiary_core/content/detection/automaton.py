@@ -19,8 +19,10 @@ from ostiary_core.steps import THREAD_BYTES, InThread, Steps, run_steps
 _MEMORY: Final = 8 << 20
 #: Automata that are kept: proxies with the same kinds share one.
 _KEPT: Final = 64
-#: Candidates that are judged in one step.
+#: Places of candidates that are looked for in one step.
 _AT_ONCE: Final = 128
+#: Candidates that are judged in one step: each may take some microseconds, whatever it is.
+_JUDGED_AT_ONCE: Final = 16
 #: Keys whose meaning is remembered by an automaton, and the characters of one that are looked at.
 _KEPT_KEYS: Final = 4096
 _LONGEST_KEY: Final = 128
@@ -114,7 +116,7 @@ def _in_part(detector: Detector, expression: Any, text: bytes, part: Span) -> St
     hits: list[Hit] = []
     for count, found in enumerate(detector.candidates(expression, text, *part), 1):
         hits += [Hit(start, end, detector) for start, end in found]
-        if count % _AT_ONCE == 0:
+        if count % _JUDGED_AT_ONCE == 0:
             yield
     return hits
 

@@ -19,6 +19,7 @@ _MADE: Final = (
     r"encryption[ _-]?key", r"account[ _-]?key", r"auth[ _-]?key", r"client[ _-]?secret", "credentials?",
     r"session[ _-]?id", "cookie",
 )  # fmt: skip
+_CHOSEN_BYTES: Final = tuple(each.encode() for each in _CHOSEN)
 NEAR: Final = (*_CHOSEN, *_MADE, "authorization")
 #: Between the word and the value: the rest of a name, then a colon, an equals sign or the word "is". Quotes may be
 #: escaped, as in JSON that is a text of other JSON.
@@ -54,6 +55,7 @@ _OWN: Final = re.compile(rb"(?:tk1|hs1)[a-z2-7]{20,}\Z")
 _BREAK: Final = re.compile(rb"[\n,;{}(]|\. ")
 _DIGIT: Final = re.compile(rb"[0-9]")
 _FEWEST_MADE: Final = 16
+_FEWEST_CLASSES: Final = 2
 _ENTROPY: Final = 3.0
 _ENTROPY_CHOSEN: Final = 2.5
 _LONGEST: Final = 256
@@ -77,17 +79,26 @@ def _last_words(name: bytes) -> bytes:
 
 
 def _is_secret(value: bytes, name: bytes) -> bool:
-    if len(value) > _LONGEST or _UUID.match(value) or _DIGEST.match(value) or _OWN.match(value):
-        return False
-    if _PLACEHOLDER.search(value[:256]) is not None and not value[:1].isalnum():
-        return False
-    if _PLACEHOLDER.match(value[:256]) is not None:
-        return False
-    is_chosen = any(each.encode() in name for each in _CHOSEN)
-    mixed = _classes(value)
-    if is_chosen:
-        return len(value) >= 8 and mixed >= 2 and (not value.isalpha()) and entropy(value) >= _ENTROPY_CHOSEN
-    return len(value) >= _FEWEST_MADE and mixed >= 2 and _DIGIT.search(value) is not None and entropy(value) >= _ENTROPY
+    is_random = _is_like_chosen(value) if any(each in name for each in _CHOSEN_BYTES) else _is_like_made(value)
+    return is_random and not (_UUID.match(value) or _DIGEST.match(value) or _OWN.match(value) or _is_placeholder(value))
+
+
+def _is_like_chosen(value: bytes) -> bool:
+    # What costs most comes last: near-matches may stand in every few bytes of a text.
+    is_mixed = 8 <= len(value) <= _LONGEST and not value.isalpha() and _classes(value) >= _FEWEST_CLASSES
+    return is_mixed and entropy(value) >= _ENTROPY_CHOSEN
+
+
+def _is_like_made(value: bytes) -> bool:
+    has_digit = _FEWEST_MADE <= len(value) <= _LONGEST and _DIGIT.search(value) is not None
+    return has_digit and _classes(value) >= _FEWEST_CLASSES and entropy(value) >= _ENTROPY
+
+
+def _is_placeholder(value: bytes) -> bool:
+    """Return whether a value only stands for a secret."""
+    if value[:1].isalnum():
+        return _PLACEHOLDER.match(value) is not None
+    return _PLACEHOLDER.search(value) is not None
 
 
 def _classes(value: bytes) -> int:

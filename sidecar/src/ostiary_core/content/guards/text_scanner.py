@@ -12,6 +12,7 @@ from itertools import chain
 from typing import Final, NamedTuple
 
 from ostiary_core.content.detection.automaton import Automaton, automaton_of
+from ostiary_core.content.detection.detector import Hit
 from ostiary_core.content.detection.kinds import DETECTORS
 from ostiary_core.content.guards.decoding import Decoded, decoded
 from ostiary_core.content.guards.folding import fold, folded_places
@@ -125,15 +126,23 @@ class TextScanner:
                 first, last = plain.span(inner[match.start], _end(inner, match.end))
                 yield _hit(match, places[first], _end(places, last))
 
-    def _secrets_in(self, text: str) -> Iterator[GuardHit]:
+    def _secrets_in(self, text: str) -> Iterator[GuardHit | None]:
         if self._secrets is None:
             return
         encoded = text.encode()
         if self._secrets.may_match(encoded):
-            for start, end, _ in self._secrets.find(encoded):
+            found: list[Hit] = []
+            for _ in _collected(self._secrets.finding(encoded), found):
+                yield None
+            for start, end, _ in found:
                 first = len(encoded[:start].decode())
                 last = first + len(encoded[start:end].decode())
                 yield GuardHit(GuardDetector.SECRET_OUT, "secret", first, last)
+
+
+def _collected(steps: Steps[list[Hit]], hits: list[Hit]) -> Steps[None]:
+    """Take the steps of a search in a short text, and put what it finds into ``hits``."""
+    hits += yield from steps
 
 
 def _encodable(text: str) -> str:
