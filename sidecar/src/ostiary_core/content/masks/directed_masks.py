@@ -10,7 +10,7 @@ from ostiary_core.content.detection.surroundings import as_words
 from ostiary_core.content.masks.compiled_mask import CompiledMask
 from ostiary_core.content.masks.escaped_json import readings_of_json
 from ostiary_core.content.masks.neighbouring_blocks import runs_of
-from ostiary_core.content.places import PlaceKind, ReadablePlace
+from ostiary_core.content.places import PLACES_AT_ONCE, PlaceKind, ReadablePlace
 from ostiary_core.policy.name_matcher import compile_expression
 from ostiary_core.steps import THREAD_BYTES, InThread, Steps
 
@@ -33,6 +33,8 @@ _HAS_OTHER: Final = re.compile(f"[{_OTHER_DIGITS}{_OTHER_SIGNS}]")
 _HAS_OTHER_BYTES: Final = compile_expression(f"[{_OTHER_DIGITS}{_OTHER_SIGNS}]")
 #: What a URI may hide a character of a value behind.
 _PERCENT: Final = re.compile(rb"%[2-7][0-9a-fA-F]")
+#: Up to so many characters Python's own expressions are faster than RE2 with what has to be encoded.
+_SHORT: Final = 512
 #: A number that is written with an exponent: only a parser knows its digits.
 _EXPONENT: Final = re.compile(r"[0-9]\.[0-9]{5,}[eE]")
 
@@ -76,15 +78,34 @@ class DirectedMasks:
 
     def may_match_some(self, places: Sequence[ReadablePlace]) -> Steps[bool]:
         """Return whether one of the places could hold anything: one search in all of them."""
-        if self.automaton.is_anchored or any(map(_hides_text, places)):
+        if self.automaton.is_anchored:
             return True
+        each: list[str] = []
+        for start in range(0, len(places), PLACES_AT_ONCE):
+            some = places[start : start + PLACES_AT_ONCE]
+            if any(map(_hides_text, some)):
+                return True
+            each += [self.introduction(place) + place.text for place in some]
+            if len(some) == PLACES_AT_ONCE:
+                yield
         joins = [join.text for run in runs_of(places) for join in run.joins()]
-        each = [self.introduction(place) + place.text for place in places]
         texts = "\n".join([*each, *joins]).encode("utf-8", "replace")
         if len(texts) < THREAD_BYTES:
             return self.automaton.may_match(texts)
         found = yield InThread(lambda: self.automaton.may_match(texts))
         return bool(found)
+
+    def may_match_values(self, places: Sequence[ReadablePlace]) -> bool:
+        """Return whether one of a few places, taken each for itself, could hold anything.
+
+        JSON in a text always could: its keys say what its values are.
+        """
+        if self.automaton.is_anchored or self.fields:
+            return True
+        if any(is_like_json(place.text) or _hides_text(place) for place in places):
+            return True
+        texts = "\n".join([self.introduction(place) + place.text for place in places])
+        return len(texts) >= THREAD_BYTES or self.automaton.may_match(texts.encode("utf-8", "replace"))
 
     def introduction(self, place: ReadablePlace) -> str:
         """Return what is put before the text of a place: the key that says what it is."""
@@ -101,7 +122,15 @@ def directed(masks: Iterable[CompiledMask]) -> DirectedMasks | None:
 
 def folded(text: str) -> str:
     """Return a text with the digits of ASCII for those of other scripts; as long as it was."""
-    return text if text.isascii() or _HAS_OTHER.search(text) is None else text.translate(_FOLDED)
+    return text.translate(_FOLDED) if _has_other_digits(text) else text
+
+
+def _has_other_digits(text: str) -> bool:
+    if text.isascii():
+        return False
+    if len(text) <= _SHORT:
+        return _HAS_OTHER.search(text) is not None
+    return _HAS_OTHER_BYTES.search(text.encode("utf-8", "replace")) is not None
 
 
 def is_like_json(text: str) -> bool:
@@ -112,7 +141,7 @@ def is_like_json(text: str) -> bool:
 def _hides_text(place: ReadablePlace) -> bool:
     """Return whether a search in the text alone could miss what its readers see."""
     text = place.text
-    if not text.isascii() and _HAS_OTHER.search(text) is not None:
+    if _has_other_digits(text):
         return True
     if "\\u" in text or (place.kind is PlaceKind.URI and "%" in text):
         return True

@@ -23,11 +23,13 @@ from ostiary_core.content.places import PLACES_AT_ONCE, PlaceKind, ReadablePlace
 from ostiary_core.contract.content import Direction
 from ostiary_core.contract.masks import MaskAction
 from ostiary_core.errors import StrictJSONError
-from ostiary_core.steps import Steps
+from ostiary_core.steps import THREAD_BYTES, InThread, Steps
 from ostiary_core.strict_json import dumps, loading
 
 #: JSON in a text of JSON in a text: deeper it is text.
 _MOST_NESTED: Final = 3
+#: Places that are judged in one step; most are known to hold nothing after one search in all of them.
+_JUDGED_AT_ONCE: Final = 64
 #: Texts that may be JSON, and those that identify an item.
 _MAY_BE_JSON: Final = frozenset({PlaceKind.PROSE, PlaceKind.VALUE, PlaceKind.BLOB})
 _IDENTITIES: Final = frozenset({PlaceKind.NAME, PlaceKind.URI})
@@ -87,10 +89,13 @@ class MessageWork:
         """Find what masks are about, and note what becomes of it, in steps."""
         for run in runs_of(places):
             yield from self._judge_joins(run)
-        for count, place in enumerate(places, 1):
-            yield from self._judge(place)
-            if count % PLACES_AT_ONCE == 0:
+        for start in range(0, len(places), _JUDGED_AT_ONCE):
+            some = places[start : start + _JUDGED_AT_ONCE]
+            if start:
                 yield
+            if self._forced or self._joined or self._masks.may_match_values(some):
+                for place in some:
+                    yield from self._judge(place)
 
     def _judge_joins(self, run: BlockRun) -> Steps[None]:
         for text, start, join in run.joins():
@@ -168,7 +173,8 @@ class MessageWork:
         if self._nested >= _MOST_NESTED or (id(place.holder), place.key) in self._forced:
             return False
         text = place.text.encode("utf-8", "replace")
-        if not self._masks.may_match_json(text):
+        may_match = self._masks.may_match_json
+        if not ((yield InThread(lambda: may_match(text))) if len(text) > THREAD_BYTES else may_match(text)):
             return True
         try:
             value = yield from loading(text)
@@ -182,7 +188,12 @@ class MessageWork:
         inner._nested, inner.counts = self._nested + 1, self.counts
         if self._direction is Direction.RESULTS:
             inner.force(value, self._masks.structured_fields)
-        yield from inner.judging(list(values_of(value)))
+        places: list[ReadablePlace] = []
+        for each in values_of(value):
+            places.append(each)
+            if len(places) % PLACES_AT_ONCE == 0:
+                yield
+        yield from inner.judging(places)
         found = inner.finish(value)
         self.masked.is_blocked |= found.is_blocked
         self.masked.is_of_caller |= found.is_of_caller
