@@ -20,7 +20,7 @@ from ostiary_gateway.pipeline.blocks import check_blocked
 from ostiary_gateway.pipeline.carry_out import carry_out
 from ostiary_gateway.pipeline.content.guard_stage import guard
 from ostiary_gateway.pipeline.content.request_stage import judge_request
-from ostiary_gateway.pipeline.content.restored_arguments import let_travel
+from ostiary_gateway.pipeline.content.restored_arguments import keep_tokens, let_travel
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.forward import check_loop
 from ostiary_gateway.pipeline.http_checks import check_host, check_origin, preflight, receive
@@ -159,6 +159,7 @@ class RequestPipeline:
                 return metadata
         else:
             server_revisions.name_supported(refusal, exchange.proxy.servers)
+            keep_tokens(exchange, refusal)
         record.refused(span, exchange, refusal)
         if exchange is None and self.auditor is not None:
             audit_stage.unrouted(self.auditor, request, refusal, span)
@@ -167,8 +168,8 @@ class RequestPipeline:
     def _select_and_record(self, exchange: Exchange, span: ServerSpan) -> Plan:
         """Choose the servers of a request that passed, and record it before it has effects."""
         plan = select(exchange)
-        if exchange.content is not None and exchange.content.restored is not None:
-            let_travel(plan, exchange.content.restored)
+        if exchange.content is not None:
+            let_travel(plan, exchange.content)
         if self.auditor is not None:
             audit_stage.receive(self.auditor, exchange, span)
         return plan

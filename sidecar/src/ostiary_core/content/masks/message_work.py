@@ -17,7 +17,7 @@ from ostiary_core.content.masks.message_changes import MessageChanges, Replaced
 from ostiary_core.content.masks.neighbouring_blocks import BlockRun, runs_of
 from ostiary_core.content.masks.replacements import masked, replacement
 from ostiary_core.content.masks.text_edits import TextEdit, strongest, written
-from ostiary_core.content.masks.tokens import MaskKeys
+from ostiary_core.content.masks.tokens import LONGEST_VALUE, MaskKeys, label_in_uri
 from ostiary_core.content.masks.unescaped_text import UnescapedText, unescaped
 from ostiary_core.content.places import PLACES_AT_ONCE, PlaceKind, ReadablePlace, values_of
 from ostiary_core.contract.content import Direction
@@ -204,13 +204,27 @@ class MessageWork:
         if place.kind in _IDENTITIES and not self._is_record and not self._keeps_identity(place, edits):
             self._withhold(place, edits)
             return
+        if place.kind is PlaceKind.URI and not self._is_record and self._direction is Direction.RESULTS:
+            self._changes.replace(place, self._tokenised_uri(place.text, edits))
+            return
         text = written(place.text, edits, self._replacement)
         self._changes.replace(place, None if not text and place.kind in _REMOVABLE else text)
 
     def _keeps_identity(self, place: ReadablePlace, edits: list[TextEdit]) -> bool:
         """Return whether an item can still be used: a token in its URI is restored later."""
-        is_tokens = all(edit.mask.action is MaskAction.TOKENISE for edit in edits) and self._keys is not None
-        return place.kind is PlaceKind.URI and is_tokens
+        if place.kind is not PlaceKind.URI or self._keys is None:
+            return False
+        return all(edit.mask.action is MaskAction.TOKENISE and edit.end - edit.start <= LONGEST_VALUE for edit in edits)
+
+    def _tokenised_uri(self, uri: str, edits: list[TextEdit]) -> str:
+        """Return a URI with tokens that open in it alone, and stand for encoded characters."""
+        spans = [edit._replace(words=None) for edit in edits]
+        rest = written(uri, spans, lambda *_: "")
+        self.masked.is_of_caller = True
+        keys = self._keys
+        return written(
+            uri, spans, lambda text, mask, _: keys.token(text, label_in_uri(mask, rest)) if keys is not None else ""
+        )
 
     def _withhold(self, place: ReadablePlace, edits: list[TextEdit]) -> None:
         is_blocked = any(edit.mask.action is MaskAction.BLOCK for edit in edits)

@@ -1,10 +1,11 @@
 """Tokens in arguments: they become the values again for the tools that may have them.
 
 The agent passes a card on without having seen it. A token opens for the principal that got it, at the same proxy, and
-under the mask that made it; any other text that looks like one stays as it is.
+under the mask that made it; any other text that looks like one stays as it is. One that was made in a URI opens in this
+URI alone: the item can still be read, and its value cannot be sent anywhere else.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Protocol
 
 import re2
@@ -48,18 +49,27 @@ def label_of(mask: CompiledMask) -> str:
     return f"{mask.scope.policy}/{mask.scope.rule}"
 
 
+def label_in_uri(mask: CompiledMask, uri: str) -> str:
+    """Return what a mask's tokens in a URI are bound to: the rest of it.
+
+    ``uri`` is without the values, or with tokens in their place.
+    """
+    return f"{label_of(mask)} in {_TOKEN.sub('', uri)}"
+
+
 class Restoration:
     """Turns the tokens in the arguments of one call into values.
 
-    ``masks`` are all that apply to the tool, of which those count that restore there. ``findings`` say afterwards how
-    many tokens of each became values.
+    ``masks`` are all that apply to the tool, of which those count that restore there: all of them where ``tool`` is
+    None, for URIs. ``findings`` say afterwards how many tokens of each became values.
     """
 
-    def __init__(self, masks: Iterable[CompiledMask], tool: str, keys: MaskKeys | None) -> None:
+    def __init__(self, masks: Iterable[CompiledMask], tool: str | None, keys: MaskKeys | None) -> None:
         self._keys = keys
         self._masks = [
             mask for mask in masks
-            if mask.action is MaskAction.TOKENISE and not mask.scope.is_shadow and mask.restores(tool)
+            if mask.action is MaskAction.TOKENISE and not mask.scope.is_shadow
+            and (tool is None or mask.restores(tool))
         ]  # fmt: skip
         self._counts: dict[str, tuple[CompiledMask, int]] = {}
         self._left = _MOST
@@ -78,7 +88,7 @@ class Restoration:
         if not self._masks or self._keys is None:
             return value
         if kind is str:
-            return self._text(value)
+            return self.restored_uri(self._text(value, label_of)) if TOKEN_PREFIX in value else value
         if kind is list:
             items = [self.restored(each) for each in value]
             return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
@@ -87,26 +97,30 @@ class Restoration:
             return members if any(members[key] is not value[key] for key in value) else value
         return value
 
-    def _text(self, text: str) -> Any:
-        if TOKEN_PREFIX not in text:
-            return text
+    def restored_uri(self, uri: str) -> str:
+        """Return a URI with values for its own tokens; the same object without any."""
+        if not self._masks or self._keys is None or TOKEN_PREFIX not in uri:
+            return uri
+        return self._text(uri, lambda mask: label_in_uri(mask, uri))
+
+    def _text(self, text: str, label: Callable[[CompiledMask], str]) -> str:
         pieces: list[str] = []
         last = 0
         for match in _TOKEN.finditer(text):
-            found = self._opened(match.group())
+            found = self._opened(match.group(), label)
             if found is not None:
                 pieces += [text[last : match.start()], found]
                 last = match.end()
         return "".join((*pieces, text[last:])) if pieces else text
 
-    def _opened(self, token: str) -> str | None:
+    def _opened(self, token: str, labelled: Callable[[CompiledMask], str]) -> str | None:
         for mask in self._masks:
             if self._left <= 0 or self._keys is None:
                 return None
             self._left -= 1
-            label = label_of(mask)
-            found = self._keys.opened(token, label)
+            found = self._keys.opened(token, labelled(mask))
             if found is not None:
+                label = label_of(mask)
                 self._counts[label] = (mask, self._counts.get(label, (mask, 0))[1] + 1)
                 return found
         return None

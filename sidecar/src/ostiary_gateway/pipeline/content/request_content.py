@@ -29,17 +29,19 @@ class RequestContent:
     ``rules`` are those for its server and name; None where there are none. ``scorers`` are asked by guards,
     and ``keys`` make hashes and tokens for the caller; None without keys.
     ``restored`` are the arguments with tokens restored, which the server gets and no record shows; None where nothing
-    was restored. ``headers`` are those of transformations. ``is_compared`` once the caller's mirrored parameters were
-    compared with its own arguments, which may be changed from then on. ``digest`` is what a ``requestState`` is bound
-    to of the request as its caller sent it, empty where that is the request as it travels. ``call`` is kept for
-    transformations of the result that read the request. ``definitions`` is what is known of the tool at each server
-    that may get the request, as far as that is checked, and ``fetch`` finds what is not.
+    was restored; ``token_uri`` is the URI with tokens that its caller named a resource by, which has its values in the
+    message's name alone. ``headers`` are those of transformations. ``is_compared`` once the caller's mirrored
+    parameters were compared with its own arguments, which may be changed from then on. ``digest`` is what a
+    ``requestState`` is bound to of the request as its caller sent it, empty where that is the request as it travels.
+    ``call`` is kept for transformations of the result that read the request. ``definitions`` is what is known of the
+    tool at each server that may get the request, as far as that is checked, and ``fetch`` finds what is not.
     """
 
     rules: ItemRules | None
     scorers: Scorers
     keys: MaskKeys | None
     restored: dict[str, Any] | None = None
+    token_uri: str = ""
     headers: TransformedHeaders | None = None
     is_compared: bool = False
     digest: bytes = b""

@@ -19,7 +19,7 @@ from ostiary_gateway.pipeline.content.content_refusal import ContentReason, cont
 from ostiary_gateway.pipeline.content.destinations import destinations
 from ostiary_gateway.pipeline.content.mirrored_arguments import compare
 from ostiary_gateway.pipeline.content.request_content import RequestContent, rules_of, with_arguments
-from ostiary_gateway.pipeline.content.restored_arguments import restore_tokens
+from ostiary_gateway.pipeline.content.restored_arguments import restore_tokens, restore_uri
 from ostiary_gateway.pipeline.continuations.server_states import digest_of, may_ask
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.message import Message
@@ -43,16 +43,21 @@ async def judge_request(exchange: Exchange, span: ServerSpan, services: Pipeline
         Refusal: it is refused for its contents, or is malformed.
     """
     message = exchange.message
+    if exchange.visibility.content is not None:
+        keys = services.content_keys.bound_to(proxy_uid=exchange.proxy.uid, principal=exchange.principal.id)
+        exchange.content = RequestContent(None, services.scorers, keys)
+        if message is not None:
+            restore_uri(exchange, exchange.content, message)
     if message is not None:
         _judge_name(exchange, message)
         if exchange.visibility.definitions is not None:
             await check_definition(exchange, span, services)
-    if exchange.visibility.content is None:
+    content = exchange.content
+    if content is None:
         if message is not None and (exchange.visibility.needs_call or exchange.decision is None):
             exchange.decision = authorize(exchange)
         return
-    keys = services.content_keys.bound_to(proxy_uid=exchange.proxy.uid, principal=exchange.principal.id)
-    content = exchange.content = RequestContent(_rules(exchange), services.scorers, keys)
+    content.rules = _rules(exchange)
     if message is None:
         return
     if content.rules is not None:
