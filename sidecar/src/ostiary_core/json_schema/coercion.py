@@ -17,6 +17,8 @@ _NONE: Final[frozenset[str]] = frozenset()
 #: Steps through schemas for one value, and texts that are looked at.
 _STEPS: Final = 5_000
 _TEXTS: Final = 256
+#: Values that are looked at: a walk through more would hold the gateway.
+_VALUES: Final = 5_000
 _DEEPEST: Final = 64
 
 #: Names of members and numbers of items, from the root of a value.
@@ -45,11 +47,18 @@ def types_at(schema: Mapping[str, Any], path: ValuePath) -> frozenset[str]:
 
 
 def _numeric_texts(value: Any) -> list[ValuePath]:
-    """Return where a value has texts that are integers, the first of them only."""
+    """Return where a value has texts that are integers.
+
+    There are none in a value that is too large to be searched, or has too many of them: all are replaced, or none.
+    """
     found: list[ValuePath] = []
     left: list[tuple[ValuePath, Any]] = [((), value)]
-    while left and len(found) < _TEXTS:
+    budget = _VALUES
+    while left:
         path, each = left.pop()
+        budget -= 1 + (len(each) if isinstance(each, dict | list) else 0)
+        if budget < 0 or len(found) > _TEXTS:
+            return []
         if isinstance(each, str):
             if _INTEGER.fullmatch(each):
                 found.append(path)

@@ -91,3 +91,10 @@ def test_schemas_that_lead_in_circles_change_nothing() -> None:
     schema = {"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"anyOf": [{"$ref": "#/$defs/a"}] * 2}}}
 
     assert coerced({"a": "5"}, {**schema, "properties": {"a": {"$ref": "#/$defs/a"}}}) == {"a": "5"}
+
+
+def test_what_is_too_large_to_be_searched_in_the_loop_stays_as_it_is() -> None:
+    schema = {"properties": {"a": INTEGER, "b": {"type": "array"}}}
+    large = {"a": "5", "b": [0] * 100_000}
+    assert coerced(large, schema) is large
+    assert coerced({"a": "5", "b": [0] * 1_000}, schema)["a"] == 5
