@@ -97,3 +97,17 @@ async def test_an_error_stays_what_it_is(gateway: RunningGateway, caller: McpCal
     async with modern_server(failing) as upstream:
         await apply(gateway, upstream, {"set": [at("structuredContent", "region", value="'eu'")]})
         assert (await caller.post(call("find"))).error["code"] == -32000
+
+
+@pytest.mark.parametrize("tool", ["find", "stream"])
+@pytest.mark.parametrize(
+    "change",
+    [{"remove": [["structuredContent", "name"]]}, {"set": [at("structuredContent", "name", value="7")]}],
+)
+async def test_a_result_that_a_change_makes_invalid_for_its_client_is_withheld(
+    gateway: RunningGateway, caller: McpCaller, upstream: Upstream, tool: str, change: dict[str, Any]
+) -> None:
+    await apply(gateway, upstream, change)
+    result = (await caller.post(call(tool))).result
+    assert result["isError"] is True
+    assert "structuredContent" not in result
