@@ -222,3 +222,37 @@ def test_the_constraint_of_a_deny_rule_is_shown_as_what_it_denies(ostiary: Ostia
     assert (
         "none-below: denies only calls that meet this: argument 'n' must be given and be a number of at most 0" in shown
     )
+
+
+CONTENTS = """\
+---
+apiVersion: ostiary.dev/v1alpha1
+kind: MCPPolicy
+metadata: {name: contents, namespace: team-a}
+spec:
+  targetRefs: [{kind: MCPProxy, name: crm}]
+  validation: {arguments: Enforce, results: Warn}
+  masks:
+  - name: cards
+    detect: [{kind: CardNumber}, {pattern: 'EMP-[0-9]{6}', name: employee}]
+    action: Mask
+  - {name: elsewhere, tools: {names: [write_*]}, detect: [{kind: Email}], action: Block}
+  guards:
+  - {name: hidden, scan: [Results], detect: [HiddenText, Override], action: Strip}
+  transforms:
+  - {name: region, tools: {names: ["read_*"]}, arguments: {set: [{path: /region, value: "'eu'"}]}}
+"""
+
+
+def test_the_rules_about_contents_that_apply_are_named(ostiary: Ostiary, path: str) -> None:
+    file = Path(path)
+    file.write_text(FILES + CONTENTS)
+    result = ostiary("explain", "--tool", "read_ticket", path)
+    assert result.out.split("\n\ncontents\n")[1] == (
+        "    transform region of MCPPolicy team-a/contents: changes arguments\n"
+        "    validation of MCPPolicy team-a/contents: arguments Enforce, results Warn\n"
+        "    mask cards of MCPPolicy team-a/contents: Mask of CardNumber, employee in Arguments, Results, Records\n"
+        "    guard hidden of MCPPolicy team-a/contents: Strip of HiddenText, Override in Results\n"
+    )
+    contents = json.loads(ostiary("explain", "--tool", "write_ticket", "--output", "json", path).out)["contents"]
+    assert [each["rule"] for each in contents] == [None, "cards", "elsewhere", "hidden"]
