@@ -10,6 +10,7 @@ from gateways import RunningGateway, policy
 from mcp_caller import McpCaller, modern
 from mcp_clients import ERAS, Era, connect
 from modern_server import modern_server
+from rest_services import described, rest_service
 from upstreams import Arrived, Upstream, answer, document, serving, with_handshake
 
 from ostiary_core.contract.documents import HeaderConfig, PolicyDocument
@@ -205,3 +206,21 @@ async def test_routing_rules_read_what_travels(gateway: RunningGateway, caller: 
         await gateway.apply((routed, policies))
         assert (await caller.post(call(region="us"))).status == 200
         assert (sent(eu), us.count("tools/call")) == ({"region": "eu"}, 0)
+
+
+async def test_a_header_that_a_policy_sets_takes_the_place_of_a_rest_services_parameter(
+    gateway: RunningGateway, caller: McpCaller
+) -> None:
+    parameters = [{"name": name, "in": "header", "schema": {"type": "string"}} for name in ("X-Tenant", "X-Other")]
+    operation = {"operationId": "find", "parameters": parameters, "responses": {"200": {"description": "ok"}}}
+    api = {"openapi": "3.1.0", "info": {"title": "w", "version": "1"}, "paths": {"/w": {"get": operation}}}
+
+    async def script(request: web.BaseRequest, _: Arrived) -> web.StreamResponse:
+        return web.json_response({name: request.headers.getall(name) for name in ("x-tenant", "x-other")})
+
+    headers = {"headers": {"set": [{"name": "x-tenant", "value": "'acme'"}]}}
+    async with rest_service(script) as service:
+        await gateway.apply(gateway.entry("mock", service.url, [transformed(headers)], server=described(api)))
+        result = (await caller.post(call(**{"X-Tenant": "evil", "X-Other": "o"}))).result
+    assert "evil" not in str(result)
+    assert result["structuredContent"] == {"x-tenant": ["acme"], "x-other": ["o"]}

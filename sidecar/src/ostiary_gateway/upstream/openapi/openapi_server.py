@@ -28,6 +28,7 @@ from ostiary_gateway.upstream.http1 import request_head as http1
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 from ostiary_gateway.upstream.made_document import made_document, made_status
 from ostiary_gateway.upstream.openapi.described_tools import DescribedTool, DescribedTools
+from ostiary_gateway.upstream.openapi.rest_heads import rest_lines
 from ostiary_gateway.upstream.openapi.rest_results import AnswerRoom, Result, read_result, told
 from ostiary_gateway.upstream.server import UpstreamServer
 
@@ -37,7 +38,6 @@ _OF_THE_SERVER: Final = GATEWAY_ERRORS | {401, 407}
 _TELLING: Final = ("location", "retry-after", "www-authenticate")
 #: How long clients and the gateway may keep the list: it changes with the config only.
 _TTL_MS: Final = 60_000
-_MCP_HEADER: Final = b"mcp-"
 _LIST: Final = METHODS["tools/list"]
 _CAPABILITIES: Final[Mapping[str, Any]] = {"tools": {}}
 
@@ -115,7 +115,7 @@ class OpenApiServer(UpstreamServer):
             transmission=transmission,
             endpoint=endpoint,
         )
-        lines = _without_mcp(lines) + call.lines
+        lines = rest_lines(lines, call.lines)
         response = await send(call.request_line, lines, call.body)
         moved = self._moved(response, call.request_line)
         if moved is not None:
@@ -283,9 +283,3 @@ def _result(message: Mapping[str, Any], result: Result) -> UpstreamResponse:
 def _error(message: Mapping[str, Any], code: int, words: str, *, status: int = 200) -> UpstreamResponse:
     answer = {"jsonrpc": "2.0", "id": message.get("id"), "error": {"code": code, "message": words}}
     return made_document(strict_json.dumps(answer), status=status)
-
-
-def _without_mcp(lines: bytes) -> bytes:
-    """Return header lines without those of MCP, which mean nothing to a REST server."""
-    kept = [line for line in lines.split(b"\r\n") if line and line[:4].lower() != _MCP_HEADER]
-    return b"".join([line + b"\r\n" for line in kept])

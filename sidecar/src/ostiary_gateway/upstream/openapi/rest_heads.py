@@ -11,6 +11,7 @@ _HEADERS: Final = {
     "Accept-Encoding": "identity",
     "Accept": "application/json, application/*+json;q=0.9, text/plain;q=0.8, */*;q=0.5",
 }
+_MCP: Final = b"mcp-"
 
 
 class RestHeads:
@@ -30,3 +31,21 @@ class RestHeads:
         method, _, target = request_line.partition(" ")
         start = f"{method} {self._origin}{target or self._root} HTTP/1.1\r\n"
         return start.encode("ascii") + self._lines
+
+
+def rest_lines(lines: bytes, of_call: bytes) -> bytes:
+    """Return the header lines of a call.
+
+    They are those of the gateway, and ``of_call`` from the arguments.
+
+    Those of MCP mean nothing to a REST server. What the gateway says wins over an argument: of two lines with one name
+    a server could read either.
+    """
+    kept = [line for line in lines.split(b"\r\n") if line and not _name(line).startswith(_MCP)]
+    names = {_name(line) for line in kept}
+    kept += [line for line in of_call.split(b"\r\n") if line and _name(line) not in names]
+    return b"".join([line + b"\r\n" for line in kept])
+
+
+def _name(line: bytes) -> bytes:
+    return line.partition(b":")[0].lower()
