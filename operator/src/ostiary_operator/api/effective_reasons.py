@@ -26,6 +26,11 @@ class EffectiveReason(Reason):
         "A name in an Allow rule begins with the prefix of no server of the targets, so it allows nothing.",
         "Write the prefix of its server before it. Only a Deny matches the name that the server itself uses.",
     )
+    SERVER_MATCHES_NOTHING = (
+        "ServerMatchesNothing",
+        "A rule about contents is for a server that no target has, so it applies to nothing there.",
+        "Correct the name in servers to that of a server of the MCPProxy; the message suggests a similar one.",
+    )
     TOKENS_SHARED = (
         "TokensShared",
         "Tokens of callers are passed through to several servers of an MCPProxy: each could use them at the others.",

@@ -21,7 +21,7 @@ proxies             which version of each proxy is in force where, by ``grants``
                     the ``backends`` that its servers lead to, and the ``credentials`` that they get
 entries             the documents of the proxies, with ``server_selection``; ``quota`` bounds them per namespace
 statuses            the status of each proxy, and ``policy_statuses``, with ``advisories`` that are no part of Ready,
-                    such as ``token_audiences`` and ``unprefixed_names``, and ``messages``
+                    such as ``token_audiences``, ``unprefixed_names`` and ``unknown_servers``, and ``messages``
 weakenings          what a change of the config in force weakens; ``server_weakenings``: by another server
 compiler            the whole compilation; ``cache`` keeps results between two, ``encoded_document`` their JSON
 """

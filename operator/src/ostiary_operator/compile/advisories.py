@@ -16,6 +16,7 @@ from ostiary_operator.compile.policy_test_runner import failures
 from ostiary_operator.compile.resource_parser import ParsedProxy
 from ostiary_operator.compile.token_audiences import MissingAudience, SharedTokens
 from ostiary_operator.compile.uncounted_callers import UndistinguishedCallers
+from ostiary_operator.compile.unknown_servers import UnknownServer
 from ostiary_operator.compile.unprefixed_names import UnprefixedName
 
 _EVADABLE: Final = (
@@ -74,16 +75,19 @@ def effective(
     unaddressed: MissingAudience | None,
     undistinguished: UndistinguishedCallers | None,
     unprefixed: UnprefixedName | None,
+    unserved: UnknownServer | None,
     sharing: SharedTokens | None,
 ) -> ConditionDraft:
     """Return whether a policy protects anything, and its tokens can be accepted.
 
     ``known`` are the proxies in its namespace; ``unaddressed`` are tokens that a proxy always refuses;
     ``undistinguished`` are callers that a limit counts together; ``unprefixed`` is a name that allows nothing;
+    ``unserved`` is a server that rules name and no target has;
     ``sharing`` are servers that get the same tokens.
     """
     found = (
         (EffectiveReason.NAME_WITHOUT_PREFIX, unprefixed),
+        (EffectiveReason.SERVER_MATCHES_NOTHING, unserved),
         (EffectiveReason.TOKENS_SHARED, sharing),
         (EffectiveReason.NO_AUDIENCE, unaddressed),
         (EffectiveReason.CALLERS_COUNTED_TOGETHER, undistinguished),

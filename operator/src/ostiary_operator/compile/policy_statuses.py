@@ -14,6 +14,7 @@ from ostiary_operator.compile.quota import BudgetedConfig
 from ostiary_operator.compile.statuses import CompiledGateway, beyond_budget, sorted_names
 from ostiary_operator.compile.token_audiences import MissingAudience, SharedTokens, first_refused, first_sharing
 from ostiary_operator.compile.uncounted_callers import UndistinguishedCallers, first_undistinguished
+from ostiary_operator.compile.unknown_servers import UnknownServer, first_unknown_server
 from ostiary_operator.compile.unprefixed_names import UnprefixedName, first_unprefixed
 
 
@@ -34,6 +35,7 @@ def policy_status(decision: PolicyDecision, settled: Sequence[CompiledGateway], 
                 unaddressed=_refused_tokens(decision, settled),
                 undistinguished=_undistinguished(decision, settled),
                 unprefixed=_unprefixed(decision, settled),
+                unserved=_unserved(decision, settled),
                 sharing=_sharing(decision, settled),
             ),
             *advisories.tests_passed(decision),
@@ -105,6 +107,12 @@ def _unprefixed(decision: PolicyDecision, settled: Sequence[CompiledGateway]) ->
     if decision.encoded is None:
         return None
     return first_unprefixed(decision.encoded.document, _governed(decision, settled))
+
+
+def _unserved(decision: PolicyDecision, settled: Sequence[CompiledGateway]) -> UnknownServer | None:
+    if decision.encoded is None:
+        return None
+    return first_unknown_server(decision.encoded.document, _governed(decision, settled))
 
 
 def _sharing(decision: PolicyDecision, settled: Sequence[CompiledGateway]) -> SharedTokens | None:
