@@ -22,6 +22,10 @@ MOST_FAULTS: Final = 5
 _MOST_PROPERTIES: Final = 256
 #: The cost of a schema up to which it is compiled a second time for words.
 _MOST_COST: Final = 4_000
+#: The largest value, in bytes of JSON, of which the engine is asked what is wrong within: it copies it to say so.
+_MOST_BYTES: Final = 64 * 1024
+_TOO_LARGE: Final = "does not match the schema, and is too large to say where"
+_OF_TYPES: Final = frozenset({"Type", "FalseSchema"})
 _SHOWN: Final = 64
 _OPTIONS: Final = 12
 _SCHEMA_ROOTS: Final = ("$id", "$defs", "definitions")
@@ -56,7 +60,7 @@ class SchemaWords:
         These are one to :data:`MOST_FAULTS` faults.
         """
         found = list(itertools.islice(self._all(value), MOST_FAULTS))
-        return found or [self._first(self._relaxed_whole, value) or "the values do not fit each other"]
+        return found or [_first(self._relaxed_whole, value) or "the values do not fit each other"]
 
     def first_fault(self, value: Any) -> tuple[str | int, ...] | None:
         """Return the path to the first fault of a value, as far as it is not one of alternatives."""
@@ -82,12 +86,32 @@ class SchemaWords:
         for name, each in itertools.islice(value.items(), _MOST_PROPERTIES):
             own = {name: each}
             if not self._properties.is_valid(own):
-                yield self._first(self._relaxed, own) or f"{pointer([name])}: matches none of the schema's alternatives"
+                otherwise = _TOO_LARGE if _is_large(own) else "matches none of the schema's alternatives"
+                yield _first(self._relaxed, own) or f"{pointer([name])}: {otherwise}"
 
-    @staticmethod
-    def _first(validator: jsonschema_rs.Validator | None, value: Any) -> str:
-        error = _error(validator, value)
-        return f"{pointer(error.instance_path)}: {_expected(error.kind)}" if error is not None else ""
+
+def _first(validator: jsonschema_rs.Validator | None, value: Any) -> str:
+    """Return what is wrong first with a value; empty where that cannot be said."""
+    is_large = _is_large(value)
+    error = _error(validator, _hollow(value) if is_large else value)
+    if error is None or (is_large and type(error.kind).__name__ not in _OF_TYPES):
+        return ""
+    return f"{pointer(error.instance_path)}: {_expected(error.kind)}"
+
+
+def _is_large(value: Any) -> bool:
+    try:
+        return len(orjson.dumps(value)) > _MOST_BYTES
+    except TypeError:
+        return True
+
+
+def _hollow(value: Any) -> Any:
+    """Return a value whose members have the same types, and nothing in them."""
+    if not isinstance(value, dict):
+        return value
+    members = itertools.islice(value.items(), _MOST_PROPERTIES)
+    return {name: type(each)() if isinstance(each, dict | list | str) else each for name, each in members}
 
 
 def _error(validator: jsonschema_rs.Validator | None, value: Any) -> jsonschema_rs.ValidationError | None:

@@ -103,3 +103,10 @@ def test_references_that_lead_to_parts_which_words_leave_out_are_no_fault() -> N
     schema = {"x-parts": {"n": {"type": "integer"}}, "properties": {"a": {"$ref": "#/x-parts/n"}}}
 
     assert faults({"a": SECRET}, schema) == ["the values do not fit each other"]
+
+
+def test_of_a_large_value_only_its_own_type_is_said() -> None:
+    large = ["x" * 10] * 20_000
+    schema = {"type": "object", "properties": {"a": {"type": "string"}, "b": {"items": {"type": "integer"}}}}
+    faults = SchemaWords(CompiledSchema(schema)).faults({"a": large, "b": large})
+    assert faults == ["/a: expected string", "/b: does not match the schema, and is too large to say where"]
