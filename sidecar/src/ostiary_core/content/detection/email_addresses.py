@@ -1,6 +1,7 @@
 """E-mail addresses, in any script, of domains that could exist (RFC 5321, RFC 6531)."""
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from typing import Final
 
@@ -18,6 +19,8 @@ _LONGEST_LABEL: Final = 63
 _LONGEST: Final = 320
 #: Names of files with a factor of scale: `icon@2x.png`.
 _FILES: Final = frozenset({"png", "jpg", "jpeg", "gif", "svg", "webp", "css", "js", "ts", "tsx", "jsx", "json", "md"})
+#: Categories of Unicode whose characters are in no address: separators, punctuation, symbols, controls.
+_FOREIGN: Final = frozenset("ZPSC")
 #: From here on scripts are written without spaces, so words may stand directly before an address.
 _WITHOUT_SPACES: Final = "\u2e80"
 
@@ -44,10 +47,19 @@ def _local_part(text: bytes, at: int) -> str:
 
 def _spelled_domain(domain: bytes) -> str:
     """Return the domain without what follows it directly in a script that has no spaces."""
-    text = domain.decode("utf-8", "ignore").rstrip("-.")
+    text = _own_beginning(domain.decode("utf-8", "ignore")).rstrip("-.")
     head, _, last = text.rpartition(".")
     kept = _ASCII_BEGINNING.match(last)
     return f"{head}.{kept[0]}" if kept is not None and not last.isascii() and _is_wide(last) else text
+
+
+def _own_beginning(text: str) -> str:
+    """Return a text up to a quotation mark, a space or an invisible character outside ASCII."""
+    return text[: next((place for place, each in enumerate(text) if _is_foreign(each)), len(text))]
+
+
+def _is_foreign(each: str) -> bool:
+    return not each.isascii() and unicodedata.category(each)[0] in _FOREIGN
 
 
 def _is_wide(label: str) -> bool:
@@ -56,6 +68,8 @@ def _is_wide(label: str) -> bool:
 
 def _own_part(local: str) -> str:
     """Return what belongs to the address of what stands before its @."""
+    if not local.isascii():
+        local = _own_beginning(local[::-1])[::-1]
     if not local.isascii() and any(map(str.isascii, local)):
         last = max((place for place, each in enumerate(local) if each >= _WITHOUT_SPACES), default=-1)
         local = local[last + 1 :]
