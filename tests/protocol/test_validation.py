@@ -165,6 +165,17 @@ async def test_a_schema_that_has_changed_refuses_nothing_that_it_takes_now(
 
 
 @pytest.mark.usefixtures("enforced")
+async def test_a_list_that_is_asked_for_teaches_which_headers_mirror_arguments(
+    caller: McpCaller, weather: Weather
+) -> None:
+    properties = {"city": {"type": "string", "x-mcp-header": "City"}}
+    weather.tools = [{"name": "forecast", "inputSchema": {"type": "object", "properties": properties}}]
+    await caller.post(call(city="x"))
+    refused = (await caller.post(call(city="x"), {"Mcp-Param-City": "y"})).messages[-1]
+    assert refused["error"]["code"] == -32020
+
+
+@pytest.mark.usefixtures("enforced")
 async def test_a_hundred_calls_at_once_ask_for_the_list_once(caller: McpCaller, upstream: Upstream) -> None:
     replies = await asyncio.gather(*(caller.post(modern("tools/call", {"name": "forecast"}, id=n)) for n in range(100)))
     assert all(reply.result["isError"] for reply in replies)

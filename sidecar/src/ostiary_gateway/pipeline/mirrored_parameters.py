@@ -8,6 +8,10 @@ body. An unknown header is forwarded: the server must check every mirrored param
 refused here: the remembered list may be old, and the server may no longer ask for the header.
 
 What a server declares affects only calls to that server, and takes bounded time and memory.
+
+This memory is not the store of definitions (:mod:`.tool_definitions`): every proxy needs it, most have no rules about
+contents, and would have to keep all schemas for a few paths. Both learn from the same lists, those that pass and those
+that either needs (:mod:`.list_observation`).
 """
 
 import re

@@ -10,7 +10,8 @@ from ostiary_core.mcp.methods import METHODS
 from ostiary_gateway.bridge.to_modern import REVISION
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.pipeline.exchange import Exchange
-from ostiary_gateway.pipeline.list_observation import observe
+from ostiary_gateway.pipeline.large_messages import process_large
+from ostiary_gateway.pipeline.list_observation import observing
 from ostiary_gateway.pipeline.own_request import OwnRequest
 from ostiary_gateway.pipeline.server_request import ask
 from ostiary_gateway.telemetry import ServerSpan
@@ -25,7 +26,7 @@ _SECONDS: Final = 5.0
 async def read_tool_schema(exchange: Exchange, server: UpstreamServer, tool: str, span: ServerSpan) -> bool:
     """Read the list of a server's tools up to one tool; return whether it was there.
 
-    What the list says is remembered (:mod:`ostiary_gateway.pipeline.mirrored_parameters`).
+    What the list says is remembered (:mod:`ostiary_gateway.pipeline.list_observation`).
     """
     params: dict[str, Any] = {}
     seen: set[str] = set()
@@ -36,7 +37,8 @@ async def read_tool_schema(exchange: Exchange, server: UpstreamServer, tool: str
         except UpstreamFault:
             return False
         result = answer.result or {}
-        observe(server, _LIST, answer.text, answer.message)
+        learning = observing(exchange, server, _LIST, answer.text, answer.message)
+        await process_large(learning, text=answer.text, proxy=exchange.proxy.uid)
         if _holds(result.get("tools"), tool):
             return True
         cursor = result.get("nextCursor")

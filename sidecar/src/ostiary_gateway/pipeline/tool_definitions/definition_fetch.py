@@ -16,6 +16,7 @@ from ostiary_core.mcp.methods import Method
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.large_messages import process_large
+from ostiary_gateway.pipeline.list_observation import observe
 from ostiary_gateway.pipeline.lists.caller_context import presented
 from ostiary_gateway.pipeline.merged.page_requests import ListAsker
 from ostiary_gateway.pipeline.merged_sessions.session_vector import SessionVector
@@ -123,6 +124,7 @@ class DefinitionFetch:
             result = answer.result or {}
             items = result.get(method.list_key)
             count += len(items) if isinstance(items, list) else 0
+            observe(asker.server, method, answer.text, answer.message)
             learning = DEFINITIONS.learning(asker.server, context, method, result, wanted=wanted)
             await process_large(learning, text=answer.text, proxy=asker.exchange.proxy.uid)
             cursor = result.get("nextCursor")
