@@ -9,6 +9,7 @@ price             what a schema costs at worst: to compile, and for each value t
 compiled_schema   a schema with its price, and whether a value matches it, within a bound on the work
 wording           what is wrong with a value, in words for a model, without the value
 relaxed_schema    a schema without alternatives, which words come from
+meant_alternative the alternative of a union that a value is meant to be
 coercion          texts that are numbers where the schema takes no text
 schema_check      all of this for the arguments of a call
 """

@@ -15,6 +15,7 @@ import orjson
 from ostiary_core.closest_name import Nearest
 from ostiary_core.json_schema.compiled_schema import CompiledSchema
 from ostiary_core.json_schema.faults import UncheckableSchemaError
+from ostiary_core.json_schema.meant_alternative import meant_alternative
 from ostiary_core.json_schema.relaxed_schema import relaxed
 
 #: The most faults that are named, and properties that are searched for them.
@@ -42,6 +43,8 @@ class SchemaWords:
         self._properties: jsonschema_rs.Validator | None = None
         self._relaxed: jsonschema_rs.Validator | None = None
         self._relaxed_whole: jsonschema_rs.Validator | None = None
+        #: Alternatives that members were meant to be, by identity: the schema holds them.
+        self._alternatives: dict[tuple[str, int], jsonschema_rs.Validator] = {}
         if compiled.price.cost <= _MOST_COST:
             self._compile()
 
@@ -87,7 +90,27 @@ class SchemaWords:
             own = {name: each}
             if not self._properties.is_valid(own):
                 otherwise = _TOO_LARGE if _is_large(own) else "matches none of the schema's alternatives"
-                yield _first(self._relaxed, own) or f"{pointer([name])}: {otherwise}"
+                yield (
+                    _first(self._relaxed, own) or self._of_alternative(name, each) or f"{pointer([name])}: {otherwise}"
+                )
+
+    def _of_alternative(self, name: str, value: Any) -> str:
+        """Return what is wrong with a member by the alternative that it is meant to be.
+
+        Empty where that is none.
+        """
+        alternative = meant_alternative(self._schema, name, value)
+        if alternative is None or self._relaxed is None or _is_large(value):
+            return ""
+        key = name, id(alternative)
+        if key not in self._alternatives:
+            roots = {key: each for key, each in self._schema.items() if key in _SCHEMA_ROOTS}
+            try:
+                found = self._compiled.compiled(relaxed({**roots, "properties": {name: alternative}}))
+            except UncheckableSchemaError:
+                return ""
+            self._alternatives[key] = found
+        return _first(self._alternatives[key], {name: value})
 
 
 def _first(validator: jsonschema_rs.Validator | None, value: Any) -> str:
