@@ -1,5 +1,6 @@
 """A lock where servers answer callers and replicas differently, where lists are long or cached, and behind routes."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from ostiary_core.contract.authentication import AuthenticationConfig
 from ostiary_core.contract.documents import ServerConfig
 from ostiary_core.contract.server_selection import ListCacheConfig, RoutingRuleConfig
 
+CACHED: dict[str, Any] = {"list_cache": ListCacheConfig(ttl=600_000, stale_if_error=0)}
 THEIR_OWN = policy("relay").model_copy(
     update={"access": None, "authentication": AuthenticationConfig(passthrough=True)}
 )
@@ -19,7 +21,7 @@ ANN, BOB = {"Authorization": "Bearer ann"}, {"Authorization": "Bearer bob"}
 INVISIBLE = ADD | {"description": "Adds two\u200b numbers."}
 
 
-async def listed(caller: McpCaller, era: Any, more: dict[str, str | None] | None = None) -> list[str]:
+async def listed(caller: McpCaller, era: Any, more: Mapping[str, str | None] | None = None) -> list[str]:
     reply = (await caller.post(era("tools/list", {}), more)).messages[-1]
     return [tool["name"] for tool in reply["result"]["tools"]]
 
@@ -107,20 +109,20 @@ async def test_the_lock_of_the_server_that_a_route_chooses_holds(gateway: Runnin
 
 
 async def test_a_list_from_a_cache_is_compared_with_the_lock_of_now(gateway: RunningGateway) -> None:
-    calculator, cached = Calculator(), {"list_cache": ListCacheConfig(ttl=600_000, stale_if_error=0)}
+    calculator = Calculator()
     async with serving(calculator.script) as upstream, mcp_caller(gateway.url()) as caller:
-        await gateway.apply(gateway.entry("mock", upstream.url, definitions=pinned(lock(ADD)), **cached))
+        await gateway.apply(gateway.entry("mock", upstream.url, definitions=pinned(lock(ADD)), **CACHED))
         for _ in range(2):
             assert await tools(caller) == ["add"]
         assert calculator.lists == 1
-        await gateway.apply(gateway.entry("mock", upstream.url, definitions=pinned(lock(POISONED)), **cached))
+        await gateway.apply(gateway.entry("mock", upstream.url, definitions=pinned(lock(POISONED)), **CACHED))
         assert await tools(caller) == []
 
 
 async def test_a_list_from_a_cache_vouches_for_no_call(gateway: RunningGateway) -> None:
-    calculator, cached = Calculator(), {"list_cache": ListCacheConfig(ttl=600_000, stale_if_error=0)}
+    calculator = Calculator()
     async with serving(calculator.script) as upstream, mcp_caller(gateway.url()) as caller:
-        await gateway.apply(gateway.entry("mock", upstream.url, definitions=pinned(lock(ADD), recheck=1), **cached))
+        await gateway.apply(gateway.entry("mock", upstream.url, definitions=pinned(lock(ADD), recheck=1), **CACHED))
         assert await tools(caller) == ["add"]
         calculator.tools = [POISONED]
         assert await tools(caller) == ["add"]
