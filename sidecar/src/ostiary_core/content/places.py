@@ -181,13 +181,18 @@ def _shaped(node: _Unread, inner: list[_Unread]) -> Iterator[ReadablePlace]:
         kind = type(item)
         if kind is dict or kind is list:
             inner.append(_Unread(_reader(name, item), item, (*trail, name), name))
-        elif name not in _HANDLES or _is_of_block(name, trail):
+        elif name not in _HANDLES or not _is_handle(name, trail):
             yield from _string(value, name, item, trail) if kind is str else _scalar(value, name, item, trail, name)
 
 
-def _is_of_block(name: str, trail: Trail) -> bool:
-    """Return whether a handle's name stands in a listed item, which has only ids of tasks."""
-    return len(trail) > 1 and type(trail[-1]) is int and (name != "taskId" or trail[-2] != "tasks")
+def _is_handle(name: str, trail: Trail) -> bool:
+    """Return whether the name of a handle stands where MCP has one."""
+    if len(trail) <= 1:
+        return True
+    if name == "taskId":
+        is_listed = type(trail[-1]) is int and trail[-2] == "tasks"
+        return is_listed or trail[-2:] == ("_meta", _RELATED_TASK) or trail[1:] == ("task",)
+    return name == "method" and trail[-2] in _BY_ID
 
 
 def _reader(name: str, item: Any) -> "Callable[[_Unread, list[_Unread]], Iterator[ReadablePlace]]":

@@ -325,3 +325,24 @@ def test_a_first_search_does_not_miss_what_is_encoded_in_base64() -> None:
     ):
         message = {"jsonrpc": "2.0", "id": 1, "result": {"content": [block]}}
         assert mask_set(mask(CARD)).may_match(orjson.dumps(message))
+
+
+@pytest.mark.parametrize("name", ["requestState", "nextCursor", "taskId", "progressToken", "method", "jsonrpc"])
+def test_the_name_of_a_handle_hides_nothing_where_no_handle_stands(name: str) -> None:
+    message = result("ok", foo={name: "4111111111111111", "deep": {name: 4111111111111111}})
+    masked(mask_set(mask(CARD)), message)
+    assert message["result"]["foo"] == {name: "[masked: CardNumber]", "deep": {name: "[masked: CardNumber]"}}
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"requestState": "4111111111111111"},
+        {"task": {"taskId": "4111111111111111"}},
+        {"tasks": [{"taskId": "4111111111111111"}]},
+        {"_meta": {"io.modelcontextprotocol/related-task": {"taskId": "4111111111111111"}}},
+    ],
+)
+def test_handles_stay_what_they_are(members: dict[str, Any]) -> None:
+    message = result("ok", **members)
+    assert not masked(mask_set(mask(CARD)), message).is_changed
