@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 from api_keys import AGENT_KEY, OTHER_KEY, api_key, bearer, keyed
-from gateways import RunningGateway, policy
-from mcp_caller import McpCaller, modern
+from gateways import RunningGateway, policy, running_gateway
+from mcp_caller import McpCaller, mcp_caller, modern
 from mcp_clients import ERAS, Era, connect
 from upstreams import Arrived, Upstream, answer, document, serving, with_handshake
 
@@ -147,3 +147,23 @@ async def test_a_merged_proxy_restores_the_uri_for_its_server(gateway: RunningGa
             assert CARD not in reply.body.decode()
             assert reply.result["contents"][0]["uri"] == uri
         assert sorted(reads(upstream) + reads(other)) == sorted(URIS * 2)
+
+
+async def test_a_token_opens_after_a_restart_and_a_rotation_and_not_without_its_key(
+    gateway: RunningGateway, caller: McpCaller
+) -> None:
+    async with serving(with_handshake(script)) as upstream:
+        await gateway.apply(gateway.entry("mock", upstream.url, [governed()]))
+        old = await listed(caller)
+        async with running_gateway() as second, mcp_caller(second.url()) as other:
+            second.content_key = gateway.content_key
+            second.credentials = {"content-1": bytes(32)}
+            await second.apply(second.entry("mock", upstream.url, [governed()]))
+            # It has the Secret of the first, and a newer key.
+            new = await listed(other)
+            assert new[0] != old[0]
+            assert (await other.post(read(old[0]))).result["contents"][0]["uri"] == new[0]
+        async with running_gateway() as third, mcp_caller(third.url()) as other:
+            await third.apply(third.entry("mock", upstream.url, [governed()]))
+            assert "error" in (await other.post(read(old[0]))).json
+        assert reads(upstream) == [URIS[0], old[0]]

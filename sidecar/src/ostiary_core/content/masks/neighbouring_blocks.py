@@ -12,6 +12,9 @@ from ostiary_core.content.places import PlaceKind, ReadablePlace
 
 #: The characters on each side of the join of two blocks that are searched: no card, address or number is longer.
 REACH: Final = 128
+#: The same where there are few joins, so that a long key or token is seen as well: a search costs what it reads.
+_LONG_REACH: Final = 2048
+_FEW_BLOCKS: Final = 32
 
 
 class BlockJoin(NamedTuple):
@@ -47,9 +50,10 @@ class BlockRun:
 
     def joins(self) -> Iterator[BlockJoin]:
         """Yield the text around each place where two blocks meet."""
+        reach = _LONG_REACH if len(self.places) <= _FEW_BLOCKS else REACH
         for join in self._starts[1:]:
-            start = max(0, join - REACH)
-            yield BlockJoin(self._text[start : join + REACH], start, join)
+            start = max(0, join - reach)
+            yield BlockJoin(self._text[start : join + reach], start, join)
 
     def parts(self, start: int, end: int) -> Iterator[BlockPart]:
         """Yield the parts of the blocks that a span of the whole run covers."""

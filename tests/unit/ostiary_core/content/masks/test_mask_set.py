@@ -346,3 +346,13 @@ def test_the_name_of_a_handle_hides_nothing_where_no_handle_stands(name: str) ->
 def test_handles_stay_what_they_are(members: dict[str, Any]) -> None:
     message = result("ok", **members)
     assert not masked(mask_set(mask(CARD)), message).is_changed
+
+
+@pytest.mark.parametrize("cut", [40, 400, 780])
+def test_a_long_token_that_is_cut_into_two_blocks_is_one(cut: int) -> None:
+    claims = base64.urlsafe_b64encode(orjson.dumps({"sub": "1", "note": "ada" * 180})).decode().rstrip("=")
+    token = f"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.{claims}.SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c"
+    message = result(token[:cut])
+    message["result"]["content"].append({"type": "text", "text": token[cut:]})
+    masked(mask_set(mask({"kind": "Secret"})), message)
+    assert [each["text"] for each in message["result"]["content"]] == ["[masked: Secret]", ""]
