@@ -134,7 +134,7 @@ class MessageWork:
         return [
             self._escaped_edit(plain, hit, mask)
             for hit in _in_characters(seen, hits)
-            if plain.covers_escapes(hit.start, hit.end)
+            if plain.covers_escapes(max(0, hit.start - 1), hit.end + 1)  # one before a value hides where it begins
             for mask in self._owners(hit.detector)
         ]
 
