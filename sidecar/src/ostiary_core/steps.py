@@ -4,14 +4,18 @@ The event loop of a gateway does one thing at a time, so work on a large message
 what it needs by what it yields, and knows nothing of loops or threads: the caller that runs the steps provides it.
 """
 
-from collections.abc import Awaitable, Callable, Generator
+import heapq
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, TypeVar
 
 Result = TypeVar("Result")
+Item = TypeVar("Item")
 
 #: A text of fewer bytes is searched at once: handing it to a thread would take longer.
 THREAD_BYTES: Final = 64 * 1024
+#: Items that are sorted in one step.
+_SORTED_AT_ONCE: Final = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,26 @@ Step: TypeAlias = InThread | Awaited | None
 #: Work in steps, each of which yields a :data:`Step`, and its result. (Type checkers want a value in each ``yield`` of
 #: a generator of more than None, so it says Any.)
 Steps: TypeAlias = Generator[Any, Any, Result]
+
+
+def sorting(items: Iterable[Item], key: Callable[[Item], Any]) -> Steps[list[Item]]:
+    """Return items in the order of their keys, in steps; equal ones keep their order."""
+    parts: list[list[Item]] = [[]]
+    for item in items:
+        parts[-1].append(item)
+        if len(parts[-1]) == _SORTED_AT_ONCE:
+            parts[-1].sort(key=key)
+            parts.append([])
+            yield
+    parts[-1].sort(key=key)
+    if len(parts) == 1:
+        return parts[0]
+    found: list[Item] = []
+    for item in heapq.merge(*parts, key=key):
+        found.append(item)
+        if len(found) % _SORTED_AT_ONCE == 0:
+            yield
+    return found
 
 
 def run_steps(steps: Steps[Result]) -> Result:

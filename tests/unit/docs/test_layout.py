@@ -31,7 +31,6 @@ LONG: set[str] = set()
 FEW_LINES = 50
 SHORT = {
     "sidecar/src/ostiary_core/content/masks/escaped_json.py": "boundary: bytes that are not parsed",
-    "sidecar/src/ostiary_core/content/masks/unescaped_text.py": "boundary: texts that no parser takes",
     "sidecar/src/ostiary_core/content/detection/social_security_numbers.py": "one module a kind",
     "sidecar/src/ostiary_gateway/endpoint_discovery/known_slices.py": "one index, which lists and watches share",
     "sidecar/src/ostiary_gateway/open_files.py": "boundary: limits of the process, which benchmarks raise, too",

@@ -31,7 +31,7 @@ LIGHT_ANSWER_BYTES: Final = 32 * 1024
 _LIGHT_WEIGHT: Final = 2048 * json_weight.UNIT
 _BYTES_AS_ONE: Final = 64
 #: Seconds of work after which other tasks may run.
-SLICE_SECONDS: Final = 0.003
+SLICE_SECONDS: Final = 0.001
 #: Loop iterations before the next large message: an ordinary call takes about as many in all.
 _ROUNDS: Final = 6
 #: Text that is only read, not judged, uses a faster parser: its weight may be this many times larger.

@@ -13,7 +13,7 @@ from typing import Any, Final
 from ostiary_core.content.detection.detector import LONGEST_CANDIDATE, Detector, Hit, Span
 from ostiary_core.content.detection.surroundings import as_words, words
 from ostiary_core.policy.name_matcher import compile_expression
-from ostiary_core.steps import THREAD_BYTES, InThread, Steps, run_steps
+from ostiary_core.steps import THREAD_BYTES, InThread, Steps, run_steps, sorting
 
 #: Bytes for the program and states of a joined expression. With less RE2 builds states again and again.
 _MEMORY: Final = 8 << 20
@@ -71,7 +71,8 @@ class Automaton:
             of_it = parts if detector.verified is not None else [(0, len(text))]
             for part in of_it:
                 hits += yield from _in_part(detector, expression, text, part)
-        return sorted(hits, key=lambda hit: hit[:2])
+        found = yield from sorting(hits, lambda hit: hit[:2])
+        return found
 
     def explains(self, key: str) -> bool:
         """Return whether the key of an object says to a detector what its value is."""

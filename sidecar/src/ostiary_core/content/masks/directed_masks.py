@@ -71,7 +71,7 @@ class DirectedMasks:
             return True  # base64, which is searched decoded
         if not text.isascii() and _HAS_OTHER_BYTES.search(text) is not None:
             return True
-        if _PERCENT.search(text) is not None:
+        if b"%" in text and _PERCENT.search(text) is not None:
             return True
         readings = readings_of_json(text)
         return readings is None or any(map(self.automaton.may_match, readings))
@@ -89,6 +89,7 @@ class DirectedMasks:
             if len(some) == PLACES_AT_ONCE:
                 yield
         joins = [join.text for run in runs_of(places) for join in run.joins()]
+        yield
         texts = "\n".join([*each, *joins]).encode("utf-8", "replace")
         if len(texts) < THREAD_BYTES:
             return self.automaton.may_match(texts)

@@ -36,6 +36,9 @@ class MaskSet:
     def __init__(self, rules: MaskRules) -> None:
         masks = tuple(rules.masks)
         self._sides = {each: directed(mask for mask in masks if each in mask.directions) for each in Direction}
+        # Most masks are for both directions: one search is enough then.
+        sides = {(each.automaton, bool(each.fields)): each for each in self._sides.values() if each is not None}
+        self._searched = tuple(sides.values())
         self._records = directed(masks)
         #: Whether no notification may pass about what these masks select.
         self.drops_notifications = any(mask.drops_notifications and not mask.scope.is_shadow for mask in masks)
@@ -45,7 +48,7 @@ class MaskSet:
 
         One search, without a walk, which frees the interpreter's lock meanwhile.
         """
-        return any(side is not None and side.may_match_json(text) for side in self._sides.values())
+        return any(side.may_match_json(text) for side in self._searched)
 
     def masking(self, message: dict[str, Any], direction: Direction, keys: MaskKeys | None = None) -> Steps[Masked]:
         """Mask a parsed JSON-RPC message in place, in steps."""
@@ -58,7 +61,8 @@ class MaskSet:
         if not work.is_forced and not side.structured_fields and not (yield from side.may_match_some(places)):
             return work.masked
         yield from work.judging(places)
-        return work.finish(message)
+        masked = yield from work.finishing(message)
+        return masked
 
     def crosses(self, before: str, after: str) -> bool:
         """Return whether a value begins at the end of one text and ends in the next one.
@@ -91,7 +95,7 @@ class MaskSet:
                 [place for place in values_of(holder) if place.kind is not PlaceKind.KEY or place.holder is not holder]
             )
         )
-        work.finish(holder)
+        run_steps(work.finishing(holder))
         return holder[""]
 
     def text(self, text: str) -> str:

@@ -9,10 +9,13 @@ from typing import Any, Final
 
 from ostiary_core.content.masks.replacements import stars
 from ostiary_core.content.places import PlaceKind, ReadablePlace, Trail
+from ostiary_core.steps import Steps
 
 _STRUCTURED: Final = "structuredContent"
 #: In place of a value that is removed, until the list that holds it is rebuilt.
 _GONE: Final = object()
+#: Changes that are made in one step.
+_AT_ONCE: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +50,17 @@ class MessageChanges:
         """Remove the item of a list that a trail leads to."""
         self._withheld.append(trail)
 
-    def make(self, root: Any) -> tuple[Replaced, ...]:
-        """Make all changes below ``root``, where trails begin; return those of structured content."""
+    def making(self, root: Any) -> Steps[tuple[Replaced, ...]]:
+        """Make all changes below ``root``, where trails begin, in steps.
+
+        Returns those of structured content.
+        """
         withheld = [_led(root, trail) for trail in self._withheld]
         # Keys come last: until they are renamed, other places are found under them.
-        for place, text in sorted(self._texts, key=lambda each: each[0].kind is PlaceKind.KEY):
+        self._texts.sort(key=lambda each: each[0].kind is PlaceKind.KEY)
+        for count, (place, text) in enumerate(self._texts, 1):
+            if count % _AT_ONCE == 0:
+                yield
             if text is None:
                 self._remove(place.holder, place.key)
             else:

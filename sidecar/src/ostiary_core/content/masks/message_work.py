@@ -16,9 +16,9 @@ from ostiary_core.content.masks.fields import scalars_under, spots_of
 from ostiary_core.content.masks.message_changes import MessageChanges, Replaced
 from ostiary_core.content.masks.neighbouring_blocks import BlockRun, runs_of
 from ostiary_core.content.masks.replacements import masked, replacement
-from ostiary_core.content.masks.text_edits import TextEdit, strongest, written
+from ostiary_core.content.masks.text_edits import EDITS_AT_ONCE, TextEdit, strongest, writing, written
 from ostiary_core.content.masks.tokens import LONGEST_VALUE, MaskKeys, label_in_uri
-from ostiary_core.content.masks.unescaped_text import UnescapedText, unescaped
+from ostiary_core.content.masks.unescaped_text import UnescapedText, unescaping
 from ostiary_core.content.places import PLACES_AT_ONCE, PlaceKind, ReadablePlace, values_of
 from ostiary_core.contract.content import Direction
 from ostiary_core.contract.masks import MaskAction
@@ -30,6 +30,8 @@ from ostiary_core.strict_json import dumps, loading
 _MOST_NESTED: Final = 3
 #: Places that are judged in one step; most are known to hold nothing after one search in all of them.
 _JUDGED_AT_ONCE: Final = 64
+#: Places where two blocks meet that are searched in one step.
+_JOINS_AT_ONCE: Final = 64
 #: Texts that may be JSON, and those that identify an item.
 _MAY_BE_JSON: Final = frozenset({PlaceKind.PROSE, PlaceKind.VALUE, PlaceKind.BLOB})
 _IDENTITIES: Final = frozenset({PlaceKind.NAME, PlaceKind.URI})
@@ -98,10 +100,12 @@ class MessageWork:
                     yield from self._judge(place)
 
     def _judge_joins(self, run: BlockRun) -> Steps[None]:
-        for text, start, join in run.joins():
+        for count, (text, start, join) in enumerate(run.joins(), 1):
+            if count % _JOINS_AT_ONCE == 0:
+                yield
             plain = folded(text)
             hits = yield from self._masks.automaton.finding(plain.encode("utf-8", "replace"))
-            for hit in _in_characters(plain, hits):
+            for hit in (yield from _in_characters(plain, hits)):
                 if start + hit.start < join < start + hit.end:
                     self._note_joined(run, start + hit.start, start + hit.end, hit.detector, text[hit.start : hit.end])
 
@@ -122,21 +126,22 @@ class MessageWork:
                 return
         edits = [*spread, *(yield from self._edits(place)), *(yield from self._escaped_edits(place))]
         if edits:
-            self._note(place, strongest(edits))
+            yield from self._note(place, (yield from strongest(edits)))
 
     def _escaped_edits(self, place: ReadablePlace) -> Steps[list[TextEdit]]:
         """Find what escapes hide in a text that no parser takes for JSON, or in a URI."""
-        plain = unescaped(place.text, is_uri=place.kind is PlaceKind.URI)
+        plain = yield from unescaping(place.text, is_uri=place.kind is PlaceKind.URI)
         if plain is None:
             return []
         seen = folded(plain.text)
         hits = yield from self._masks.automaton.finding(seen.encode("utf-8", "replace"))
-        return [
-            self._escaped_edit(plain, hit, mask)
-            for hit in _in_characters(seen, hits)
-            if plain.covers_escapes(max(0, hit.start - 1), hit.end + 1)  # one before a value hides where it begins
-            for mask in self._owners(hit.detector)
-        ]
+        edits: list[TextEdit] = []
+        for count, hit in enumerate((yield from _in_characters(seen, hits)), 1):
+            if count % EDITS_AT_ONCE == 0:
+                yield
+            if plain.covers_escapes(max(0, hit.start - 1), hit.end + 1):  # one before a value hides where it begins
+                edits += [self._escaped_edit(plain, hit, mask) for mask in self._owners(hit.detector)]
+        return edits
 
     def _escaped_edit(self, plain: UnescapedText, hit: Hit, mask: CompiledMask) -> TextEdit:
         words = self._replacement(plain.text[hit.start : hit.end], mask, hit.detector)
@@ -148,18 +153,18 @@ class MessageWork:
         text = (introduction + plain).encode("utf-8", "replace")
         hits = yield from self._masks.automaton.finding(text)
         size = len(introduction)
-        found = [
-            (each.start - size, each.end - size, each.detector) for each in _in_characters(introduction + plain, hits)
-        ]
+        hits = yield from _in_characters(introduction + plain, hits)
         if place.kind is not PlaceKind.KEY:
             forced = self._forced.get((id(place.holder), place.key), ())
-            found = [*((0, len(plain), detector) for detector in forced), *found]
-        return [
-            TextEdit(max(0, start), end, mask, detector)
-            for start, end, detector in found
-            if end > 0
-            for mask in self._owners(detector)
-        ]
+            hits = [*(Hit(size, size + len(plain), detector) for detector in forced), *hits]
+        edits: list[TextEdit] = []
+        for count, (start, end, detector) in enumerate(hits, 1):
+            if count % EDITS_AT_ONCE == 0:
+                yield
+            if end > size:
+                owners = self._owners(detector)
+                edits += [TextEdit(max(0, start - size), end - size, mask, detector) for mask in owners]
+        return edits
 
     def _owners(self, detector: Detector) -> list[CompiledMask]:
         """Count a hit for each mask that asks for it; return those in force."""
@@ -194,20 +199,20 @@ class MessageWork:
             if len(places) % PLACES_AT_ONCE == 0:
                 yield
         yield from inner.judging(places)
-        found = inner.finish(value)
+        found = yield from inner.finishing(value)
         self.masked.is_blocked |= found.is_blocked
         self.masked.is_of_caller |= found.is_of_caller
         if found.is_changed:
             self._changes.replace(place, dumps(value).decode())
 
-    def _note(self, place: ReadablePlace, edits: list[TextEdit]) -> None:
+    def _note(self, place: ReadablePlace, edits: list[TextEdit]) -> Steps[None]:
         if place.kind in _IDENTITIES and not self._is_record and not self._keeps_identity(place, edits):
             self._withhold(place, edits)
             return
         if place.kind is PlaceKind.URI and not self._is_record and self._direction is Direction.RESULTS:
             self._changes.replace(place, self._tokenised_uri(place.text, edits))
             return
-        text = written(place.text, edits, self._replacement)
+        text = yield from writing(place.text, edits, self._replacement)
         self._changes.replace(place, None if not text and place.kind in _REMOVABLE else text)
 
     def _keeps_identity(self, place: ReadablePlace, edits: list[TextEdit]) -> bool:
@@ -242,8 +247,8 @@ class MessageWork:
         self.masked.is_of_caller |= mask.action in (MaskAction.HASH, MaskAction.TOKENISE)
         return replacement(text, mask, detector, self._keys)
 
-    def finish(self, root: Any) -> Masked:
-        """Change the places below ``root``, and say what was found."""
+    def finishing(self, root: Any) -> Steps[Masked]:
+        """Change the places below ``root``, in steps, and say what was found."""
         self.masked.findings = tuple(
             ContentFinding(
                 mask.scope.policy, mask.scope.rule, detector.name, mask.action.value, self._direction, count,
@@ -253,18 +258,20 @@ class MessageWork:
         )  # fmt: skip
         if not self.masked.is_blocked:
             self.masked.is_changed = bool(self._changes)
-            self.masked.replaced = self._changes.make(root)
+            self.masked.replaced = yield from self._changes.making(root)
         return self.masked
 
 
-def _in_characters(text: str, hits: list[Hit]) -> list[Hit]:
-    """Return hits with their places in characters, which were counted in bytes."""
+def _in_characters(text: str, hits: list[Hit]) -> Steps[list[Hit]]:
+    """Return hits with their places in characters, which were counted in bytes, in steps."""
     if text.isascii() or not hits:
         return hits
     raw = text.encode("utf-8", "replace")
     found: list[Hit] = []
     byte = character = 0
-    for start, end, detector in hits:
+    for count, (start, end, detector) in enumerate(hits, 1):
+        if count % EDITS_AT_ONCE == 0:
+            yield
         character += len(raw[byte:start].decode("utf-8", "replace"))
         byte = start
         found.append(Hit(character, character + len(raw[start:end].decode("utf-8", "replace")), detector))

@@ -92,7 +92,10 @@ def _consecutive(blocks: dict[int, ReadablePlace]) -> Iterator[list[ReadablePlac
     for index in sorted(blocks):
         if index != before + 1 and len(run) > 1:
             yield run
-        run = [*run, blocks[index]] if index == before + 1 else [blocks[index]]
+        if index == before + 1:
+            run.append(blocks[index])
+        else:
+            run = [blocks[index]]
         before = index
     if len(run) > 1:
         yield run

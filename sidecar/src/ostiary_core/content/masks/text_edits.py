@@ -1,10 +1,14 @@
 """What becomes of one text: spans that are replaced, each by its strongest mask."""
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from ostiary_core.content.detection.detector import Detector
 from ostiary_core.content.masks.compiled_mask import CompiledMask
+from ostiary_core.steps import Steps, run_steps, sorting
+
+#: Edits that are judged or made in one step.
+EDITS_AT_ONCE: Final = 128
 
 
 class TextEdit(NamedTuple):
@@ -24,10 +28,16 @@ class TextEdit(NamedTuple):
 Replacing: TypeAlias = Callable[[str, CompiledMask, Detector], str]
 
 
-def strongest(edits: Iterable[TextEdit]) -> list[TextEdit]:
-    """Return edits that do not overlap: of several that do, the strongest over all of them."""
+def strongest(edits: Iterable[TextEdit]) -> Steps[list[TextEdit]]:
+    """Return edits that do not overlap, in steps.
+
+    Of several that do, the strongest takes the place of them all.
+    """
     found: list[TextEdit] = []
-    for edit in sorted(edits, key=lambda each: (each.start, -each.mask.strength)):
+    ordered = yield from sorting(edits, lambda each: (each.start, -each.mask.strength))
+    for count, edit in enumerate(ordered, 1):
+        if count % EDITS_AT_ONCE == 0:
+            yield
         if not found or edit.start >= found[-1].end:
             found.append(edit)
             continue
@@ -41,9 +51,16 @@ def strongest(edits: Iterable[TextEdit]) -> list[TextEdit]:
 
 def written(text: str, edits: Iterable[TextEdit], replacing: Replacing) -> str:
     """Return the text with its edits, which do not overlap."""
+    return run_steps(writing(text, edits, replacing))
+
+
+def writing(text: str, edits: Iterable[TextEdit], replacing: Replacing) -> Steps[str]:
+    """Return the text with its edits, as :func:`written` does, in steps."""
     pieces: list[str] = []
     last = 0
-    for edit in edits:
+    for count, edit in enumerate(edits, 1):
+        if count % EDITS_AT_ONCE == 0:
+            yield
         words = edit.words
         if words is None:
             words = replacing(text[edit.start : edit.end], edit.mask, edit.detector)

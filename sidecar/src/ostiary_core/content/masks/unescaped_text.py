@@ -8,8 +8,12 @@ import re
 from bisect import bisect_right
 from typing import Final, NamedTuple
 
+from ostiary_core.steps import Steps, run_steps
+
 #: An escape of JSON, however often it was escaped again, with the digits of its character.
 _OF_JSON: Final = re.compile(r"\\+u([0-9a-fA-F]{4})")
+#: Escapes that are undone in one step.
+_AT_ONCE: Final = 512
 _OF_URI: Final = re.compile(r"%([2-7][0-9a-fA-F])")
 
 
@@ -32,6 +36,11 @@ class UnescapedText(NamedTuple):
 
 def unescaped(text: str, *, is_uri: bool) -> UnescapedText | None:
     """Return a text without escapes; None where it has none."""
+    return run_steps(unescaping(text, is_uri=is_uri))
+
+
+def unescaping(text: str, *, is_uri: bool) -> Steps[UnescapedText | None]:
+    """Return what :func:`unescaped` does, in steps."""
     escape = _OF_URI if is_uri else _OF_JSON
     if ("%" if is_uri else "\\") not in text:
         return None
@@ -39,7 +48,9 @@ def unescaped(text: str, *, is_uri: bool) -> UnescapedText | None:
     starts: list[int] = []
     shifts: list[int] = []
     last = length = shift = 0
-    for match in escape.finditer(text):
+    for count, match in enumerate(escape.finditer(text), 1):
+        if count % _AT_ONCE == 0:
+            yield
         length += match.start() - last + 1
         pieces += (text[last : match.start()], chr(int(match.group(1), 16)))
         last = match.end()
