@@ -78,9 +78,9 @@ control-plane: $(READY) ## build etcd, kube-apiserver, kubectl, helm into the us
 	$(TOOL) ostiary_tools.toolchain.binaries
 
 ##@ Measure it
-bench: $(READY) ## what a call costs, compared with nginx, with rules, with several servers, with several endpoints, under attack, and with many proxies (ONLY=calls|access|governed|merge|endpoints|hostile|scale, WRITE_DOCS=1)
+bench: $(READY) ## what a call costs, compared with nginx, with rules, with several servers, with several endpoints, with masks and locks, under attack, and with many proxies (ONLY=calls|access|governed|merge|endpoints|content|hostile|scale, WRITE_DOCS=1)
 	PYTHONPATH=tools:benchmarks $(BIN)/python -m ostiary_bench $(if $(ONLY),--only $(ONLY)) $(if $(SIZES),--sizes $(SIZES)) \
-	  $(if $(EDITS),--edits $(EDITS)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(WRITE_DOCS),--write-docs)
+	  $(if $(EDITS),--edits $(EDITS)) $(if $(BASE),--base $(BASE)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(WRITE_DOCS),--write-docs)
 
 profile: $(READY) ## where the microseconds of a call go, by stage (OF=call-json, SECONDS=8)
 	PYTHONPATH=tools:benchmarks $(BIN)/python -m ostiary_bench.profile $(if $(OF),--of $(OF)) $(if $(SECONDS),--seconds $(SECONDS))

@@ -2,7 +2,7 @@
 
 ``--write-docs`` also writes docs/benchmarks.md.
 
-There are seven parts, each of which can run alone: `calls` measures the cost of a call, `access` that of callers and
+There are eight parts, each of which can run alone: `calls` measures the cost of a call, `access` that of callers and
 rules, `governed` that of limits, audit and spans on top, `merge` that of several servers and of bridges, `endpoints`
 that of several endpoints, open circuit breakers and REST services, `hostile` the effect of hostile clients and servers
 on others, and `scale` the cost of many proxies. A part replaces its own figures and its own section of the page.
@@ -17,16 +17,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from ostiary_bench import access, endpoints, governed, isolation, merged, report, scale, servers, streams
+from ostiary_bench import access, content, endpoints, governed, isolation, merged, report, scale, servers, streams
 from ostiary_bench.calls import Bench, rows
 from ostiary_bench.edit_latency import measure
 from ostiary_bench.servers import Upstream
+from ostiary_gateway.pipeline.large_messages import SLICE_SECONDS
 from ostiary_tools.common.errors import ToolError
 
 _ROOT: Final = Path(__file__).parents[2]
 _RESULTS: Final = _ROOT / "benchmarks" / "results" / "latest.json"
 _DOCS: Final = _ROOT / "docs" / "benchmarks.md"
-_PARTS: Final = ("calls", "access", "governed", "merge", "endpoints", "hostile", "scale")
+_PARTS: Final = ("calls", "access", "governed", "merge", "endpoints", "content", "hostile", "scale")
 _SIZES: Final = (100, 1000, 5000)
 _INTRODUCTION: Final = """# Benchmarks
 
@@ -50,7 +51,7 @@ def main() -> int:
     """Run the benchmark; return the exit code."""
     options = _options()
     parts = {"calls": _calls, "access": _access, "governed": _governed, "merge": _merged}
-    parts |= {"endpoints": _endpoints, "hostile": _hostile, "scale": _scale}
+    parts |= {"endpoints": _endpoints, "content": _content, "hostile": _hostile, "scale": _scale}
     try:
         for name in options.only or parts:
             print(f"{name}:", file=sys.stderr, flush=True)
@@ -78,6 +79,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--sizes", type=_sizes, default=_SIZES, metavar="N,N", help="numbers of proxies (default: 100,1000,5000)"
     )
+    parser.add_argument("--base", type=Path, help="another checkout to compare with, for content")
     parser.add_argument("--write-docs", action="store_true", help="also write docs/benchmarks.md")
     return parser.parse_args()
 
@@ -136,6 +138,15 @@ def _endpoints(options: argparse.Namespace) -> tuple[dict[str, object], str]:
     return {"endpoints": figures}, endpoints.section(found, at=at[:10], machine=report.machine())
 
 
+def _content(options: argparse.Namespace) -> tuple[dict[str, object], str]:
+    """Measure the cost of masks, validation and locks, and how long they hold the event loop."""
+    found = content.measure(rounds=options.rounds, base=options.base)
+    at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    figures = {"at": at, "machine": report.machine(), **found.document()}
+    text = content.section(found, at=at[:10], machine=report.machine(), slice_seconds=SLICE_SECONDS)
+    return {"content": figures}, text
+
+
 def _scale(options: argparse.Namespace) -> tuple[dict[str, object], str]:
     """Measure the cost of many proxies."""
     found = scale.measure(options.sizes, edits=options.edits)
@@ -170,7 +181,15 @@ def _write_docs(name: str, text: str) -> None:
 def _parts(page: str) -> list[str]:
     """Return the parts of the page, each with its title; the first has none."""
     parts = []
-    for title in (scale.TITLE, isolation.TITLE, endpoints.TITLE, merged.TITLE, governed.TITLE, access.TITLE):
+    for title in (
+        scale.TITLE,
+        isolation.TITLE,
+        content.TITLE,
+        endpoints.TITLE,
+        merged.TITLE,
+        governed.TITLE,
+        access.TITLE,
+    ):
         page, found, below = page.partition(f"\n{title}\n")
         parts.append(found + below)
     return [page, *reversed(parts)]

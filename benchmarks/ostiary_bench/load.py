@@ -41,11 +41,15 @@ end
 
 @dataclass(slots=True)
 class Load:
-    """The requests of a load: one body, further headers, and ``tokens``, of which each request has the next one."""
+    """The requests of a load: one body, further headers, and ``tokens``, of which each request has the next one.
+
+    ``connections`` are those of a closed loop.
+    """
 
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
     tokens: Sequence[str] = ()
+    connections: int = _CONNECTIONS
 
     def script(self, directory: Path) -> str:
         """Return the script for wrk; the tokens are written to a file in ``directory``."""
@@ -137,7 +141,7 @@ def send(directory: Path, load: Load, url: str, *, seconds: float) -> tuple[int,
     script = directory / "wrk.lua"
     script.write_text(load.script(directory))
     command = on_core(
-        OTHER_CORE, find("wrk"), "-t1", f"-c{_CONNECTIONS}", f"-d{max(1, round(seconds))}s", "-s", script, url
+        OTHER_CORE, find("wrk"), "-t1", f"-c{load.connections}", f"-d{max(1, round(seconds))}s", "-s", script, url
     )
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     found = re.search(r"(\d+) requests in ([\d.]+)s", text)

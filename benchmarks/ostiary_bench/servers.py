@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -56,10 +57,10 @@ def find(program: str) -> str:
 class Upstream:
     """nginx with the responses as files, one path for each of :data:`KINDS`.
 
-    It listens on as many ``addresses`` of loopback, at one port.
+    It listens on as many ``addresses`` of loopback, at one port. ``more`` are further responses of JSON, by path.
     """
 
-    def __init__(self, directory: Path, *, addresses: int = 1) -> None:
+    def __init__(self, directory: Path, *, addresses: int = 1, more: Mapping[str, bytes] | None = None) -> None:
         self.port = reserve_port()
         answer = messages.answer(messages.RESULT)
         files = {
@@ -68,6 +69,7 @@ class Upstream:
             "users": ("application/json", messages.encoded({"text": messages.TEXT})),
             "list-15": ("application/json", messages.answer(messages.tools(15))),
             "list-200": ("application/json", messages.answer(messages.tools(200))),
+            **{path: ("application/json", content) for path, content in (more or {}).items()},
         }
         locations = []
         for name, (kind, content) in files.items():
