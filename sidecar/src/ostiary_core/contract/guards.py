@@ -86,7 +86,8 @@ class ScorerAddressesConfig(ContractDocument):
 class GuardConfig(SelectedContentConfig):
     """One guard, with at least one of its members that look for something.
 
-    ``truncate_text`` is the most bytes of UTF-8 of a text; structured content of more is refused.
+    ``truncate_text`` is the most bytes of UTF-8 of all texts of one result together; structured content of more is
+    refused.
     """
 
     name: str
