@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 from ostiary_core.json_schema.coercion import ValuePath, types_at
 from ostiary_core.json_schema.compiled_schema import SchemaVerdict
 from ostiary_core.json_schema.schema_check import SchemaCheck
+from ostiary_core.steps import Steps, run_steps
 
 #: Verdicts that one result may take.
 _MOST_TRIALS: Final = 64
@@ -42,14 +43,21 @@ def made_valid(value: Any, check: SchemaCheck, places: Sequence[ChangedPlace]) -
 
     A result that cannot be checked counts as valid: its client checks it with more patience, or not at all.
     """
+    return run_steps(becoming_valid(value, check, places))
+
+
+def becoming_valid(value: Any, check: SchemaCheck, places: Sequence[ChangedPlace]) -> Steps[bool]:
+    """Do the same in steps of one verdict each, which may take milliseconds."""
     left = _groups(check, places)
     for _ in range(_MOST_TRIALS):
         if check.compiled.verdict(value) is not SchemaVerdict.INVALID:
             return True
+        yield
         group = _next(left, check.words.first_fault(value))
         if group is None:
             return False
         group.advance(value)
+        yield
     return False
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from ostiary_core.content.content_rules import ItemRules
 from ostiary_core.content.masks.message_changes import Replaced
 from ostiary_core.content.validations.compiled_validation import ValidationChecks
-from ostiary_core.content.validations.valid_results import ChangedPlace, made_valid
+from ostiary_core.content.validations.valid_results import ChangedPlace, becoming_valid
 from ostiary_core.contract.content import Direction
 from ostiary_core.json_schema.compiled_schema import SchemaVerdict
 from ostiary_core.json_schema.schema_check import SchemaCheck
@@ -80,7 +80,7 @@ def making_valid(exchange: Exchange, leg: Leg, message: dict[str, Any], replaced
     places = [ChangedPlace(each.trail[size:], each.same_length) for each in replaced if each.trail[:size] == _ROOT]
     definition = yield from _definition(exchange, leg)
     check = yield from _check(leg, definition)
-    if check is not None and not made_valid(result[_STRUCTURED], check, places):
+    if check is not None and not (yield from becoming_valid(result[_STRUCTURED], check, places)):
         raise content_refused(exchange.message, ContentReason.RESULT_INVALID, _WITHHELD)
 
 

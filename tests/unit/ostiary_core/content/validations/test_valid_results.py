@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ostiary_core.content.validations.valid_results import ChangedPlace, made_valid
+from ostiary_core.content.validations.valid_results import ChangedPlace, becoming_valid, made_valid
 from ostiary_core.json_schema.schema_check import SchemaCheck
 
 MASKED = "[card]"
@@ -90,3 +90,13 @@ def test_a_renamed_key_that_the_schema_does_not_take_is_removed() -> None:
 
 def test_a_fault_that_no_mask_made_leaves_no_result() -> None:
     assert valid({"properties": {"a": {}, "b": {"type": "integer"}}}, {"a": MASKED, "b": "x"}, ("a",)) is None
+
+
+def test_others_may_run_between_the_verdicts_of_one_result() -> None:
+    names = [f"a{number}" for number in range(8)]
+    schema = {"properties": {name: {"type": "integer"} for name in names}}
+    value: dict[str, Any] = dict.fromkeys(names, MASKED)
+    places = [ChangedPlace((name,), SAME) for name in names]
+    pauses = len(list(becoming_valid(value, SchemaCheck(schema), places)))
+    assert value == dict.fromkeys(names, 0)
+    assert pauses >= len(names)
