@@ -33,9 +33,14 @@ _FORMS: Final = {
 _FORM: Final = re.compile("|".join(f"(?P<{name}>{pattern})" for name, pattern in _FORMS.items()))
 _ANY: Final = re2.compile("|".join(_FORMS.values()), re2_options(memory=8 << 20))
 _ESCAPED: Final = re.compile(r"\\(?:u\{([0-9A-Fa-f]{1,6})\}|u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2}))")
+#: Characters that put a text in order, and those that are read and not seen.
+_LAYOUT: Final = str.maketrans(dict.fromkeys("\n\r\t", " "))
+_TAGS: Final = frozenset(map(chr, range(0xE0020, 0xE007F)))
 #: The share of letters and spaces from which bytes are text.
 _READABLE: Final = 0.85
 _LAST: Final = 0x10FFFF
+#: Between the lines of one base64 text, as mail and `base64` write it.
+_LINE_BREAKS: Final = ("\n", "\r\n")
 
 
 class Decoded(NamedTuple):
@@ -65,15 +70,17 @@ def decoded(text: str) -> Decoded | None:
     if not _ANY.search(text):
         return None
     pieces: list[tuple[str, int, bool]] = []
-    place = 0
+    place, line = 0, -1
     for match in _FORM.finditer(text):
         plain = _DECODERS[str(match.lastgroup)](match[0])
         if plain is None or plain == match[0]:
             continue
-        if match.start() > place:
-            pieces.append((text[place : match.start()], place, False))
+        between = text[place : match.start()]
+        if between and not (line == place and match.lastgroup == "base64" and between in _LINE_BREAKS):
+            pieces.append((between, place, False))
         pieces.append((plain, match.start(), True))
         place = match.end()
+        line = place if match.lastgroup == "base64" and match[0][-1] != "=" else -1
     if not pieces:
         return None
     return _joined([*pieces, (text[place:], place, False)], len(text))
@@ -95,7 +102,9 @@ def _readable(data: bytes) -> str | None:
         return None
     if not text:
         return None
-    plain = sum(character.isalpha() or character in " \n.,'" for character in text)
+    if text.isascii() and text.translate(_LAYOUT).isprintable():
+        return text
+    plain = sum(character.isalpha() or character in " \n.,'" or character in _TAGS for character in text)
     return text if plain >= _READABLE * len(text) else None
 
 

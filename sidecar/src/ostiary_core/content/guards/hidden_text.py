@@ -31,12 +31,13 @@ _TAGS: Final = "\U000e0000-\U000e007f"
 _BIDI: Final = "\u202a-\u202e\u2066-\u2069"
 _SUSPECT: Final = re.compile(
     f"(?P<tag>[{_TAGS}]+)|(?P<selector>[{_SELECTORS}]+)|(?P<joiner>[{_JOINERS}]+)|(?P<bidi>[{_BIDI}])"
-    r"|(?P<escape>(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?|\x1b[\]PX^_][^\x07\x1b\x9c]{0,4096}(?:\x07|\x1b\\|\x9c)?|\x1b.?)"
+    r"|(?P<escape>(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"
+    r"|(?:\x1b[\]PX^_]|\x9d[0-9]{1,4};)[^\x07\x1b\x9c]{0,4096}(?:\x07|\x1b\\|\x9c)?|\x1b.?)"
 )
 #: One search that finds none of these in almost every text.
-_ANY: Final = re2.compile(f"[{_TAGS}{_SELECTORS}{_JOINERS}{_BIDI}\\x1b\\x{{9b}}]", re2_options(memory=1 << 20))
+_ANY: Final = re2.compile(f"[{_TAGS}{_SELECTORS}{_JOINERS}{_BIDI}\\x1b\\x{{9b}}\\x{{9d}}]", re2_options(memory=1 << 20))
 #: What conceals the text that follows, in a terminal.
-_CONCEALS: Final = re.compile(r"(?:\x1b\[|\x9b)(?:[0-9;]*;)?8(?:;[0-9;]*)?m|\x1b\]")
+_CONCEALS: Final = re.compile(r"(?:\x1b\[|\x9b)(?:[0-9;]*;)?8(?:;[0-9;]*)?m|\x1b\]|\x9d")
 
 _FLAG: Final = "\U0001f3f4"
 _FLAG_TAGS: Final = re.compile("[\U000e0061-\U000e007a]{2}[\U000e0030-\U000e0039\U000e0061-\U000e007a]{1,4}\U000e007f")

@@ -1,8 +1,8 @@
 """Find in one text what guards look for, in slices, in time that is linear in its length.
 
-A text is folded, then searched for signatures, and once more with what is encoded in it decoded. A slice takes about a
-millisecond, also where each of its characters almost begins a match, so no thread is needed. A text of very many finds
-ends in one that covers the rest: what is cut out or refused then is more than was found, never less.
+A text is folded, then searched for signatures and secrets, and once more with what is encoded in it decoded. A slice
+takes about a millisecond, also where each of its characters almost begins a match, so no thread is needed. A text of
+very many finds ends in one that covers the rest: what is cut out or refused then is more than was found, never less.
 """
 
 import re
@@ -100,31 +100,38 @@ class TextScanner:
             if start:
                 yield None
             part = text[start : start + _SLICE + MOST_CHARACTERS]
-            for hit in chain(self._signatures(part), self._secrets_in(part)):
+            for hit in self._in_slice(part):
                 yield hit._replace(start=hit.start + start, end=hit.end + start) if hit is not None else None
 
-    def _signatures(self, text: str) -> Iterator[GuardHit | None]:
-        if self._search is None:
-            return
+    def _in_slice(self, text: str) -> Iterator[GuardHit | None]:
+        """Yield what is found in a text as written, as a reader sees it, and decoded."""
         folded = fold(text)
-        places: Sequence[int] | None = None
-        for match in self._search.matches(folded):
-            places = places or folded_places(text)
-            yield None if match is None else _hit(match, places[match.start], _end(places, match.end))
+        yield from self._secrets_in(text)
+        yield from self._folded(text, folded, has_secrets=folded != text)
         plain = decoded(folded)
         if plain is not None:
             yield from self._decoded(text, plain)
 
+    def _folded(self, text: str, folded: str, *, has_secrets: bool) -> Iterator[GuardHit | None]:
+        places: Sequence[int] | None = None
+        for hit in chain(self._signatures(folded), self._secrets_in(folded) if has_secrets else ()):
+            places = places or folded_places(text)
+            yield None if hit is None else hit._replace(start=places[hit.start], end=_end(places, hit.end))
+
     def _decoded(self, text: str, plain: Decoded) -> Iterator[GuardHit | None]:
         """Yield what is found in a text that was decoded; what was encoded is one place."""
-        assert self._search is not None  # noqa: S101  the caller asked
         places, inner = folded_places(text), folded_places(plain.text)
-        for match in self._search.matches(fold(plain.text)):
-            if match is None:
+        folded = fold(plain.text)
+        for hit in chain(self._signatures(folded), self._secrets_in(folded)):
+            if hit is None:
                 yield None
             else:
-                first, last = plain.span(inner[match.start], _end(inner, match.end))
-                yield _hit(match, places[first], _end(places, last))
+                first, last = plain.span(inner[hit.start], _end(inner, hit.end))
+                yield hit._replace(start=places[first], end=_end(places, last))
+
+    def _signatures(self, folded: str) -> Iterator[GuardHit | None]:
+        for match in self._search.matches(folded) if self._search is not None else ():
+            yield _hit(match) if match is not None else None
 
     def _secrets_in(self, text: str) -> Iterator[GuardHit | None]:
         if self._secrets is None:
@@ -162,5 +169,5 @@ def _end(places: Sequence[int], end: int) -> int:
     return places[end - 1] + 1 if end else places[0]
 
 
-def _hit(match: SignatureMatch, start: int, end: int) -> GuardHit:
-    return GuardHit(match.detector, match.signature, start, end)
+def _hit(match: SignatureMatch) -> GuardHit:
+    return GuardHit(match.detector, match.signature, match.start, match.end)

@@ -33,6 +33,7 @@ def means(text: str, sensitivity: Sensitivity = Sensitivity.MEDIUM) -> list[str]
         "葛\U000e0100城",  # an ideographic variant
         "\ufefftext with a byte order mark",
         "soft\u00adhyphen",
+        "\u00e2\u0080\u009dquoted\u00e2\u0080\u009c",  # UTF-8 that was read as Latin-1
         "\u2067\u05e9\u05dc\u05d5\u05dd\u2069 (hello)",  # an isolate that is closed
         "end of line\u200b\nnext",
     ],
@@ -58,6 +59,7 @@ def test_what_languages_and_emoji_need_passes(text: str) -> None:
         ("\x1b[8mhidden\x1b[0m", ["escape", "escape"]),
         ("\x1b]8;;https://evil.example\x07link\x1b]8;;\x07", ["escape", "escape"]),
         ("\x9b2K", ["escape"]),
+        ("\x9d8;;https://evil.example\x9clink\x9d8;;\x9c", ["escape", "escape"]),
     ],
 )
 def test_what_a_reader_does_not_see_is_found(text: str, found: list[str]) -> None:

@@ -1,4 +1,5 @@
 import base64
+from collections.abc import Callable
 
 import pytest
 
@@ -33,6 +34,35 @@ def test_an_instruction_is_found_however_it_is_written(text: str) -> None:
     found = scan(f"The weather is fine. {text}. Bye.", GuardDetector.OVERRIDE)
     assert {hit.signature for hit in found} >= {"ignore-prior-instructions"}
     assert {"The weather is fine. " in f"The weather is fine. {text}"[: hit.start] for hit in found} == {True}
+
+
+@pytest.mark.parametrize("secret", ["AKIAIOSFODNN7REALKEY", "password: hunter2XyZ!9q"])
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda text: text,
+        lambda text: "".join(f"%{ord(each):02x}" for each in text),
+        lambda text: "".join(f"\\u{ord(each):04x}" for each in text),
+        lambda text: base64.b64encode(text.encode()).decode(),
+        lambda text: "".join(chr(ord(each) + 0xFEE0) if each > " " else each for each in text),
+        "\u200b".join,
+    ],
+    ids=["plain", "percent", "escapes", "base64", "full-width", "zero-width"],
+)
+def test_a_secret_is_found_however_it_is_written(secret: str, written: Callable[[str], str]) -> None:
+    (hit,) = scan(f"note: {written(secret)}", GuardDetector.SECRET_OUT)
+    assert hit.signature == "secret"
+    assert hit.start >= len("note: ")
+
+
+def test_an_instruction_is_found_in_base64_of_several_lines() -> None:
+    text = base64.encodebytes(f"A long and friendly greeting to all of you. {OVERRIDE}. Bye.".encode()).decode()
+    assert "ignore-prior-instructions" in {hit.signature for hit in scan(text, GuardDetector.OVERRIDE)}
+
+
+def test_tags_are_found_in_base64() -> None:
+    tags = "".join(chr(0xE0000 + ord(each)) for each in OVERRIDE)
+    assert scan(base64.b64encode(f"hi {tags}".encode()).decode(), GuardDetector.OVERRIDE)
 
 
 def test_a_hit_names_the_characters_of_the_original() -> None:
