@@ -254,6 +254,24 @@ async def test_a_question_of_the_server_is_masked_and_a_blocked_one_ends_the_cal
     assert_masked(reply.body.decode())
     assert [each.get("method") for each in reply.messages] == [None]
     assert reply.result["isError"] is True
+    assert [each.message["id"] for each in upstream.arrived if each.body and "error" in each.message] == ["q1"]
+
+
+@pytest.mark.parametrize("own", [7, "q1"])
+async def test_a_server_is_told_that_its_question_is_blocked_and_the_open_stream_goes_on(
+    gateway: RunningGateway, upstream: Upstream, caller: McpCaller, shop: Shop, own: int | str
+) -> None:
+    await gateway.apply(gateway.entry("mock", upstream.url, [mask_policy(mask_config(action="Block"))]))
+    await caller.initialize()
+    question = {"method": "elicitation/create", "params": {"message": f"Pay with {CARD}?", "requestedSchema": {}}}
+    harmless = {"method": "notifications/message", "params": {"level": "info", "data": "goes on"}}
+    shop.streams = True
+    shop.before = [{"jsonrpc": "2.0", "id": own, **question}, {"jsonrpc": "2.0", **harmless}]
+    async with caller.listen() as stream:
+        assert (await stream.message())["params"]["data"] == "goes on"
+    told = [each for each in upstream.arrived if each.body and "error" in each.message]
+    assert [(each.message["id"], each.message["error"]["code"]) for each in told] == [(own, -31001)]
+    assert told[0].headers["Mcp-Session-Id"] == "upstream-session"
 
 
 async def test_every_message_of_an_open_stream_is_masked(caller: McpCaller, shop: Shop) -> None:

@@ -15,6 +15,7 @@ from ostiary_gateway.content.notification_tail import NotificationTail
 from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.pipeline import debug_recording, jsonrpc, server_revisions
 from ostiary_gateway.pipeline.cache_scope import kept_private
+from ostiary_gateway.pipeline.content.refused_questions import refusing_question
 from ostiary_gateway.pipeline.content.shape_content import rules_of_response, shaping_response, shaping_streamed_content
 from ostiary_gateway.pipeline.event_checks import check_lines, makes_resumable, without_comments, without_endpoint
 from ostiary_gateway.pipeline.exchange import Exchange
@@ -205,7 +206,8 @@ class SseFilter:
         try:
             return (yield from shaping_streamed_content(self._exchange, self._rules, self._tail, data, read))
         except Refusal as refusal:
-            return self._refused(refusal)
+            yield from refusing_question(self._exchange, self._leg, read)
+            return self._refused(refusal) if self._exchange.awaits_response else None
 
     def _filtering_response(self, data: bytes, message: dict[str, Any]) -> Steps[bytes | None]:
         """Filter the response to the request.

@@ -18,6 +18,7 @@ from ostiary_gateway.upstream.server import UpstreamServer
 if TYPE_CHECKING:
     from ostiary_gateway.pipeline.tool_definitions.definition_fetch import DefinitionFetch
     from ostiary_gateway.pipeline.tool_definitions.definition_store import KnownDefinition
+    from ostiary_gateway.telemetry import ServerSpan
 
 _OF_TASKS: Final = frozenset({AuthorizationKind.TASK, AuthorizationKind.TASK_LIST})
 
@@ -35,6 +36,7 @@ class RequestContent:
     ``requestState`` is bound to of the request as its caller sent it, empty where that is the request as it travels.
     ``call`` is kept for transformations of the result that read the request. ``definitions`` is what is known of the
     tool at each server that may get the request, as far as that is checked, and ``fetch`` finds what is not.
+    ``span`` is that of the exchange, for what the gateway itself sends to servers.
     """
 
     rules: ItemRules | None
@@ -48,6 +50,7 @@ class RequestContent:
     call: Call | None = None
     definitions: "dict[UpstreamServer, KnownDefinition]" = field(default_factory=dict)
     fetch: "DefinitionFetch | None" = None
+    span: "ServerSpan | None" = None
 
     def arguments(self, message: Message) -> Any:
         """Return the arguments that travel."""

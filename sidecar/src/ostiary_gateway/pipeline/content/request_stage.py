@@ -45,7 +45,7 @@ async def judge_request(exchange: Exchange, span: ServerSpan, services: Pipeline
     message = exchange.message
     if exchange.visibility.content is not None:
         keys = services.content_keys.bound_to(proxy_uid=exchange.proxy.uid, principal=exchange.principal.id)
-        exchange.content = RequestContent(None, services.scorers, keys)
+        exchange.content = RequestContent(None, services.scorers, keys, span=span)
         if message is not None:
             restore_uri(exchange, exchange.content, message)
     if message is not None:
