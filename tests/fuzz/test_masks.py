@@ -47,12 +47,14 @@ def spelled(value: str, way: str) -> Any:
         return int(value)
     if way == "wide":
         return "".join(chr(ord(each) + 0xFEE0) if each.isdigit() else each for each in value)
-    return value
+    texts = {"split": f"{value[:5]}\u200b{value[5:]}", "behind an escape": f"see \\n{value}"}
+    return texts.get(way, value)
 
 
-HIDDEN = st.tuples(st.sampled_from(VALUES), st.sampled_from(["plain", "escaped", "nested", "number", "wide"])).map(
-    lambda pair: spelled(*pair)
-)
+HIDDEN = st.tuples(
+    st.sampled_from(VALUES),
+    st.sampled_from(["plain", "escaped", "nested", "number", "wide", "split", "behind an escape"]),
+).map(lambda pair: spelled(*pair))
 
 
 def encoded(text: str) -> str:
@@ -105,7 +107,8 @@ def read(value: Any) -> list[str]:
 
 
 def plain(text: str) -> str:
-    """A text with the digits of ASCII."""
+    """A text with the digits of ASCII, without what does not print."""
+    text = text.replace("\u200b", "")
     return "".join(chr(ord(each) - 0xFEE0) if "\uff10" <= each <= "\uff19" else each for each in text)
 
 

@@ -11,7 +11,7 @@ mask_outputs    whether what masks write is found by masks
 tokens          tokens in arguments become values again
 fields          places that a mask names by a JSON Pointer
 escaped_json    the bytes of a message as its readers see them
-unescaped_text  values behind escapes that no parser undoes
+unescaped_text  texts as their readers see them, without escapes and what does not print
 neighbouring_blocks
                 values that are spread over text blocks
 """

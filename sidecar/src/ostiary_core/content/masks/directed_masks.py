@@ -10,6 +10,7 @@ from ostiary_core.content.detection.surroundings import as_words
 from ostiary_core.content.masks.compiled_mask import CompiledMask
 from ostiary_core.content.masks.escaped_json import readings_of_json
 from ostiary_core.content.masks.neighbouring_blocks import runs_of
+from ostiary_core.content.masks.unescaped_text import may_hide, splits_bytes
 from ostiary_core.content.places import PLACES_AT_ONCE, PlaceKind, ReadablePlace
 from ostiary_core.policy.name_matcher import compile_expression
 from ostiary_core.steps import THREAD_BYTES, InThread, Steps
@@ -69,7 +70,7 @@ class DirectedMasks:
             return True  # a value may be spread over several blocks
         if _BLOB in text or (_DATA in text and _MIME_TYPE in text):
             return True  # base64, which is searched decoded
-        if not text.isascii() and _HAS_OTHER_BYTES.search(text) is not None:
+        if splits_bytes(text) or (not text.isascii() and _HAS_OTHER_BYTES.search(text) is not None):
             return True
         if b"%" in text and _PERCENT.search(text) is not None:
             return True
@@ -144,6 +145,6 @@ def _hides_text(place: ReadablePlace) -> bool:
     text = place.text
     if _has_other_digits(text):
         return True
-    if "\\u" in text or (place.kind is PlaceKind.URI and "%" in text):
+    if may_hide(text, is_uri=place.kind is PlaceKind.URI):
         return True
     return is_like_json(text) and ("\\" in text or _EXPONENT.search(text) is not None)

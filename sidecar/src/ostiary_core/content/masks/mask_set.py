@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from ostiary_core.content.masks.compiled_mask import CompiledMask
-from ostiary_core.content.masks.directed_masks import directed, folded
+from ostiary_core.content.masks.directed_masks import DirectedMasks, directed, folded
 from ostiary_core.content.masks.message_work import Masked, MessageWork
 from ostiary_core.content.masks.tokens import MaskKeys
+from ostiary_core.content.masks.unescaped_text import may_hide, unescaped
 from ostiary_core.content.places import PlaceKind, collecting, values_of
 from ostiary_core.contract.content import Direction
 from ostiary_core.steps import Steps, run_steps
@@ -73,12 +74,11 @@ class MaskSet:
         side = self._sides[Direction.RESULTS]
         if side is None:
             return False
-        text = folded(before + after).encode("utf-8", "replace")
-        join = len(folded(before).encode("utf-8", "replace"))
-        return any(
-            hit.start < join < hit.end and any(not mask.scope.is_shadow for mask in side.owners[hit.detector])
-            for hit in side.automaton.find(text)
-        )
+        text, join = before + after, len(before)
+        if _crosses(side, text, join):
+            return True
+        seen = unescaped(text, is_uri=False) if may_hide(text, is_uri=False) else None
+        return seen is not None and _crosses(side, seen.text, seen.seen(join))
 
     def value(self, value: Any) -> Any:
         """Return a value as records show it; an object or list is changed in place.
@@ -101,6 +101,15 @@ class MaskSet:
     def text(self, text: str) -> str:
         """Return a text as records show it."""
         return str(self.value(text))
+
+
+def _crosses(side: DirectedMasks, text: str, join: int) -> bool:
+    plain = folded(text)
+    place = len(plain[:join].encode("utf-8", "replace"))
+    return any(
+        hit.start < place < hit.end and any(not mask.scope.is_shadow for mask in side.owners[hit.detector])
+        for hit in side.automaton.find(plain.encode("utf-8", "replace"))
+    )
 
 
 def _root_of_fields(message: dict[str, Any], direction: Direction) -> Any:

@@ -18,7 +18,7 @@ from ostiary_core.content.masks.neighbouring_blocks import BlockRun, runs_of
 from ostiary_core.content.masks.replacements import masked, replacement
 from ostiary_core.content.masks.text_edits import EDITS_AT_ONCE, TextEdit, strongest, writing, written
 from ostiary_core.content.masks.tokens import LONGEST_VALUE, MaskKeys, label_in_uri
-from ostiary_core.content.masks.unescaped_text import UnescapedText, unescaping
+from ostiary_core.content.masks.unescaped_text import may_hide, unescaping
 from ostiary_core.content.places import PLACES_AT_ONCE, PlaceKind, ReadablePlace, values_of
 from ostiary_core.contract.content import Direction
 from ostiary_core.contract.masks import MaskAction
@@ -103,17 +103,18 @@ class MessageWork:
         for count, (text, start, join) in enumerate(run.joins(), 1):
             if count % _JOINS_AT_ONCE == 0:
                 yield
-            plain = folded(text)
-            hits = yield from self._masks.automaton.finding(plain.encode("utf-8", "replace"))
-            for hit in (yield from _in_characters(plain, hits)):
-                if start + hit.start < join < start + hit.end:
-                    self._note_joined(run, start + hit.start, start + hit.end, hit.detector, text[hit.start : hit.end])
+            found = [(hit, text[hit.start : hit.end]) for hit in (yield from self._hits(text))]
+            if may_hide(text, is_uri=False):
+                found += yield from self._hidden_hits(text, {hit for hit, _ in found}, is_uri=False)
+            for (first, last, detector), value in found:
+                if start + first < join < start + last:
+                    self._note_joined(run, start + first, start + last, detector, value)
 
     def _note_joined(self, run: BlockRun, start: int, end: int, detector: Detector, value: str) -> None:
         """Note the parts of a value in several blocks; its replacement stands in the first."""
         for mask in self._owners(detector):
             words = self._replacement(value, mask, detector)
-            keeps_length = len(words) == len(value) and mask.action is MaskAction.MASK
+            keeps_length = len(words) == len(value) == end - start and mask.action is MaskAction.MASK
             for place, first, last, offset in run.parts(start, end):
                 part = words[offset : offset + last - first] if keeps_length else "" if offset else words
                 self._joined.setdefault(id(place), []).append(TextEdit(first, last, mask, detector, part))
@@ -124,47 +125,52 @@ class MessageWork:
             is_json = yield from self._judge_json(place)
             if is_json:
                 return
-        edits = [*spread, *(yield from self._edits(place)), *(yield from self._escaped_edits(place))]
+        edits = [*spread, *(yield from self._edits(place))]
         if edits:
             yield from self._note(place, (yield from strongest(edits)))
 
-    def _escaped_edits(self, place: ReadablePlace) -> Steps[list[TextEdit]]:
-        """Find what escapes hide in a text that no parser takes for JSON, or in a URI."""
-        plain = yield from unescaping(place.text, is_uri=place.kind is PlaceKind.URI)
-        if plain is None:
-            return []
-        seen = folded(plain.text)
-        hits = yield from self._masks.automaton.finding(seen.encode("utf-8", "replace"))
-        edits: list[TextEdit] = []
-        for count, hit in enumerate((yield from _in_characters(seen, hits)), 1):
-            if count % EDITS_AT_ONCE == 0:
-                yield
-            if plain.covers_escapes(max(0, hit.start - 1), hit.end + 1):  # one before a value hides where it begins
-                edits += [self._escaped_edit(plain, hit, mask) for mask in self._owners(hit.detector)]
-        return edits
-
-    def _escaped_edit(self, plain: UnescapedText, hit: Hit, mask: CompiledMask) -> TextEdit:
-        words = self._replacement(plain.text[hit.start : hit.end], mask, hit.detector)
-        return TextEdit(plain.original(hit.start), plain.original(hit.end), mask, hit.detector, words)
-
     def _edits(self, place: ReadablePlace) -> Steps[list[TextEdit]]:
-        plain = folded(place.text)
+        """Find what shows in a text, and what escapes and characters that do not print hide in it."""
         introduction = self._masks.introduction(place)
-        text = (introduction + plain).encode("utf-8", "replace")
-        hits = yield from self._masks.automaton.finding(text)
         size = len(introduction)
-        hits = yield from _in_characters(introduction + plain, hits)
+        text = introduction + place.text
+        hits = yield from self._hits(text)
         if place.kind is not PlaceKind.KEY:
             forced = self._forced.get((id(place.holder), place.key), ())
-            hits = [*(Hit(size, size + len(plain), detector) for detector in forced), *hits]
+            hits = [*(Hit(size, len(text), detector) for detector in forced), *hits]
+        found: list[tuple[Hit, str | None]] = [(hit, None) for hit in hits]
+        if may_hide(place.text, is_uri=place.kind is PlaceKind.URI):
+            found += yield from self._hidden_hits(text, set(hits), is_uri=place.kind is PlaceKind.URI)
         edits: list[TextEdit] = []
-        for count, (start, end, detector) in enumerate(hits, 1):
+        for count, ((start, end, detector), value) in enumerate(found, 1):
             if count % EDITS_AT_ONCE == 0:
                 yield
             if end > size:
-                owners = self._owners(detector)
-                edits += [TextEdit(max(0, start - size), end - size, mask, detector) for mask in owners]
+                for mask in self._owners(detector):
+                    words = None if value is None else self._replacement(value, mask, detector)
+                    edits.append(TextEdit(max(0, start - size), end - size, mask, detector, words))
         return edits
+
+    def _hits(self, text: str) -> Steps[list[Hit]]:
+        """Find values in a text; their places are counted in characters."""
+        plain = folded(text)
+        hits = yield from self._masks.automaton.finding(plain.encode("utf-8", "replace"))
+        found = yield from _in_characters(plain, hits)
+        return found
+
+    def _hidden_hits(self, text: str, known: set[Hit], *, is_uri: bool) -> Steps[list[tuple[Hit, str]]]:
+        """Find what does not show in a text, with the values as their readers see them."""
+        plain = yield from unescaping(text, is_uri=is_uri)
+        if plain is None:
+            return []
+        found: list[tuple[Hit, str]] = []
+        for count, (start, end, detector) in enumerate((yield from self._hits(plain.text)), 1):
+            if count % EDITS_AT_ONCE == 0:
+                yield
+            hit = Hit(plain.original(start), plain.original_end(end), detector)
+            if hit not in known:
+                found.append((hit, plain.text[start:end]))
+        return found
 
     def _owners(self, detector: Detector) -> list[CompiledMask]:
         """Count a hit for each mask that asks for it; return those in force."""

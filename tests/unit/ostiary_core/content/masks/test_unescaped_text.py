@@ -33,6 +33,76 @@ def test_an_escape_in_a_text_that_is_no_json_hides_nothing(text: str) -> None:
     assert found_in({"content": [{"type": "text", "text": text}]})
 
 
+SPLIT = {
+    "a line break that no parser undid": r"see \n4111111111111111",
+    "an escaped escape": r"see \\n4111111111111111",
+    "a quotation mark": r"{\"card\": \"4111111111111111\"",
+    "an escaped zero-width space": r"411111\u200b1111111111",
+    "a zero-width space": "411111\u200b1111111111",
+    "several of them": "411111\u200b\u2060\u00ad1111111111 ",
+    "one between a space and a digit": "4111 \u200b1111 1111 1111",
+    "thin spaces": "4111\u20091111\u20091111\u20091111",
+    "wide spaces": "4111\u30001111\u30001111\u30001111",
+    "two spaces": "4111\u2009\u200a1111 1111 1111",
+    "a minus": "4111\u22121111\u22121111\u22121111",
+    "a control": "411111\x001111111111",
+    "a deletion": "411111\x7f1111111111",
+    "tags": "4111\U000e00201111\U000e007f11111111",
+}
+
+
+@pytest.mark.parametrize("text", SPLIT.values(), ids=SPLIT)
+def test_what_does_not_print_and_spaces_of_any_width_hide_no_card(text: str) -> None:
+    message = {"result": {"content": [{"type": "text", "text": f"a {text} b" + " filled" * 100}]}}
+    masks = mask_set(mask({"kind": "CardNumber"}))
+    assert masks.may_match(orjson.dumps(message))
+    found = masked(masks, message)
+    assert "[masked: CardNumber]" in message["result"]["content"][0]["text"]
+    assert "1111" not in message["result"]["content"][0]["text"]
+    assert [each.count for each in found.findings] == [1]
+    assert found_in({"structuredContent": {"a": text}})
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("USSSN", "536\u200990\u20094399"),
+        ("IBAN", "DE89\u20053704\u20050044\u20050532\u20050130\u200500"),
+        ("IBAN", "D\u200bE89370400440532013000"),
+        ("Email", "ada\u200b@exam\u00adple.com"),
+        ("Phone", "+49\u205f30\u205f901820"),
+        ("IPAddress", "203.0\u200d.113.7"),
+        ("Secret", "AK\u200bIAIOSFODNN7EXAMPLE"),
+        ("Secret", "pass\u200bword\u00a0:\u00a0Tr0ub4dor&3x"),
+    ],
+)
+def test_no_kind_is_hidden_by_what_does_not_print(kind: str, text: str) -> None:
+    message = {"result": {"content": [{"type": "text", "text": f"a {text} b"}]}}
+    masks = mask_set(mask({"kind": kind}))
+    assert masks.may_match(orjson.dumps(message))
+    masked(masks, message)
+    left = message["result"]["content"][0]["text"]
+    assert left.endswith(f"[masked: {kind}] b")
+
+
+def test_dashes_and_spaces_between_words_are_not_looked_through() -> None:
+    text = "Caf\u00e9 \u2013 10 \u201cpages\u201d of prose, \u2714\ufe0f and \U0001f469\u200d\U0001f4bb \u2026 "
+    assert not mask_set(mask({"kind": "CardNumber"})).may_match(orjson.dumps({"result": {"a": text}}))
+
+
+def test_a_value_that_is_split_into_two_blocks_by_what_does_not_print_is_one() -> None:
+    blocks = [{"type": "text", "text": "411111\u200b"}, {"type": "text", "text": "\u200b1111111111"}]
+    message = {"result": {"content": blocks}}
+    masked(mask_set(mask({"kind": "CardNumber"})), message)
+    assert [block["text"] for block in blocks] == ["[masked: CardNumber]", ""]
+
+
+def test_a_value_that_crosses_two_texts_is_seen_through_what_does_not_print() -> None:
+    masks = mask_set(mask({"kind": "CardNumber"}))
+    assert masks.crosses("a\u200b 411111\u200b", "111111\u200b1111 b")
+    assert not masks.crosses("a\u200b 411111\u200b1111111111", " b")
+
+
 def test_a_value_that_shows_does_not_protect_one_behind_escapes() -> None:
     message = {"result": {"content": [{"type": "text", "text": f"{CARD} and {ESCAPED} \\u0041"}]}}
     masked(mask_set(mask({"kind": "CardNumber"})), message)
