@@ -177,6 +177,13 @@ class Guard(ContentSelection, NamedContentRule):
             field_path=".detect",
         ),
         Rule(
+            "!has(self.scorer) || !has(self.scan) || self.scan.exists(s, s != 'Definitions')",
+            lambda it: it.scorer is None or any(each is not Direction.DEFINITIONS for each in it.scan),
+            "is set, but definitions are not sent to scorers, and the guard looks at nothing else",
+            "add Results or Arguments to scan, or remove scorer",
+            field_path=".scorer",
+        ),
+        Rule(
             "!has(self.truncate) || !has(self.scan) || self.scan.exists(s, s == 'Results')",
             lambda it: it.truncate is None or Direction.RESULTS in it.scan,
             "is set, but only results are cut, and the guard does not look at them",

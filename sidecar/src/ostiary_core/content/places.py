@@ -17,6 +17,7 @@ from itertools import islice
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from ostiary_core.content.encoded_text import decoded_text, is_base64
+from ostiary_core.mcp.protocol_revisions import LEGACY_REVISIONS, MODERN_REVISIONS
 from ostiary_core.steps import Steps
 
 #: Places that are collected or judged in one step.
@@ -58,6 +59,14 @@ class ReadablePlace:
         """The keys and indices from the root of the message to the value."""
         return (*self.trail, self.key)
 
+    @property
+    def is_protocol_word(self) -> bool:
+        """Whether it is a word of MCP or JSON Schema at its place.
+
+        It says nothing of a server or caller, and without it no client could read the message.
+        """
+        return self.kind in _WORDED and self.text in _PROTOCOL_WORDS.get(self.key, ())
+
     def put(self, value: Any) -> None:
         """Replace the value; the text of a BLOB is encoded, and a KEY renamed where it stands."""
         if self.kind is PlaceKind.KEY:
@@ -68,6 +77,28 @@ class ReadablePlace:
             self.holder[self.key] = value
 
 
+_WORDED: Final = (PlaceKind.PROSE, PlaceKind.VALUE)
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+#: What MCP and JSON Schema themselves write, by the name of the member.
+_PROTOCOL_WORDS: Final = {
+    "type": _words("text image audio resource resource_link tool_use tool_result ref/prompt ref/resource")
+    | _words("object array string number integer boolean null"),
+    "role": _words("user assistant"),
+    "resultType": _words("complete input_required task"),
+    "mimeType": _words("text/plain text/markdown text/html text/csv application/json image/png image/jpeg"),
+    "level": _words("debug info notice warning error critical alert emergency"),
+    "action": _words("accept decline cancel"),
+    "status": _words("working input_required completed failed cancelled"),
+    "cacheScope": _words("public private"),
+    **dict.fromkeys(
+        ("protocolVersion", "io.modelcontextprotocol/protocolVersion"), LEGACY_REVISIONS | MODERN_REVISIONS
+    ),
+}
 #: Members of MCP's shape that are handles, where they hold a string or a number.
 _HANDLES: Final = frozenset(
     {"nextCursor", "cursor", "requestState", "taskId", "progressToken", "requestId", "jsonrpc", "method"}

@@ -74,6 +74,8 @@ def prose(places: Iterable[ReadablePlace]) -> Iterator[TextPart]:
 
 def _can_say_something(place: ReadablePlace) -> bool:
     text = place.text
+    if place.is_protocol_word:
+        return False
     return len(text) >= _SHORTEST or not text.isascii() or not text.isprintable()
 
 

@@ -28,12 +28,16 @@ def texts_for_scorer(places: Iterable[ReadablePlace], *, most_bytes: int) -> lis
     Raises:
         ScorerError: they are more than it is given.
     """
-    found = [place for place in places if place.kind in _READ and place.text and not place.text.isspace()]
+    found = [place for place in places if place.kind in _READ and _says_something(place)]
     if len(found) > MOST_TEXTS:
         raise ScorerError(f"the message has more than {MOST_TEXTS} texts")
     if sum(len(place.text.encode("utf-8", "replace")) for place in found) > most_bytes:
         raise ScorerError(f"the texts of the message are longer than {most_bytes} bytes")
     return found
+
+
+def _says_something(place: ReadablePlace) -> bool:
+    return bool(place.text) and not place.text.isspace() and not place.is_protocol_word
 
 
 def request_for_scorer(

@@ -231,3 +231,12 @@ def test_guards_that_detect_the_same_search_once() -> None:
     assert one.scanners[Direction.RESULTS] is other.scanners[Direction.RESULTS]
     done = guarded(result(EVIL), one, other)
     assert {each.rule for each in done.findings} == {"one", "other"}
+
+
+def test_a_pattern_of_an_owner_cuts_no_word_of_the_protocol() -> None:
+    signature = {"name": "all", "pattern": "complete|resource_link|user", "reason": "r"}
+    link = {"type": "resource_link", "uri": "x://1", "name": "a complete text"}
+    message: dict[str, Any] = {"result": {"resultType": "complete", "content": [link]}}
+    assert guarded(message, guard(action="Strip", signatures=[signature])).is_changed
+    expected = {"type": "resource_link", "uri": "x://1", "name": "a [removed] text"}
+    assert message == {"result": {"resultType": "complete", "content": [expected]}}

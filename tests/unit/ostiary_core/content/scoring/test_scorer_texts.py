@@ -46,6 +46,17 @@ def test_the_texts_of_a_message_are_sent_with_their_places_and_follow_the_schema
     schema("request").validate(request)
 
 
+def test_words_of_the_protocol_are_not_sent_so_that_no_flag_cuts_them() -> None:
+    block = {"type": "text", "text": "text", "mimeType": "text/plain"}
+    envelope = {"io.modelcontextprotocol/protocolVersion": "2026-07-28"}
+    message = {
+        "result": {"resultType": "complete", "content": [block, {"type": "other words"}]},
+        "params": {"_meta": envelope, "action": "accept"},
+    }
+    found = texts_for_scorer(places_of(message), most_bytes=100)
+    assert [place.text for place in found] == ["text", "other words"]
+
+
 def test_more_than_a_scorer_is_given_is_an_error() -> None:
     message: dict[str, Any] = {"params": {"arguments": {"a": "x" * 101}}}
     with pytest.raises(ScorerError, match="longer than 100 bytes"):
