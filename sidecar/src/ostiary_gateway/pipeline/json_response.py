@@ -17,14 +17,19 @@ from ostiary_gateway.pipeline import (
     server_revisions,
 )
 from ostiary_gateway.pipeline.cache_scope import caller_matters, kept_private, may_be_shared
-from ostiary_gateway.pipeline.content.shape_content import ShapedContent, rules_of_response, shaping_response
+from ostiary_gateway.pipeline.content.shape_content import (
+    ShapedContent,
+    passes_as_it_is,
+    rules_of_response,
+    shaping_response,
+)
 from ostiary_gateway.pipeline.continuations.server_states import with_sealed_state
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
 from ostiary_gateway.pipeline.large_messages import LIGHT_BYTES, Steps, limit_of, process_large
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.list_cache import LISTS, ListResponse
-from ostiary_gateway.pipeline.list_filter import Reading, reading_for
+from ostiary_gateway.pipeline.list_filter import Reading, read_strictly, reading_for
 from ostiary_gateway.pipeline.list_observation import observing
 from ostiary_gateway.pipeline.loop_stage import with_warning
 from ostiary_gateway.pipeline.quota_discovery import showing_quotas
@@ -98,8 +103,8 @@ async def relay_document(
     if method is not None and method.authorization is _LIST:
         known = await _list(exchange, leg, response, method, text)
         return Response(response.status, known.body, _headers(response)), known.outcome
-    if len(text) <= LIGHT_BYTES and rules is None:
-        message = _read(exchange, response, text)
+    if len(text) <= LIGHT_BYTES:
+        message = _read(exchange, response, text, is_judged=rules is not None)
     else:
         reading = await process_large(_checked(exchange, response, text, method), text=text, proxy=exchange.proxy.uid)
         message = reading.message
@@ -144,7 +149,7 @@ async def _translated(
         text = leg.translation.response(text, message)
     if exchange.limit_use is not None:
         note_result(exchange, message, len(text))
-    if rules is None:
+    if rules is None or (leg.translation is None and passes_as_it_is(rules, text)):
         return ShapedContent(text, message)
     return await process_large(
         shaping_response(exchange, leg, rules, text, message), text=text, proxy=exchange.proxy.uid
@@ -227,13 +232,13 @@ def _checked(exchange: Exchange, response: UpstreamResponse, text: bytes, method
     return reading
 
 
-def _read(exchange: Exchange, response: UpstreamResponse, text: bytes) -> dict[str, Any]:
+def _read(exchange: Exchange, response: UpstreamResponse, text: bytes, *, is_judged: bool) -> dict[str, Any]:
     """Read a response as :func:`_checked` does, in one step.
 
     It is for short responses that are not lists.
     """
     try:
-        message = jsonrpc.read(text)
+        message = jsonrpc.read(text) if not is_judged else read_strictly(text)
     except UpstreamFault as fault:
         raise _or_http(response, fault) from fault
     if not jsonrpc.is_response_to(message, exchange.upstream_id):

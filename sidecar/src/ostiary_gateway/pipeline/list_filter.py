@@ -80,6 +80,18 @@ def read_for(method: Method | None, text: bytes, visibility: Visibility) -> Read
     return at_once(reading_for(method, text, visibility, limit=sys.maxsize))
 
 
+def read_strictly(text: bytes) -> dict[str, Any]:
+    """Parse a short response whose contents rules look at.
+
+    Raises:
+        UpstreamFault: readers could disagree about its contents, or it is not a JSON object.
+    """
+    try:
+        return _object(strict_json.loads(text))
+    except StrictJSONError as error:
+        raise _not_strict(error) from None
+
+
 def reading_for(method: Method | None, text: bytes, visibility: Visibility, *, limit: int) -> Steps[Reading]:
     """Parse a response as :func:`read_for` does, in steps.
 

@@ -6,12 +6,13 @@ It stands behind the limits, since it is the dearest of the checks, and before t
 
 from typing import Any, Final
 
+from ostiary_core import strict_json
 from ostiary_core.content.content_rules import ItemRules
 from ostiary_core.content.guards.guard_set import GuardSet
 from ostiary_core.content.masks.mask_set import MaskSet
 from ostiary_core.contract.content import Direction
 from ostiary_core.mcp import codes
-from ostiary_core.steps import Steps
+from ostiary_core.steps import THREAD_BYTES, Steps
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.pipeline.content.content_refusal import ContentReason, content_refused
 from ostiary_gateway.pipeline.content.guarded_content import new_boundary
@@ -37,12 +38,14 @@ async def guard(exchange: Exchange, content: RequestContent) -> None:
         Refusal: it must not leave.
     """
     message, rules = exchange.message, content.rules
-    if message is None or rules is None or not (rules.masks or rules.guards):
+    if message is None or rules is None or not rules.kept(_look_at_arguments):
         return
     compare(exchange, content, message)
     size = exchange.reservation.bytes - exchange.reservation.tree_bytes
+    if size <= THREAD_BYTES and not rules.guards and not rules.kept(MaskSet).may_match(strict_json.dumps(message.body)):
+        return  # the usual case, which takes no walk and no steps
     try:
-        steps = _guarding(exchange, content, rules, message)
+        steps = _guarding(exchange, rules, message)
         is_changed = await process_sized(steps, size=size, proxy=exchange.proxy.identity)
     except Refusal as refusal:
         _withhold(message, refusal)
@@ -51,7 +54,13 @@ async def guard(exchange: Exchange, content: RequestContent) -> None:
         await judge_arguments(exchange, content, message)
 
 
-def _guarding(exchange: Exchange, content: RequestContent, rules: ItemRules, message: Message) -> Steps[bool]:
+def _look_at_arguments(rules: ItemRules) -> bool:
+    """Return whether a mask or guard looks at what goes to a server."""
+    masks = any(Direction.ARGUMENTS in mask.directions for mask in rules.masks)
+    return masks or any(Direction.ARGUMENTS in each.directions for each in rules.guards)
+
+
+def _guarding(exchange: Exchange, rules: ItemRules, message: Message) -> Steps[bool]:
     """Apply the rules; return whether the message has changed.
 
     Raises:
@@ -65,7 +74,7 @@ def _guarding(exchange: Exchange, content: RequestContent, rules: ItemRules, mes
         _refuse_blocked(message, is_blocked=guarded.is_blocked)
         is_changed = guarded.is_changed | (yield from scoring(exchange, rules, message.body, Direction.ARGUMENTS))
     if rules.masks:
-        masked = yield from rules.kept(MaskSet).masking(message.body, Direction.ARGUMENTS, content.keys)
+        masked = yield from rules.kept(MaskSet).masking(message.body, Direction.ARGUMENTS, exchange.mask_keys)
         exchange.note_findings(masked.findings)
         _refuse_blocked(message, is_blocked=masked.is_blocked)
         is_changed |= masked.is_changed

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from ostiary_core.content.content_rules import ContentRules, ItemRules
-from ostiary_core.content.masks.tokens import MaskKeys
 from ostiary_core.content.transforms.transform_set import TransformedHeaders
 from ostiary_core.mcp.methods import AuthorizationKind, Primitive
 from ostiary_core.policy.message_conditions import Call
@@ -27,8 +26,7 @@ _OF_TASKS: Final = frozenset({AuthorizationKind.TASK, AuthorizationKind.TASK_LIS
 class RequestContent:
     """The contents of one request, while it is judged.
 
-    ``rules`` are those for its server and name; None where there are none. ``scorers`` are asked by guards,
-    and ``keys`` make hashes and tokens for the caller; None without keys.
+    ``rules`` are those for its server and name; None where there are none. ``scorers`` are asked by guards.
     ``restored`` are the arguments with tokens restored, which the server gets and no record shows; None where nothing
     was restored; ``token_uri`` is the URI with tokens that its caller named a resource by, which has its values in the
     message's name alone. ``headers`` are those of transformations. ``is_compared`` once the caller's mirrored
@@ -41,7 +39,6 @@ class RequestContent:
 
     rules: ItemRules | None
     scorers: Scorers
-    keys: MaskKeys | None
     restored: dict[str, Any] | None = None
     token_uri: str = ""
     headers: TransformedHeaders | None = None

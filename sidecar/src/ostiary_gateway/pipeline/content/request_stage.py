@@ -44,8 +44,7 @@ async def judge_request(exchange: Exchange, span: ServerSpan, services: Pipeline
     """
     message = exchange.message
     if exchange.visibility.content is not None:
-        keys = services.content_keys.bound_to(proxy_uid=exchange.proxy.uid, principal=exchange.principal.id)
-        exchange.content = RequestContent(None, services.scorers, keys, span=span)
+        exchange.content = RequestContent(None, services.scorers, span=span)
         if message is not None:
             restore_uri(exchange, exchange.content, message)
     if message is not None:
@@ -62,8 +61,9 @@ async def judge_request(exchange: Exchange, span: ServerSpan, services: Pipeline
         return
     if content.rules is not None:
         content.fetch = DefinitionFetch(services, span)
-        _transform(exchange, content, message, content.rules.kept(TransformSet))
-        content.rules = _rules(exchange)  # a routing rule may read what has changed
+        if content.rules.transforms:
+            _transform(exchange, content, message, content.rules.kept(TransformSet))
+            content.rules = _rules(exchange)  # a routing rule may read what has changed
     await judge_arguments(exchange, content, message)
 
 
@@ -105,8 +105,7 @@ def _rules(exchange: Exchange) -> ItemRules | None:
     if content is None:
         return None
     rules = rules_of(content, message) if message is not None else content.unnamed()
-    is_for_servers = rules is not None and rules.kept(_is_for_servers)
-    return rules.towards(destinations(exchange)) if rules is not None and is_for_servers else rules
+    return rules.towards(destinations(exchange)) if rules is not None and rules.is_for_servers else rules
 
 
 def _judge_name(exchange: Exchange, message: Message) -> None:
@@ -122,12 +121,6 @@ def _judge_name(exchange: Exchange, message: Message) -> None:
         if visibility.could_allow(method.primitive, method.verb, message.name):
             return
     exchange.decision = authorize(exchange)
-
-
-def _is_for_servers(rules: ItemRules) -> bool:
-    """Return whether some of the rules are for some servers only."""
-    groups = (rules.masks, rules.guards, rules.transforms, rules.validations)
-    return any(rule.scope.servers is not None for group in groups for rule in group)
 
 
 def _transform(exchange: Exchange, content: RequestContent, message: Message, transforms: TransformSet) -> None:

@@ -6,7 +6,9 @@ The caller's own message keeps its tokens: that is what audit records, spans and
 from dataclasses import replace
 from typing import Any, Final
 
+from ostiary_core.content.content_rules import ItemRules
 from ostiary_core.content.masks.tokens import TOKEN_PREFIX, Restoration
+from ostiary_core.contract.masks import MaskAction
 from ostiary_core.mcp import codes
 from ostiary_core.mcp.methods import METHODS
 from ostiary_gateway.errors import Refusal
@@ -31,10 +33,12 @@ def restore_tokens(exchange: Exchange, content: RequestContent, message: Message
     is_known, content.restored = content.restored is not None, None
     rules = exchange.visibility.content
     every = rules.unnamed() if rules is not None else None
-    arguments = message.params.get("arguments")
-    if every is None or not every.masks or message.method_name != "tools/call" or not _may_hold_tokens(arguments):
+    if every is None or message.method_name != "tools/call" or not every.kept(_makes_tokens):
         return
-    restoration = Restoration(every.masks, message.name, content.keys)
+    arguments = message.params.get("arguments")
+    if not _may_hold_tokens(arguments):
+        return
+    restoration = Restoration(every.masks, message.name, exchange.mask_keys)
     restored = restoration.restored(arguments)
     if restored is arguments:
         return
@@ -54,7 +58,7 @@ def restore_uri(exchange: Exchange, content: RequestContent, message: Message) -
     if rules is None or TOKEN_PREFIX not in message.name or message.method not in _OF_URIS:
         return
     every = rules.unnamed()
-    restoration = Restoration(every.masks if every is not None else (), None, content.keys)
+    restoration = Restoration(every.masks if every is not None else (), None, exchange.mask_keys)
     restored = restoration.restored_uri(message.name)
     if restored is not message.name:
         content.token_uri, message.name = message.name, restored
@@ -67,6 +71,11 @@ def keep_tokens(exchange: Exchange, refusal: Refusal) -> None:
         return
     shown = exchange.message.name[: codes.SHOWN_NAME]
     refusal.message = refusal.message.replace(shown, exchange.content.token_uri)
+
+
+def _makes_tokens(rules: ItemRules) -> bool:
+    """Return whether a mask makes tokens that some tool may have the values of."""
+    return any(mask.action is MaskAction.TOKENISE and mask.restore_in is not None for mask in rules.masks)
 
 
 def _may_hold_tokens(arguments: Any) -> bool:

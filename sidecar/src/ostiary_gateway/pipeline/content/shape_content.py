@@ -11,6 +11,7 @@ from ostiary_core import strict_json
 from ostiary_core.content.content_rules import ItemRules
 from ostiary_core.content.masks.mask_set import MaskSet
 from ostiary_core.content.masks.message_work import Masked
+from ostiary_core.content.validations.compiled_validation import ValidationChecks
 from ostiary_core.contract.content import Direction
 from ostiary_core.mcp.methods import AuthorizationKind
 from ostiary_core.steps import THREAD_BYTES, InThread
@@ -62,7 +63,29 @@ def rules_of_response(exchange: Exchange, leg: Leg) -> ItemRules | None:
         rules = content.of(method.primitive, message.name)
     else:
         rules = content.of_primitive(method.primitive)
-    return rules.towards(frozenset({leg.server.name})) if rules is not None else None
+    if rules is not None and rules.is_for_servers:
+        rules = rules.towards(frozenset({leg.server.name}))
+    return rules if rules is not None and rules.kept(_look_at_results) else None
+
+
+def _look_at_results(rules: ItemRules) -> bool:
+    """Return whether one of the rules looks at what comes from a server."""
+    return bool(
+        rules.guards
+        or any(Direction.RESULTS in mask.directions or mask.drops_notifications for mask in rules.masks)
+        or any(each.results is not None for each in rules.transforms)
+        or (rules.validations and rules.kept(ValidationChecks).needs_results)
+    )
+
+
+def passes_as_it_is(rules: ItemRules, text: bytes) -> bool:
+    """Return whether a short text of JSON holds nothing that rules could be about.
+
+    That is the usual case, and known of masks alone, by one search.
+    """
+    if len(text) > THREAD_BYTES or rules.guards or rules.transforms or rules.validations:
+        return False
+    return not rules.kept(MaskSet).may_match(text)
 
 
 def shaping_response(
