@@ -3,30 +3,13 @@
 None may be a credential, or a header that the gateway writes itself.
 """
 
-from typing import Annotated, Final
+from typing import Annotated
 
 from pydantic import StrictStr, StringConstraints
 
+from ostiary_core.content.transforms.header_names import CREDENTIALS, OWNED, ROUTING
 from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.constraints import Pattern, excludes
-
-#: Headers of message framing, MCP, hop-by-hop HTTP and tracing, and others that the gateway writes. Servers that pass
-#: headers on as variables treat an underscore like a hyphen.
-_OWNED: Final = (
-    "accept|accept-encoding|baggage|connection|content-.*|date|expect|forwarded|host|keep-alive|last-event-id"
-    "|max-forwards|mcp-.*|origin|proxy(-.*)?|te|trace(parent|state)|trailer|transfer-encoding|upgrade|via"
-).replace("-", "[-_]")
-#: Headers with which a client can make proxies and servers use another host, path, method or address.
-_ROUTING: Final = (
-    "x-forwarded(-(by|client-cert|email|for|groups|preferred-username|server|uri|user))?|x-original-.*|x-rewrite-.*"
-    "|x-host|x-http-host-override|x-(http-)?method(-override)?|x-real-ip|x-client-ip|true-client-ip"
-    "|x-cluster-client-ip|cf-connecting-ip|x-envoy-.*|x-accel-.*|x-sendfile"
-).replace("-", "[-_]")
-#: Headers that carry credentials, by a standard or by convention.
-_CREDENTIALS: Final = (
-    "authorization|cookie2?|set-cookie2?|www-authenticate|(.*[-_])?(api-?key|key|token|secret|password|auth|jwt"
-    "|credentials?|signature|session)([-_].*)?"
-)
 
 HeaderName = Annotated[
     StrictStr,
@@ -37,17 +20,17 @@ HeaderName = Annotated[
         "use letters, digits and hyphens, such as X-Tenant",
     ),
     excludes(
-        f"(?i)^({_OWNED})$",
+        f"(?i)^({OWNED})$",
         "names a header that the gateway writes itself",
         "remove it; for Host there is the field `host` of the server",
     ),
     excludes(
-        f"(?i)^({_ROUTING})$",
+        f"(?i)^({ROUTING})$",
         "names a header that makes servers use another host, path or address than the request's",
         "remove it; for Host there is the field `host` of the server, for a path its URL",
     ),
     excludes(
-        f"(?i)^({_CREDENTIALS})$",
+        f"(?i)^({CREDENTIALS})$",
         "names a header that holds credentials",
         "remove it: credentials are never written into a spec",
     ),

@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Final, Self
 
 from pydantic import Field, model_validator
 
+from ostiary_core.content.transforms.header_names import IDENTITY, RESERVED
 from ostiary_core.contract.content import MOST_CONTENT_RULES
 from ostiary_core.errors import ExpressionError
 from ostiary_core.policy.expressions import MESSAGE_VARIABLES, PRINCIPAL_VARIABLES, RESULT_VARIABLES
@@ -16,24 +17,19 @@ from ostiary_operator.api.headers import HeaderName
 from ostiary_operator.api.rule_conditions import MAX_ALL_CHARACTERS, ExpressionText, expression_problem
 
 _MOST_CHANGES: Final = 16
-#: Headers by which servers learn who the caller is, other than those that no header may be.
-_IDENTITY: Final = (
-    (
-        "(x-)?(remote|authenticated|auth|webauth|forwarded|end|verified)-?(user|email|groups?|roles?|name|id)([-_].*)?"
-        "|x-(user|userinfo|consumer|principal|subject|client-id|client-cert|client-dn|ssl|goog|amzn|ms-client|impersonate)"
-        "([-_].*)?|impersonate-.*|ssl-client-.*|from|x-forwarded-.*"
-    )
-    .replace("-", "[-_]")
-    .replace("[[-_]_]", "[-_]")
-)
 
 TransformedHeaderName = Annotated[
     HeaderName,
     excludes("[A-Z]", "has upper-case letters", "write it in lower case, such as x-tenant"),
     excludes(
-        f"^({_IDENTITY})$",
+        f"^({IDENTITY})$",
         "names a header that tells servers who the caller is, or where it is",
         "choose another name, such as x-tenant, or use a credential of the server",
+    ),
+    excludes(
+        f"^({RESERVED})$",
+        "names a header that only browsers, tracers or the gateway write",
+        "choose another name, such as x-tenant",
     ),
 ]
 """The name of a header that transformations may change."""
