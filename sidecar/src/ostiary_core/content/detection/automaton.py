@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any, Final
 
 from ostiary_core.content.detection.detector import LONGEST_CANDIDATE, Detector, Hit, Span
+from ostiary_core.content.detection.near_matches import NearMatches
 from ostiary_core.content.detection.surroundings import as_words, words
 from ostiary_core.policy.name_matcher import compile_expression
 from ostiary_core.steps import THREAD_BYTES, InThread, Steps, run_steps, sorting
@@ -63,14 +64,20 @@ class Automaton:
         """Return all hits in a text, in the order of their places; they may overlap."""
         return run_steps(self.finding(text))
 
-    def finding(self, text: bytes) -> Steps[list[Hit]]:
-        """Find like :meth:`find`, in steps."""
+    def finding(self, text: bytes, near: NearMatches | None = None) -> Steps[list[Hit]]:
+        """Find like :meth:`find`, in steps.
+
+        ``near`` counts for all texts of one message what was found not to be a value; without it the text is one.
+        """
+        near = near or NearMatches()
         hits: list[Hit] = []
         parts = yield from self._parts(text)
         for detector, expression in self._each if parts else ():
             of_it = parts if detector.verified is not None else [(0, len(text))]
             for part in of_it:
-                hits += yield from _in_part(detector, expression, text, part)
+                if hits and hits[-1].end == len(text) and near.are_too_many(detector):
+                    break  # the rest is one
+                hits += yield from _in_part((detector, expression), text, part, near)
         found = yield from sorting(hits, lambda hit: hit[:2])
         return found
 
@@ -113,10 +120,15 @@ def _some_spans(expression: Any, text: bytes, place: int) -> Steps[list[Span]]:
     return found
 
 
-def _in_part(detector: Detector, expression: Any, text: bytes, part: Span) -> Steps[list[Hit]]:
+def _in_part(searched: tuple[Detector, Any], text: bytes, part: Span, near: NearMatches) -> Steps[list[Hit]]:
+    detector, expression = searched
     hits: list[Hit] = []
-    for count, found in enumerate(detector.candidates(expression, text, *part), 1):
-        hits += [Hit(start, end, detector) for start, end in found]
+    for count, (start, found) in enumerate(detector.candidates(expression, text, *part), 1):
+        if near.are_too_many(detector):
+            return [*hits, Hit(start, len(text), detector)]
+        if not found:
+            near.add(detector)
+        hits += [Hit(*span, detector) for span in found]
         if count % _JUDGED_AT_ONCE == 0:
             yield
     return hits

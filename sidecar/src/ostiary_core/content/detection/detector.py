@@ -53,10 +53,10 @@ class Detector:
         """
         return compile_expression(self.expression, memory=_MEMORY)
 
-    def candidates(self, expression: Any, text: bytes, start: int, end: int) -> Iterator[list[Span]]:
-        """Yield for each candidate that begins in this part of a text the values in it, often none.
+    def candidates(self, expression: Any, text: bytes, start: int, end: int) -> Iterator[tuple[int, list[Span]]]:
+        """Yield the place of each candidate that begins in a part of a text, and the values in it.
 
-        ``expression`` is the compiled one.
+        Often there are none. ``expression`` is the compiled one.
         """
         place, last = start, min(len(text), end + LONGEST_CANDIDATE)
         while (match := expression.search(text, place, last)) is not None:
@@ -64,7 +64,7 @@ class Detector:
             if begin >= end:
                 return
             found = self._values(text, begin, behind)
-            yield found
+            yield begin, found
             place = max(self._resumed(text, begin, behind, found), begin + 1)
 
     def _values(self, text: bytes, start: int, end: int) -> list[Span]:

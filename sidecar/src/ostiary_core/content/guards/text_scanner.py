@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from ostiary_core.content.detection.automaton import Automaton, automaton_of
 from ostiary_core.content.detection.detector import Hit
 from ostiary_core.content.detection.kinds import DETECTORS
+from ostiary_core.content.detection.near_matches import NearMatches
 from ostiary_core.content.guards.decoding import Decoded, decoded
 from ostiary_core.content.guards.folding import fold, folded_places
 from ostiary_core.content.guards.hidden_html import hidden_html_spans
@@ -96,33 +97,34 @@ class TextScanner:
     def _in_slices(self, text: str) -> Iterator[GuardHit | None]:
         if self._search is None and self._secrets is None:
             return
+        near = NearMatches()
         for start in range(0, max(len(text) - MOST_CHARACTERS, 1), _SLICE):
             if start:
                 yield None
             part = text[start : start + _SLICE + MOST_CHARACTERS]
-            for hit in self._in_slice(part):
+            for hit in self._in_slice(part, near):
                 yield hit._replace(start=hit.start + start, end=hit.end + start) if hit is not None else None
 
-    def _in_slice(self, text: str) -> Iterator[GuardHit | None]:
+    def _in_slice(self, text: str, near: NearMatches) -> Iterator[GuardHit | None]:
         """Yield what is found in a text as written, as a reader sees it, and decoded."""
         folded = fold(text)
-        yield from self._secrets_in(text)
-        yield from self._folded(text, folded, has_secrets=folded != text)
+        yield from self._secrets_in(text, near)
+        yield from self._folded(text, folded, near)
         plain = decoded(folded)
         if plain is not None:
-            yield from self._decoded(text, plain)
+            yield from self._decoded(text, plain, near)
 
-    def _folded(self, text: str, folded: str, *, has_secrets: bool) -> Iterator[GuardHit | None]:
+    def _folded(self, text: str, folded: str, near: NearMatches) -> Iterator[GuardHit | None]:
         places: Sequence[int] | None = None
-        for hit in chain(self._signatures(folded), self._secrets_in(folded) if has_secrets else ()):
+        for hit in chain(self._signatures(folded), self._secrets_in(folded, near) if folded != text else ()):
             places = places or folded_places(text)
             yield None if hit is None else hit._replace(start=places[hit.start], end=_end(places, hit.end))
 
-    def _decoded(self, text: str, plain: Decoded) -> Iterator[GuardHit | None]:
+    def _decoded(self, text: str, plain: Decoded, near: NearMatches) -> Iterator[GuardHit | None]:
         """Yield what is found in a text that was decoded; what was encoded is one place."""
         places, inner = folded_places(text), folded_places(plain.text)
         folded = fold(plain.text)
-        for hit in chain(self._signatures(folded), self._secrets_in(folded)):
+        for hit in chain(self._signatures(folded), self._secrets_in(folded, near)):
             if hit is None:
                 yield None
             else:
@@ -133,13 +135,13 @@ class TextScanner:
         for match in self._search.matches(folded) if self._search is not None else ():
             yield _hit(match) if match is not None else None
 
-    def _secrets_in(self, text: str) -> Iterator[GuardHit | None]:
+    def _secrets_in(self, text: str, near: NearMatches) -> Iterator[GuardHit | None]:
         if self._secrets is None:
             return
         encoded = text.encode()
         if self._secrets.may_match(encoded):
             found: list[Hit] = []
-            for _ in _collected(self._secrets.finding(encoded), found):
+            for _ in _collected(self._secrets.finding(encoded, near), found):
                 yield None
             for start, end, _ in found:
                 first = len(encoded[:start].decode())

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ostiary_core.content.detection.detector import Detector, Hit
+from ostiary_core.content.detection.near_matches import NearMatches
 from ostiary_core.content.finding import ContentFinding
 from ostiary_core.content.masks.compiled_mask import CompiledMask
 from ostiary_core.content.masks.directed_masks import DirectedMasks, folded, is_like_json
@@ -69,6 +70,7 @@ class MessageWork:
         self._keys = keys
         self._is_record = is_record
         self._nested = 0
+        self._near = NearMatches()
         self._changes = MessageChanges()
         self._forced: dict[tuple[int, Any], list[Detector]] = {}
         self._joined: dict[int, list[TextEdit]] = {}
@@ -154,7 +156,7 @@ class MessageWork:
     def _hits(self, text: str) -> Steps[list[Hit]]:
         """Find values in a text; their places are counted in characters."""
         plain = folded(text)
-        hits = yield from self._masks.automaton.finding(plain.encode("utf-8", "replace"))
+        hits = yield from self._masks.automaton.finding(plain.encode("utf-8", "replace"), self._near)
         found = yield from _in_characters(plain, hits)
         return found
 
@@ -196,7 +198,7 @@ class MessageWork:
 
     def _judge_value(self, place: ReadablePlace, value: Any) -> Steps[None]:
         inner = MessageWork(self._masks, self._direction, self._keys, is_record=self._is_record)
-        inner._nested, inner.counts = self._nested + 1, self.counts
+        inner._nested, inner.counts, inner._near = self._nested + 1, self.counts, self._near
         if self._direction is Direction.RESULTS:
             inner.force(value, self._masks.structured_fields)
         places: list[ReadablePlace] = []

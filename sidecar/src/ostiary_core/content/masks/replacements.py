@@ -31,8 +31,11 @@ def replacement(text: str, mask: CompiledMask, detector: Detector, keys: MaskKey
 
 
 def masked(text: str, name: str, *, keep_last: int) -> str:
-    """Return the words for a masked value, or stars that end with its last characters."""
-    if not keep_last:
+    """Return the words for a masked value, or stars that end with its last characters.
+
+    What is longer than any value is a text that could not be judged: nothing of it is shown.
+    """
+    if not keep_last or len(text) > LONGEST_VALUE:
         return f"[masked: {name}]"
     return stars(text, keep_last=keep_last)
 
