@@ -7,7 +7,8 @@ one of them can read must be seen.
 import base64
 import binascii
 import re
-from typing import Final
+from collections.abc import Iterator
+from typing import Final, NamedTuple
 
 #: Media types, besides ``text/``, whose content is text.
 _TEXT_TYPES: Final = ("json", "xml", "yaml", "csv", "javascript", "x-www-form-urlencoded", "ndjson", "toml", "sql")
@@ -17,6 +18,41 @@ _CHARSET: Final = re.compile(r"charset\s*=\s*[\"']?([\w.:-]{1,40})", re.IGNORECA
 _UTF_16_MARKS: Final = (b"\xff\xfe", b"\xfe\xff")
 #: Encodings of text that a declared charset may choose; others could expand what they decode, or are no text.
 _CHARSETS: Final = frozenset({"utf-16", "utf-16le", "utf-16be", "utf-32", "utf-32le", "utf-32be"})
+#: What stands before base64 in a `data:` URI (RFC 2397), and the most characters before that.
+_BASE64: Final = re.compile(r"(?i);base64,")
+_BASE64_BYTES: Final = re.compile(rb"(?i);base64,")
+_SCHEME: Final = "data:"
+_LONGEST_TYPE: Final = 160
+_PAYLOAD: Final = re.compile(r"[A-Za-z0-9+/_-]+(?:=|%3[dD])*")
+
+
+class DataText(NamedTuple):
+    """The text of a `data:` URI, and where its base64 stands."""
+
+    start: int
+    end: int
+    text: str
+
+
+def may_hold_data(text: bytes) -> bool:
+    """Return whether there may be a `data:` URI with base64."""
+    return b"64," in text and _BASE64_BYTES.search(text) is not None
+
+
+def data_texts(text: str) -> Iterator[DataText]:
+    """Yield what the `data:` URIs of text types in a text hold in base64."""
+    if "64," not in text:
+        return
+    for match in _BASE64.finditer(text):
+        head = text[max(0, match.start() - _LONGEST_TYPE) : match.start()]
+        _, scheme, media_type = head.lower().rpartition(_SCHEME)
+        payload = _PAYLOAD.match(text, match.end())
+        if not scheme or payload is None:
+            continue
+        given = media_type if media_type[:1] not in ("", ";") else f"text/plain{media_type}"
+        decoded = decoded_text(payload[0].replace("%3D", "=").replace("%3d", "="), given)
+        if decoded is not None:
+            yield DataText(*payload.span(), decoded)
 
 
 def decoded_text(encoded: str, media_type: object) -> str | None:
@@ -31,6 +67,11 @@ def decoded_text(encoded: str, media_type: object) -> str | None:
     if raw is None:
         return None
     return _as_typed(raw, str(media_type)) if is_typed else _as_utf_8(raw)
+
+
+def encoded_text(text: str) -> str:
+    """Return a text in base64."""
+    return base64.b64encode(text.encode("utf-8", "replace")).decode()
 
 
 def is_base64(text: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Final
 from ostiary_core.content.detection.automaton import Automaton, joined
 from ostiary_core.content.detection.detector import Detector
 from ostiary_core.content.detection.surroundings import as_words
+from ostiary_core.content.encoded_text import data_texts, may_hold_data
 from ostiary_core.content.masks.compiled_mask import CompiledMask
 from ostiary_core.content.masks.escaped_json import readings_of_json
 from ostiary_core.content.masks.neighbouring_blocks import runs_of
@@ -70,7 +71,11 @@ class DirectedMasks:
             return True  # a value may be spread over several blocks
         if _BLOB in text or (_DATA in text and _MIME_TYPE in text):
             return True  # base64, which is searched decoded
-        if splits_bytes(text) or (not text.isascii() and _HAS_OTHER_BYTES.search(text) is not None):
+        if (
+            may_hold_data(text)
+            or splits_bytes(text)
+            or (not text.isascii() and _HAS_OTHER_BYTES.search(text) is not None)
+        ):
             return True
         if b"%" in text and _PERCENT.search(text) is not None:
             return True
@@ -145,6 +150,6 @@ def _hides_text(place: ReadablePlace) -> bool:
     text = place.text
     if _has_other_digits(text):
         return True
-    if may_hide(text, is_uri=place.kind is PlaceKind.URI):
+    if may_hide(text, is_uri=place.kind is PlaceKind.URI) or next(data_texts(text), None) is not None:
         return True
     return is_like_json(text) and ("\\" in text or _EXPONENT.search(text) is not None)

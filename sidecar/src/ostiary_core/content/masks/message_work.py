@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from ostiary_core.content.detection.detector import Detector, Hit
 from ostiary_core.content.detection.near_matches import NearMatches
+from ostiary_core.content.encoded_text import data_texts, encoded_text
 from ostiary_core.content.finding import ContentFinding
 from ostiary_core.content.masks.compiled_mask import CompiledMask
 from ostiary_core.content.masks.directed_masks import DirectedMasks, folded, is_like_json
@@ -151,7 +152,20 @@ class MessageWork:
                 for mask in self._owners(detector):
                     words = None if value is None else self._replacement(value, mask, detector)
                     edits.append(TextEdit(max(0, start - size), end - size, mask, detector, words))
-        return edits
+        return [*edits, *(yield from self._data_edits(place))]
+
+    def _data_edits(self, place: ReadablePlace) -> Steps[list[TextEdit]]:
+        """Find values in `data:` URIs: their base64 is that of the masked text then."""
+        found: list[TextEdit] = []
+        for start, end, text in data_texts(place.text):
+            yield
+            inner = ReadablePlace({}, "", PlaceKind.BLOB, text, place.trail)
+            edits = yield from strongest((yield from self._edits(inner)))
+            if edits:
+                best = max(edits, key=lambda edit: edit.mask.strength)
+                words = yield from writing(text, edits, self._replacement)
+                found.append(TextEdit(start, end, best.mask, best.detector, encoded_text(words)))
+        return found
 
     def _hits(self, text: str) -> Steps[list[Hit]]:
         """Find values in a text; their places are counted in characters."""

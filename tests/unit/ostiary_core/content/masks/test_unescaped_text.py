@@ -128,6 +128,43 @@ def test_base64_is_read_as_the_most_lenient_client_reads_it(media_type: str, blo
     assert found_in({"contents": [{"uri": "a:b", "mimeType": media_type, "blob": blob.decode()}]})
 
 
+def encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        f"data:text/plain;base64,{encoded(f'see {CARD}!')}",
+        f"data:;base64,{encoded(f'see {CARD}!')}",
+        f"DATA:text/csv;charset=utf-8;Base64,{encoded(f'see {CARD}!')}".replace("=", "%3D").replace("t%3D", "t="),
+        f"data:application/json;base64,{encoded(chr(34) + ESCAPED + chr(34))}",
+        f"data:text/html;base64,{encoded(f'<a href=data:text/plain;base64,{encoded(CARD)}>')}",
+    ],
+)
+def test_a_data_uri_of_a_text_type_is_searched_decoded(uri: str) -> None:
+    assert found_in({"content": [{"type": "text", "text": f"before <{uri}> after"}]})
+    assert found_in({"structuredContent": {"a": [uri]}})
+    link = {"result": {"content": [{"type": "resource_link", "name": "x", "uri": uri}]}}
+    assert masked(mask_set(mask({"kind": "CardNumber"})), link).is_changed
+    assert link["result"]["content"] == []
+    resource = {"result": {"contents": [{"uri": uri, "text": "ok"}]}}
+    assert masked(mask_set(mask({"kind": "CardNumber"})), resource).is_changed
+
+
+def test_a_masked_data_uri_holds_the_masked_text() -> None:
+    uri = f"data:text/plain;base64,{encoded(f'see {CARD}!')}"
+    message = {"result": {"content": [{"type": "text", "text": f"before {uri}, after"}]}}
+    masked(mask_set(mask({"kind": "CardNumber"})), message)
+    wanted = encoded("see [masked: CardNumber]!")
+    assert message["result"]["content"][0]["text"] == f"before data:text/plain;base64,{wanted}, after"
+
+
+def test_a_data_uri_of_an_image_and_one_without_a_value_stay_as_they_are() -> None:
+    for uri in (f"data:image/png;base64,{encoded(CARD)}", f"data:text/plain;base64,{encoded('hello')}"):
+        assert not found_in({"content": [{"type": "text", "text": uri}]})
+
+
 def test_arguments_of_a_tool_in_a_sampled_message_have_no_handles() -> None:
     use = {"type": "tool_use", "id": "1", "name": "pay", "input": {"cursor": CARD}}
     message = {"id": 1, "method": "sampling/createMessage", "params": {"messages": [{"role": "user", "content": use}]}}
