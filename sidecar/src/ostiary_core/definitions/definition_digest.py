@@ -6,13 +6,16 @@ So numbers are digested by value: one that is an integer within 64 bits counts a
 float. A change from 1 to 1.0 is therefore none; to JSON Schema it is none either.
 """
 
-import re
 from typing import Any, Final
 
 from ostiary_core.canonical import canonical, digest
+from ostiary_core.policy.name_matcher import compile_expression
 
 #: What canonical JSON may hold where a float is an integer, or an integer is no 64-bit one. Strings may look like it.
-_MAY_BE_REWRITTEN: Final = re.compile(rb"\d\.0(?!\d)|\de\+?\d|\d{19}")
+_MAY_BE_REWRITTEN: Final = compile_expression(r"[0-9](?:\.0|e)|[0-9]{19}")
+#: The bytes of canonical JSON whose digests are remembered, and of one definition: lists repeat what they hold.
+_KEPT_BYTES: Final = 4 << 20
+_KEPT_BYTES_EACH: Final = 16 << 10
 _INT64: Final = 2**63
 #: Definitions are nested less deeply: strict JSON ends at 200.
 _DEPTH: Final = 200
@@ -26,11 +29,36 @@ def definition_digest(definition: Any) -> str | None:
     """
     try:
         text = canonical(definition)
-        if _MAY_BE_REWRITTEN.search(text) is not None:
-            text = canonical(_by_value(definition, _DEPTH))
+        return _KNOWN.get(text) or _KNOWN.keep(text, _digest(definition, text))
     except (TypeError, ValueError):
         return None
-    return digest(text)
+
+
+def _digest(definition: Any, text: bytes) -> str:
+    is_rewritten = _MAY_BE_REWRITTEN.search(text) is not None
+    return digest(canonical(_by_value(definition, _DEPTH)) if is_rewritten else text)
+
+
+class _KnownDigests(dict[bytes, str]):
+    """Digests by the canonical JSON of what they are of, which says all about it: in bounded memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._held = 0
+
+    def keep(self, text: bytes, found: str) -> str:
+        """Remember a digest, and return it."""
+        if len(text) > _KEPT_BYTES_EACH:
+            return found
+        self._held += len(text)
+        if self._held > _KEPT_BYTES:
+            self.clear()
+            self._held = len(text)
+        self[text] = found
+        return found
+
+
+_KNOWN: Final = _KnownDigests()
 
 
 def digests_of(definitions: list[Any]) -> list[str]:
