@@ -62,6 +62,12 @@ class SchemaCheck:
         except UncheckableSchemaError:
             return None
 
+    def matches(self, value: Any, *, refuses_unknown: bool = False) -> bool:
+        """Return whether :meth:`check` certainly finds nothing, as it mostly does."""
+        if refuses_unknown and self._unknown(value):
+            return False
+        return self.compiled.verdict(value) is SchemaVerdict.VALID
+
     def check(self, value: Any, *, refuses_unknown: bool = False, coerces: bool = False) -> CheckedValue:
         """Check the arguments of a call.
 

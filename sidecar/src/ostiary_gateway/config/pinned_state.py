@@ -67,6 +67,11 @@ class PinnedDefinitions:
     _lists: OrderedDict[tuple[int, Hashable, str], dict[str, float]] = field(default_factory=OrderedDict)
     _drifts: OrderedDict[tuple[str, str, str], SeenDrift] = field(default_factory=OrderedDict)
 
+    @property
+    def has_drifted(self) -> bool:
+        """Whether any definition is known that drifted."""
+        return bool(self._drifts)
+
     def sightings(self, server: int, context: Hashable, list_key: str) -> dict[str, float]:
         """Return when each approved name was last seen as approved, in monotonic seconds."""
         key = (server, context, list_key)
@@ -94,7 +99,7 @@ class PinnedDefinitions:
 
     def note_well(self, server: str, primitive: str, name: str) -> None:
         """Note that a name is as approved, or gone."""
-        found = self._drifts.get((server, primitive, name[:_LONGEST_NAME])) if self._drifts else None
+        found = self._drifts.get((server, primitive, name[:_LONGEST_NAME]))
         if found is not None:
             found.well_at = time()
 

@@ -19,8 +19,14 @@ from ostiary_gateway.pipeline.content.content_refusal import ContentReason, cont
 from ostiary_gateway.pipeline.content.destinations import recipients
 from ostiary_gateway.pipeline.content.request_content import RequestContent
 from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.pipeline.lists.caller_context import presented
 from ostiary_gateway.pipeline.message import Message
-from ostiary_gateway.pipeline.tool_definitions.definition_store import PROMPTS_LIST, TOOLS_LIST, KnownDefinition
+from ostiary_gateway.pipeline.tool_definitions.definition_store import (
+    DEFINITIONS,
+    PROMPTS_LIST,
+    TOOLS_LIST,
+    KnownDefinition,
+)
 from ostiary_gateway.pipeline.tool_definitions.schema_checks import SCHEMA_CHECKS
 from ostiary_gateway.upstream.server import UpstreamServer
 
@@ -55,7 +61,8 @@ async def check_arguments(exchange: Exchange, content: RequestContent) -> Any:
     if checks.needs_arguments or (checks.needs_results and method is TOOLS_LIST):
         check = _ArgumentChecks(exchange, content, message, method, checks)
         for server, name in recipients(exchange):
-            arguments = await check.checked(server, name, arguments)
+            if not check.match(server, name, arguments):
+                arguments = await check.checked(server, name, arguments)
     return arguments if arguments is not sent else None
 
 
@@ -70,6 +77,23 @@ class _ArgumentChecks:
         self._message = message
         self._method = method
         self._checks = checks
+
+    def match(self, server: UpstreamServer, name: str, arguments: Any) -> bool:
+        """Return whether the arguments match a definition that is known: the usual case.
+
+        Then nothing is awaited, and nothing more is to be done.
+        """
+        if self._checks.shadow_unknown:
+            return False
+        context = presented(self._exchange, server)
+        known = DEFINITIONS.find(server, context, self._method.name, name)
+        check = SCHEMA_CHECKS.known(known.input_schema) if known is not None and known.input_schema else None
+        if known is None or check is None or self._method is PROMPTS_LIST:
+            return False
+        self._content.definitions[server] = known
+        return not self._checks.needs_arguments or check.matches(
+            arguments, refuses_unknown=self._checks.refuses_unknown
+        )
 
     async def checked(self, server: UpstreamServer, name: str, arguments: Any) -> Any:
         """Return the arguments as they may travel to a server.

@@ -141,13 +141,16 @@ class _Comparison:
         digest = definition_digest(item)
         if self.lock.approves(key, name, digest):
             self.sightings[name] = now
-            self.state.note_well(server, key, name)
+            if self.state.has_drifted:
+                self.state.note_well(server, key, name)
             return True
         self.sightings.pop(name, None)
         self.state.note_drift(server, key, name, digest, item)
         return False
 
     def note_gone(self, items: list[Any]) -> None:
+        if not self.state.has_drifted:
+            return
         names = {item.get(self.method.item_key) for item in items if isinstance(item, dict)}
         self.state.note_gone(self.lock.server, self.method.list_key, {str(name) for name in names})
 

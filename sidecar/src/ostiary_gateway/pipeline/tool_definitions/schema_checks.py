@@ -4,7 +4,6 @@ Compiling holds the interpreter's lock, so what is not small is priced in a thre
 all the time is cut off: its schemas may take a fiftieth of the gateway's time, and are not checked beyond that.
 """
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
 from time import monotonic
@@ -40,7 +39,7 @@ class SchemaChecks:
         self._limit = limit
         self._clock = clock
         self._held = 0
-        #: None for a schema that cannot be used.
+        #: By the text, None for a schema that cannot be used.
         self._checks: OrderedDict[bytes, tuple[SchemaCheck | None, int]] = OrderedDict()
         self._spent: WeakKeyDictionary[UpstreamServer, tuple[float, float]] = WeakKeyDictionary()
 
@@ -52,22 +51,27 @@ class SchemaChecks:
         """Return the check of a schema of a server; None where it cannot be used, or not now."""
         if not text:
             return None
-        digest = hashlib.sha256(text).digest()
-        found = self._checks.get(digest)
-        if found is not None:
-            self._checks.move_to_end(digest)
-            return found[0]
+        if text in self._checks:
+            return self.known(text)
         if not self._may_spend(server):
             return None
         check = _compiled(text) if len(text) <= _LIGHT_BYTES else await in_search_thread(lambda: _compiled(text))
         self._spend(server, _UNITS_EACH + len(text) // _BYTES_PER_UNIT + _cost(check))
-        self._keep(digest, check, size=_BYTES_EACH + _TIMES_TEXT * len(text))
+        self._keep(text, check, size=_BYTES_EACH + _TIMES_TEXT * len(text))
         return check
 
-    def _keep(self, digest: bytes, check: SchemaCheck | None, *, size: int) -> None:
-        former = self._checks.pop(digest, None)
+    def known(self, text: bytes) -> SchemaCheck | None:
+        """Return the check of a schema that was compiled already; None without one."""
+        found = self._checks.get(text)
+        if found is None:
+            return None
+        self._checks.move_to_end(text)
+        return found[0]
+
+    def _keep(self, text: bytes, check: SchemaCheck | None, *, size: int) -> None:
+        former = self._checks.pop(text, None)
         self._held += size - (former[1] if former is not None else 0)
-        self._checks[digest] = check, size
+        self._checks[text] = check, size
         while self._held > self._limit:
             self._held -= self._checks.popitem(last=False)[1][1]
 
