@@ -40,7 +40,7 @@ def _digest(definition: Any, text: bytes) -> str:
 
 
 class _KnownDigests(dict[bytes, str]):
-    """Digests by the canonical JSON of what they are of, which says all about it: in bounded memory."""
+    """Digests by the canonical JSON of what they are of, in bounded memory."""
 
     def __init__(self) -> None:
         super().__init__()
