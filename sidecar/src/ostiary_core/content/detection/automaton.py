@@ -26,7 +26,7 @@ _AT_ONCE: Final = 128
 _JUDGED_AT_ONCE: Final = 16
 #: Keys whose meaning is remembered by an automaton, and the characters of one that are looked at.
 _KEPT_KEYS: Final = 4096
-_LONGEST_KEY: Final = 128
+LONGEST_KEY: Final = 128
 _ANCHOR: Final = re.compile(r"\\[AzB]|\^|\$")
 _CLASS: Final = re.compile(r"\[\^|\\[\^$\\]")
 
@@ -85,7 +85,7 @@ class Automaton:
         """Return whether the key of an object says to a detector what its value is."""
         known = self._explained.get(key)
         if known is None:
-            known = self._near is not None and self._near.search(as_words(key[:_LONGEST_KEY])) is not None
+            known = self._near is not None and self._near.search(as_words(key[:LONGEST_KEY])) is not None
             if len(self._explained) < _KEPT_KEYS:
                 self._explained[key] = known
         return known

@@ -4,14 +4,14 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from ostiary_core.content.detection.automaton import Automaton, joined
+from ostiary_core.content.detection.automaton import LONGEST_KEY, Automaton, joined
 from ostiary_core.content.detection.detector import Detector
 from ostiary_core.content.detection.surroundings import as_words
 from ostiary_core.content.encoded_text import data_texts, may_hold_data
 from ostiary_core.content.masks.compiled_mask import CompiledMask
 from ostiary_core.content.masks.escaped_json import readings_of_json
 from ostiary_core.content.masks.neighbouring_blocks import runs_of
-from ostiary_core.content.masks.unescaped_text import may_hide, splits_bytes
+from ostiary_core.content.masks.unescaped_text import may_hide, splits_bytes, unescaped
 from ostiary_core.content.places import PLACES_AT_ONCE, PlaceKind, ReadablePlace
 from ostiary_core.policy.name_matcher import compile_expression
 from ostiary_core.steps import THREAD_BYTES, InThread, Steps
@@ -116,9 +116,13 @@ class DirectedMasks:
 
     def introduction(self, place: ReadablePlace) -> str:
         """Return what is put before the text of a place: the key that says what it is."""
-        if place.kind in _SAYS_NOTHING or not place.near or not self.automaton.explains(place.near):
+        near = place.near
+        if place.kind in _SAYS_NOTHING or not near:
             return ""
-        return f"{as_words(place.near)}: "
+        if not near.isascii():
+            seen = unescaped(near[:LONGEST_KEY], is_uri=False)
+            near = near if seen is None else seen.text
+        return f"{as_words(near)}: " if self.automaton.explains(near) else ""
 
 
 def directed(masks: Iterable[CompiledMask]) -> DirectedMasks | None:

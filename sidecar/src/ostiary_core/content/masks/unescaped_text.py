@@ -23,7 +23,7 @@ _DASHES: Final = (
     "\u058a\u05be\u1400\u1806\u2010-\u2015\u2043\u207b\u208b\u2212\u2e17\u2e1a\u2e3a\u2e3b\u301c\u3030\ufe31\ufe32"
     "\ufe58\ufe63\uff0d"
 )
-_ODD: Final = rf"(?P<unseen>[{_UNSEEN}]+)|(?P<space>[{_SPACES}](?:[{_UNSEEN}]*[{_SPACES} ])*)|(?P<dash>[{_DASHES}])"
+_ODD: Final = rf"(?P<unseen>[{_UNSEEN}]+)|(?P<space> ?[{_SPACES}](?:[{_UNSEEN}]*[{_SPACES} ])*)|(?P<dash>[{_DASHES}])"
 #: Escapes of JSON, however often they were escaped again, with what stands for a character.
 _OF_JSON: Final = re.compile(
     r"\\+u(?P<high>[dD][89abAB][0-9a-fA-F]{2})\\+u(?P<low>[dD][c-fC-F][0-9a-fA-F]{2})|"
@@ -35,10 +35,12 @@ _MEANING: Final = {"unseen": "", "space": " ", "dash": "-", "backslash": "\\"}
 _LETTERS: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", '"': '"', "/": "/"}
 #: What can split a value or stand within it: between words with spaces around it hides nothing.
 _SPLITTING: Final = (
-    rf"[!-~][{_SPACES}{_DASHES}{_UNSEEN}]+[!-~]|[!-~{{letter}}][{_UNSEEN}]|[{_UNSEEN}](?:[!-~{{letter}}])"
+    rf"[!-~][{_SPACES}{_DASHES}{_UNSEEN}]+[!-~]|[!-~] [{_SPACES}]|[{_SPACES}] [!-~]|"
+    rf"[!-~{{letter}}][{_UNSEEN}]|[{_UNSEEN}][!-~{{letter}}]"
 )
 _SPLITS: Final = re.compile(_SPLITTING.replace("[!-~{letter}]", r"(?:[!-~]|[^\W\d_])"))
-_SPLITS_BYTES: Final = compile_expression(_SPLITTING.replace("{letter}", r"\pL"))
+#: With less memory RE2 searches letters of all scripts a hundred times slower.
+_SPLITS_BYTES: Final = compile_expression(_SPLITTING.replace("{letter}", r"\pL"), memory=8 << 20)
 _DELETE: Final = b"\x7f"
 #: Up to so many characters Python's own expressions are faster than RE2 with what has to be encoded.
 _SHORT: Final = 512

@@ -42,6 +42,7 @@ SPLIT = {
     "several of them": "411111\u200b\u2060\u00ad1111111111 ",
     "one between a space and a digit": "4111 \u200b1111 1111 1111",
     "thin spaces": "4111\u20091111\u20091111\u20091111",
+    "thin spaces next to others": "4111 \u20091111\u2009 1111 \u2009 1111",
     "wide spaces": "4111\u30001111\u30001111\u30001111",
     "two spaces": "4111\u2009\u200a1111 1111 1111",
     "a minus": "4111\u22121111\u22121111\u22121111",
@@ -83,6 +84,12 @@ def test_no_kind_is_hidden_by_what_does_not_print(kind: str, text: str) -> None:
     masked(masks, message)
     left = message["result"]["content"][0]["text"]
     assert left.endswith(f"[masked: {kind}] b")
+
+
+def test_a_key_says_what_its_value_is_through_what_does_not_print() -> None:
+    assert mask_set(mask({"kind": "Secret"})).value({"to\u200bken": "aB3dE5fG7hJ9kL1mN3pQ"}) == {
+        "to\u200bken": "[masked: Secret]"
+    }
 
 
 def test_dashes_and_spaces_between_words_are_not_looked_through() -> None:
