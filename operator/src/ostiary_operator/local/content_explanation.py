@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from ostiary_core.content.rule_scope import RuleScope
 from ostiary_core.contract.documents import PolicyDocument
-from ostiary_core.contract.guards import GuardConfig
+from ostiary_core.contract.guards import GuardAction, GuardConfig
 from ostiary_core.contract.masks import MaskConfig
 from ostiary_core.contract.transforms import TransformConfig
 from ostiary_core.contract.validation import ValidationConfig
@@ -93,11 +93,18 @@ def _hides(config: MaskConfig) -> str:
 
 
 def _watches(config: GuardConfig) -> str:
+    directions = f"in {', '.join(config.directions)}"
+    cuts = f"cuts text {directions} at {config.truncate_text} bytes" if config.truncate_text is not None else ""
+    found = _sought(config)
+    deeds = (f"{config.action} of {', '.join(found)} {directions}" if found else "", cuts)
+    return "; ".join(each for each in deeds if each)
+
+
+def _sought(config: GuardConfig) -> list[str]:
     found = [str(each) for each in config.detect or ()]
     found += [f"signature {each.name}" for each in config.signatures or ()]
     found += ["what the scorer flags"] if config.scorer is not None else []
-    what = f"{config.action} of {', '.join(found) or 'everything'} in {', '.join(config.directions)}"
-    return f"{what}; cuts text at {config.truncate_text} bytes" if config.truncate_text is not None else what
+    return found or (["everything"] if config.action is GuardAction.WRAP else [])
 
 
 def _demands(config: ValidationConfig) -> Iterator[str]:

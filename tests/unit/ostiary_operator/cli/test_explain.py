@@ -239,6 +239,8 @@ spec:
   - {name: elsewhere, tools: {names: [write_*]}, detect: [{kind: Email}], action: Block}
   guards:
   - {name: hidden, scan: [Results], detect: [HiddenText, Override], action: Strip}
+  - {name: short, scan: [Results], truncate: {text: 1Ki}}
+  - {name: bounds, scan: [Results], action: Wrap}
   transforms:
   - {name: region, tools: {names: ["read_*"]}, arguments: {set: [{path: /region, value: "'eu'"}]}}
 """
@@ -253,6 +255,8 @@ def test_the_rules_about_contents_that_apply_are_named(ostiary: Ostiary, path: s
         "    validation of MCPPolicy team-a/contents: arguments Enforce, results Warn\n"
         "    mask cards of MCPPolicy team-a/contents: Mask of CardNumber, employee in Arguments, Results, Records\n"
         "    guard hidden of MCPPolicy team-a/contents: Strip of HiddenText, Override in Results\n"
+        "    guard short of MCPPolicy team-a/contents: cuts text in Results at 1024 bytes\n"
+        "    guard bounds of MCPPolicy team-a/contents: Wrap of everything in Results\n"
     )
     contents = json.loads(ostiary("explain", "--tool", "write_ticket", "--output", "json", path).out)["contents"]
-    assert [each["rule"] for each in contents] == [None, "cards", "elsewhere", "hidden"]
+    assert [each["rule"] for each in contents] == [None, "cards", "elsewhere", "hidden", "short", "bounds"]

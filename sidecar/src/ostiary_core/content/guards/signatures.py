@@ -141,7 +141,7 @@ def check_signature(pattern: str, *, example: str, counter_example: str) -> str:
     except PatternError as error:
         return str(error)
     if not compiled.search(fold(example)):
-        return "the pattern does not find its own example: correct one of them"
+        return "the pattern does not find its own example"
     if compiled.search(fold(counter_example)):
-        return "the pattern finds its own counterExample: narrow it"
+        return "the pattern finds its own counterExample"
     return ""
