@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 from mcp_clients import connect, eventually
-from otlp_sink import Sink, http_sink
-from traced_cluster import traced_cluster
 
 from ostiary_operator.local.lock_file import ServedDefinitions, lock_text, read_server
 from ostiary_tools.cluster.main import LocalCluster
@@ -18,14 +16,8 @@ _TOOLS = 15
 
 
 @pytest.fixture(scope="module")
-def sink() -> Iterator[Sink]:
-    with http_sink() as sink:
-        yield sink
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory, sink: Sink) -> Iterator[LocalCluster]:
-    with traced_cluster(tmp_path_factory.mktemp("cluster"), sink, "gateway", "mock-server") as running:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    with LocalCluster(tmp_path_factory.mktemp("cluster")) as running:
         yield running
 
 

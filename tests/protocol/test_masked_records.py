@@ -6,7 +6,6 @@ Everything is on at once: spans with contents, an audit trail with contents as t
 import asyncio
 import io
 import json
-import logging
 import re
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -17,6 +16,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from audited_gateway import audited, records
+from captured_log import captured_log
 from command_line import ostiary_command
 from gateways import RunningGateway, policy
 from mcp_caller import McpCaller, mcp_caller, modern
@@ -102,17 +102,8 @@ class Recording:
 
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
-    text = io.StringIO()
-    handler = logging.StreamHandler(text)
-    root, ours = logging.getLogger(), logging.getLogger("ostiary_gateway")
-    before = root.level, ours.level
-    root.addHandler(handler)
-    root.setLevel(logging.DEBUG)
-    ours.setLevel(logging.DEBUG)
-    yield text
-    root.removeHandler(handler)
-    root.setLevel(before[0])
-    ours.setLevel(before[1])
+    with captured_log() as text:
+        yield text
 
 
 @pytest.fixture(params=[["Results"], ["Arguments"], ["Results", "Arguments"]], ids="+".join)

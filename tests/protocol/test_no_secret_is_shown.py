@@ -4,7 +4,6 @@ import asyncio
 import base64
 import io
 import json
-import logging
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack
@@ -17,6 +16,7 @@ import pytest
 from aiohttp import web
 from api_keys import api_key, bearer, keyed
 from canaries import Canaries, objects_of
+from captured_log import captured_log
 from gateways import RunningGateway, running_gateway
 from identity_provider import LOOPBACK, IdentityProvider, SigningKey, identity_provider
 from mcp_caller import BOTH_TYPES, modern, modern_headers
@@ -221,17 +221,8 @@ def _credentials(token_endpoint: str) -> dict[str, UpstreamCredentialConfig]:
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
     """All that is logged, by every library, with the tracebacks."""
-    text = io.StringIO()
-    handler = logging.StreamHandler(text)
-    root, ours = logging.getLogger(), logging.getLogger("ostiary_gateway")
-    before = root.level, ours.level
-    root.addHandler(handler)
-    root.setLevel(logging.DEBUG)
-    ours.setLevel(logging.DEBUG)
-    yield text
-    root.removeHandler(handler)
-    root.setLevel(before[0])
-    ours.setLevel(before[1])
+    with captured_log() as text:
+        yield text
 
 
 @pytest.fixture

@@ -14,18 +14,8 @@ import orjson
 from ostiary_core.canonical import digest
 from ostiary_operator.api import labels
 from ostiary_operator.api.objects import Object, name_of, namespace_of, uid_of
-from ostiary_operator.kube.kinds import (
-    CONFIG_MAP,
-    ENDPOINT_SLICE,
-    LOCK,
-    NAMESPACE,
-    OURS,
-    POLICY,
-    PROXY,
-    SECRET,
-    SERVICE,
-    Kind,
-)
+from ostiary_operator.kube import kinds
+from ostiary_operator.kube.kinds import Kind
 
 IsKnown = Callable[[str, Mapping[str, Any]], bool]
 """Returns whether we have already read or written this status of the resource with this uid."""
@@ -42,14 +32,14 @@ def _ignore(_event: str | None, _kind: Kind, _obj: Object) -> None:
 
 
 _PARTS: Final[Mapping[Kind, tuple[str, ...]]] = {
-    PROXY: (),
-    POLICY: (),
-    LOCK: (),
-    NAMESPACE: (),
-    SERVICE: ("spec",),
-    CONFIG_MAP: ("data", "binaryData"),
-    SECRET: ("data",),
-    ENDPOINT_SLICE: ("endpoints", "ports"),
+    kinds.PROXY: (),
+    kinds.POLICY: (),
+    kinds.LOCK: (),
+    kinds.NAMESPACE: (),
+    kinds.SERVICE: ("spec",),
+    kinds.CONFIG_MAP: ("data", "binaryData"),
+    kinds.SECRET: ("data",),
+    kinds.ENDPOINT_SLICE: ("endpoints", "ports"),
 }
 
 _NO_VIEWS: Final[Mapping[Kind, View]] = {}
@@ -118,13 +108,13 @@ class EventFilter:
         self._seen[uid] = print_now
         if not is_same:
             return self._expected.get(_key(kind, obj)) != print_now
-        return kind in OURS and not self._is_known(uid, obj.get("status") or {})
+        return kind in kinds.OURS and not self._is_known(uid, obj.get("status") or {})
 
     def _is_relevant(self, kind: Kind, obj: Object) -> bool:
         """Return whether an object can affect any config: most Services of a cluster cannot."""
         if kind in self._views:
             return (kind, namespace_of(obj), name_of(obj)) in self._referenced
-        if kind not in {SERVICE, ENDPOINT_SLICE} or labels.GATEWAY in labels.of(obj):
+        if kind not in {kinds.SERVICE, kinds.ENDPOINT_SLICE} or labels.GATEWAY in labels.of(obj):
             return True
         return namespace_of(obj) in self._followed or uid_of(obj) in self._seen
 
@@ -141,6 +131,6 @@ def _fingerprint(kind: Kind, obj: Object) -> str:
     metadata = obj["metadata"]
     shown = [metadata.get("generation"), metadata.get("deletionTimestamp"), labels.of(obj)]
     shown += [obj.get(part) for part in _PARTS.get(kind, ("spec",))]
-    if kind == SECRET:
+    if kind == kinds.SECRET:
         shown += [labels.annotations_of(obj).get(each) for each in _ANNOTATIONS]
     return digest(orjson.dumps(shown, option=orjson.OPT_SORT_KEYS))
