@@ -34,7 +34,7 @@ _FOLDED: Final = str.maketrans(_OTHER_DIGITS + _OTHER_SIGNS, "0123456789" * 7 + 
 _HAS_OTHER: Final = re.compile(f"[{_OTHER_DIGITS}{_OTHER_SIGNS}]")
 _HAS_OTHER_BYTES: Final = compile_expression(f"[{_OTHER_DIGITS}{_OTHER_SIGNS}]")
 #: What a URI may hide a character of a value behind.
-_PERCENT: Final = re.compile(rb"%[2-7][0-9a-fA-F]")
+_PERCENT: Final = re.compile(rb"%(?:[2-7][0-9a-fA-F]|(?i:E2|C2|EF)%)")
 #: Up to so many characters Python's own expressions are faster than RE2 with what has to be encoded.
 _SHORT: Final = 512
 #: A number that is written with an exponent: only a parser knows its digits.

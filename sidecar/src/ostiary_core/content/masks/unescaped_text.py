@@ -29,7 +29,11 @@ _OF_JSON: Final = re.compile(
     r"\\+u(?P<high>[dD][89abAB][0-9a-fA-F]{2})\\+u(?P<low>[dD][c-fC-F][0-9a-fA-F]{2})|"
     rf"\\+(?:u(?P<code>[0-9a-fA-F]{{4}})|(?P<letter>[bfnrt\"/]))|(?P<backslash>\\{{2,}})|{_ODD}"
 )
-_OF_URI: Final = re.compile(rf"%(?P<code>[2-7][0-9a-fA-F])|{_ODD}")
+#: The commonest of what does not print, as URIs encode it.
+_UNSEEN_IN_URI: Final = r"(?i:%E2%80%8[B-F]|%E2%81%A[0-9A-F]|%C2%AD|%EF%BB%BF)+"
+_OF_URI: Final = re.compile(
+    rf"%(?P<code>[2-7][0-9a-fA-F])|{_ODD.replace('(?P<unseen>', f'(?P<unseen>{_UNSEEN_IN_URI}|')}"
+)
 _CHARACTER: Final = re.compile(_ODD)
 _MEANING: Final = {"unseen": "", "space": " ", "dash": "-", "backslash": "\\"}
 _LETTERS: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", '"': '"', "/": "/"}

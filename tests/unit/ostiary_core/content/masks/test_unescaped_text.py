@@ -116,8 +116,9 @@ def test_a_value_that_shows_does_not_protect_one_behind_escapes() -> None:
     assert message["result"]["content"][0]["text"] == "[masked: CardNumber] and [masked: CardNumber] \\u0041"
 
 
-def test_an_item_with_a_value_percent_encoded_in_its_uri_is_withheld() -> None:
-    assert found_in({"content": [{"type": "resource_link", "name": "x", "uri": "crm://c/%34111111111111111"}]})
+@pytest.mark.parametrize("value", ["%34111111111111111", "411111%E2%80%8b1111111111", "411111%c2%ad1111111111"])
+def test_an_item_with_a_value_percent_encoded_in_its_uri_is_withheld(value: str) -> None:
+    assert found_in({"content": [{"type": "resource_link", "name": "x", "uri": f"crm://c/{value}"}]})
 
 
 @pytest.mark.parametrize(
