@@ -274,6 +274,21 @@ async def test_a_server_is_told_that_its_question_is_blocked_and_the_open_stream
     assert told[0].headers["Mcp-Session-Id"] == "upstream-session"
 
 
+async def test_one_of_several_servers_is_told_by_the_id_that_it_knows(
+    gateway: RunningGateway, upstream: Upstream, caller: McpCaller, shop: Shop
+) -> None:
+    policy = mask_policy(mask_config(action="Block"))
+    async with serving(with_handshake(Shop().script)) as web_server:
+        await gateway.apply(merged(gateway, {"crm": upstream.url, "web": web_server.url}, [policy]))
+        await caller.initialize()
+        question = {"method": "elicitation/create", "params": {"message": f"Pay with {CARD}?", "requestedSchema": {}}}
+        shop.streams, shop.before = True, [{"jsonrpc": "2.0", "id": 7, **question}]
+        reply = await caller.post(legacy("tools/call", {"name": "crm_pay"}))
+    assert_masked(reply.body.decode())
+    assert [each.message["id"] for each in upstream.arrived if each.body and "error" in each.message] == [7]
+    assert [each for each in web_server.arrived if each.body and "error" in each.message] == []
+
+
 async def test_every_message_of_an_open_stream_is_masked(caller: McpCaller, shop: Shop) -> None:
     await caller.initialize()
     shop.streams, shop.before = True, [LOG, {"jsonrpc": "2.0", "id": 99, "result": RESULT}]
