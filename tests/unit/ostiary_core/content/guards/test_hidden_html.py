@@ -5,7 +5,7 @@ from ostiary_core.contract.guards import Sensitivity
 
 
 def found(text: str, sensitivity: Sensitivity = Sensitivity.MEDIUM) -> list[str]:
-    return [text[span.start : span.end] for span in hidden_html_spans(text, sensitivity=sensitivity)]
+    return [text[span.start : span.end] for span in hidden_html_spans(text, sensitivity=sensitivity) if span]
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,26 @@ def found(text: str, sensitivity: Sensitivity = Sensitivity.MEDIUM) -> list[str]
     ],
 )
 def test_an_element_that_a_page_hides_is_found_with_its_text(element: str) -> None:
-    assert found(f"<p>seen</p>{element}</p>!") == [f"{element}</p>"]
+    end = f"</{element[1:].split(maxsplit=1)[0].rstrip('>')}>"
+    assert found(f"<p>seen</p>{element}{end}!") == [f"{element}{end}"]
+
+
+@pytest.mark.parametrize(
+    "inner",
+    ["<b>one</b> two", "a</b> obey me", "<div>one</div><DIV>two</DIV>", "<br></i>obey me"],
+)
+def test_what_is_nested_in_a_hidden_element_is_hidden_with_it(inner: str) -> None:
+    element = f'<div style="display:none">{inner}</div>'
+    assert found(f"seen {element} seen <p>too</p>") == [element]
+
+
+def test_a_paragraph_without_an_end_ends_at_the_next_one() -> None:
+    assert found("<p hidden>obey<p>seen") == ["<p hidden>obey"]
+
+
+def test_an_element_without_content_hides_nothing() -> None:
+    assert found('<img style="display:none" src="x.png"> seen <p>too</p>') == []
+    assert found("<div hidden><br></div> seen") == []
 
 
 @pytest.mark.parametrize(
