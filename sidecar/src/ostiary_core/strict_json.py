@@ -56,6 +56,15 @@ def loads(text: bytes) -> Any:
             return stop.value
 
 
+def loads_tame(text: bytes) -> Any:
+    """Parse like :func:`loads` a text that is known to hold no number which is out of range.
+
+    Raises:
+        StrictJSONError: the text is not strict JSON.
+    """
+    return _parsed(text)
+
+
 def loading(text: bytes) -> Generator[None, None, Any]:
     """Parse like :func:`loads`, in steps between which other work may be done.
 

@@ -103,14 +103,16 @@ async def relay_document(
     if method is not None and method.authorization is _LIST:
         known = await _list(exchange, leg, response, method, text)
         return Response(response.status, known.body, _headers(response)), known.outcome
+    is_tame = rules is not None and leg.translation is None and await passes_as_it_is(rules, text)
     if len(text) <= LIGHT_BYTES:
-        message = _read(exchange, response, text, is_judged=rules is not None)
+        message = _read(exchange, response, text, is_judged=rules is not None, is_tame=is_tame)
     else:
-        reading = await process_large(_checked(exchange, response, text, method), text=text, proxy=exchange.proxy.uid)
-        message = reading.message
+        checked = _checked(exchange, response, text, method, is_tame=is_tame)
+        message = (await process_large(checked, text=text, proxy=exchange.proxy.uid)).message
     refused = None
     if leg.translation is not None or exchange.limit_use is not None or rules is not None:
-        text, message, refused = await _translated(exchange, leg, rules, text, message)
+        shaping = None if is_tame else rules
+        text, message, refused = await _translated(exchange, leg, shaping, text, message)
     # Comparing by identity suffices for the same object, such as small integers.
     if message["id"] is not exchange.request_id or leg.states is not None:
         text = with_own_id_and_state(exchange, leg, text, message)
@@ -149,7 +151,7 @@ async def _translated(
         text = leg.translation.response(text, message)
     if exchange.limit_use is not None:
         note_result(exchange, message, len(text))
-    if rules is None or (leg.translation is None and passes_as_it_is(rules, text)):
+    if rules is None:
         return ShapedContent(text, message)
     return await process_large(
         shaping_response(exchange, leg, rules, text, message), text=text, proxy=exchange.proxy.uid
@@ -216,7 +218,9 @@ def _judged(
     return (yield from showing_list(exchange, leg, method, text, reading, is_kept=is_kept))
 
 
-def _checked(exchange: Exchange, response: UpstreamResponse, text: bytes, method: Method | None) -> Steps[Reading]:
+def _checked(
+    exchange: Exchange, response: UpstreamResponse, text: bytes, method: Method | None, *, is_tame: bool = False
+) -> Steps[Reading]:
     """Read a response, and check that it answers the request.
 
     Raises:
@@ -224,7 +228,7 @@ def _checked(exchange: Exchange, response: UpstreamResponse, text: bytes, method
     """
     limit = limit_of(exchange.snapshot.settings.bounds)
     try:
-        reading = yield from reading_for(method, text, exchange.visibility, limit=limit)
+        reading = yield from reading_for(method, text, exchange.visibility, limit=limit, is_tame=is_tame)
     except UpstreamFault as fault:
         raise _or_http(response, fault) from fault
     if not jsonrpc.is_response_to(reading.message, exchange.upstream_id):
@@ -232,13 +236,15 @@ def _checked(exchange: Exchange, response: UpstreamResponse, text: bytes, method
     return reading
 
 
-def _read(exchange: Exchange, response: UpstreamResponse, text: bytes, *, is_judged: bool) -> dict[str, Any]:
+def _read(
+    exchange: Exchange, response: UpstreamResponse, text: bytes, *, is_judged: bool, is_tame: bool
+) -> dict[str, Any]:
     """Read a response as :func:`_checked` does, in one step.
 
     It is for short responses that are not lists.
     """
     try:
-        message = jsonrpc.read(text) if not is_judged else read_strictly(text)
+        message = jsonrpc.read(text) if not is_judged else read_strictly(text, is_tame=is_tame)
     except UpstreamFault as fault:
         raise _or_http(response, fault) from fault
     if not jsonrpc.is_response_to(message, exchange.upstream_id):

@@ -80,32 +80,37 @@ def read_for(method: Method | None, text: bytes, visibility: Visibility) -> Read
     return at_once(reading_for(method, text, visibility, limit=sys.maxsize))
 
 
-def read_strictly(text: bytes) -> dict[str, Any]:
+def read_strictly(text: bytes, *, is_tame: bool) -> dict[str, Any]:
     """Parse a short response whose contents rules look at.
+
+    ``is_tame`` where it is known to hold no number that is out of range.
 
     Raises:
         UpstreamFault: readers could disagree about its contents, or it is not a JSON object.
     """
     try:
-        return _object(strict_json.loads(text))
+        return _object(strict_json.loads_tame(text) if is_tame else strict_json.loads(text))
     except StrictJSONError as error:
         raise _not_strict(error) from None
 
 
-def reading_for(method: Method | None, text: bytes, visibility: Visibility, *, limit: int) -> Steps[Reading]:
+def reading_for(
+    method: Method | None, text: bytes, visibility: Visibility, *, limit: int, is_tame: bool = False
+) -> Steps[Reading]:
     """Parse a response as :func:`read_for` does, in steps.
 
-    One that is judged weighs at most ``limit``. Where rules look at its contents it must be strict JSON.
+    One that is judged weighs at most ``limit``. Where rules look at its contents it must be strict JSON. ``is_tame``
+    where it is only read, and known to hold no number that is out of range.
 
     Raises:
         UpstreamFault: also where it weighs more, or readers could disagree about its contents.
     """
     sees_content = visibility.content is not None or must_pin(method, visibility)
     is_judged = sees_content or must_filter(method, visibility)
-    yield from check_weight(text, limit if is_judged else limit * UNJUDGED)
+    yield from check_weight(text, limit if is_judged and not is_tame else limit * UNJUDGED)
     if is_judged:
         try:
-            message = _object((yield from strict_json.loading(text)))
+            message = _object(strict_json.loads_tame(text) if is_tame else (yield from strict_json.loading(text)))
         except StrictJSONError as error:
             if sees_content:
                 raise _not_strict(error) from None

@@ -45,9 +45,11 @@ class Automaton:
         self.detectors = detectors
         self._each: list[tuple[Detector, Any]] = [(each, each.compiled()) for each in detectors]
         joined = "|".join(f"(?:{each.expression})" for each in detectors)
+        self._source = joined
         self._joined = compile_expression(joined, memory=_MEMORY) if detectors else None
         near = sorted({word for each in detectors for word in each.near})
         self._near = compile_expression(words(near), memory=_MEMORY) if near else None
+        self._with_others: dict[str, Any] = {}
         self._explained: dict[str, bool] = {}
         self.is_anchored = any(_ANCHOR.search(_CLASS.sub("", each.expression)) for each in detectors)
 
@@ -59,6 +61,14 @@ class Automaton:
     def may_match(self, text: bytes) -> bool:
         """Return whether a text holds a candidate; frees the interpreter's lock meanwhile."""
         return self._joined is not None and self._joined.search(text) is not None
+
+    def may_match_or(self, other: str, text: bytes) -> bool:
+        """Return whether a text holds a candidate, or matches another expression, by one search."""
+        found = self._with_others.get(other)
+        if found is None:
+            joined = f"{self._source}|{other}" if self.detectors else other
+            found = self._with_others[other] = compile_expression(joined, memory=_MEMORY)
+        return found.search(text) is not None
 
     def find(self, text: bytes) -> list[Hit]:
         """Return all hits in a text, in the order of their places; they may overlap."""

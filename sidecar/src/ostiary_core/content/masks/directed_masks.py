@@ -39,6 +39,12 @@ _PERCENT: Final = re.compile(rb"%(?:[2-7][0-9a-fA-F]|(?i:E2|C2|EF)%)")
 _SHORT: Final = 512
 #: A number that is written with an exponent: only a parser knows its digits.
 _EXPONENT: Final = re.compile(r"[0-9]\.[0-9]{5,}[eE]")
+#: What more than one search is needed for: several text blocks, base64, characters behind a percent sign, exponents,
+#: and numbers that may be out of range (:func:`.may_hold_wild_numbers`).
+_TO_BE_PARSED: Final = (
+    r'"text"(?s:.*)"text"(?s:.*)"text"|blob|mimeType|64,|%[2-7][0-9a-fA-F]|[0-9]\.[0-9]{5,}[eE]|'
+    r"[0-9][eE]\+?[0-9]{3}|[0-9]{18}"
+)
 
 
 class DirectedMasks:
@@ -63,6 +69,16 @@ class DirectedMasks:
         #: Those below structured content, from there: servers repeat it as JSON in a text.
         self.structured_fields = [(path[1:], each) for path, each in self.fields if path[:1] == (_STRUCTURED,)]
 
+    def holds_nothing(self, text: bytes) -> bool:
+        """Return whether a text of JSON certainly holds nothing that a mask is about.
+
+        Then it holds no number out of range, either. That takes one search.
+        """
+        if self.fields or self.automaton.is_anchored or _may_hide(text):
+            return False
+        readings = readings_of_json(text)
+        return readings is not None and not any(self.automaton.may_match_or(_TO_BE_PARSED, each) for each in readings)
+
     def may_match_json(self, text: bytes) -> bool:
         """Return whether a text of JSON could hold anything that a mask is about."""
         if self.fields or self.automaton.is_anchored:
@@ -71,11 +87,7 @@ class DirectedMasks:
             return True  # a value may be spread over several blocks
         if _BLOB in text or (_DATA in text and _MIME_TYPE in text):
             return True  # base64, which is searched decoded
-        if (
-            may_hold_data(text)
-            or splits_bytes(text)
-            or (not text.isascii() and _HAS_OTHER_BYTES.search(text) is not None)
-        ):
+        if may_hold_data(text) or _may_hide(text):
             return True
         if b"%" in text and _PERCENT.search(text) is not None:
             return True
@@ -129,6 +141,11 @@ def directed(masks: Iterable[CompiledMask]) -> DirectedMasks | None:
     """Return the masks together; None where there are none."""
     chosen = tuple(masks)
     return DirectedMasks(chosen) if chosen else None
+
+
+def _may_hide(text: bytes) -> bool:
+    """Return whether a text has characters that split values, or digits of other scripts."""
+    return splits_bytes(text) or (not text.isascii() and _HAS_OTHER_BYTES.search(text) is not None)
 
 
 def folded(text: str) -> str:

@@ -51,6 +51,13 @@ class MaskSet:
         """
         return any(side.may_match_json(text) for side in self._searched)
 
+    def holds_nothing(self, text: bytes) -> bool:
+        """Return whether a text of JSON certainly holds nothing, and no number out of range.
+
+        That takes one search.
+        """
+        return all(side.holds_nothing(text) for side in self._searched)
+
     def masking(self, message: dict[str, Any], direction: Direction, keys: MaskKeys | None = None) -> Steps[Masked]:
         """Mask a parsed JSON-RPC message in place, in steps."""
         side = self._sides[direction]

@@ -27,6 +27,7 @@ from ostiary_gateway.pipeline.jsonrpc import ResponseSummary, id_of
 from ostiary_gateway.pipeline.large_messages import Steps, at_once, process_large
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.refusal_responses import error_message, message_for
+from ostiary_gateway.threads import in_search_thread
 
 _NAMED: Final = AuthorizationKind.NAME
 _BLOCKED: Final = (
@@ -78,14 +79,17 @@ def _look_at_results(rules: ItemRules) -> bool:
     )
 
 
-def passes_as_it_is(rules: ItemRules, text: bytes) -> bool:
-    """Return whether a short text of JSON holds nothing that rules could be about.
+async def passes_as_it_is(rules: ItemRules, text: bytes) -> bool:
+    """Return whether a text holds nothing that rules are about, and no number out of range.
 
     That is the usual case, and known of masks alone, by one search.
     """
-    if len(text) > THREAD_BYTES or rules.guards or rules.transforms or rules.validations:
+    if rules.guards or rules.transforms or rules.validations:
         return False
-    return not rules.kept(MaskSet).may_match(text)
+    masks = rules.kept(MaskSet)
+    if len(text) <= THREAD_BYTES:
+        return masks.holds_nothing(text)
+    return await in_search_thread(lambda: masks.holds_nothing(text))
 
 
 def shaping_response(
