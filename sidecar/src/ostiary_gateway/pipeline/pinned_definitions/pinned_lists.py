@@ -126,11 +126,22 @@ class _Comparison:
     def comparing(self, items: list[Any]) -> Steps[PinnedList]:
         kept, now = [], monotonic()
         self.state.has_seen = True
-        for number, item in enumerate(items, start=1):
-            if self._is_approved(item, now):
-                kept.append(item)
-            if number % ITEMS_AT_ONCE == 0:
+        approved, sightings, item_key = self.lock.approved[self.method.list_key], self.sightings, self.method.item_key
+        for start in range(0, len(items), ITEMS_AT_ONCE):
+            if start:
                 yield
+            for item in items[start : start + ITEMS_AT_ONCE]:
+                # This is part of every list: what `_is_approved` does is written out for what never drifted.
+                name = item.get(item_key) if type(item) is dict else None
+                if (
+                    type(name) is str
+                    and not self.state.has_drifted
+                    and definition_digest(item) in approved.get(name, ())
+                ):
+                    sightings[name] = now
+                    kept.append(item)
+                elif self._is_approved(item, now):
+                    kept.append(item)
         return PinnedList(kept, len(items) - len(kept))
 
     def _is_approved(self, item: Any, now: float) -> bool:
