@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -25,26 +26,25 @@ CARD = "card 4111 1111 1111 1111"
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     folder = tmp_path_factory.mktemp("cluster")
-    with LocalCluster(folder) as running:
-        servers = [apply(running, folder, example) for example in SERVERS]
+    with LocalCluster(folder) as running, ExitStack() as servers:
+        for example in SERVERS:
+            apply(running, folder, example, servers)
         for name in ("crm", "notes", "calc"):
             running.wait_until_ready(name)
         yield running
-        for server in servers:
-            server.stop()
 
 
-def apply(cluster: LocalCluster, folder: Path, example: str) -> Process:
+def apply(cluster: LocalCluster, folder: Path, example: str, servers: ExitStack) -> None:
     """Start the server of an example at a free port, and apply the files of the example."""
     written, scenario = SERVERS[example]
     port = reserve_port()
     command = [sys.executable, "-m", "ostiary_operator.demo.mock_server", f"--scenario={scenario}", f"--port={port}"]
     server = Process(scenario, command, log=folder / f"{scenario}.log")
+    servers.callback(server.stop)
     wait_until(lambda: "listens" in server.log_tail(), what=f"{scenario} to listen", processes=[server])
     files = sorted((ROOT / "examples" / example).glob("*.yaml"))
     text = "\n---\n".join(file.read_text() for file in files).replace(f"localhost:{written}", f"localhost:{port}")
     cluster.kubectl("apply", "--server-side", "-f", "-", input=text)
-    return server
 
 
 @pytest.fixture
