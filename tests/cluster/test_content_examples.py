@@ -129,16 +129,22 @@ def test_people_see_by_status_and_doctor_what_is_served(stack: DoctorStack) -> N
         assert not found["broken"], found
 
 
-async def test_a_mask_that_is_removed_is_a_warning_event_of_its_policy(cluster: LocalCluster) -> None:
+async def test_a_mask_that_is_removed_is_refused_by_the_tests_and_then_a_warning_event(cluster: LocalCluster) -> None:
     policy = resource(cluster, "mcppolicies", "crm")
     kept = [mask for mask in policy["spec"]["masks"] if mask["name"] != "cards"]
-    patch = json.dumps({"spec": {"masks": kept}})
-    cluster.kubectl("patch", "mcppolicy", "crm", "--type=merge", "-p", patch)
+
+    def patch(**spec: Any) -> None:
+        cluster.kubectl("patch", "mcppolicy", "crm", "--type=merge", "-p", json.dumps({"spec": spec}))
 
     def notes() -> list[str]:
         found = json.loads(cluster.kubectl("get", "events.events.k8s.io", "-o", "json"))["items"]
         return [each["note"] for each in found if each["reason"] == "MaskRemoved"]
 
+    patch(masks=kept)
+    await eventually(lambda: conditions(resource(cluster, "mcppolicies", "crm")).get("TestsPassed") == "False")
+    assert not notes()
+    assert "**** 1111" in await called(cluster, "/crm", "get_customer", places=(0, "modern"), id=7)
+    patch(tests=None)
     await eventually(lambda: bool(notes()))
     assert "spec.masks" in notes()[0]
     assert "cards" in notes()[0]
