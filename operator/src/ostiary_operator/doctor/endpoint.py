@@ -47,6 +47,10 @@ _NOT_OURS: Final = (
     "something else answers at this URL: see externalURL of the gateway's settings, and the Ingress or route of "
     "this host"
 )
+_NO_TOOL: Final = (
+    "check which tools the server offers, policies allow and guards hide, and with catalogue.pinning: Block which an "
+    "MCPLock approves (the condition DefinitionsMatch)"
+)
 _CONNECT: Final = 5.0  # seconds
 
 
@@ -185,9 +189,7 @@ async def server(case: Case) -> CheckResult:
     if not isinstance(tools, list):
         return warning("it answers, but returns no list of tools", "check that this is intended")
     if not tools:
-        return warning(
-            "it answers, but this client sees no tool", "check which tools the policies allow and the server offers"
-        )
+        return warning("it answers, but this client sees no tool", _NO_TOOL)
     more = " and more" if (reply.result or {}).get("nextCursor") else ""
     return ok(f"it answers: {len(tools)} tools{more} are visible to this client")
 
