@@ -39,11 +39,15 @@ _PERCENT: Final = re.compile(rb"%(?:[2-7][0-9a-fA-F]|(?i:E2|C2|EF)%)")
 _SHORT: Final = 512
 #: A number that is written with an exponent: only a parser knows its digits.
 _EXPONENT: Final = re.compile(r"[0-9]\.[0-9]{5,}[eE]")
+#: Values in a list, which the key before the list explains: between them stands what no expression looks across.
+_IN_LISTS: Final = (
+    r'"\s*:\s*\[\s*(?:["\-0-9\[]|true|false|null)|[}\]]\s*,\s*(?:[\-0-9\[]|true|false|null|"[^"]*"\s*[,\]])'
+)
 #: What more than one search is needed for: several text blocks, base64, characters behind a percent sign, exponents,
 #: and numbers that may be out of range (:func:`.may_hold_wild_numbers`).
 _TO_BE_PARSED: Final = (
     r'"text"(?s:.*)"text"(?s:.*)"text"|blob|mimeType|64,|%[2-7][0-9a-fA-F]|[0-9]\.[0-9]{5,}[eE]|'
-    r"[0-9][eE]\+?[0-9]{3}|[0-9]{18}"
+    rf"[0-9][eE]\+?[0-9]{{3}}|[0-9]{{18}}|{_IN_LISTS}"
 )
 
 
@@ -92,7 +96,7 @@ class DirectedMasks:
         if b"%" in text and _PERCENT.search(text) is not None:
             return True
         readings = readings_of_json(text)
-        return readings is None or any(map(self.automaton.may_match, readings))
+        return readings is None or any(self.automaton.may_match_or(_IN_LISTS, each) for each in readings)
 
     def may_match_some(self, places: Sequence[ReadablePlace]) -> Steps[bool]:
         """Return whether one of the places could hold anything: one search in all of them."""

@@ -38,6 +38,16 @@ def test_a_number_that_must_be_looked_at_is_not_cleared(number: str) -> None:
     assert not ALL.holds_nothing(b'{"n":%s}' % number.encode())
 
 
+@pytest.mark.parametrize(
+    "values", ['["x9zq-hunter2-X9zq"]', '[{"a": 1}, "x9zq-hunter2-X9zq"]', '[null, ["x9zq-hunter2-X9zq"]]']
+)
+def test_a_value_in_a_list_that_its_key_explains_is_not_cleared(values: str) -> None:
+    text = b'{"password": %s}' % values.encode()
+    assert not ALL.holds_nothing(text)
+    assert ALL.may_match_json(text)
+    assert not ALL.holds_nothing(orjson.dumps({"text": text.decode()}))
+
+
 def test_ordinary_words_are_cleared() -> None:
     words = 'The customer\'s data was sent on Tuesday 14,\nand the "note" was read. ' * 20
     assert ALL.holds_nothing(orjson.dumps({"content": [{"type": "text", "text": words}], "n": 1.5}))
