@@ -23,8 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a file or folder with MCPPolicies whose masks apply; without it, all kinds are masked",
     )  # fmt: skip
     parser.add_argument(
-        "--keep-last", type=int, default=0, metavar="N", help="without --policy: show the last N characters"
-    )
+        "--keep-last", type=int, default=0, choices=range(9), metavar="N",
+        help="without --policy: show the last N characters, at most 8 and never more than half",
+    )  # fmt: skip
     add_namespaces(parser)
 
 
@@ -61,7 +62,7 @@ def _masks(arguments: argparse.Namespace) -> "list[CompiledMask] | None":
     from ostiary_operator.local import files, manifests, mask_preview  # noqa: PLC0415  likewise
 
     if not arguments.policy:
-        return [mask_preview.every_kind(keep_last=max(0, arguments.keep_last))]
+        return [mask_preview.every_kind(keep_last=arguments.keep_last)]
     try:
         read = manifests.read_all(arguments.policy, namespace=arguments.namespace)
         masks = mask_preview.masks_of(read.manifests)

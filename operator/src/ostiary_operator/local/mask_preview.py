@@ -68,8 +68,8 @@ def every_kind(*, keep_last: int) -> CompiledMask:
     """Return a mask of all kinds, for a look without a policy."""
     detect = [DetectConfig(kind=kind) for kind in DetectedKind]
     config = MaskConfig(
-        name="every-kind", directions=[Direction.RESULTS], detect=detect, action=MaskAction.MASK,
-        keep_last=keep_last or None,
+        name="every-kind", directions=[Direction.RESULTS, Direction.ARGUMENTS], detect=detect,
+        action=MaskAction.MASK, keep_last=keep_last or None,
     )  # fmt: skip
     return CompiledMask.build(config, RuleScope("command line", config.name))
 

@@ -31,6 +31,15 @@ def test_every_kind_is_masked_in_a_text_without_a_policy(ostiary: Ostiary, tmp_p
     assert result.code == 0
 
 
+def test_every_kind_is_masked_in_what_goes_to_a_server_without_a_policy(ostiary: Ostiary, tmp_path: Path) -> None:
+    params = {"name": "search", "arguments": {"query": "4111 1111 1111 1111"}}
+    file = tmp_path / "call.json"
+    file.write_text(json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}))
+    result = ostiary("mask", "--keep-last", "4", str(file))
+    assert json.loads(result.out)["params"]["arguments"] == {"query": "**** **** **** 1111"}
+    assert "1 CardNumber: Mask" in result.err
+
+
 def test_masks_of_a_policy_apply_to_a_result(ostiary: Ostiary, tmp_path: Path) -> None:
     (tmp_path / "r.json").write_text(
         json.dumps({"content": [], "structuredContent": {"n": 4111111111111111, "e": "a@b.de"}})
