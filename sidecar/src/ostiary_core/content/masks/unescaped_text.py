@@ -63,10 +63,8 @@ def may_hide(text: str, *, is_uri: bool) -> bool:
     """Return whether a search in a text could miss what its readers see."""
     if ("%" if is_uri else "\\") in text:
         return True
-    if text.isascii() and text.isprintable():
-        return False
     if len(text) <= _SHORT:
-        return _SPLITS.search(text) is not None
+        return not (text.isascii() and text.isprintable()) and _SPLITS.search(text) is not None
     return _SPLITS_BYTES.search(text.encode("utf-8", "replace")) is not None
 
 
