@@ -87,16 +87,16 @@ class DirectedMasks:
         """Return whether a text of JSON could hold anything that a mask is about."""
         if self.fields or self.automaton.is_anchored:
             return True
+        readings = readings_of_json(text)
+        if readings is None or any(self.automaton.may_match_or(_IN_LISTS, each) for each in readings):
+            return True
         if text.count(_TEXT) > _ONE_BLOCK:
             return True  # a value may be spread over several blocks
         if _BLOB in text or (_DATA in text and _MIME_TYPE in text):
             return True  # base64, which is searched decoded
         if may_hold_data(text) or _may_hide(text):
             return True
-        if b"%" in text and _PERCENT.search(text) is not None:
-            return True
-        readings = readings_of_json(text)
-        return readings is None or any(self.automaton.may_match_or(_IN_LISTS, each) for each in readings)
+        return b"%" in text and _PERCENT.search(text) is not None
 
     def may_match_some(self, places: Sequence[ReadablePlace]) -> Steps[bool]:
         """Return whether one of the places could hold anything: one search in all of them."""
