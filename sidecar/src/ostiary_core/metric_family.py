@@ -11,12 +11,13 @@ Example::
     yield REFUSED.values({("gateway", "streams"): 3})
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypeVar
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 #: The samples of a gauge or counter by their label values, in the order of the family's labels.
 LabelledValues = Mapping[tuple[str, ...], float]
@@ -79,3 +80,14 @@ class MetricFamily:
     def labelled(self, values: tuple[str, ...]) -> dict[str, str]:
         """Return the labels of a sample: those that have a value."""
         return {label: value for label, value in zip(self.labels, values, strict=True) if value}
+
+
+class Families(Collector):
+    """Families that are written by the client library."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield them."""
+        return self._families

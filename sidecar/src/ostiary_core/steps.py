@@ -16,6 +16,8 @@ Item = TypeVar("Item")
 THREAD_BYTES: Final = 64 * 1024
 #: Items that are sorted in one step.
 _SORTED_AT_ONCE: Final = 512
+#: Items that are freed in one step.
+_FREED_AT_ONCE: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,14 @@ def sorting(items: Iterable[Item], key: Callable[[Item], Any]) -> Steps[list[Ite
         if len(found) % _SORTED_AT_ONCE == 0:
             yield
     return found
+
+
+def freeing(items: list[Any]) -> Steps[None]:
+    """Empty a list in steps, since many objects take long to free."""
+    while len(items) > _FREED_AT_ONCE:
+        del items[-_FREED_AT_ONCE:]
+        yield
+    items.clear()
 
 
 def run_steps(steps: Steps[Result]) -> Result:

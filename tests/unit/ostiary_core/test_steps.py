@@ -4,7 +4,7 @@ from functools import partial
 
 import pytest
 
-from ostiary_core.steps import Awaited, InThread, Steps, run_steps
+from ostiary_core.steps import Awaited, InThread, Steps, freeing, run_steps
 
 
 def searched(texts: list[str]) -> Steps[int]:
@@ -32,3 +32,10 @@ def test_work_that_awaits_something_needs_a_loop() -> None:
 
     with pytest.raises(RuntimeError, match="not run by an event loop"):
         run_steps(judged())
+
+
+def test_a_long_list_is_freed_in_several_steps_and_a_short_one_in_one() -> None:
+    long, short = list(range(100_000)), [1, 2, 3]
+    assert sum(1 for _ in freeing(long)) > 20
+    assert list(freeing(short)) == []
+    assert long == short == []

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ostiary_core import strict_json
 from ostiary_core.errors import StrictJSONError
+from ostiary_core.steps import run_steps
 from ostiary_core.strict_json import dumps, loads
 
 SCALARS = (
@@ -155,3 +157,42 @@ def test_values_that_json_cannot_express_are_not_written(value: Any) -> None:
 
 def test_a_small_number_may_round_to_zero() -> None:
     assert math.copysign(1, loads(b"-1e-400")) == -1
+
+
+@given(VALUES)
+def test_a_text_as_we_write_it_is_read_as_the_strict_parser_reads_it(value: Any) -> None:
+    text = dumps(value)
+
+    assert strict_json._as_we_write(text) in (strict_json._parsed(text), strict_json._DIFFERENT)
+    assert loads(text) == strict_json._parsed(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"a":1,"a":1}',
+        b'{"a":1,"\\u0061":1}',
+        b"[NaN]",
+        b"[Infinity]",
+        b"[1e999]",
+        b"[-1e999]",
+        b"[18446744073709551616]",
+        b"[-9223372036854775809]",
+        b'["\\ud800"]',
+        b'["\xff"]',
+        b"[1,]",
+        b"[1]]",
+        b"\xef\xbb\xbf[1]",
+    ],
+)
+def test_what_only_looks_as_if_we_had_written_it_is_refused(text: bytes) -> None:
+    assert strict_json._as_we_write(text) is strict_json._DIFFERENT
+    for read in (loads, lambda found: run_steps(strict_json.loading(found))):
+        with pytest.raises(StrictJSONError):
+            read(text)
+
+
+@pytest.mark.parametrize("text", [b"[1.10]", b'{"a": 1}', b'["\\u0041"]', b"[-0]", b"[1E5]", b' {"a":1}', b'["\\/"]'])
+def test_what_we_would_write_otherwise_is_read_by_the_strict_parser(text: bytes) -> None:
+    assert strict_json._as_we_write(text) is strict_json._DIFFERENT
+    assert loads(text) == strict_json._parsed(text)

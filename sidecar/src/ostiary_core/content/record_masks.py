@@ -14,6 +14,9 @@ from ostiary_core.content.policy_content import PolicyContentRules
 #: A value is copied this far behind what is shown of it, so that what begins there is still recognised, in characters.
 _BEYOND: Final = 4096
 _MOST_DEPTH: Final = 64
+#: Short texts that are known to hold nothing, as the names of tools, and the characters of one.
+_KEPT: Final = 1024
+_SHORT: Final = 128
 
 
 class RecordMasks:
@@ -21,6 +24,8 @@ class RecordMasks:
 
     def __init__(self, masks: MaskSet) -> None:
         self._masks = masks
+        #: Each call writes down the same names several times. What masks change is not kept.
+        self._plain: set[str] = set()
 
     @classmethod
     def build(cls, contents: Iterable[PolicyContentRules | None]) -> "RecordMasks | None":
@@ -34,9 +39,21 @@ class RecordMasks:
 
     def text(self, text: str, *, limit: int) -> str:
         """Return at most ``limit`` characters of a text."""
+        if len(text) <= min(limit, _SHORT):
+            return self._short(text)
         if len(text) <= limit:
             return self._masks.text(text)
         return _without_end(self._masks.text(text[: limit + _BEYOND]))[:limit]
+
+    def _short(self, text: str) -> str:
+        if text in self._plain:
+            return text
+        shown = self._masks.text(text)
+        if shown == text:
+            if len(self._plain) >= _KEPT:
+                self._plain.clear()
+            self._plain.add(text)
+        return shown
 
     def value(self, value: Any, *, limit: int) -> tuple[Any, bool]:
         """Return a copy of a JSON value as records show it, and whether something is left out.

@@ -255,7 +255,7 @@ class SettingsDocument(ContractDocument):
     those of the API server, which no server may have unless its ``addresses`` contain them. ``blocked`` is refused
     whatever entries and policies say. ``limit_store`` is None where each replica counts by itself. ``session_notes``
     says where a gateway notes what it learns of a session after its id was given: None in its own memory, Shared in
-    ``limit_store``, ``None`` not at all.
+    ``limit_store``, ``None`` not at all. ``evidence_recording`` is None where requests are recorded in memory.
 
     Only the compiler uses ``source``, a gateway ignores it: the settings as accepted, as canonical JSON, so that they
     stay in force as a whole when newer ones cannot be used.
@@ -272,6 +272,7 @@ class SettingsDocument(ContractDocument):
     limit_store: LimitStoreConfig | None = None
     audit: GatewayAuditConfig | None = None
     session_notes: SessionNotesName | None = None
+    evidence_recording: Literal["Off"] | None = None
     source: str | None = None
 
     @property

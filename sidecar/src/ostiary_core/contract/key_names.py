@@ -6,6 +6,7 @@
     audit-<activation>      signs the checkpoints of audit trails from that time on, and keys the digests in them
     content-<activation>    makes hashes and tokens for masks from that time on, and opens tokens while it exists
     admin-token             the bearer token of the gateway's admin port
+    evidence-token          the bearer token of ``/evidence`` on that port, and of nothing else there
     credential-<uid>-<version>-<key>
                             the copy of one value of a user's Secret: its uid, its resourceVersion, and the SHA-256 of
                             the key in its data. The value behind such a name never changes.
@@ -25,6 +26,7 @@ AUDIT_PREFIX: Final = "audit-"
 CONTENT_PREFIX: Final = "content-"
 CREDENTIAL_PREFIX: Final = "credential-"
 ADMIN_TOKEN: Final = "admin-token"  # noqa: S105  the name of a key, not a token
+EVIDENCE_TOKEN: Final = "evidence-token"  # noqa: S105  likewise
 
 #: What API keys made by `ostiary key create` start with, so that scanners for leaked secrets recognise them.
 API_KEY_PREFIX: Final = "ostiary_"
@@ -41,10 +43,18 @@ def secret_name(gateway: str) -> str:
     return f"ostiary-{gateway}"
 
 
+def evidence_secret_name(gateway: str) -> str:
+    """Return the name of the Secret that holds the bearer of evidence, and nothing else.
+
+    Names of gateways have no dot, so it is never the name of another gateway's keys.
+    """
+    return f"ostiary-{gateway}.evidence"
+
+
 def is_key(name: str) -> bool:
     """Return whether this is the name of a key."""
     prefixes = (MAC_PREFIX, SESSION_PREFIX, ASSERTION_PREFIX, AUDIT_PREFIX, CONTENT_PREFIX, CREDENTIAL_PREFIX)
-    return name.startswith(prefixes) or name == ADMIN_TOKEN
+    return name.startswith(prefixes) or name in {ADMIN_TOKEN, EVIDENCE_TOKEN}
 
 
 def credential_name(*, uid: str, version: str, key: str) -> str:

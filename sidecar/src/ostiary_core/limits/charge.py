@@ -62,6 +62,11 @@ class Charge(NamedTuple):
         return values_of(self.key)
 
 
+def limit_of(key: str) -> str:
+    """Return the part of a key that names its limit: ``<uid of the policy>/<name>``."""
+    return "/".join(key.split("/", 2)[:2])
+
+
 def values_of(key: str) -> tuple[str, ...]:
     """Return the values of the dimensions in a key, in the order of the limit's ``per``."""
     return tuple(each.replace("%2F", "/").replace("%7E", "~").replace("%25", "%") for each in key.split("/")[2:])

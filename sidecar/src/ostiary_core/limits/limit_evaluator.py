@@ -125,16 +125,22 @@ class LimitEvaluator:
         return cls(found, proxy, servers) if found else None
 
     def remembered(
-        self, principal: Principal, primitive: Primitive | None, verb: Verb | None, name: str
+        self,
+        principal: Principal,
+        primitive: Primitive | None,
+        verb: Verb | None,
+        name: str,
+        *,
+        is_offered: bool = False,
     ) -> MatchedLimits | None:
         """Return what :meth:`matched` has found before; None where it has to be asked.
 
-        It is for requests whose name is not known to be offered.
+        It is for requests of which no server was chosen, and needs no object for one.
         """
         caller = self._callers.get(id(principal))
         if caller is None or caller.principal() is not principal:
             return None
-        found = caller.found.get((primitive, verb, name, False, None))
+        found = caller.found.get((primitive, verb, name, is_offered, None))
         return None if found is None or found.weighed else found
 
     def matched(self, request: CountedRequest) -> MatchedLimits:

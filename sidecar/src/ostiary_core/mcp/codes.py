@@ -14,8 +14,12 @@ METHOD_NOT_FOUND: Final = -32601
 INVALID_PARAMS: Final = -32602
 INTERNAL_ERROR: Final = -32603
 
+#: What the transport's sessions are answered with that have ended, by the SDKs' convention.
+SESSION_NOT_FOUND: Final = -32001
 #: Of the legacy revisions: a resource does not exist. Later ones say it with INVALID_PARAMS.
 RESOURCE_NOT_FOUND: Final = -32002
+#: Of the legacy revisions: the caller has to open a URL first.
+URL_ELICITATION_REQUIRED: Final = -32042
 
 HEADER_MISMATCH: Final = -32020
 MISSING_CLIENT_CAPABILITY: Final = -32021
@@ -31,6 +35,13 @@ POLICY_INVALID: Final = -31007
 
 #: The codes of Ostiary itself.
 OWN: Final = frozenset(range(POLICY_INVALID, DENIED + 1))
+
+#: The codes that have one meaning, from servers and from gateways.
+DEFINED: Final = OWN | {
+    *(PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS, INTERNAL_ERROR),
+    *(SESSION_NOT_FOUND, RESOURCE_NOT_FOUND, URL_ELICITATION_REQUIRED),
+    *(HEADER_MISMATCH, MISSING_CLIENT_CAPABILITY, UNSUPPORTED_PROTOCOL_VERSION),
+}
 
 #: The characters of a name that a message repeats.
 SHOWN_NAME: Final = 256

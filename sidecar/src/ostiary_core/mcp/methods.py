@@ -8,6 +8,8 @@ table has the methods that *clients* send. Messages from servers pass unchanged 
 """
 
 import enum
+import functools
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,6 +30,16 @@ class Verb(enum.StrEnum):
     READ = "Read"
     SUBSCRIBE = "Subscribe"
     GET = "Get"
+
+
+def primitives(found: Iterable[Primitive]) -> frozenset[Primitive]:
+    """Return a set of primitives, the same object for equal ones: each proxy has several."""
+    return _shared_set(frozenset(found))
+
+
+@functools.cache
+def _shared_set(found: frozenset[Primitive]) -> frozenset[Primitive]:
+    return found
 
 
 #: The verbs that a rule can name for each primitive, in the order in which documentation lists them.

@@ -10,11 +10,11 @@ principal: what depends on the caller is decided once, and the rest for each mes
 conditional Allow shows a name, and a conditional Deny does not hide it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from ostiary_core.mcp.methods import Primitive, Verb
+from ostiary_core.mcp.methods import Primitive, Verb, primitives
 from ostiary_core.policy.arguments import ArgumentConstraint
 from ostiary_core.policy.compiled_policy import CompiledPolicy, CompiledRule, RuleStates
 from ostiary_core.policy.cost_limits import length_of, name_limit
@@ -26,6 +26,8 @@ from ostiary_core.policy.principal_conditions import PrincipalConditions
 
 _CALL_TOOL: Final = (Primitive.TOOLS, Verb.CALL)
 _OPEN: Final = Decision(True, DecisionReason.OPEN)
+#: Of all evaluators whose rules have no expressions.
+_NO_SIZES: Final[Mapping[Primitive, int]] = dict.fromkeys(Primitive, 0)
 _NAME_TOO_LONG: Final = Decision(False, DecisionReason.NAME_TOO_LONG)
 
 
@@ -39,13 +41,14 @@ class AccessEvaluator:
     policies: Sequence[CompiledPolicy]
     _memo: Memo[tuple[Primitive, Verb, str], Decision] = field(default_factory=Memo)
     _open: frozenset[Primitive] = field(init=False)
-    _sizes: dict[Primitive, int] = field(init=False)
+    _sizes: Mapping[Primitive, int] = field(init=False)
 
     def __post_init__(self) -> None:
         # The order in which policies are listed must not decide which one the decision names.
         self.policies = sorted(self.policies, key=lambda policy: policy.identity)
-        self._open = frozenset(primitive for primitive in Primitive if self._leaves_open(primitive))
-        self._sizes = {it: sum(policy.size(it) for policy in self.policies) for it in Primitive}
+        self._open = primitives(it for it in Primitive if self._leaves_open(it))
+        sizes = {it: sum(policy.size(it) for policy in self.policies) for it in Primitive}
+        self._sizes = sizes if any(sizes.values()) else _NO_SIZES
 
     @property
     def depends_on_caller(self) -> bool:
@@ -121,7 +124,7 @@ class AccessEvaluator:
 
     def _leaves_open(self, primitive: Primitive) -> bool:
         return not any(
-            policy.closes or any(p is primitive for rule in policy.deny for p, _ in rule.matchers)
+            policy.closes or any(p is primitive for rule in policy.deny for p, _ in rule.places)
             for policy in self.policies
         )
 
@@ -132,7 +135,7 @@ class AccessEvaluator:
         """
         pair = (primitive, verb)
         return [
-            [rule.matchers[pair] for policy in tier for rule in policy.allow if pair in rule.matchers]
+            [found for policy in tier for rule in policy.allow if (found := rule.matcher(pair)) is not None]
             for tier in self._tiers()
             if any(policy.closes for policy in tier)
         ]

@@ -1,7 +1,7 @@
 """The access rules of one policy, compiled once and shared by every proxy that it governs."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
@@ -21,29 +21,40 @@ from ostiary_core.policy.principal_conditions import PrincipalConditions
 from ostiary_core.policy.subjects import Subject
 from ostiary_core.policy.uri_readings import rule_names
 
+#: What is done, and to what.
+Pair: TypeAlias = tuple[Primitive, Verb]
+#: One object for all rules without scopes: Python makes a new one each time.
+_NO_SCOPES: Final[frozenset[str]] = frozenset()
+
 
 @dataclass(frozen=True, slots=True)
 class CompiledRule:
-    """One rule, with its matchers by (primitive, verb).
+    """One rule, and what it says of names by (primitive, verb).
 
-    The rule does not govern an absent pair. Its ``condition``, if any, must hold as well. ``failed`` says that it
-    applies because an expression failed; ``scopes`` are all that its condition demands.
+    A gateway holds tens of thousands of rules, so they share what is the same in many: ``places`` says for each pair
+    which of ``matchers`` judges its names. The rule does not govern an absent pair. Its ``condition``, if any, must
+    hold as well. ``failed`` says that it applies because an expression failed; ``scopes`` are all that its condition
+    demands.
     """
 
     name: str
-    matchers: dict[tuple[Primitive, Verb], NameMatcher]
+    places: Mapping[Pair, int]
+    matchers: tuple[NameMatcher, ...]
     condition: RuleCondition | None = None
     failed: bool = False
-    scopes: frozenset[str] = frozenset()
+    scopes: frozenset[str] = _NO_SCOPES
     _residual: "CompiledRule | None" = field(default=None, init=False, repr=False, compare=False)
-    _sizes: dict[Primitive, int] = field(init=False, repr=False, compare=False)
+    _sizes: Mapping[Primitive, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        sizes: dict[Primitive, int] = {}
-        for (primitive, _), matcher in self.matchers.items():
-            if matcher.size > sizes.get(primitive, 0):
-                sizes[primitive] = matcher.size
+        sizes = _NO_SIZES if not any(matcher.size for matcher in self.matchers) else self._most_of_each()
         object.__setattr__(self, "_sizes", sizes)
+
+    def _most_of_each(self) -> dict[Primitive, int]:
+        sizes: dict[Primitive, int] = {}
+        for (primitive, _), place in self.places.items():
+            sizes[primitive] = max(sizes.get(primitive, 0), self.matchers[place].size)
+        return sizes
 
     @classmethod
     def build(cls, rule: AccessRuleConfig, subjects: tuple[Subject, ...] | None = None) -> "CompiledRule":
@@ -53,22 +64,24 @@ class CompiledRule:
             PatternError: a pattern or a constraint on arguments is invalid.
             ExpressionError: a condition is invalid.
         """
-        matchers: dict[tuple[Primitive, Verb], NameMatcher] = {}
+        verbs: list[tuple[Primitive, tuple[Verb, ...]]] = []
+        matchers: list[NameMatcher] = []
         for primitive in Primitive:
             selection = rule.selection(primitive)
             if selection is not None:
                 names = selection.names
                 if primitive is Primitive.RESOURCES:
                     names = rule_names(names, denies=rule.effect == "Deny")
-                matcher = NameMatcher.build(names, selection.patterns)
-                matchers |= dict.fromkeys(_pairs(primitive, selection.verbs), matcher)
+                matchers.append(NameMatcher.build(names, selection.patterns))
+                verbs.append((primitive, tuple(selection.verbs or VERBS[primitive])))
         condition = RuleCondition.build(rule, subjects)
-        return cls(rule.name, matchers or _EVERYTHING, condition, scopes=frozenset(rule.scopes or ()))
+        selected = (_places(tuple(verbs)), tuple(matchers)) if matchers else (_EVERYWHERE, (ANY_NAME,))
+        return cls(rule.name, *selected, condition, scopes=frozenset(rule.scopes) if rule.scopes else _NO_SCOPES)
 
     @property
     def weight(self) -> int:
         """The cost of the rule, in instructions."""
-        names = sum(matcher.weight for matcher in {id(it): it for it in self.matchers.values()}.values())
+        names = sum(matcher.weight for matcher in self.matchers)
         return names + (self.condition.weight if self.condition is not None else 0)
 
     def state(self, known: PrincipalConditions, *, denies: bool) -> RuleState:
@@ -91,23 +104,29 @@ class CompiledRule:
         """Return the instructions that judge a name of this primitive."""
         return self._sizes.get(primitive, 0)
 
+    def matcher(self, pair: Pair) -> NameMatcher | None:
+        """Return what judges the names of a pair; None where the rule does not govern it."""
+        place = self.places.get(pair)
+        return self.matchers[place] if place is not None else None
+
     def matches(self, primitive: Primitive, verb: Verb, name: str) -> bool:
         """Return whether the rule applies to this pair and name."""
-        matcher = self.matchers.get((primitive, verb))
-        return matcher is not None and matcher.matches(name)
+        place = self.places.get((primitive, verb))
+        return place is not None and self.matchers[place].matches(name)
 
 
-_EVERYTHING: Final = {(primitive, verb): ANY_NAME for primitive, verbs in VERBS.items() for verb in verbs}
+_NO_SIZES: Final[Mapping[Primitive, int]] = {}
+#: Of a rule that selects nothing, and so governs everything.
+_EVERYWHERE: Final = {(primitive, verb): 0 for primitive, verbs in VERBS.items() for verb in verbs}
 
 
 @functools.cache
-def _all_pairs(primitive: Primitive, verbs: tuple[Verb, ...]) -> tuple[tuple[Primitive, Verb], ...]:
-    """Return pairs that rules share: there are few pairs, and tens of thousands of rules."""
-    return tuple((primitive, verb) for verb in verbs)
+def _places(selected: tuple[tuple[Primitive, tuple[Verb, ...]], ...]) -> Mapping[Pair, int]:
+    """Return where the matcher of each pair is, for the verbs that a rule selects.
 
-
-def _pairs(primitive: Primitive, verbs: Sequence[Verb] | None) -> tuple[tuple[Primitive, Verb], ...]:
-    return _all_pairs(primitive, tuple(verbs) if verbs else VERBS[primitive])
+    Rules share the result: there are few combinations.
+    """
+    return {(primitive, verb): place for place, (primitive, verbs) in enumerate(selected) for verb in verbs}
 
 
 #: What is known about each rule of each policy once the caller is known: Allow rules, then Deny rules.
@@ -221,9 +240,11 @@ class CompiledPolicy:
         It is compared with that of another policy, and empty where this policy hides no name.
         """
         pair = (primitive, Verb.LIST)
-        shown = [rule.matchers[pair] for rule in self.allow if pair in rule.matchers]
-        hidden = [rule.matchers[pair] for rule in self.deny if pair in rule.matchers and rule.condition is None]
-        narrowed = [(rule.matchers, rule.condition.arguments) for rule in self.allow if rule.condition is not None]
+        shown = [rule.matcher(pair) for rule in self.allow if pair in rule.places]
+        hidden = [rule.matcher(pair) for rule in self.deny if pair in rule.places and rule.condition is None]
+        narrowed = [
+            (rule.places, rule.matchers, rule.condition.arguments) for rule in self.allow if rule.condition is not None
+        ]
         return (self.tier, self.closes, shown, hidden, narrowed) if self.closes or hidden else ()
 
 

@@ -164,7 +164,7 @@ def _rules(policies: Iterable[CompiledPolicy], query: _TracedUse, name: str) -> 
 
 def _rule(policy: CompiledPolicy, rule: CompiledRule, effect: Effect, query: _TracedUse, name: str) -> RuleTrace:
     traced = RuleTrace(policy.identity, policy.tier, rule.name, effect, RuleOutcome.MATCHES, is_shadow=policy.is_shadow)
-    if (query.primitive, query.verb) not in rule.matchers:
+    if (query.primitive, query.verb) not in rule.places:
         return traced._replace(outcome=RuleOutcome.OTHER_USE)
     if not rule.matches(query.primitive, query.verb, name):
         return traced._replace(outcome=RuleOutcome.NAME)

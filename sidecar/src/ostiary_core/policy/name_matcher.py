@@ -4,6 +4,7 @@
 expressions over the whole name. Names compare by code point: no case folding, no Unicode normalisation.
 """
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -22,6 +23,10 @@ _KEPT_MEMORY: Final = 32 << 10
 _KEPT_MEMORY_EACH: Final = 128
 #: The cost of a matcher with an expression in addition to its program, in instructions.
 _OVERHEAD: Final = 16
+#: The most exact names of one matcher that are compared one by one.
+_FEW: Final = 4
+#: Prefixes and suffixes that matchers share: the last ones that were used.
+_SHARED: Final = 4_096
 
 
 def re2_options(*, memory: int) -> Any:
@@ -80,7 +85,8 @@ class NameMatcher:
     """
 
     any: bool
-    exact: frozenset[str]
+    exact: frozenset[str] | tuple[str, ...]
+    """A few names are a tuple: most rules have one name or two, of which a set has four times the size."""
     prefixes: tuple[str, ...] = ()
     suffixes: tuple[str, ...] = ()
     expression: Any = None
@@ -110,7 +116,7 @@ class NameMatcher:
         groups += [_group(pattern) for pattern in patterns or ()]
         expression = _join(groups)
         size = expression.programsize if expression is not None else 0
-        return cls(False, frozenset(exact), tuple(prefixes), tuple(suffixes), expression, size)
+        return cls(False, _names(exact), _ends(prefixes), _ends(suffixes), expression, size)
 
     @property
     def weight(self) -> int:
@@ -124,7 +130,22 @@ class NameMatcher:
         return self.expression is not None and self.expression.fullmatch(name) is not None
 
 
-ANY_NAME: Final = NameMatcher(any=True, exact=frozenset())
+ANY_NAME: Final = NameMatcher(any=True, exact=())
+
+
+def _names(names: list[str]) -> frozenset[str] | tuple[str, ...]:
+    distinct = frozenset(names)
+    return distinct if len(distinct) > _FEW else tuple(sorted(distinct))
+
+
+def _ends(texts: list[str]) -> tuple[str, ...]:
+    return _one(texts[0]) if len(texts) == 1 else tuple(texts)
+
+
+@functools.lru_cache(_SHARED)
+def _one(text: str) -> tuple[str]:
+    """Return the same object for equal texts: rules of many policies have the same ends."""
+    return (text,)
 
 
 def _group(pattern: str) -> str:

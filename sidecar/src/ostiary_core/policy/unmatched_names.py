@@ -58,12 +58,36 @@ def exact_names(policies: Iterable[CompiledPolicy], names: CatalogueNames | None
     return tuple(sorted(set(_exact_names(policies, names))))
 
 
+class SpelledNames:
+    """The names of tools and prompts that rules write out.
+
+    Made when it is first asked: a proxy without calls needs none, and they take more memory than their rules.
+    """
+
+    __slots__ = ("_names", "_policies")
+
+    def __init__(self, policies: Iterable[CompiledPolicy]) -> None:
+        self._policies = tuple(policies)
+        self._names: frozenset[str] | None = None
+
+    def __contains__(self, name: object) -> bool:
+        if self._names is None:
+            self._names = frozenset(name for policy in self._policies for name in _listed_names(policy))
+        return name in self._names
+
+
+def _listed_names(policy: CompiledPolicy) -> Iterator[str]:
+    for rule in (*policy.allow, *policy.deny):
+        for primitive, place in {(primitive, place) for (primitive, _), place in rule.places.items()}:
+            yield from rule.matchers[place].exact if primitive in LISTED else ()
+
+
 def _exact_names(policies: Iterable[CompiledPolicy], names: CatalogueNames | None) -> Iterator[ExactName]:
     for policy in policies:
         for rule in (*policy.allow, *policy.deny):
             exposing = names if rule in policy.deny else None
-            for (primitive, _), matcher in rule.matchers.items():
-                for name in matcher.exact if primitive in LISTED else ():
+            for (primitive, _), place in rule.places.items():
+                for name in rule.matchers[place].exact if primitive in LISTED else ():
                     yield ExactName(policy.identity, rule.name, primitive, name, _exposed(exposing, primitive, name))
 
 

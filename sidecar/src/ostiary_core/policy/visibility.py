@@ -13,7 +13,7 @@ from ostiary_core.content.content_rules import ContentRules, ContentStates
 from ostiary_core.contract.documents import CatalogueConfig, EntryDocument
 from ostiary_core.definitions.definition_rules import DefinitionRules
 from ostiary_core.errors import AmbiguousURIError
-from ostiary_core.mcp.methods import Primitive, Verb
+from ostiary_core.mcp.methods import Primitive, Verb, primitives
 from ostiary_core.policy.access import AccessEvaluator
 from ostiary_core.policy.catalogue import CatalogueMatcher, compile_catalogue
 from ostiary_core.policy.compiled_policy import RuleStates
@@ -144,7 +144,7 @@ class Visibility:
             content=content,
             definitions=definitions,
             _forms=1 if names is None else 2,
-            _judged=frozenset(judged),
+            _judged=primitives(judged),
         )
 
     def for_principal(self, principal: Principal) -> "Visibility":

@@ -65,3 +65,16 @@ def test_a_value_that_is_nested_without_end_is_cut() -> None:
     shown, is_cut = MASKS.value(deep, limit=1000)
     assert is_cut
     assert "4111" not in json.dumps(shown)
+
+
+def test_a_text_that_is_written_down_again_is_masked_again() -> None:
+    for _ in range(2):
+        assert MASKS.text("EMP-123456", limit=100) == "[masked: employee]"
+        assert MASKS.text("get_users", limit=100) == "get_users"
+
+
+def test_many_short_texts_are_masked_like_few() -> None:
+    masks = RecordMasks(mask_set(mask({"pattern": r"EMP-\d{6}", "name": "employee"})))
+    for number in range(3000):
+        assert masks.text(f"tool_{number}", limit=100) == f"tool_{number}"
+    assert masks.text("EMP-000123", limit=100) == "[masked: employee]"

@@ -15,11 +15,18 @@ def wildcard_reference(name: str, text: str) -> bool:
     return re.fullmatch(".*".join(map(re.escape, name.split("*"))), text, re.DOTALL) is not None
 
 
-@given(st.lists(TEXT, min_size=1, max_size=4), TEXT)
+@given(st.lists(TEXT, min_size=1, max_size=8), TEXT)
 def test_names_match_as_exact_text_with_runs_for_stars(names: list[str], text: str) -> None:
     expected = any(wildcard_reference(name, text) for name in names)
 
     assert NameMatcher.build(names, None).matches(text) is expected
+
+
+@given(st.lists(TEXT, min_size=1, max_size=8))
+def test_matchers_of_the_same_exact_names_are_equal_whatever_their_order(names: list[str]) -> None:
+    exact = [name.replace("*", "") for name in names]
+
+    assert NameMatcher.build(exact, None) == NameMatcher.build([*reversed(exact), exact[0]], None)
 
 
 @given(TEXT)

@@ -5,7 +5,7 @@ from ostiary_core.contract.access import AccessRuleConfig, AccessRulesConfig, Se
 from ostiary_core.contract.documents import PolicyDocument
 from ostiary_core.mcp.methods import Primitive
 from ostiary_core.policy.compiled_policy import CompiledPolicy
-from ostiary_core.policy.unmatched_names import MOST_REPORTED, exact_names, find
+from ostiary_core.policy.unmatched_names import MOST_REPORTED, SpelledNames, exact_names, find
 
 TOOLS = ["delete_user", "get_users", "echo"]
 
@@ -43,6 +43,13 @@ def test_nothing_is_reported_for_an_unknown_list() -> None:
 
 def test_at_most_a_few_of_many_names_are_reported() -> None:
     assert len(words(*(f"x{number}" for number in range(100)))) == MOST_REPORTED
+
+
+def test_the_names_that_rules_write_out_are_those_of_tools_and_prompts_of_all_policies() -> None:
+    spelled = SpelledNames([policy("get_users", "drop_*"), policy("ask", primitive="prompts", effect="Allow")])
+
+    assert [name for name in ("get_users", "ask", "drop_x", "drop_*", "") if name in spelled] == ["get_users", "ask"]
+    assert "file:///a" not in SpelledNames([policy("file:///a", primitive="resources")])
 
 
 MERGED = CatalogueNames([("crm", "crm_"), ("rest", "")])

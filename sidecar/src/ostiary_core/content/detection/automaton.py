@@ -88,6 +88,7 @@ class Automaton:
                 if hits and hits[-1].end == len(text) and near.are_too_many(detector):
                     break  # the rest is one
                 hits += yield from _in_part((detector, expression), text, part, near)
+            yield
         found = yield from sorting(hits, lambda hit: hit[:2])
         return found
 

@@ -5,10 +5,11 @@ Everything works on UTF-8, so that RE2 need not translate positions. A match of 
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from ostiary_core.policy.name_matcher import compile_expression
+from ostiary_core.steps import Steps
 
 Span: TypeAlias = tuple[int, int]
 #: Yields the values within a candidate (text, start, end); none where it is no such value.
@@ -17,6 +18,8 @@ Verifier: TypeAlias = Callable[[bytes, int, int], Iterator[Span]]
 _MEMORY: Final = 2 << 20
 #: The most bytes of a candidate of a kind: what verifies it looks further by itself.
 LONGEST_CANDIDATE: Final = 512
+#: Hits that are looked at in one step.
+_HITS_AT_ONCE: Final = 128
 
 
 class Hit(NamedTuple):
@@ -44,6 +47,14 @@ class Detector:
     normal: Callable[[str], str] = str
     near: tuple[str, ...] = ()
     resume: Callable[[bytes, int, int], int] | None = None
+    #: Computed once: each value that is found is counted by its detector.
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.name, self.expression)))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     def compiled(self) -> Any:
         """Return the compiled expression.
@@ -86,3 +97,29 @@ def next_byte(text: bytes, start: int, end: int) -> int:  # noqa: ARG001  the si
 def own_pattern(name: str, pattern: str) -> Detector:
     """Return the detector of a policy's own pattern, in which every match counts."""
     return Detector(name, pattern)
+
+
+def hits_as_set(hits: list[Hit]) -> Steps[set[Hit]]:
+    """Return hits as a set, in steps."""
+    found: set[Hit] = set()
+    for start in range(0, len(hits), _HITS_AT_ONCE):
+        if start:
+            yield
+        found.update(hits[start : start + _HITS_AT_ONCE])
+    return found
+
+
+def hits_in_characters(text: str, hits: list[Hit]) -> Steps[list[Hit]]:
+    """Return hits with their places in characters, which were counted in bytes, in steps."""
+    if text.isascii() or not hits:
+        return hits
+    raw = text.encode("utf-8", "replace")
+    found: list[Hit] = []
+    byte = character = 0
+    for count, (start, end, detector) in enumerate(hits, 1):
+        if count % _HITS_AT_ONCE == 0:
+            yield
+        character += len(raw[byte:start].decode("utf-8", "replace"))
+        byte = start
+        found.append(Hit(character, character + len(raw[start:end].decode("utf-8", "replace")), detector))
+    return found

@@ -111,7 +111,7 @@ class GuardSet:
     def marking(self, places: Sequence[ReadablePlace], direction: Direction) -> Steps[list[Mark]]:
         """Return what the guards find in places of a message."""
         marks: list[Mark] = []
-        joined = JoinedTexts(places)
+        joined = yield from JoinedTexts.joining(places)
         for scanner, guards in self._sides[direction]:
             for hit in (yield from scanner.scanning(joined.text)):
                 for part in joined.parts(hit.start, hit.end):

@@ -36,6 +36,7 @@ _SUSPECT: Final = re.compile(
 )
 #: One search that finds none of these in almost every text.
 _ANY: Final = re2.compile(f"[{_TAGS}{_SELECTORS}{_JOINERS}{_BIDI}\\x1b\\x{{9b}}\\x{{9d}}]", re2_options(memory=1 << 20))
+_ESCAPE: Final = "\x1b"
 #: What conceals the text that follows, in a terminal.
 _CONCEALS: Final = re.compile(r"(?:\x1b\[|\x9b)(?:[0-9;]*;)?8(?:;[0-9;]*)?m|\x1b\]|\x9d")
 
@@ -71,7 +72,7 @@ def hidden_spans(text: str, *, sensitivity: Sensitivity) -> Iterator[HiddenSpan 
 
     ``Low`` sees what can only be meant to hide: tags, runs, concealed text of a terminal. ``Medium`` adds the rest.
     """
-    if not _ANY.search(text):
+    if (text.isascii() and _ESCAPE not in text) or not _ANY.search(text):
         return
     direction = _Direction()
     for count, match in enumerate(_SUSPECT.finditer(text), 1):

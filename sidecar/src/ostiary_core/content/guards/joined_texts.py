@@ -4,10 +4,11 @@ Neighbouring text blocks are one text; all others stay apart.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from ostiary_core.content.places import PlaceKind, ReadablePlace
+from ostiary_core.content.places import PLACES_AT_ONCE, PlaceKind, ReadablePlace
+from ostiary_core.steps import Steps
 
 #: Between texts that do not follow each other. No signature matches across it, nor does a decoding.
 _APART: Final = "\n\x00\n"
@@ -33,26 +34,32 @@ class JoinedTexts:
 
     __slots__ = ("_starts", "places", "text")
 
-    def __init__(self, places: Iterable[ReadablePlace]) -> None:
+    def __init__(self, places: Sequence[ReadablePlace], starts: Sequence[int], text: str) -> None:
+        self.places = places
+        self._starts = starts
+        self.text = text
+
+    @classmethod
+    def joining(cls, places: Iterable[ReadablePlace]) -> Steps["JoinedTexts"]:
+        """Join the texts of places, in steps."""
         blocks: list[ReadablePlace] = []
         others: list[ReadablePlace] = []
-        for place in places:
+        for count, place in enumerate(places, 1):
             if place.kind is not PlaceKind.NUMBER and _can_say_something(place):
                 (blocks if _is_block(place) else others).append(place)
-        self.places = [*blocks, *others]
-        self._starts: list[int] = []
-        self.text = "".join(self._pieces())
-
-    def _pieces(self) -> Iterator[str]:
-        place, before = 0, None
-        for each in self.places:
-            gap = "" if before is None else _NEXT if _follow(before, each) else _APART
-            place += len(gap)
-            self._starts.append(place)
-            yield gap
-            yield each.text
-            place += len(each.text)
-            before = each
+            if count % PLACES_AT_ONCE == 0:
+                yield
+        pieces: list[str] = []
+        starts: list[int] = []
+        length, before = 0, None
+        for count, place in enumerate(blocks := [*blocks, *others], 1):
+            gap = "" if before is None else _NEXT if _follow(before, place) else _APART
+            starts.append(length + len(gap))
+            pieces += (gap, place.text)
+            length, before = starts[-1] + len(place.text), place
+            if count % PLACES_AT_ONCE == 0:
+                yield
+        return cls(blocks, starts, "".join(pieces))
 
     def parts(self, start: int, end: int) -> Iterator[TextPart]:
         """Yield the parts of places that a span of the text covers."""

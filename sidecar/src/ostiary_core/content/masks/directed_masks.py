@@ -110,9 +110,13 @@ class DirectedMasks:
             each += [self.introduction(place) + place.text for place in some]
             if len(some) == PLACES_AT_ONCE:
                 yield
-        joins = [join.text for run in runs_of(places) for join in run.joins()]
+        for run in (yield from runs_of(places)):
+            for count, join in enumerate(run.joins(), 1):
+                each.append(join.text)
+                if count % PLACES_AT_ONCE == 0:
+                    yield
         yield
-        texts = "\n".join([*each, *joins]).encode("utf-8", "replace")
+        texts = "\n".join(each).encode("utf-8", "replace")
         if len(texts) < THREAD_BYTES:
             return self.automaton.may_match(texts)
         found = yield InThread(lambda: self.automaton.may_match(texts))

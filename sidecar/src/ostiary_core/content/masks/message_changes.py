@@ -65,6 +65,7 @@ class MessageChanges:
                 self._remove(place.holder, place.key)
             else:
                 place.put(text)
+        yield
         for holder, index in withheld:
             self._remove(holder, index)
         for items in self._lists:

@@ -6,9 +6,10 @@ withheld item need not be masked.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import Any, Final
 
-from ostiary_core.content.detection.detector import Detector, Hit
+from ostiary_core.content.detection.detector import Detector, Hit, hits_as_set, hits_in_characters
 from ostiary_core.content.detection.near_matches import NearMatches
 from ostiary_core.content.encoded_text import data_texts, encoded_text
 from ostiary_core.content.finding import ContentFinding
@@ -25,15 +26,15 @@ from ostiary_core.content.places import PLACES_AT_ONCE, PlaceKind, ReadablePlace
 from ostiary_core.contract.content import Direction
 from ostiary_core.contract.masks import MaskAction
 from ostiary_core.errors import StrictJSONError
-from ostiary_core.steps import THREAD_BYTES, InThread, Steps
+from ostiary_core.steps import THREAD_BYTES, InThread, Steps, freeing
 from ostiary_core.strict_json import dumps, loading
 
 #: JSON in a text of JSON in a text: deeper it is text.
 _MOST_NESTED: Final = 3
 #: Places that are judged in one step; most are known to hold nothing after one search in all of them.
 _JUDGED_AT_ONCE: Final = 64
-#: Places where two blocks meet that are searched in one step.
-_JOINS_AT_ONCE: Final = 64
+#: Places where two blocks meet that are searched in one step: there may be values at each.
+_JOINS_AT_ONCE: Final = 4
 #: Texts that may be JSON, and those that identify an item.
 _MAY_BE_JSON: Final = frozenset({PlaceKind.PROSE, PlaceKind.VALUE, PlaceKind.BLOB})
 _IDENTITIES: Final = frozenset({PlaceKind.NAME, PlaceKind.URI})
@@ -92,12 +93,11 @@ class MessageWork:
 
     def judging(self, places: Sequence[ReadablePlace]) -> Steps[None]:
         """Find what masks are about, and note what becomes of it, in steps."""
-        for run in runs_of(places):
+        for run in (yield from runs_of(places)):
             yield from self._judge_joins(run)
         for start in range(0, len(places), _JUDGED_AT_ONCE):
             some = places[start : start + _JUDGED_AT_ONCE]
-            if start:
-                yield
+            yield
             if self._forced or self._joined or self._masks.may_match_values(some):
                 for place in some:
                     yield from self._judge(place)
@@ -128,9 +128,13 @@ class MessageWork:
             is_json = yield from self._judge_json(place)
             if is_json:
                 return
-        edits = [*spread, *(yield from self._edits(place))]
+        edits = yield from self._edits(place)
+        edits += spread
         if edits:
-            yield from self._note(place, (yield from strongest(edits)))
+            apart = yield from strongest(edits)
+            yield from freeing(edits)
+            yield from self._note(place, apart)
+            yield from freeing(apart)
 
     def _edits(self, place: ReadablePlace) -> Steps[list[TextEdit]]:
         """Find what shows in a text, and what escapes and characters that do not print hide in it."""
@@ -140,19 +144,23 @@ class MessageWork:
         hits = yield from self._hits(text)
         if place.kind is not PlaceKind.KEY:
             forced = self._forced.get((id(place.holder), place.key), ())
-            hits = [*(Hit(size, len(text), detector) for detector in forced), *hits]
-        found: list[tuple[Hit, str | None]] = [(hit, None) for hit in hits]
+            hits += [Hit(size, len(text), detector) for detector in forced]
+        hidden: list[tuple[Hit, str]] = []
         if may_hide(place.text, is_uri=place.kind is PlaceKind.URI):
-            found += yield from self._hidden_hits(text, set(hits), is_uri=place.kind is PlaceKind.URI)
+            yield
+            known = yield from hits_as_set(hits)
+            hidden = yield from self._hidden_hits(text, known, is_uri=place.kind is PlaceKind.URI)
         edits: list[TextEdit] = []
-        for count, ((start, end, detector), value) in enumerate(found, 1):
+        for count, ((start, end, detector), value) in enumerate(chain(zip(hits, repeat(None)), hidden), 1):
             if count % EDITS_AT_ONCE == 0:
                 yield
             if end > size:
                 for mask in self._owners(detector):
                     words = None if value is None else self._replacement(value, mask, detector)
                     edits.append(TextEdit(max(0, start - size), end - size, mask, detector, words))
-        return [*edits, *(yield from self._data_edits(place))]
+        yield from freeing(hits)
+        edits += yield from self._data_edits(place)
+        return edits
 
     def _data_edits(self, place: ReadablePlace) -> Steps[list[TextEdit]]:
         """Find values in `data:` URIs: their base64 is that of the masked text then."""
@@ -171,7 +179,7 @@ class MessageWork:
         """Find values in a text; their places are counted in characters."""
         plain = folded(text)
         hits = yield from self._masks.automaton.finding(plain.encode("utf-8", "replace"), self._near)
-        found = yield from _in_characters(plain, hits)
+        found = yield from hits_in_characters(plain, hits)
         return found
 
     def _hidden_hits(self, text: str, known: set[Hit], *, is_uri: bool) -> Steps[list[tuple[Hit, str]]]:
@@ -282,19 +290,3 @@ class MessageWork:
             self.masked.is_changed = bool(self._changes)
             self.masked.replaced = yield from self._changes.making(root)
         return self.masked
-
-
-def _in_characters(text: str, hits: list[Hit]) -> Steps[list[Hit]]:
-    """Return hits with their places in characters, which were counted in bytes, in steps."""
-    if text.isascii() or not hits:
-        return hits
-    raw = text.encode("utf-8", "replace")
-    found: list[Hit] = []
-    byte = character = 0
-    for count, (start, end, detector) in enumerate(hits, 1):
-        if count % EDITS_AT_ONCE == 0:
-            yield
-        character += len(raw[byte:start].decode("utf-8", "replace"))
-        byte = start
-        found.append(Hit(character, character + len(raw[start:end].decode("utf-8", "replace")), detector))
-    return found

@@ -8,7 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
-from ostiary_core.content.places import PlaceKind, ReadablePlace
+from ostiary_core.content.places import PLACES_AT_ONCE, PlaceKind, ReadablePlace
+from ostiary_core.steps import Steps
 
 #: The characters on each side of the join of two blocks that are searched: no card, address or number is longer.
 REACH: Final = 128
@@ -66,10 +67,12 @@ class BlockRun:
             index += 1
 
 
-def runs_of(places: Iterable[ReadablePlace]) -> list[BlockRun]:
-    """Return the runs of at least two text blocks among the places of a message."""
+def runs_of(places: Iterable[ReadablePlace]) -> Steps[list[BlockRun]]:
+    """Return the runs of at least two text blocks among the places of a message, in steps."""
     lists: dict[tuple[Any, ...], dict[int, ReadablePlace]] = defaultdict(dict)
-    for place in places:
+    for count, place in enumerate(places, 1):
+        if count % PLACES_AT_ONCE == 0:
+            yield
         if place.key == "text" and place.kind is PlaceKind.PROSE:
             index = _index_of(place)
             if index is not None:

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from ostiary_core.content.detection.detector import Detector
 from ostiary_core.content.masks.compiled_mask import CompiledMask
-from ostiary_core.steps import Steps, run_steps, sorting
+from ostiary_core.steps import Steps, freeing, run_steps, sorting
 
 #: Edits that are judged or made in one step.
 EDITS_AT_ONCE: Final = 128
@@ -66,4 +66,7 @@ def writing(text: str, edits: Iterable[TextEdit], replacing: Replacing) -> Steps
             words = replacing(text[edit.start : edit.end], edit.mask, edit.detector)
         pieces += [text[last : edit.start], words]
         last = edit.end
-    return "".join((*pieces, text[last:]))
+    pieces.append(text[last:])
+    written_text = "".join(pieces)
+    yield from freeing(pieces)
+    return written_text

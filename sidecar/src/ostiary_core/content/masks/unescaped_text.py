@@ -7,11 +7,13 @@ is found is replaced where it stands, with all that hid it.
 """
 
 import re
+from array import array
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from ostiary_core.policy.name_matcher import compile_expression
-from ostiary_core.steps import Steps, run_steps
+from ostiary_core.steps import Steps, freeing, run_steps
 
 #: Controls, and what Unicode means to be ignored where it cannot be shown.
 _UNSEEN: Final = (
@@ -75,8 +77,8 @@ class UnescapedText(NamedTuple):
     """
 
     text: str
-    places: list[int]
-    shifts: list[int]
+    places: Sequence[int]
+    shifts: Sequence[int]
 
     def original(self, index: int) -> int:
         """Return where in the original text the character at ``index`` begins."""
@@ -103,8 +105,7 @@ def unescaped(text: str, *, is_uri: bool) -> UnescapedText | None:
 def unescaping(text: str, *, is_uri: bool) -> Steps[UnescapedText | None]:
     """Return what :func:`unescaped` does, in steps."""
     pieces: list[str] = []
-    places: list[int] = []
-    shifts: list[int] = []
+    places, shifts = array("q"), array("q")
     last = length = shift = 0
     for count, match in enumerate((_OF_URI if is_uri else _OF_JSON).finditer(text), 1):
         if count % _AT_ONCE == 0:
@@ -116,7 +117,12 @@ def unescaping(text: str, *, is_uri: bool) -> Steps[UnescapedText | None]:
         shift += last - match.start() - len(seen)
         places.append(2 * length + (not seen))
         shifts.append(shift)
-    return UnescapedText("".join((*pieces, text[last:])), places, shifts) if pieces else None
+    if not pieces:
+        return None
+    pieces.append(text[last:])
+    plain = "".join(pieces)
+    yield from freeing(pieces)
+    return UnescapedText(plain, places, shifts)
 
 
 def _seen(match: re.Match[str]) -> str:

@@ -2,11 +2,12 @@ from typing import Any
 
 from ostiary_core.content.guards.joined_texts import JoinedTexts, prose
 from ostiary_core.content.places import places_of
+from ostiary_core.steps import run_steps
 
 
 def joined(*texts: str, **members: Any) -> JoinedTexts:
     content = [{"type": "text", "text": text} for text in texts]
-    return JoinedTexts(places_of({"id": 1, "result": {"content": content, **members}}))
+    return run_steps(JoinedTexts.joining(places_of({"id": 1, "result": {"content": content, **members}})))
 
 
 def test_neighbouring_blocks_are_one_text_and_everything_else_stays_apart() -> None:
