@@ -131,7 +131,7 @@ def test_a_policy_from_any_source_decides_or_is_refused_with_a_defined_error(tex
     event("compiled")
     assert parse_policy(document.canonical()) == document
     for rule in [*compiled.allow, *compiled.deny]:
-        for matcher in rule.matchers.values():
+        for matcher in rule.matchers:
             assert matcher.matches(name) in (True, False)
 
 

@@ -28,6 +28,7 @@ from ostiary_core.contract.authentication import (
 )
 from ostiary_core.contract.documents import SettingsDocument
 from ostiary_core.errors import StrictJSONError
+from ostiary_core.json_web_tokens.key_set import ALGORITHMS, KeySetError, parse_key_set
 from ostiary_core.policy.principal import Principal
 from ostiary_core.secret_bytes import SecretBytes
 from ostiary_gateway.errors import Refusal
@@ -39,7 +40,6 @@ from ostiary_gateway.identity.introspection import Introspection, IntrospectionM
 from ostiary_gateway.identity.introspection_endpoint import IntrospectionEndpoint
 from ostiary_gateway.identity.jwks import InlineKeys
 from ostiary_gateway.identity.jwt_verifier import JwtVerifier, TrustedIssuer
-from ostiary_gateway.identity.key_set import ALGORITHMS, KeySetError, parse_key_set
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.upstream.document_client import DocumentClient
 

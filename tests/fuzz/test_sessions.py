@@ -7,12 +7,15 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from ostiary_gateway.errors import UpstreamFault
+from ostiary_gateway.pipeline.opened_sessions import OpenedSessions
 from ostiary_gateway.seal import Sealer
-from ostiary_gateway.session_ids import UpstreamSession, open_session_id, seal_session
+from ostiary_gateway.session_ids import UpstreamSession, seal_session
 
 NOW: Final = 1_800_000_000.0
 KEYS: Final = {0: bytes(range(32)), int(NOW) - 5: bytes(range(32, 64))}
 SEALER: Final = Sealer(lambda: KEYS, clock=lambda: NOW)
+#: It keeps what earlier examples opened: no kept session may change what another id means.
+OPENED: Final = OpenedSessions(SEALER)
 REVISIONS: Final = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"]
 
 anything = st.text(max_size=40) | st.text(alphabet=st.characters(), max_size=8)
@@ -22,7 +25,7 @@ sealed_ids = st.builds(lambda session: seal_session(SEALER, session, proxy_uid="
 
 
 def opened(sealed: str, *, proxy_uid: str = "uid", principal: str = "me") -> UpstreamSession | None:
-    return open_session_id(SEALER, sealed, proxy_uid=proxy_uid, principal=principal, max_age=3600.0)
+    return OPENED.open(sealed, proxy_uid=proxy_uid, principal=principal, max_age=3600.0)
 
 
 @given(anything, anything, visible, st.sampled_from(REVISIONS))
@@ -74,6 +77,7 @@ def test_nothing_that_was_changed_opens(sealed: str, data: st.DataObject) -> Non
     for _ in range(data.draw(st.integers(1, 3))):
         place = data.draw(st.integers(0, len(raw)))
         raw[place : place + data.draw(st.integers(0, 2))] = data.draw(st.binary(max_size=2))
+    assert opened(sealed) is not None  # and is kept
     changed = "1." + base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
     assert changed == sealed or opened(changed) is None

@@ -19,7 +19,7 @@ from waiting import for_ever
 from wire import Wire, connected
 
 from ostiary_gateway.pipeline.exchange import Exchange
-from ostiary_gateway.server.connection import Connection
+from ostiary_gateway.server.llhttp.connection import LlhttpConnection
 from ostiary_gateway.upstream.http1.upstream_connection import UpstreamConnection
 
 STREAMS = 1000
@@ -90,7 +90,7 @@ async def test_a_thousand_streams_take_little_memory_each_and_all_hear(tmp_path:
 
 
 def ours() -> int:
-    kinds = (Connection, UpstreamConnection, Exchange)
+    kinds = (LlhttpConnection, UpstreamConnection, Exchange)
     return sum(isinstance(each, kinds) for each in gc.get_objects())
 
 

@@ -54,6 +54,14 @@ class AuthorizationServer:
         """Return the ids of the clients that registered themselves."""
         return list(self._command({"op": "registered"})["registered"])
 
+    def add_client(self, name: str, *, secret: str, redirect: str) -> None:
+        """Let a web application sign people in, who are sent back to ``redirect``."""
+        self._command({"op": "client", "id": name, "secret": secret, "redirect": redirect})
+
+    def claim(self, user: str, **claims: Any) -> None:
+        """Say these claims of a user in id tokens, besides ``sub``: email, email_verified, groups."""
+        self._command({"op": "claims", "user": user, "claims": claims})
+
     def stop(self) -> None:
         """End the process."""
         self.process.kill()

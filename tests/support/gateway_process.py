@@ -18,13 +18,15 @@ from pathlib import Path
 from timeouts import TIMEOUT_SECONDS
 
 _PROGRAM = """
+import os
 import sys
 from pathlib import Path
 from ostiary_gateway.process import run
 from ostiary_gateway.options import AuditOptions, GatewayOptions
-directory, drain, delay, audit_file = sys.argv[1:]
+directory, drain, delay, audit_file, workers = sys.argv[1:]
 options = GatewayOptions(config=Path(directory), port=0, admin_port=0, drain_seconds=float(drain),
-                         drain_delay_seconds=float(delay),
+                         drain_delay_seconds=float(delay), workers=int(workers),
+                         http_server=os.environ.get("HTTP_SERVER", "llhttp"),
                          audit=AuditOptions(file=Path(audit_file) if audit_file else None))
 sys.exit(run(options))
 """
@@ -66,16 +68,19 @@ async def gateway_process(
     drain_seconds: float = 5.0,
     drain_delay_seconds: float = 0.0,
     audit_file: Path | None = None,
+    workers: int = 1,
     stdout: int | None = None,
 ) -> AsyncIterator[GatewayProcess]:
     """Run a gateway on free ports of loopback with the config in this directory.
 
-    ``audit_file`` is its own file for audit records, ``stdout`` a descriptor in place of the test's standard output.
+    With ``workers`` it is that many processes, of which the supervisor is ``process``. ``audit_file`` is its own file
+    for audit records, ``stdout`` a descriptor in place of the test's standard output.
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", _PROGRAM, str(directory), str(drain_seconds), str(drain_delay_seconds)),
         str(audit_file or ""),
+        str(workers),
         stdout=stdout,
         stderr=asyncio.subprocess.PIPE,
         env=environment | {"OTEL_SDK_DISABLED": "true"},

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import http_listener
 from volumes import swap_in, swap_in_config
 
 from ostiary_core.canonical import digest
@@ -68,6 +69,7 @@ class RunningGateway:
     content_key: bytes = field(default_factory=lambda: os.urandom(32), repr=False)
     audit_key: bytes = field(default_factory=lambda: os.urandom(32), repr=False)
     admin_token: bytes = field(default=b"admin-for-tests", repr=False)
+    evidence_token: bytes = field(default=b"evidence-for-tests", repr=False)
     assertion_keys: dict[str, bytes] = field(default_factory=lambda: {"assertion-0": os.urandom(32)}, repr=False)
     credentials: dict[str, bytes] = field(default_factory=dict, repr=False)
     """The credentials in the gateway's Secret, by name."""
@@ -119,6 +121,7 @@ class RunningGateway:
             "session-0": self.session_key,
             "content-0": self.content_key,
             "admin-token": self.admin_token,
+            "evidence-token": self.evidence_token,
             "audit-1": self.audit_key,
             **self.assertion_keys,
             **self.credentials,
@@ -145,7 +148,13 @@ async def running_gateway(
     """A gateway on free ports, without a config yet. ``environ`` is what its export of metrics is configured by."""
     with tempfile.TemporaryDirectory() as directory:
         gateway = RunningGateway(Path(directory), SettingsDocument(allowed_origins=list(origins), bounds=bounds))
-        settled = {"port": 0, "admin_port": 0, "drain_seconds": 1.0, **options}
+        settled = {
+            "port": 0,
+            "admin_port": 0,
+            "drain_seconds": 1.0,
+            "http_server": http_listener.HTTP_SERVER,
+            **options,
+        }
         settings = GatewayOptions(config=Path(directory), **settled)
         if settings.gateway:
             namespace, _, name = settings.gateway.partition("/")

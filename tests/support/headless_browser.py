@@ -26,6 +26,8 @@ class HeadlessBrowser:
     """The prompts of the forms that it posted: `login`, `consent`."""
     queries: list[dict[str, str]] = field(default_factory=list)
     """The authorization requests of clients that it was sent to."""
+    redirect: str = REDIRECT
+    """Where clients have their users sent back to."""
     _cookies: CookieJar | None = None
 
     async def follow(self, url: str) -> dict[str, str]:
@@ -41,7 +43,7 @@ class HeadlessBrowser:
             response = await http.get(URL(url, encoded=True), allow_redirects=False)
             for _ in range(_PAGES):
                 location = response.headers.get("Location", "")
-                if location.startswith(REDIRECT):
+                if location.startswith(self.redirect):
                     return dict(parse_qsl(urlsplit(location).query))
                 response = await self._next(http, response, location)
         raise AssertionError(f"the sign-in does not end after {_PAGES} pages")

@@ -1,4 +1,4 @@
-"""The gateway's HTTP server without a socket: bytes in, in any pieces, parsed requests out; and h11 to compare with."""
+"""The gateway's HTTP servers without a socket: bytes in, parsed requests out; and h11 to compare with."""
 
 import asyncio
 import json
@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import h11
+from http_listener import HTTP_SERVER, new_listener
 
-from ostiary_gateway.server.connection import Connection
-from ostiary_gateway.server.listener import Listener
+from ostiary_gateway.server.host import ServedConnection
+from ostiary_gateway.server.http_servers import HTTP_SERVERS
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response
 
-_SETTLED_AFTER = 6
+#: Turns of the event loop without another byte: the servers need fewer from input to answer.
+_SETTLED_AFTER = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +47,11 @@ class _Transport:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.written = bytearray()
         self.paused = self.closed = self.finished = False
-        self.connection: Connection | None = None
+        self.connection: ServedConnection | None = None
         self._loop = loop
 
-    def get_extra_info(self, name: str) -> Any:
-        return {"socket": _Socket(), "peername": ("127.0.0.1", 1), "sockname": ("127.0.0.1", 2)}.get(name)
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return {"socket": _Socket(), "peername": ("127.0.0.1", 1), "sockname": ("127.0.0.1", 2)}.get(name, default)
 
     def write(self, data: bytes) -> None:
         assert not self.finished, "an answer behind the last one"
@@ -90,20 +92,26 @@ async def _echo(request: Request) -> Response:
 
 
 class ServerComparison:
-    """Connections to our server, one after another."""
+    """Connections to one of our servers, one after another."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, server: str) -> None:
         self._loop = loop
-        self._listener = Listener(_echo)
+        self._server = server
+        self._listener = new_listener(_echo)
         self._listener.loop = loop
 
     def read(self, pieces: Sequence[bytes]) -> ServerReading:
         """What our server understands of these pieces."""
-        return self._loop.run_until_complete(self._read(pieces))
+        written, is_closed = self.answer(pieces)
+        return _understood(written, "closed" if is_closed else None)
 
-    async def _read(self, pieces: Sequence[bytes]) -> ServerReading:
+    def answer(self, pieces: Sequence[bytes]) -> tuple[bytes, bool]:
+        """What our server writes to a client that sends these pieces, and whether it closes the connection."""
+        return self._loop.run_until_complete(self._answer(pieces))
+
+    async def _answer(self, pieces: Sequence[bytes]) -> tuple[bytes, bool]:
         transport = _Transport(self._loop)
-        transport.connection = connection = Connection(self._listener)
+        transport.connection = connection = HTTP_SERVERS[self._server](self._listener)
         connection.connection_made(cast("asyncio.Transport", transport))
         for piece in pieces:
             while transport.paused and not transport.closed:  # noqa: ASYNC110  there is no event for that
@@ -111,13 +119,12 @@ class ServerComparison:
             if not transport.closed:
                 connection.data_received(piece)
         await self._settle(transport)
-        ended = "closed" if transport.closed or transport.finished else None
-        reading = _understood(bytes(transport.written), ended)
+        written, is_closed = bytes(transport.written), transport.closed or transport.finished
         transport.abort()
         await self._settle(transport)
         assert not self._listener.connections
         assert connection.task is None or connection.task.done()
-        return reading
+        return written, is_closed
 
     async def _settle(self, transport: _Transport) -> None:
         quiet, before = 0, -1
@@ -179,10 +186,10 @@ def read_by_h11(data: bytes) -> ServerReading:
 
 
 @contextmanager
-def http_server_comparison() -> Iterator[ServerComparison]:
+def http_server_comparison(server: str = HTTP_SERVER) -> Iterator[ServerComparison]:
     """Run a comparison in an event loop of its own until the block ends."""
     loop = asyncio.new_event_loop()
     try:
-        yield ServerComparison(loop)
+        yield ServerComparison(loop, server)
     finally:
         loop.close()

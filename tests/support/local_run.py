@@ -5,6 +5,7 @@ with running(folder) as run:
 """
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,6 +20,8 @@ from timeouts import TIMEOUT_SECONDS
 
 from ostiary_operator.local.mock_servers import MOCK_SERVERS
 from ostiary_tools.common.ports import reserve_port, reserve_ports
+
+_LINK = re.compile(r"http://127\.0\.0\.1:\d+/sign-in\?once=\S+")
 
 
 @dataclass
@@ -35,6 +38,16 @@ class Run:
     @property
     def url(self) -> str:
         return f"http://localhost:{self.port}/mock-mcp-server/mcp"
+
+    @property
+    def console_link(self) -> str:
+        """The newest link to the console; it works once."""
+        links = [link[0] for line in self.lines if (link := _LINK.search(line))]
+        return links[-1]
+
+    @property
+    def console_url(self) -> str:
+        return self.console_link.partition("/sign-in")[0]
 
     def has_line(self, *parts: str, after: int = 0) -> bool:
         """Whether one line since then holds all of the parts."""

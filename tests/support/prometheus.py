@@ -52,6 +52,13 @@ class Prometheus:
                         return found
                 await asyncio.sleep(0.2)
 
+    async def alerts(self) -> dict[str, str]:
+        """The summaries of the alerts that fire, by their names."""
+        async with aiohttp.ClientSession() as http, http.get(f"{self.url}/api/v1/alerts") as response:
+            body = await response.json()
+        firing = [each for each in body["data"]["alerts"] if each["state"] == "firing"]
+        return {each["labels"]["alertname"]: each["annotations"]["summary"] for each in firing}
+
     async def exemplars(self, promql: str) -> list[dict[str, Any]]:
         """The exemplars of a query's series since the server started."""
         params = {"query": promql, "start": "0", "end": "99999999999"}
@@ -63,19 +70,21 @@ class Prometheus:
         return [exemplar for series in body["data"] for exemplar in series["exemplars"]]
 
 
-def configure(directory: Path, targets: Mapping[str, int]) -> None:
+def configure(directory: Path, targets: Mapping[str, int], rules: str = "", interval: str = "3s") -> None:
     """Write the server's config."""
     jobs = [{"job_name": job, "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]} for job, port in targets.items()]
-    config = {"global": {"scrape_interval": "3s", "scrape_timeout": "3s"}, "scrape_configs": jobs}
+    every = {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval}
+    config = {"global": every, "scrape_configs": jobs, "rule_files": [f"{directory}/rules.yml"]}
+    (directory / "rules.yml").write_text(rules)
     (directory / "prometheus.yml").write_text(yaml.safe_dump(config))
 
 
 @contextlib.asynccontextmanager
-async def prometheus(targets: Mapping[str, int]) -> AsyncIterator[Prometheus]:
-    """A server that scrapes these ports, by the name of their job, every three seconds."""
+async def prometheus(targets: Mapping[str, int], *, rules: str = "", every: str = "3s") -> AsyncIterator[Prometheus]:
+    """A server that scrapes these ports, by the name of their job, and evaluates these rules, every three seconds."""
     program = debian.ensure("prometheus")["prometheus"]
     with tempfile.TemporaryDirectory() as directory:
-        configure(Path(directory), targets)
+        configure(Path(directory), targets, rules, every)
         port = reserve_port()
         process = await asyncio.create_subprocess_exec(
             str(program),

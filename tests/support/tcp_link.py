@@ -55,10 +55,10 @@ async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 
 @contextlib.asynccontextmanager
-async def tcp_link(to_port: int) -> AsyncIterator[TcpLink]:
-    """Open a link to a port of loopback."""
+async def tcp_link(to_port: int, *, host: str = "127.0.0.1") -> AsyncIterator[TcpLink]:
+    """Open a link to a port of loopback; its near end is at an address of this machine."""
     it = TcpLink(to_port)
-    server = await asyncio.start_server(it.handle, "127.0.0.1", 0)
+    server = await asyncio.start_server(it.handle, host, 0)
     it.port = server.sockets[0].getsockname()[1]
     try:
         yield it

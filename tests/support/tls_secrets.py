@@ -5,6 +5,7 @@ secret.renew("first.example.com")
 secret.files, secret.authority
 """
 
+import datetime as dt
 import tempfile
 from pathlib import Path
 
@@ -26,10 +27,11 @@ class MountedSecret:
         self.authority = directory / "ca.crt"
         self._drafts = directory
 
-    def draft(self, *names: str) -> dict[str, bytes]:
+    def draft(self, *names: str, days: int = 30) -> dict[str, bytes]:
         """A new certificate for these names and 127.0.0.1, of a new authority, which `authority` then is."""
         folder = Path(tempfile.mkdtemp(dir=self._drafts))
-        write_authority_and_server(folder, names=names, addresses=["127.0.0.1"])
+        lifetime = dt.timedelta(days=days)
+        write_authority_and_server(folder, names=names, addresses=["127.0.0.1"], lifetime=lifetime)
         self.authority = folder / "ca.crt"
         return {"tls.crt": (folder / "server.crt").read_bytes(), "tls.key": (folder / "server.key").read_bytes()}
 
@@ -37,6 +39,6 @@ class MountedSecret:
         """Swap in a version with these files."""
         swap_in(self.directory, files)
 
-    def renew(self, *names: str) -> None:
-        """Swap in a new certificate."""
-        self.place(self.draft(*names))
+    def renew(self, *names: str, days: int = 30) -> None:
+        """Swap in a new certificate that is valid for so long."""
+        self.place(self.draft(*names, days=days))

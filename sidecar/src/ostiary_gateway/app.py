@@ -12,25 +12,29 @@ from aiohttp import web
 
 from ostiary_core.contract import key_names
 from ostiary_core.secret_bytes import SecretBytes
-from ostiary_gateway.admin import Admin, listen
-from ostiary_gateway.audit.assembly import make_auditor, replica_name
+from ostiary_gateway.admin.admin_port import OpenHandlers, admin_application, listen, listen_at
+from ostiary_gateway.admin.routes import admin_routes
+from ostiary_gateway.audit.assembly import make_auditor
 from ostiary_gateway.config.directory_source import DirectorySource
 from ostiary_gateway.config.kubernetes_source import KubernetesSource
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.config.store import ConfigStore, RejectionRecheck, SwapListener
+from ostiary_gateway.data_port import DataPort
+from ostiary_gateway.endless_work import EndlessWork, run_for_ever
 from ostiary_gateway.endpoint_discovery.discovery import EndpointDiscovery
 from ostiary_gateway.endpoint_discovery.own_location import OwnPod
+from ostiary_gateway.evidence.ended_requests import EndedRequests
+from ostiary_gateway.evidence.gateway_evidence import GatewayEvidence
 from ostiary_gateway.identity.auth_discovery import DiscoveryChecks
-from ostiary_gateway.identity.authenticators import Authenticators, client_authorities
+from ostiary_gateway.identity.authenticators import Authenticators
 from ostiary_gateway.metrics import GatewayMetrics
 from ostiary_gateway.metrics.audit_state import AuditState
 from ostiary_gateway.metrics.bridge_state import BridgeState
 from ostiary_gateway.metrics.debug_capture_state import DebugCaptureState
-from ostiary_gateway.metrics.event_loop_lag import EventLoopLag
 from ostiary_gateway.metrics.limit_store import LimitStoreMetrics
 from ostiary_gateway.metrics.policy_limits import LimitMetrics
 from ostiary_gateway.open_files import connections_for, raise_file_limit
-from ostiary_gateway.options import GatewayOptions
+from ostiary_gateway.options import GatewayOptions, replica_name
 from ostiary_gateway.pipeline.blocked_in_flight import BlockedInFlight
 from ostiary_gateway.pipeline.debug_recording import capture_streams
 from ostiary_gateway.pipeline.merged_sessions.notes_setting import NotesSetting
@@ -39,6 +43,7 @@ from ostiary_gateway.policy_limits.limit_store_switch import LimitStoreSwitch
 from ostiary_gateway.policy_limits.usage_report import UsageReport
 from ostiary_gateway.seal import Sealer
 from ostiary_gateway.server.certificate import Certificate
+from ostiary_gateway.server.http_servers import HTTP_SERVERS
 from ostiary_gateway.server.listener import Listener
 from ostiary_gateway.telemetry import Telemetry
 from ostiary_gateway.telemetry.config_span import config_load_recorder
@@ -46,11 +51,11 @@ from ostiary_gateway.upstream.allowed_addresses import OwnEndpoints
 from ostiary_gateway.upstream.assertion_keys import KEY_SET_PATH, AssertionKeys
 from ostiary_gateway.upstream.egress import Egress
 from ostiary_gateway.upstream.pools import ServerPools
+from ostiary_gateway.worker_numbers import WorkerNumbers
 
 _log = logging.getLogger(__name__)
 
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
-_RESTART_SECONDS: Final = 1.0
 #: Seconds to answer the requests that are unfinished at the end of the drain period.
 _LAST_WORDS_SECONDS: Final = 1.0
 #: Seconds to send the last spans and metrics.
@@ -91,6 +96,7 @@ class GatewayApp:
             loopback=options.host in _LOOPBACK,
             metadata=self._find_public,
             routing=self.pools.routing,
+            worker=options.worker,
         )
         self.pipeline.services.content_keys.source = lambda: self.store.keyring.content
         self.pipeline.auditor = self.auditor = make_auditor(options, lambda: self.store.keyring)
@@ -100,17 +106,24 @@ class GatewayApp:
             replica=replica_name(options.replica),
             credential=self._credential,
         )
-        self._notes = NotesSetting(self.pipeline.sessions.notes, self._sealer, lambda: self.limit_store.link)
-        self._data = Listener(self.pipeline.serve, gate=self.pipeline.limiter)
-        self._certificate: Certificate | None = None
+        self._notes = NotesSetting(
+            self.pipeline.sessions.notes, self._sealer, lambda: self.limit_store.link, worker=options.worker
+        )
+        self._data = Listener(
+            self.pipeline.serve, gate=self.pipeline.limiter, new_connection=HTTP_SERVERS[options.http_server]
+        )
+        self.data_port = DataPort(options, self._data)
         self.metrics = GatewayMetrics(
             self.store, self.pipeline.limiter, self.pools, telemetry, self.authenticators.outcomes
         )
-        self.pipeline.observe = self.metrics.observe
+        self.evidence = GatewayEvidence(numbers=WorkerNumbers() if options.worker is not None else None)
+        if options.worker is not None:
+            self.pipeline.captures.numbers = WorkerNumbers
+        self.ended = EndedRequests(self.metrics.take, self.evidence.take, is_live=lambda: self.evidence.is_live)
+        self.pipeline.ended = self.ended
         self._environ = environ
         self._register()
         self.store.listeners += self._listeners()
-        self.port = options.port
         self.admin_port = options.admin_port
         self._leaving = False
         self.sources: list[DirectorySource | KubernetesSource | Certificate] = []
@@ -140,14 +153,16 @@ class GatewayApp:
             self.endpoints.on_swap,
             self.authenticators.on_swap,
             self.discovery.on_swap,
-            self._trust_clients,
+            self.data_port.trust_clients,
             self.auditor.on_swap,
+            self._record_evidence,
             self.metrics.on_swap,
         ]
 
-    def _trust_clients(self, snapshot: Snapshot, _changed: frozenset[str]) -> None:
-        if self._certificate is not None:
-            self._certificate.trust_clients(client_authorities(snapshot))
+    def _record_evidence(self, snapshot: Snapshot, changed: frozenset[str]) -> None:
+        self.ended.settle()  # under the config that they were served with
+        self.evidence.on_swap(snapshot, changed)
+        self.ended.keeps_calls = self.evidence.keeps_calls
 
     def _state(self) -> dict[str, Any]:
         telemetry = {"tracing": dict(self.telemetry.active or {}), "telemetry": self.metrics.exports()}
@@ -162,6 +177,11 @@ class GatewayApp:
             return self._assertion_keys.key_set()
         return await self.authenticators.find_metadata(host, target)
 
+    @property
+    def port(self) -> int:
+        """The number of the data port, once it is open."""
+        return self.data_port.port
+
     def _credential(self, name: str) -> SecretBytes:
         return self.store.keyring.credential(name)
 
@@ -174,21 +194,20 @@ class GatewayApp:
         options = self.options
         self.auditor.check()
         self.pipeline.limiter.carried = connections_for(raise_file_limit())
-        if options.tls is not None:
-            self._certificate = Certificate(options.tls)
-            self.metrics.show(self._certificate)
-        admin = Admin(
+        if (certificate := self.data_port.load_certificate()) is not None:
+            self.metrics.show(certificate)
+        replica = replica_name(options.replica)
+        routes = admin_routes(
             store=self.store,
-            ready=self.not_ready,
-            exposition=self.metrics.exposition,
-            replica=replica_name(options.replica),
+            replica=replica,
+            to_all=OpenHandlers(ready=self.not_ready, exposition=self.metrics.exposition, settle=self.ended.settle),
             discovery=self.discovery.report_of,
             captures=self.pipeline.captures,
-            limits=self._usage(replica_name(options.replica)).page,
+            limits=self._usage(replica).page,
+            evidence=self.evidence,
             state=self._state,
         )
-        application = admin.application()
-        application.add_routes([self.pipeline.services.hop_endpoint.route])
+        application = admin_application([*routes, self.pipeline.services.hop_endpoint.route])
         self._admin = web.AppRunner(application, access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
         try:
             await self._listen()
@@ -202,11 +221,14 @@ class GatewayApp:
     async def _listen(self) -> None:
         options = self.options
         await self._admin.setup()
-        self.admin_port = await listen(self._admin, options.admin_host, options.admin_port)
+        if options.worker is None:
+            self.admin_port = await listen(self._admin, options.admin_host, options.admin_port)
+        else:
+            await listen_at(self._admin, options.worker.socket_of(options.worker.index))
         self.pipeline.services.continuations.address = options.advertised(self.admin_port)
-        self.port = await self._data.start(
-            options.host, options.port, tls=None if self._certificate is None else self._certificate.context
-        )
+        self.pipeline.services.hops.siblings = options.siblings(self.admin_port)
+        if options.worker is None or not options.worker.is_replacement:
+            await self.data_port.open()
 
     def _watch(self) -> None:
         if self.options.config is not None:
@@ -214,10 +236,10 @@ class GatewayApp:
             self.sources.append(DirectorySource(self.options.config, self.store, keys=keys))
         if self.options.kubernetes is not None:
             self.sources.append(KubernetesSource(self.options.gateway, self.options.kubernetes, self.store))
-        if self._certificate is not None:
-            self.sources.append(self._certificate)
-        watched = [*self.sources, RejectionRecheck(self.store), self.discovery, self.metrics.lag]
-        self._watching = [asyncio.create_task(_watch(each)) for each in watched]
+        if self.data_port.certificate is not None:
+            self.sources.append(self.data_port.certificate)
+        watched: list[EndlessWork] = [*self.sources, RejectionRecheck(self.store), self.discovery, self.metrics.lag]
+        self._watching = [asyncio.create_task(run_for_ever(each)) for each in watched]
 
     def not_ready(self) -> str | None:
         """Return why requests are not accepted now, or None."""
@@ -255,8 +277,10 @@ class GatewayApp:
         await self.limit_store.close()
         self.pipeline.captures.close()
         await self.pipeline.services.close()
+        await self._notes.close()
         await self.auditor.close()
         await self._admin.cleanup()
+        self.ended.close()
         self.authenticators.close()
         await self.endpoints.close()
         await self.pools.close()
@@ -267,18 +291,3 @@ class GatewayApp:
         yield self.telemetry.close
         if self.metrics.export is not None:
             yield self.metrics.export.close
-
-
-async def _watch(
-    source: DirectorySource | KubernetesSource | Certificate | RejectionRecheck | DiscoveryChecks | EventLoopLag,
-) -> None:
-    """Run a source for ever.
-
-    Its failure is a bug of ours, but a gateway that ignores policy edits would be worse.
-    """
-    while True:
-        try:
-            await source.run()
-        except Exception:  # noqa: BLE001  any failure is logged, and the source is restarted
-            _log.critical("%s failed and is restarted: this is a bug", type(source).__name__, exc_info=True)
-        await asyncio.sleep(_RESTART_SECONDS)

@@ -26,8 +26,6 @@ from ostiary_gateway.errors import Refusal
 
 _HEAD: Final = struct.Struct(">I12s")
 _ISSUED: Final = struct.Struct(">I")
-#: Texts whose content is remembered: about 5 MiB at most.
-_REMEMBERED: Final = 512
 #: Head, time of issue and tag (16) around empty content.
 _SHORTEST: Final = _HEAD.size + _ISSUED.size + 16
 
@@ -38,21 +36,19 @@ class Purpose:
 
     ``prefix`` begins the text and names its format, ``label`` separates it from every other purpose. Texts of more than
     ``longest`` characters are refused before they are decoded. A ``stable`` text is the same for the same content as
-    long as the key is, and has no time of issue: an id that a client compares. A ``repeated`` text comes with many
-    requests, so what is in it is remembered.
+    long as the key is, and has no time of issue: an id that a client compares.
     """
 
     prefix: str
     label: str
     longest: int
     stable: bool = False
-    repeated: bool = False
 
 
 #: The id of a session at one server. Proxies before us accept 8 KiB of headers.
-SESSION: Final = Purpose("1.", "session v1", 5632, repeated=True)
+SESSION: Final = Purpose("1.", "session v1", 5632)
 #: The id of a session that is one of several servers', or bridged.
-SESSION_VECTOR: Final = Purpose("2.", "session v2", 4096, repeated=True)
+SESSION_VECTOR: Final = Purpose("2.", "session v2", 4096)
 #: Where in a merged list the next page begins.
 CURSOR: Final = Purpose("c1.", "cursor v1", 1024)
 #: The `requestState` of a parked call, which may hold a server's own.
@@ -64,14 +60,22 @@ TASK: Final = Purpose("t1.", "task v1", 1024, stable=True)
 HOP: Final = Purpose("h1.", "hop v1", 32 * 1024 * 1024)
 
 
-class _Opened(NamedTuple):
-    """What was in a text, and the key that it was sealed with."""
+class Sealing(NamedTuple):
+    """How a text was sealed: with the key of this activation time, and when.
 
-    purpose: Purpose
+    ``issued`` is in epoch seconds, None for a text without an age.
+    """
+
     moment: int
     key: bytes
-    issued: int
+    issued: int | None
+
+
+class OpenedText(NamedTuple):
+    """What was in a text, and how it was sealed."""
+
     content: bytes
+    sealing: Sealing
 
 
 class Sealer:
@@ -84,7 +88,6 @@ class Sealer:
         self._keys = keys
         self._clock = clock
         self._ciphers: dict[bytes, AESGCM] = {}
-        self._opened: dict[tuple[str, str, str], _Opened] = {}
 
     def seal(self, purpose: Purpose, content: bytes, *, proxy_uid: str, principal: str) -> str:
         """Return a text that :meth:`open` turns into ``content``.
@@ -109,14 +112,22 @@ class Sealer:
 
         ``max_age`` is in seconds; the texts of a stable purpose have no age.
         """
-        found = self._opened.get((sealed, proxy_uid, principal)) if purpose.repeated else None
-        if found is None or found.purpose is not purpose or self._keys().get(found.moment) != found.key:
-            found = self._open(purpose, sealed, proxy_uid, principal)
-        if found is None or (not purpose.stable and self._clock() - found.issued > max_age):
-            return None
-        return found.content
+        found = self.read(purpose, sealed, proxy_uid=proxy_uid, principal=principal)
+        return found.content if found is not None and self.is_valid(found.sealing, max_age) else None
 
-    def _open(self, purpose: Purpose, sealed: str, proxy_uid: str, principal: str) -> "_Opened | None":
+    def is_valid(self, sealing: Sealing, max_age: float) -> bool:
+        """Return whether a text that was sealed so still opens.
+
+        Its key must be one of ours, and it must not be too old.
+        """
+        moment, key, issued = sealing
+        return self._keys().get(moment) == key and (issued is None or self._clock() - issued <= max_age)
+
+    def read(self, purpose: Purpose, sealed: str, *, proxy_uid: str, principal: str) -> OpenedText | None:
+        """Return the content of a text of any age; None for any text that is not ours.
+
+        Ask :meth:`is_valid` each time before it is used.
+        """
         raw = _decoded(purpose, sealed)
         if raw is None:
             return None
@@ -128,12 +139,8 @@ class Sealer:
             plain = self._cipher(moment).decrypt(nonce, raw[_HEAD.size :], _bound_to(purpose, proxy_uid, principal))
         except InvalidTag:
             return None
-        found = _Opened(purpose, moment, key, _ISSUED.unpack_from(plain)[0], plain[_ISSUED.size :])
-        if purpose.repeated:
-            if len(self._opened) >= _REMEMBERED:
-                del self._opened[next(iter(self._opened))]
-            self._opened[sealed, proxy_uid, principal] = found
-        return found
+        issued = None if purpose.stable else _ISSUED.unpack_from(plain)[0]
+        return OpenedText(plain[_ISSUED.size :], Sealing(moment, key, issued))
 
     def _active(self, now: int) -> int:
         """Return the activation time of the newest key whose time has come."""

@@ -52,11 +52,11 @@ def seal_session(sealer: Sealer, session: UpstreamSession, *, proxy_uid: str, pr
     return sealer.seal(SESSION, content, proxy_uid=proxy_uid, principal=principal)
 
 
-def open_session_id(
-    sealer: Sealer, sealed: str, *, proxy_uid: str, principal: str, max_age: float
-) -> UpstreamSession | None:
-    """Return the content of an id; None for any id that is not ours, see :meth:`.Sealer.open`."""
-    content = sealer.open(SESSION, sealed, proxy_uid=proxy_uid, principal=principal, max_age=max_age)
+def session_in(content: bytes) -> UpstreamSession | None:
+    """Return the session in what was sealed.
+
+    It is None where a newer replica sealed what this one does not know.
+    """
     if not content:
         return None
     if content[0] & _AT_ENDPOINT:

@@ -31,6 +31,8 @@ class BlockSplitter:
     not expect one.
     """
 
+    __slots__ = ("_after_cr", "_at_start", "_buffer", "_limit", "_searched")
+
     def __init__(self, *, limit: int) -> None:
         self._buffer = bytearray()
         self._limit = limit

@@ -124,18 +124,3 @@ def test_what_was_opened_once_is_judged_again_each_time(purpose: Purpose) -> Non
     assert found() is None
     keys.clear()
     assert found() is None
-
-
-def test_a_session_of_one_format_is_none_of_another_although_it_was_opened() -> None:
-    one, text = sealer(), sealed(seal.SESSION)
-
-    assert one.open(seal.SESSION, text, proxy_uid="uid", principal="me", max_age=HOUR) == b"content"
-    assert one.open(seal.SESSION_VECTOR, text, proxy_uid="uid", principal="me", max_age=HOUR) is None
-
-
-def test_few_texts_are_remembered() -> None:
-    one = sealer()
-    for number in range(2000):
-        text = sealed(seal.SESSION, b"%d" % number)
-        assert one.open(seal.SESSION, text, proxy_uid="uid", principal="me", max_age=HOUR) == b"%d" % number
-    assert len(one._opened) <= 512

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ostiary_gateway.errors import Refusal, UpstreamFault
+from ostiary_gateway.pipeline.opened_sessions import OpenedSessions
 from ostiary_gateway.seal import SESSION as SESSION_PURPOSE
 from ostiary_gateway.seal import Sealer
-from ostiary_gateway.session_ids import UpstreamSession, open_session_id, seal_session
+from ostiary_gateway.session_ids import UpstreamSession, seal_session
 
 NOW = 1_800_000_000.0
 KEY = bytes(range(32))
@@ -31,7 +32,7 @@ def seal(by: Sealer, session: UpstreamSession = SESSION) -> str:
 def opened(
     by: Sealer, sealed: str, *, proxy_uid: str = "uid-1", principal: str = "anonymous"
 ) -> UpstreamSession | None:
-    return open_session_id(by, sealed, proxy_uid=proxy_uid, principal=principal, max_age=HOUR)
+    return OpenedSessions(by).open(sealed, proxy_uid=proxy_uid, principal=principal, max_age=HOUR)
 
 
 @given(
@@ -61,7 +62,7 @@ def test_an_id_is_valid_at_no_other_proxy_and_for_no_other_caller() -> None:
 def test_uid_and_principal_cannot_be_shifted_into_one_another() -> None:
     sealed = seal_session(sealer(), SESSION, proxy_uid="a", principal="b\nc")
 
-    assert open_session_id(sealer(), sealed, proxy_uid="a\nb", principal="c", max_age=HOUR) is None
+    assert opened(sealer(), sealed, proxy_uid="a\nb", principal="c") is None
 
 
 def test_every_altered_character_closes_it() -> None:

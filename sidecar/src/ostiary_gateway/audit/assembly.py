@@ -1,7 +1,6 @@
 """Puts the audit of a gateway process together."""
 
 import os
-import socket
 from collections.abc import Callable, Mapping
 
 from ostiary_core.contract.audit import AuditSinkConfig
@@ -11,19 +10,13 @@ from ostiary_gateway.audit.auditor import Auditor
 from ostiary_gateway.audit.file_sink import FileSink
 from ostiary_gateway.audit.sink import Sink
 from ostiary_gateway.audit.stdout_sink import StdoutSink
+from ostiary_gateway.audit.stdout_turn import StdoutTurn
 from ostiary_gateway.audit.webhook_sink import WebhookSink
 from ostiary_gateway.config.keyring import Keyring
-from ostiary_gateway.options import GatewayOptions
+from ostiary_gateway.options import GatewayOptions, WorkerOptions, replica_name
+from ostiary_gateway.pod_state.shared_memory import STDOUT
 from ostiary_gateway.telemetry.environment_variables import Environment
 from ostiary_gateway.telemetry.resource import resource_attributes
-
-
-def replica_name(given: str) -> str:
-    """Return the name of this process.
-
-    It is the given one, that of its Pod, or one from host and process id.
-    """
-    return given or os.environ.get("POD_NAME") or f"{socket.gethostname()}-{os.getpid()}"
 
 
 def make_auditor(options: GatewayOptions, keyring: Callable[[], Keyring]) -> Auditor:
@@ -39,6 +32,7 @@ def make_auditor(options: GatewayOptions, keyring: Callable[[], Keyring]) -> Aud
         replica=replica,
         open_sink=_sink_factory(
             replica=replica,
+            worker=options.worker,
             credential=lambda name: keyring().credential(name),
             resource=attributes,
         ),
@@ -46,23 +40,24 @@ def make_auditor(options: GatewayOptions, keyring: Callable[[], Keyring]) -> Aud
 
 
 def _sink_factory(
-    *, replica: str, credential: Callable[[str], SecretBytes], resource: Mapping[str, str]
+    *, replica: str, worker: WorkerOptions | None, credential: Callable[[str], SecretBytes], resource: Mapping[str, str]
 ) -> Callable[[AuditSinkConfig], Sink]:
     """Return a function that makes a sink.
 
-    ``credential`` returns an entry of the gateway's Secret by its name, ``resource`` holds the attributes of this
+    ``worker`` is this process among several, ``credential`` returns an entry of the gateway's Secret by
+    its name, ``resource`` holds the attributes of this
     process (OpenTelemetry, Resource).
     """
 
     def make(config: AuditSinkConfig) -> Sink:
         if config.file is not None:
-            return FileSink(config.file, replica=replica)
+            return FileSink(config.file, replica=replica, worker=None if worker is None else worker.index)
         if config.webhook is not None:
             return WebhookSink(config.webhook, credential=credential)
         if config.otlp:
             from ostiary_gateway.audit.otlp_sink import OtlpSink  # noqa: PLC0415  the SDK is slow to load
 
             return OtlpSink(resource)
-        return StdoutSink()
+        return StdoutSink(turn=None if worker is None else StdoutTurn(worker.shared[STDOUT]))
 
     return make

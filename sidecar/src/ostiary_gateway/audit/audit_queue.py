@@ -4,12 +4,16 @@ The loop only appends, and counts what finds no room. A request under the failur
 last record before it is forwarded, so that it never ends without one.
 """
 
+import logging
 from collections import deque
+from collections.abc import Callable
 from time import time_ns
-from typing import Final
+from typing import Final, NamedTuple
 
 from ostiary_gateway.audit.audit_events import AuditItem, LostRecords, RequestEvent
+from ostiary_gateway.telemetry.throttled_warning import WarningLimiter
 
+_log = logging.getLogger(__name__)
 #: Records that wait at most; at 1,000 calls a second with two records each, those of 8 seconds.
 CAPACITY: Final = 16_384
 #: Bytes of messages whose arguments and results wait with them.
@@ -18,6 +22,13 @@ CONTENT_BYTES: Final = 32 * 1024 * 1024
 OMITTED: Final = object()
 #: A parsed message takes about this many times its bytes.
 _TREE_FACTOR: Final = 16
+
+
+class _Weighed(NamedTuple):
+    """A record with content of messages, and about how many bytes that takes."""
+
+    item: AuditItem
+    weight: int
 
 
 class AuditQueue:
@@ -29,7 +40,10 @@ class AuditQueue:
     def __init__(self, *, capacity: int = CAPACITY, content_bytes: int = CONTENT_BYTES) -> None:
         self.capacity = capacity
         self._content_bytes = content_bytes
-        self._items: deque[tuple[AuditItem, int]] = deque()
+        #: Each with its weight where it holds content of messages.
+        self._items: deque[AuditItem | bytes | _Weighed] = deque()
+        self._encode: Callable[[AuditItem], bytes | None] | None = None
+        self._warner = WarningLimiter(_log, level=logging.ERROR)
         self._reserved = 0
         #: Each is written by one side only: the difference is what waits.
         self._given = self._taken = 0
@@ -38,6 +52,13 @@ class AuditQueue:
         self._reported = 0
         self._first_drop_ns = 0
         self._last_drop_ns = 0
+
+    def encode_in_loop(self, encode: Callable[[AuditItem], bytes | None]) -> None:
+        """Have records encoded here: the thread would keep the interpreter meanwhile.
+
+        ``encode`` returns None for a record that it leaves to the thread.
+        """
+        self._encode = encode
 
     def __len__(self) -> int:
         """Return how many records wait."""
@@ -58,8 +79,8 @@ class AuditQueue:
         """Give up a place that was kept."""
         self._reserved -= 1
 
-    def put(self, item: AuditItem, *, size: int = 0, reserved: bool = False) -> bool:
-        """Append a record, or count it as dropped; return which.
+    def put(self, item: AuditItem | bytes, *, size: int = 0, reserved: bool = False) -> bool:
+        """Append a record, or one that is encoded, or count it as dropped; return which.
 
         ``size`` are the bytes of the messages whose parsed content it holds, ``reserved`` whether a place was kept.
         """
@@ -68,13 +89,22 @@ class AuditQueue:
         elif len(self._items) + self._reserved >= self.capacity:
             self._drop()
             return False
-        weight = size * _TREE_FACTOR
-        if weight and self._given - self._taken + weight > self._content_bytes:
-            weight, item = 0, _without_content(item)
-        self._given += weight
         self.accepted += 1
-        self._items.append((item, weight))
+        self._items.append(item if isinstance(item, bytes) else self._prepared(item, size * _TREE_FACTOR))
         return True
+
+    def _prepared(self, item: AuditItem, weight: int) -> "AuditItem | bytes | _Weighed":
+        """Return what waits for a record: encoded, or with content and its weight."""
+        if weight:
+            if self._given - self._taken + weight > self._content_bytes:
+                return _without_content(item)
+            self._given += weight
+            return _Weighed(item, weight)
+        try:
+            return (self._encode(item) if self._encode is not None else None) or item
+        except Exception as error:  # noqa: BLE001  a bug must not affect requests: the thread meets and reports it, too
+            self._warner.warn("an audit record could not be encoded: this is a bug", error=error)
+            return item
 
     def _drop(self) -> None:
         self._last_drop_ns = time_ns()
@@ -82,12 +112,15 @@ class AuditQueue:
             self._first_drop_ns = self._last_drop_ns
         self.dropped += 1
 
-    def take(self, most: int) -> list[AuditItem]:
-        """Return the records that wait longest."""
+    def take(self, most: int) -> list[AuditItem | bytes]:
+        """Return the records that wait longest, encoded or as they were put."""
         items = self._items
         found = [items.popleft() for _ in range(min(most, len(items)))]
-        self._taken += sum(weight for _, weight in found)
-        return [item for item, _ in found]
+        return [self._unweighed(item) if isinstance(item, _Weighed) else item for item in found]
+
+    def _unweighed(self, item: "_Weighed") -> AuditItem:
+        self._taken += item.weight
+        return item.item
 
     def take_lost(self) -> LostRecords | None:
         """Return what was dropped since the last call; None for nothing."""

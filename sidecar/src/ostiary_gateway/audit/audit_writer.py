@@ -1,6 +1,7 @@
 """The thread of the audit trail.
 
-It takes records from the queue, encodes and chains them, and gives them to the sinks.
+It takes records from the queue, chains them, and gives them to the sinks. Most are encoded already; those with contents
+of messages are encoded here.
 
 It works in small batches, so that it never keeps the interpreter from the event loop for long.
 """
@@ -138,9 +139,9 @@ class AuditWriter:
             self._busy_since = monotonic()
         self.trail.deliver()
 
-    def _add(self, item: AuditItem) -> None:
+    def _add(self, item: AuditItem | bytes) -> None:
         try:
-            record = self._encoder.encode(item)
+            record = item if isinstance(item, bytes) else self._encoder.encode(item)
         except Exception as error:  # noqa: BLE001  one record that cannot be encoded must not cost the others
             self._warner.warn("audit: a record could not be encoded: this is a bug", error=error)
             now = time_ns()

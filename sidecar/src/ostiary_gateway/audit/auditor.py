@@ -62,6 +62,8 @@ class Auditor:
         #: What is recorded of requests that reach no proxy; None where nothing is.
         self.gateway_plan: AuditPlan | None = None
         self.writer: AuditWriter | None = None
+        #: Encodes records in the event loop, once there is a trail.
+        self.encoder: RecordEncoder | None = None
         self._options = options
         self._keys = keys
         self._replica = replica
@@ -155,6 +157,8 @@ class Auditor:
             interval=settings.interval,
             on_checkpoint=self.checkpoints.publish,
         )
+        self.encoder = encoder.twin()
+        self.queue.encode_in_loop(self.encoder.encode_plain)
         self.writer = AuditWriter(self.queue, trail, encoder, contents)
         self.writer.start(settings, self._identity())
 

@@ -29,15 +29,18 @@ _READ: Final = 4 * MAX_LINE_BYTES
 class FileSink:
     """Appends lines to a file.
 
-    ``replica`` is the name of this replica.
+    ``replica`` is the name of this replica. Where it is one ``worker`` of several, and the path does not name the
+    replica, ``-w<worker>`` stands before the path's suffix: each process needs a file of its own.
     """
 
     is_copy = False
     lost = 0
     fault = None
 
-    def __init__(self, config: AuditFileConfig, *, replica: str) -> None:
+    def __init__(self, config: AuditFileConfig, *, replica: str, worker: int | None = None) -> None:
         self.path = Path(config.path.replace(REPLICA, _as_file_name(replica)))
+        if worker is not None and REPLICA not in config.path:
+            self.path = self.path.with_stem(f"{self.path.stem}-w{worker}")
         self.name = f"file {self.path}"
         self._config = config
         self._descriptor: int | None = None

@@ -4,16 +4,15 @@ Every text that is a caller's or a server's own is cut to a limit, and control c
 that JSON allows: a record may be shown on a terminal.
 """
 
-import re
 import time
-from collections.abc import Mapping
+from collections.abc import Hashable
 from itertools import count
 from secrets import randbits
 from typing import Any, Final
 
 import orjson
 
-from ostiary_core.audit.record_layout import EVENT, GAP, KINDS, MAX_CHAIN_BYTES, MAX_LINE_BYTES, head_of
+from ostiary_core.audit.record_layout import EVENT, GAP, MAX_CHAIN_BYTES, MAX_LINE_BYTES
 from ostiary_core.policy.principal import Principal
 from ostiary_gateway.audit.audit_events import COMPLETE, AuditItem, GatewayEvent, LostRecords, RequestEvent
 from ostiary_gateway.audit.audited_content import ContentEncoder
@@ -28,33 +27,57 @@ from ostiary_gateway.audit.record_members import (
     text_of,
     user_of,
 )
-from ostiary_gateway.audit.record_template import RecordTemplate, RecordTemplates, key_of
+from ostiary_gateway.audit.record_template import (
+    RecordTemplate,
+    RecordTemplates,
+    key_of,
+    place,
+    text_with_places,
+)
+from ostiary_gateway.audit.record_text import addresses_of, agent_of, json_of, quoted, record
 from ostiary_gateway.telemetry.span_record import session_digest
 
 #: The most bytes of a record without its place in the chain.
 MOST_BYTES: Final = MAX_LINE_BYTES - MAX_CHAIN_BYTES
 _PRINCIPALS: Final = 4096
+_SECOND: Final = 1_000_000_000
 _48_BITS: Final = 2**48 - 1
 #: Numbers of 12 bits, hexadecimal: looking them up is faster.
 _HEX: Final = tuple(f"{number:03x}" for number in range(4096))
-#: Characters that JSON need not escape and that terminals obey: C1 and DEL, line separators, bidirectional controls.
-_CONTROLS: Final = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
+#: What is each record's own: its number, when the request came and when the stage was (epoch nanoseconds), its caller,
+#: address and user agent, its id and sealed session, the ids of trace and span, the bytes of request and response.
+PlainOwn = tuple[int, int, int, Principal | None, str, str, str | int | None, str | None, str, str, int, int]
 
 
 class RecordEncoder:
-    """Encodes the records of one process. The thread of the trail owns it."""
+    """Encodes the records of one process.
 
-    def __init__(self, *, replica: str, contents: ContentEncoder) -> None:
+    Used in one thread: that of the trail, which owns it. The event loop has one of its own, the :meth:`twin`.
+    """
+
+    def __init__(self, *, replica: str, contents: ContentEncoder, salt: int | None = None) -> None:
         self._replica = replica[:SHORT]
         self._contents = contents
-        salt = randbits(62)
+        salt = randbits(62) if salt is None else salt
+        self._whole_salt = salt
         self._salt = salt & _48_BITS
         self._variant = f"{(2 << 14) | (salt >> 48):04x}"
         self._second_ns, self._time_head = -(10**9), ""
-        self._millisecond, self._id_head = 0, ""
+        self._millisecond, self._id_head = -1, ""
         self._block, self._id_middle = -1, ""
         self._templates = RecordTemplates()
-        self._users: dict[int, tuple[Principal, orjson.Fragment]] = {}
+        self._users: dict[int, tuple[Principal, str]] = {}
+
+    def twin(self) -> "RecordEncoder":
+        """Return an encoder for another thread that gives each request the same id."""
+        return RecordEncoder(replica=self._replica, contents=self._contents, salt=self._whole_salt)
+
+    def encode_plain(self, item: AuditItem) -> bytes | None:
+        """Return a record that holds no content of messages, as :meth:`encode` would.
+
+        It is None for every other.
+        """
+        return self._by_template(item) if type(item) is RequestEvent else None
 
     def encode(self, item: AuditItem) -> bytes:
         """Return a record without its place in the chain."""
@@ -72,38 +95,94 @@ class RecordEncoder:
         return record(GAP, {**members, "gap": {**gap, **times, **lost.scope}})
 
     def _request(self, event: RequestEvent) -> bytes:
-        key = key_of(event)
-        if key is not None:
-            template = self._templates.known.get(key) or self._templates.keep(key, event, self._members(event))
-            text = record(EVENT, self._filled(template, event))
-            if len(text) <= MOST_BYTES:
-                return text
-        return self._whole(event)
+        return self._by_template(event) or self._whole(event)
 
-    def _filled(self, template: RecordTemplate, event: RequestEvent) -> dict[str, Any]:
-        """Return the members of a record with those that are different in each."""
-        received, now = event.received_ns, event.stage_ns
-        members = template.members.copy()
-        members["stageTimestamp"] = self.time(now)
-        members["auditID"] = self._id(event.number, received)
-        members["requestReceivedTimestamp"] = self.time(received)
-        members["user"] = self._user(event.principal)
-        members["sourceIPs"] = [event.address] if event.address else []
-        if template.mcp is not None:
-            members["mcp"] = _filled_mcp(template.mcp, event)
-        if "userAgent" in members:
-            members["userAgent"] = text_of(event.user_agent, TEXT)
-        if "traceId" in members:
-            members["traceId"] = event.trace[0]
-            if "spanId" in members:
-                members["spanId"] = event.trace[1]
-        sent, answered = event.sizes
-        if template.response is not None:
-            members["durationMs"] = _milliseconds(now - received)
-            members["response"] = response = template.response.copy()
-            response["bytes"] = answered
-        members["request"] = {"bytes": sent}
-        return members
+    def _by_template(self, event: RequestEvent) -> bytes | None:
+        key = key_of(event)
+        if key is None:
+            return None
+        template = self.template(key)
+        if template is None:
+            template = self._template(event)
+            self._templates.keep(key, template)
+        trace_id, span_id, _ = event.trace
+        own = (
+            event.number,
+            event.received_ns,
+            event.stage_ns,
+            event.principal,
+            event.address,
+            event.user_agent,
+            event.request_id,
+            event.session,
+            trace_id,
+            span_id,
+            *event.sizes,
+        )
+        text = self.filled(template, own)
+        return text if len(text) <= MOST_BYTES else None
+
+    def filled(self, template: RecordTemplate, own: PlainOwn) -> bytes:
+        """Return a record that a template makes of what is its own."""
+        number, received, now, principal, address, agent, request_id, session, trace_id, span_id, sent, answered = own
+        if not 0 <= now - self._second_ns < _SECOND:
+            self.time(now)
+        second = self._second_ns
+        began = self._time_head, received - second
+        if not 0 <= began[1] < _SECOND:
+            began = _second_of(received)
+        millisecond, last = received // 1_000_000, self._salt ^ number
+        values = (
+            self._time_head,
+            (now - second) // 1000,
+            millisecond >> 16 & 0xFFFF_FFFF,
+            millisecond & 0xFFFF,
+            number & 0xFFF,
+            self._variant,
+            last & _48_BITS,
+            began[0],
+            began[1] // 1000,
+            self._user(principal),
+            addresses_of(address),
+            "" if request_id is None else quoted(str(request_id), SHORT),
+            "" if session is None else session_digest(session),
+            agent_of(agent[:TEXT]) if agent else "",
+            trace_id,
+            span_id,
+            (now - received + 500) // 1000 / 1000,
+            answered,
+            sent,
+        )
+        return (template.text % values).encode()
+
+    def template(self, key: Hashable) -> RecordTemplate | None:
+        """Return what :meth:`learn` has made for a key."""
+        return self._templates.known.get(key)
+
+    def learn(self, key: Hashable, event: RequestEvent) -> RecordTemplate | None:
+        """Keep the template of a record under a key, and return it.
+
+        The key holds all that the record depends on, but for what is its own. None for one that is encoded as a whole.
+        """
+        if key_of(event) is None:
+            return None
+        template = self._template(event)
+        self._templates.keep(key, template)
+        return template
+
+    def _template(self, event: RequestEvent) -> RecordTemplate:
+        members = self._members(event)
+        names = ("stageTimestamp", "auditID", "requestReceivedTimestamp", "user", "sourceIPs")
+        members |= {name: place(number) for number, name in enumerate(names)}
+        mcp = members["mcp"]
+        mcp |= {name: place(number) for number, name in ((5, "requestId"), (6, "sessionHash")) if name in mcp}
+        others = ((7, "userAgent"), (8, "traceId"), (9, "spanId"), (10, "durationMs"))
+        members |= {name: place(number) for number, name in others if name in members}
+        if "response" in members:
+            members["response"]["bytes"] = place(11)
+        members["request"] = {"bytes": place(12)}
+        kept = event.plan, event.decision, event.shadow, event.masks
+        return RecordTemplate(text_with_places(record(EVENT, members)), kept)
 
     def _whole(self, event: RequestEvent) -> bytes:
         """Return a record that is encoded as a whole, with the content of its messages."""
@@ -127,7 +206,7 @@ class RecordEncoder:
             "requestReceivedTimestamp": self.time(event.received_ns),
             "replica": self._replica,
             "objectRef": event.plan.target,
-            "user": self._user(event.principal),
+            "user": orjson.Fragment(self._user(event.principal)),
             "sourceIPs": [event.address] if event.address else [],
             "mcp": mcp_of(event),
             "authz": authz_of(event),
@@ -173,13 +252,13 @@ class RecordEncoder:
         if not 0 <= rest < 1_000_000_000:
             seconds, rest = divmod(nanoseconds, 1_000_000_000)
             self._second_ns = seconds * 1_000_000_000
-            self._time_head = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(seconds))
+            self._time_head = _time_head(seconds)
         # Without leading zeros it is faster, and most have none.
         if rest >= 100_000_000:
             return f"{self._time_head}{rest // 1000}Z"
         return f"{self._time_head}{rest // 1000:06d}Z"
 
-    def _user(self, principal: Principal | None) -> orjson.Fragment:
+    def _user(self, principal: Principal | None) -> str:
         """Return the member ``user``. It is encoded once for each principal."""
         if principal is None:
             return _NOT_AUTHENTICATED
@@ -188,40 +267,27 @@ class RecordEncoder:
             return known[1]
         if len(self._users) >= _PRINCIPALS:
             self._users.clear()
-        encoded = orjson.Fragment(orjson.dumps(user_of(principal)))
+        encoded = json_of(user_of(principal))
         self._users[id(principal)] = (principal, encoded)
         return encoded
 
 
-_NOT_AUTHENTICATED: Final = orjson.Fragment(b'{"authMethod":"none"}')
+def _second_of(nanoseconds: int) -> tuple[str, int]:
+    """Return the text of a second, and the nanoseconds since then."""
+    seconds, rest = divmod(nanoseconds, _SECOND)
+    return _time_head(seconds), rest
 
 
-def _filled_mcp(template: dict[str, Any], event: RequestEvent) -> dict[str, Any]:
-    """Return the member ``mcp`` with what is different in each record."""
-    members = template.copy()
-    if event.request_id is not None:
-        members["requestId"] = text_of(str(event.request_id), SHORT)
-    if event.session is not None:
-        members["sessionHash"] = session_digest(event.session)
-    return members
+def _time_head(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(seconds))
+
+
+_NOT_AUTHENTICATED: Final = '{"authMethod":"none"}'
 
 
 def _milliseconds(nanoseconds: int) -> float:
     """Return milliseconds with three decimals."""
     return (nanoseconds + 500) // 1000 / 1000
-
-
-_HEADS: Final = {kind: head_of(kind) for kind in KINDS}
-
-
-def record(kind: str, members: Mapping[str, Any]) -> bytes:
-    """Return a record of a kind as one line of JSON without its end."""
-    text = _HEADS[kind] + orjson.dumps(members)[1:]
-    return text if text.isascii() and b"\x7f" not in text else _CONTROLS.sub(_escaped, text.decode()).encode()
-
-
-def _escaped(found: "re.Match[str]") -> str:
-    return f"\\u{ord(found[0]):04x}"
 
 
 #: The numbers of requests of this process.

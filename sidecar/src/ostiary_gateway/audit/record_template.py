@@ -1,33 +1,16 @@
 """Templates of records: most records differ from earlier ones in a few members only.
 
-A template holds the members of a record in their order. Those that are the same in all its records are encoded once;
-the others are filled in.
+A template is the text of a record with places for what is different in each. What a caller or a
+server chose is in its key, so it is encoded once.
 """
 
-from collections.abc import Hashable, Mapping, Set
+from collections.abc import Hashable
 from typing import Any, Final, NamedTuple
 
 import orjson
 
 from ostiary_gateway.audit.audit_events import RequestEvent
 
-#: Members that are different in each record, in the record and in its members ``mcp`` and ``response``.
-_VARYING: Final = frozenset(
-    [
-        "stageTimestamp",
-        "auditID",
-        "requestReceivedTimestamp",
-        "user",
-        "sourceIPs",
-        "userAgent",
-        "traceId",
-        "spanId",
-        "durationMs",
-        "request",
-    ]
-)
-_VARYING_MCP: Final = frozenset(("requestId", "sessionHash"))
-_VARYING_RESPONSE: Final = frozenset(("bytes",))
 #: Templates that are kept: about 2 MiB at most, since names are the caller's own.
 _MOST: Final = 1024
 #: The longest texts of a caller in a key.
@@ -35,16 +18,36 @@ _NAME: Final = 256
 _SHORT: Final = 64
 
 
-class RecordTemplate(NamedTuple):
-    """The members of records with the same :func:`key_of`.
+#: The forms of the values that fill a template, by place and in their order.
+_FORMS: Final = (
+    '"%s%06dZ"',
+    '"%08x-%04x-7%03x-%s-%012x"',
+    '"%s%06dZ"',
+    "%s",
+    "%s",
+    "%s",
+    '"%s"',
+    "%s",
+    '"%s"',
+    '"%s"',
+    "%r",
+    "%d",
+    "%d",
+)
+#: The form of a value that a template has no place for.
+_NOWHERE: Final = "%.0s"
 
-    ``mcp`` and ``response`` are None where they hold nothing that varies. ``kept`` are the objects whose identities
-    are in the key.
+
+class RecordTemplate(NamedTuple):
+    """The text of records with the same :func:`key_of`, with a place for each value.
+
+    The places are, in this order: time of the stage (second and microseconds), id (its five numbers), time of the
+    request, user (JSON), addresses (JSON), id in the message (JSON), digest of the session, user agent (JSON), ids of
+    trace and span, milliseconds, bytes of the response and of the request. The first five are in each record.
+    ``kept`` are the objects whose identities are in the key.
     """
 
-    members: dict[str, Any]
-    mcp: dict[str, Any] | None
-    response: dict[str, Any] | None
+    text: str
     kept: tuple[Any, ...]
 
 
@@ -64,7 +67,7 @@ def key_of(event: RequestEvent) -> Hashable | None:
     if len(protocol) > _SHORT or len(http_method) > _SHORT:
         return None
     if client is not None:
-        client = _client_key(client)
+        client = client_key(client)
         if client is None:
             return None
     trace_id, _, sampled = trace
@@ -77,51 +80,44 @@ def key_of(event: RequestEvent) -> Hashable | None:
     # fmt: on
 
 
-def _client_key(client: Any) -> Hashable | None:
+def client_key(client: Any) -> tuple[str, str] | None:
     """Return the texts that a record shows of a client; None where they are none, or long."""
     if type(client) is not dict:
         return None
-    found = client.get("name"), client.get("version")
-    return found if all(type(each) is str and len(each) <= _SHORT for each in found) else None
+    name, version = client.get("name"), client.get("version")
+    if type(name) is not str or type(version) is not str or max(len(name), len(version)) > _SHORT:
+        return None
+    return name, version
 
 
 class RecordTemplates:
-    """The templates of one process, by :func:`key_of`. The thread of the trail owns them."""
+    """The templates of one process, by :func:`key_of`. One thread owns them."""
 
     def __init__(self) -> None:
         #: The templates that there are.
         self.known: dict[Hashable, RecordTemplate] = {}
 
-    def keep(self, key: Hashable, event: RequestEvent, members: dict[str, Any]) -> RecordTemplate:
-        """Make a template of the members of a record, and return it."""
+    def keep(self, key: Hashable, template: RecordTemplate) -> None:
+        """Keep a template."""
         if len(self.known) >= _MOST:
             self.known.clear()
-        mcp, response = members["mcp"], members.get("response")
-        varying = _VARYING
-        has_mcp = not _VARYING_MCP.isdisjoint(mcp)
-        if has_mcp:
-            varying, mcp = varying | {"mcp"}, _folded(mcp, _VARYING_MCP)
-        if response is not None:
-            varying, response = varying | {"response"}, _folded(response, _VARYING_RESPONSE)
-        kept = event.plan, event.decision, event.shadow, event.masks
-        found = RecordTemplate(_folded(members, varying), mcp if has_mcp else None, response, kept)
-        self.known[key] = found
-        return found
+        self.known[key] = template
 
 
-def _folded(members: Mapping[str, Any], varying: Set[str]) -> dict[str, Any]:
-    """Return members with one fragment for each sequence that does not vary.
+def place(number: int) -> orjson.Fragment:
+    """Return what stands in a record for one of the values that fill its template."""
+    return orjson.Fragment(_mark(number))
 
-    It stands at the name of its first member.
-    """
-    found: dict[str, Any] = {}
-    first = ""
-    for name, value in members.items():
-        if name in varying:
-            found[name], first = None, ""
-        elif first:
-            found[first] += b"," + orjson.dumps({name: value})[1:-1]
-        else:
-            first = name
-            found[first] = orjson.dumps(value)
-    return {name: value if value is None else orjson.Fragment(value) for name, value in found.items()}
+
+def _mark(number: int) -> bytes:
+    return b"\x00%d\x00" % number  # JSON has no such character
+
+
+def text_with_places(record: bytes) -> str:
+    """Return the text of a template, from a record with each :func:`place` that it shows."""
+    rest, parts = record.decode().replace("%", "%%"), []
+    for number, form in enumerate(_FORMS):
+        before, found, after = rest.partition(_mark(number).decode())
+        parts += [before, form] if found else [_NOWHERE]
+        rest = after if found else rest
+    return "".join((*parts, rest))

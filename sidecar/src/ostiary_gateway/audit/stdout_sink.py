@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Final
 
 from ostiary_gateway.audit.sink import SinkError
+from ostiary_gateway.audit.stdout_turn import StdoutTurn
 
 #: What a pipe takes at once as soon as it takes anything, in bytes: PIPE_BUF of Linux.
 PIPE_BYTES: Final = 4096
@@ -20,15 +21,21 @@ PATIENCE_SECONDS: Final = 1.0
 
 
 class StdoutSink:
-    """Writes lines to a file descriptor, that of standard output."""
+    """Writes lines to a file descriptor, that of standard output.
+
+    Where several processes have the same one, each waits for its ``turn``, and keeps it until its lines are whole.
+    """
 
     name = "stdout"
     is_copy = False
     lost = 0
     fault = None
 
-    def __init__(self, descriptor: int = 1, *, patience: float = PATIENCE_SECONDS) -> None:
+    def __init__(
+        self, descriptor: int = 1, *, patience: float = PATIENCE_SECONDS, turn: StdoutTurn | None = None
+    ) -> None:
         self._descriptor = descriptor
+        self._turn = turn
         self._patience = patience
         self._poll = select.poll()
         self._poll.register(descriptor, select.POLLOUT)
@@ -43,6 +50,18 @@ class StdoutSink:
                 its rest goes out first at the next call.
         """
         until = monotonic() + self._patience
+        if self._turn is not None and not self._turn.take(until):
+            raise SinkError(_BLOCKED)
+        try:
+            self._write(lines, until)
+        finally:
+            self._end_turn()
+
+    def _end_turn(self) -> None:
+        if self._turn is not None and not self._rest:
+            self._turn.end()
+
+    def _write(self, lines: Sequence[bytes], until: float) -> None:
         self._rest = self._written(self._rest, until)
         if self._rest:
             raise SinkError(_BLOCKED)
@@ -74,6 +93,7 @@ class StdoutSink:
             self._rest = self._written(self._rest, monotonic() + seconds)
         except SinkError:
             self._rest = b""
+        self._end_turn()
 
 
 _BLOCKED: Final = "standard output is blocked: its reader does not read; check the container runtime's logging"

@@ -17,7 +17,6 @@ from ostiary_gateway.bridge.client_input import ELICITATION, missing_capability
 from ostiary_gateway.bridge.from_modern import COMPLETE, INPUT_REQUIRED, written
 from ostiary_gateway.bridge.to_legacy import is_logged
 
-_URL_ELICITATION_REQUIRED: Final = -32042
 #: The codes that only the modern era defines: from a legacy server they would mean something else.
 _MODERN_CODES: Final = range(-32099, -32019)
 _READ: Final = "resources/read"
@@ -82,7 +81,7 @@ class FromLegacy:
         return _with_members(text, message, strict_json.dumps(gained)[1:-1] + b",")
 
     def _error(self, text: bytes, message: dict[str, Any], error: dict[str, Any]) -> bytes:
-        if error.get("code") == _URL_ELICITATION_REQUIRED:
+        if error.get("code") == codes.URL_ELICITATION_REQUIRED:
             self._send_to_urls(message, error)
             return written(message)
         changed = modern_error(error, method=self._method)

@@ -14,6 +14,7 @@ from ostiary_core.contract.key_names import (
     ASSERTION_PREFIX,
     AUDIT_PREFIX,
     CONTENT_PREFIX,
+    EVIDENCE_TOKEN,
     MAC_PREFIX,
     SESSION_PREFIX,
     is_credential,
@@ -39,6 +40,8 @@ class Keyring:
     """What keys of audit trails are derived from, by the time of activation."""
     content: Mapping[int, bytes] = field(default_factory=dict, repr=False)
     """What hashes and tokens of masks are made with, by the time of activation."""
+    evidence_tokens: frozenset[bytes] = field(default_factory=frozenset, repr=False)
+    """The bearers of evidence, which open nothing else."""
 
     @classmethod
     def from_secret(cls, files: Mapping[str, bytes]) -> "Keyring":
@@ -48,11 +51,11 @@ class Keyring:
         """
         sessions = _by_activation(files, SESSION_PREFIX)
         mac = {n: v for n, v in files.items() if n.startswith(MAC_PREFIX) and len(v) >= _KEY_BYTES}
-        token = files.get(ADMIN_TOKEN, b"").strip()
+        admin, evidence = (_token(files, name) for name in (ADMIN_TOKEN, EVIDENCE_TOKEN))
         credentials = {n: SecretBytes(v) for n, v in files.items() if is_credential(n) and v}
         assertions, audit = _seeds(files, ASSERTION_PREFIX), _seeds(files, AUDIT_PREFIX)
         content = _by_activation(files, CONTENT_PREFIX)
-        return cls(mac, sessions, frozenset({token} if token else ()), credentials, assertions, audit, content)
+        return cls(mac, sessions, admin, credentials, assertions, audit, content, evidence)
 
     def credential(self, name: str) -> SecretBytes:
         """Return the credential that a document names.
@@ -80,7 +83,13 @@ class Keyring:
             {**self.assertions, **other.assertions},
             {**self.audit, **other.audit},
             {**self.content, **other.content},
+            self.evidence_tokens | other.evidence_tokens,
         )
+
+
+def _token(files: Mapping[str, bytes], name: str) -> frozenset[bytes]:
+    token = files.get(name, b"").strip()
+    return frozenset({token} if token else ())
 
 
 def _seeds(files: Mapping[str, bytes], prefix: str) -> dict[int, SecretBytes]:

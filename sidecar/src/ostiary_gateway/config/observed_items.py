@@ -45,9 +45,12 @@ class _KnownNames:
     def learn(self, items: list[Any], key: str, *, cursor: object, following: object) -> bool:
         """Add the names of a page; return whether anything is new."""
         before = (len(self.names), self.complete)
-        found = (item.get(key) for item in items[: _NAMES + 1] if isinstance(item, dict))
-        if len(self.names) <= _NAMES:
-            self.names.update(name for name in found if isinstance(name, str) and len(name) <= _LENGTH)
+        known = self.names
+        if len(known) <= _NAMES:
+            found = [item.get(key) for item in items[: _NAMES + 1] if isinstance(item, dict)]
+            known.update(
+                [name for name in found if isinstance(name, str) and name not in known and len(name) <= _LENGTH]
+            )
         if cursor is None or cursor == self.awaited:
             self.awaited = following if isinstance(following, str) else None
             self.complete = self.complete or self.awaited is None

@@ -1,8 +1,8 @@
 """One compiled proxy: everything that its requests need, built once and never changed."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from pydantic import ValidationError
 
@@ -19,7 +19,7 @@ from ostiary_core.policy.access import AccessEvaluator
 from ostiary_core.policy.compiled_policy import CompiledPolicy
 from ostiary_core.policy.principal import Principal
 from ostiary_core.policy.routing import Routing
-from ostiary_core.policy.unmatched_names import exact_names
+from ostiary_core.policy.unmatched_names import SpelledNames
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.config.server_selection import MergeRuntime, NamesOfServers, merge_of, routing_of
 from ostiary_gateway.errors import Refusal
@@ -39,6 +39,12 @@ class CallerAuthenticator(Protocol):
     @property
     def token_origins(self) -> frozenset[str] | None:
         """The origins of token endpoints that callers' tokens may be sent to; None for any."""
+
+    def recognised(self, request: Request) -> Principal | None:
+        """Return who sends a request, if its credential was verified before and is still accepted.
+
+        None where :meth:`authenticate` must find out.
+        """
 
     async def authenticate(self, request: Request, settings: SettingsDocument) -> Principal:
         """Return who sends a request.
@@ -82,7 +88,7 @@ class ProxyRuntime:
     """None where every caller is anonymous."""
     debug_capture: DebugCaptureConfig | None = None
     """None where no exchanges are captured."""
-    spelled_names: frozenset[str] = frozenset()
+    spelled_names: Container[str] = ()
     """The names of tools and prompts that rules write out: known, whether or not the server has listed them."""
     limits: LimitEvaluator | None = None
     """None where no policy limits requests."""
@@ -112,6 +118,8 @@ class ProxyRuntime:
         return self.names if self.names is not None else self.servers[0].known
 
 
+#: Of all proxies without hostnames.
+_ANY_HOST: Final[frozenset[str]] = frozenset()
 ServerFactory = Callable[[EntryDocument], tuple[UpstreamServer, ...]]
 AuthenticatorFactory = Callable[[EntryDocument, Mapping[str, CompiledPolicy]], CallerAuthenticator | None]
 
@@ -153,7 +161,7 @@ def build_runtime(
         digest=digest,
         path=entry.path,
         endpoint=entry.endpoint,
-        hostnames=frozenset(entry.hostnames),
+        hostnames=frozenset(entry.hostnames) if entry.hostnames else _ANY_HOST,
         visibility=Visibility.of_entry(entry, access),
         servers=servers,
         evidence={
@@ -167,7 +175,7 @@ def build_runtime(
         names=NamesOfServers(servers, merge.catalogue if merge is not None else None) if len(servers) > 1 else None,
         authenticator=authenticators(entry, policies),
         debug_capture=entry.debug_capture,
-        spelled_names=frozenset(exact.name for exact in exact_names(policies.values())),
+        spelled_names=SpelledNames(policies.values()),
         loops=LoopRules.build(policies.values(), proxy=entry.uid, servers=limited),
         limits=LimitEvaluator.build(policies.values(), proxy=entry.identity, servers=limited),
         scorer_addresses=_scorer_addresses(entry, policies.values()),

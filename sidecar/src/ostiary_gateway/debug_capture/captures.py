@@ -15,6 +15,7 @@ from ostiary_core.contract.debug_capture import LONGEST_MS, DebugCaptureConfig
 from ostiary_gateway.config.runtime import ProxyRuntime
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.debug_capture.ring import MOST_BYTES, CaptureRing
+from ostiary_gateway.worker_numbers import WorkerNumbers
 
 #: Bytes of the records of all proxies.
 ALL_BYTES: Final = 32 * 1024 * 1024
@@ -68,6 +69,8 @@ class DebugCaptures:
 
     def __init__(self, clocks: Clocks | None = None) -> None:
         self._clocks = clocks or Clocks(time.time, time.monotonic)
+        #: Returns the numbers of a capture's records; None to count them from 1.
+        self.numbers: Callable[[], WorkerNumbers | None] = lambda: None
         self._by_uid: dict[str, ProxyCapture] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -125,7 +128,7 @@ class DebugCaptures:
             return
         now = self._clocks.time()
         longest = LONGEST_MS / 1000
-        ring = known.ring if known is not None else CaptureRing(self._clocks.time)
+        ring = known.ring if known is not None else CaptureRing(self._clocks.time, self.numbers())
         ring.resume()
         ring.until = ends = min(config.until / 1000, now + longest)
         self._by_uid[uid] = ProxyCapture(proxy.identity, config, ends, self._clocks.monotonic() + longest, ring)

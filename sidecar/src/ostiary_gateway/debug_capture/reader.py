@@ -120,8 +120,7 @@ class CaptureReaders:
 async def chunks(capture: ProxyCapture, query: CaptureQuery) -> AsyncIterator[bytes]:
     """Yield what a reader gets after the description: without ``follow``, what is kept."""
     ring, since = capture.ring, query.since
-    # A replica that was started again counts from 1 again.
-    position = query.after if query.after <= ring.last else 0
+    position = ring.resumed(query.after)
     while True:
         found, missed = ring.after(position, since=since, at_most=_CHUNK_BYTES)
         if missed and position:

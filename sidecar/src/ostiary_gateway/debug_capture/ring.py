@@ -4,13 +4,14 @@ Readers keep a position instead of a queue: one that is too slow misses records 
 memory here.
 """
 
-import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 import orjson
+
+from ostiary_gateway.waiting_readers import WaitingReaders
+from ostiary_gateway.worker_numbers import WorkerNumbers
 
 #: Records of one proxy.
 MOST_RECORDS: Final = 1_000
@@ -31,10 +32,11 @@ class CapturedLine(NamedTuple):
 class CaptureRing:
     """The records of one proxy.
 
-    Must be used within one event loop; ``clock`` returns epoch seconds.
+    Must be used within one event loop; ``clock`` returns epoch seconds. A worker gives ``numbers`` for the records.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], numbers: WorkerNumbers | None = None) -> None:
+        self._numbers = numbers
         self.most_bytes = MOST_BYTES
         #: When the capture ends, in epoch seconds.
         self.until = float("inf")
@@ -51,7 +53,7 @@ class CaptureRing:
         self._exchanges = 0
         self._second = 0
         self._in_second = 0
-        self._waiting: set[asyncio.Event] = set()
+        self._waiting = WaitingReaders()
 
     def begin(self) -> int:
         """Return the number of a new exchange; 0 where too many come to capture it."""
@@ -69,23 +71,26 @@ class CaptureRing:
         """Keep a record, which JSON can represent; the oldest ones make room for it."""
         if self.ended or self._clock() >= self.until:
             return
-        self.last += 1
+        self.last = self.last + 1 if self._numbers is None else self._numbers.after(self.last)
         self.captured += 1
         text = orjson.dumps({"sequence": self.last, **record}) + b"\n"
         self._lines.append(CapturedLine(self.last, self._clock(), text))
         self._bytes += len(text)
         self.shrink()
-        self._wake()
+        self._waiting.wake()
 
     def shrink(self) -> None:
         """Drop the oldest records until the rest are within the bounds."""
         while self._lines and (len(self._lines) > MOST_RECORDS or self._bytes > self.most_bytes):
-            self._bytes -= len(self._lines.popleft().text)
+            dropped = self._lines.popleft()
+            self._bytes -= len(dropped.text)
+            if self._numbers is not None:
+                self._numbers.drop(dropped.sequence)
 
     def end(self, reason: str) -> None:
         """Take no more records; readers that follow are told why. What is kept can still be read."""
         self.ended = self.ended or reason
-        self._wake()
+        self._waiting.wake()
 
     def clear(self) -> None:
         """Forget all records."""
@@ -111,8 +116,17 @@ class CaptureRing:
             if found and size > at_most:
                 break
             found.append(line)
+        if self._numbers is not None:
+            return found, self._numbers.missed(sequence)
         oldest = self._lines[0].sequence if self._lines else self.last + 1
         return found, max(0, oldest - 1 - sequence)
+
+    def resumed(self, after: int) -> int:
+        """Return where a reader goes on that knows the records up to a position.
+
+        A replica that was started again counts from 1 again; workers never do.
+        """
+        return after if self._numbers is not None or after <= self.last else 0
 
     @property
     def size(self) -> tuple[int, int]:
@@ -123,15 +137,4 @@ class CaptureRing:
         """Wait until there is a record after a position, or the ring has ended."""
         if self.last > sequence or self.ended:
             return
-        event = asyncio.Event()
-        self._waiting.add(event)
-        try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await event.wait()
-        finally:
-            self._waiting.discard(event)
-
-    def _wake(self) -> None:
-        for event in self._waiting:
-            event.set()
+        await self._waiting.wait(seconds=seconds)

@@ -10,7 +10,7 @@ challenges            the responses to a request without a valid credential, whi
 api_keys              the method for API keys
 access_tokens         the method for OAuth access tokens
 jwt_verifier          access tokens that are JWTs
-jwks, key_set         the keys of their issuers
+jwks                  the keys of their issuers
 periodic_fetch        one fetch of an issuer's documents at a time
 introspection         opaque tokens, which their authorization server judges, at its ``introspection_endpoint``
 client_certificate    certificates of TLS or of a trusted proxy

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from typing import Final
 
 from ostiary_core.contract.documents import SettingsDocument
+from ostiary_core.json_web_tokens.signed_token import TokenNotValid, claimed_issuer
 from ostiary_core.policy.principal import Principal
 from ostiary_gateway.identity.errors import InvalidToken
 from ostiary_gateway.identity.introspection import Introspection
-from ostiary_gateway.identity.jwt_verifier import JwtVerifier, claimed_issuer
+from ostiary_gateway.identity.jwt_verifier import JwtVerifier
 from ostiary_gateway.identity.protected_resource import ResourceServer
 from ostiary_gateway.identity.verdict_cache import Verdict
 
@@ -71,7 +72,10 @@ class AccessTokens:
             InvalidToken: it is a JWT of an issuer that the policy does not name. It may be valid elsewhere, so the
                 introspection endpoint must not get it.
         """
-        issuer = claimed_issuer(token)
+        try:
+            issuer = claimed_issuer(token)
+        except TokenNotValid as error:
+            raise InvalidToken(str(error)) from None
         if issuer is None:
             return False
         if self._jwts is not None and self._jwts.trusts(issuer):

@@ -105,6 +105,22 @@ class Authenticator:
         method = min(self.methods, key=lambda each: (each.header != _AUTHORIZATION, each.header))
         return challenges.header_form(_shown(method.header), method.scheme)
 
+    def recognised(self, request: Request) -> Principal | None:
+        """Return who sends a request, if its credential was verified before and is still accepted.
+
+        None where :meth:`authenticate` must find out, or which of several headers holds it.
+        """
+        if len(self.headers) != 1 or "?" in request.target:
+            return None
+        header = self.headers[0]
+        value = request.headers.get(header)
+        if value is None or header in request.repeated:
+            return None
+        principal = self._verdicts.get(_digest(header, value))
+        if principal is not None:
+            self._outcomes.counts[self._proxy, principal.method, "accepted"] += 1
+        return principal
+
     async def authenticate(self, request: Request, settings: SettingsDocument) -> Principal:
         """Return who sends a request.
 
@@ -116,8 +132,7 @@ class Authenticator:
             if header is None:
                 principal = self._without_credential(request, settings)
             else:
-                value = request.headers[header]
-                digest = hashlib.sha256(f"{header}:{value}".encode("utf-8", "surrogatepass")).digest()
+                digest = _digest(header, request.headers[header])
                 # The usual case is here, in one coroutine: it is part of every call.
                 principal = self._verdicts.get(digest) or await self._verified(header, digest, request, settings)
         except Refusal as refusal:
@@ -215,6 +230,11 @@ class Authenticator:
             return TokenSource()
         host = host_name(request.headers.get("host", ""))
         return TokenSource(resource.urls(settings.external_url).metadata(host), resource.scopes)
+
+
+def _digest(header: str, value: str) -> bytes:
+    """Return that under which the verdict on a credential is kept."""
+    return hashlib.sha256(f"{header}:{value}".encode("utf-8", "surrogatepass")).digest()
 
 
 def _token(value: str, scheme: str | None) -> bytes | None:

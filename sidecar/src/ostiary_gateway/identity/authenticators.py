@@ -17,6 +17,7 @@ from ostiary_core.contract.authentication import (
 )
 from ostiary_core.contract.documents import EntryDocument
 from ostiary_core.errors import ContractError
+from ostiary_core.json_web_tokens.key_set import KeySetError
 from ostiary_core.policy.authentication_in_force import in_force
 from ostiary_core.policy.compiled_policy import CompiledPolicy
 from ostiary_gateway.config.runtime import CallerAuthenticator
@@ -29,7 +30,6 @@ from ostiary_gateway.identity.introspection import Introspection, IntrospectionM
 from ostiary_gateway.identity.introspection_endpoint import IntrospectionEndpoint
 from ostiary_gateway.identity.jwks import FetchedKeys, InlineKeys, KeySource
 from ostiary_gateway.identity.jwt_verifier import JwtVerifier, TrustedIssuer
-from ostiary_gateway.identity.key_set import KeySetError
 from ostiary_gateway.identity.passthrough import PassthroughAuthenticator, UpstreamMetadata
 from ostiary_gateway.identity.protected_resource import MetadataIndex, ResourceServer
 from ostiary_gateway.identity.verdict_cache import ActiveTokens

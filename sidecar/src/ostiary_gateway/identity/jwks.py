@@ -16,7 +16,7 @@ from yarl import URL
 from ostiary_core import strict_json
 from ostiary_core.contract.authentication import IssuerConfig
 from ostiary_core.errors import OstiaryError, StrictJSONError
-from ostiary_gateway.identity.key_set import KeySet, KeySetError, VerificationKey, parse_key_set
+from ostiary_core.json_web_tokens.key_set import KeySet, KeySetError, VerificationKey, parse_key_set
 from ostiary_gateway.identity.periodic_fetch import FetchTimes, PeriodicFetch
 from ostiary_gateway.upstream.document_client import DocumentClient, DocumentUnavailable
 

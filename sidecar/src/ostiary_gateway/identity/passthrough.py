@@ -54,6 +54,10 @@ class PassthroughAuthenticator:
         self.resource = resource
         self.metadata = metadata
 
+    def recognised(self, _request: Request) -> Principal | None:
+        """Return None: a token is not verified here, and :meth:`authenticate` waits for nothing."""
+        return None
+
     async def authenticate(self, request: Request, _settings: SettingsDocument) -> Principal:
         """Return the principal of callers that the gateway does not know.
 

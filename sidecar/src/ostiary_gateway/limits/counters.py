@@ -16,7 +16,8 @@ from ostiary_core.errors import OstiaryError
 
 #: A message of at most this many bytes may use the quarter of the bytes that larger ones must leave free.
 SMALL_BYTES: Final = 64 * 1024
-_UNLIMITED: Final = sys.maxsize
+#: Where there is no limit.
+UNLIMITED: Final = sys.maxsize
 
 
 class Bound(StrEnum):
@@ -38,9 +39,9 @@ class ScopeLimits:
         self.scope = scope
         #: The beginning of the message that a client gets.
         self.words = words
-        self.connections = self.requests = self.streams = self.bytes = _UNLIMITED
+        self.connections = self.requests = self.streams = self.bytes = UNLIMITED
         #: Large messages leave a quarter to small ones: a few of them that never end must not stop every call.
-        self.large = _UNLIMITED
+        self.large = UNLIMITED
         self.refused = dict.fromkeys(Bound, 0)
 
     def bounds(self, bound: Bound) -> bool:
@@ -52,11 +53,19 @@ class ScopeLimits:
 
     def set_limits(self, share: ShareConfig) -> None:
         """Take new limits. What is in use beyond them may finish."""
-        self.connections = share.connections or _UNLIMITED
-        self.requests = share.requests_in_flight or _UNLIMITED
-        self.streams = share.streams or _UNLIMITED
-        self.bytes = share.bytes_in_flight or _UNLIMITED
+        self.connections = share.connections or UNLIMITED
+        self.requests = share.requests_in_flight or UNLIMITED
+        self.streams = share.streams or UNLIMITED
+        self.bytes = share.bytes_in_flight or UNLIMITED
         self.large = self.bytes - self.bytes // 4
+
+    def extends(self, counters: "Counters", bound: Bound, units: int, *, is_large: bool = False) -> bool:  # noqa: ARG002
+        """Return whether a key may use more units after all.
+
+        It never may, unless workers share their limits. ``is_large`` says that the units are bytes of a message that
+        must leave room to small ones.
+        """
+        return False
 
 
 class LimitReachedError(OstiaryError):
@@ -83,6 +92,15 @@ class Counters:
         self.uploads = 0
         self.table = table
         self.key = key
+
+    def in_use(self, bound: Bound) -> int:
+        """Return what is used of a bound."""
+        return {
+            Bound.CONNECTIONS: self.connections,
+            Bound.REQUESTS: self.requests,
+            Bound.STREAMS: self.streams,
+            Bound.BYTES: self.bytes,
+        }[bound]
 
     def drop_if_empty(self) -> None:
         """Remove the counters from their table if they count nothing."""

@@ -15,7 +15,7 @@ from ostiary_gateway.limits.checks import refusal
 from ostiary_gateway.limits.client_address import TrustedProxies
 from ostiary_gateway.limits.counters import Bound, Counters, CountersByKey, LimitReachedError, ScopeLimits
 from ostiary_gateway.limits.reservation import Reservation
-from ostiary_gateway.server.connection import Connection
+from ostiary_gateway.server.host import CountedConnection
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response
 
@@ -37,16 +37,19 @@ class Limiter:
     """Admits connections and requests, and counts what was refused.
 
     ``carried`` is how many connections the process can carry whatever the settings say. ``respond`` returns the
-    response of a refusal, for a connection that is refused before it has sent a request.
+    response of a refusal, for a connection that is refused before it has sent a request. ``scope`` makes the limits of
+    a scope.
     """
 
-    def __init__(self, respond: Callable[[Refusal], Response]) -> None:
+    def __init__(
+        self, respond: Callable[[Refusal], Response], *, scope: Callable[[str, str], ScopeLimits] = ScopeLimits
+    ) -> None:
         self.carried: int | None = None
         self.scopes: Final = (
-            ScopeLimits("gateway", "This gateway has"),
-            ScopeLimits("source", "Your address has"),
-            ScopeLimits("principal", "You have"),
-            ScopeLimits("proxy", "This proxy has"),
+            scope("gateway", "This gateway has"),
+            scope("source", "Your address has"),
+            scope("principal", "You have"),
+            scope("proxy", "This proxy has"),
         )
         gateway, source, principal, proxy = self.scopes
         self.total = Counters(gateway)
@@ -57,7 +60,7 @@ class Limiter:
         self._trusted_proxies = TrustedProxies()
         self._trusted: list[str] = []
         self._reported: int | None = None
-        self._connections: dict[Connection, Counters | None] = {}
+        self._connections: dict[CountedConnection, Counters | None] = {}
         self._unhandled = 0
         self._waiting_for_end: asyncio.Event | None = None
 
@@ -109,12 +112,13 @@ class Limiter:
 
     # Connections
 
-    def opened(self, connection: Connection) -> Response | None:
+    def opened(self, connection: CountedConnection) -> Response | None:
         """Count a connection, or return its response at the limit."""
         total = self.total
         connection.source = source = self._source_of(connection)
         for counters in (source, total):
-            if counters is not None and counters.connections >= counters.limits.connections:
+            is_full = counters is not None and counters.connections >= counters.limits.connections
+            if counters is not None and is_full and not counters.limits.extends(counters, Bound.CONNECTIONS, 1):
                 if source is not None:
                     source.drop_if_empty()
                 return self._respond(refusal(LimitReachedError(counters.limits, Bound.CONNECTIONS), close=True))
@@ -124,7 +128,7 @@ class Limiter:
             source.connections += 1
         return None
 
-    def unhandled_changed(self, connection: Connection, change: int) -> bool:
+    def unhandled_changed(self, connection: CountedConnection, change: int) -> bool:
         """Count bytes of requests that are received and not being handled.
 
         They count for their source, too, if there is one.
@@ -138,9 +142,14 @@ class Limiter:
             source.bytes += change
         self.total.bytes += change
         self._unhandled += change
-        return change > 0 and self._unhandled > self.total.limits.bytes // _UNHANDLED_PART
+        return change > 0 and self._unhandled > self._most_bytes // _UNHANDLED_PART
 
-    def closed(self, connection: Connection) -> None:
+    @property
+    def _most_bytes(self) -> int:
+        """The bytes that this process may use."""
+        return self.scopes[0].bytes
+
+    def closed(self, connection: CountedConnection) -> None:
         """Stop counting a connection; one that was refused was never counted."""
         self.response_taken(connection)
         if connection in self._connections:
@@ -150,25 +159,25 @@ class Limiter:
             self._uncount(connection)
             del self._connections[connection]
 
-    def _source_of(self, connection: Connection) -> Counters | None:
+    def _source_of(self, connection: CountedConnection) -> Counters | None:
         peer = connection.peer
         trusted = self._trusted_proxies
         return None if trusted.trusts(peer) else self.sources.take(trusted.of_peer(peer).key)
 
-    def _count(self, connection: Connection) -> None:
+    def _count(self, connection: CountedConnection) -> None:
         connection.source = self._connections[connection] = source = self._source_of(connection)
         if source is not None:
             source.connections += 1
             source.bytes += connection.unhandled
 
-    def _uncount(self, connection: Connection) -> None:
+    def _uncount(self, connection: CountedConnection) -> None:
         source = self._connections[connection]
         if source is not None:
             source.connections -= 1
             source.bytes -= connection.unhandled
             source.drop_if_empty()
 
-    def response_taken(self, connection: Connection) -> None:
+    def response_taken(self, connection: CountedConnection) -> None:
         """Release the bytes of a response that the client has taken, or never will."""
         if connection.held_response is None:
             return

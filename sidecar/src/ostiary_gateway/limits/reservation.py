@@ -32,7 +32,7 @@ class Reservation:
         """
         counters = self.counters
         for each in counters:
-            if each.requests >= each.limits.requests:
+            if each.requests >= each.limits.requests and not each.limits.extends(each, Bound.REQUESTS, 1):
                 raise LimitReachedError(each.limits, Bound.REQUESTS)
         for each in counters:
             each.requests += 1
@@ -45,7 +45,7 @@ class Reservation:
         """
         counters = self.counters
         for each in counters:
-            if each.streams >= each.limits.streams:
+            if each.streams >= each.limits.streams and not each.limits.extends(each, Bound.STREAMS, 1):
                 raise LimitReachedError(each.limits, Bound.STREAMS)
         for each in counters:
             each.streams += 1
@@ -96,7 +96,8 @@ class Reservation:
             is_small = before + size <= SMALL_BYTES
             for each in counters:
                 room = each.limits.bytes if is_small else each.limits.large
-                if each.bytes + size > room and each.bytes > before:
+                is_over = each.bytes + size > room and each.bytes > before
+                if is_over and not each.limits.extends(each, Bound.BYTES, size, is_large=not is_small):
                     raise LimitReachedError(each.limits, Bound.BYTES)
         for each in counters:
             each.bytes += size

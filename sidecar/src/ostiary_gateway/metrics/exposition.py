@@ -11,25 +11,14 @@ from typing import Final
 
 from prometheus_client.core import Exemplar, Metric
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.registry import Collector
 
+from ostiary_core.metric_family import Families
 from ostiary_gateway.metrics.histogram import Series, SeriesHistogram
 
 #: The series that are written before other threads get their turn.
 _AT_ONCE: Final = 32
 _OPEN_METRICS: Final = "application/openmetrics-text"
 _END: Final = b"# EOF\n"
-
-
-class Families(Collector):
-    """Families that are written by the client library."""
-
-    def __init__(self, families: Iterable[Metric]) -> None:
-        self._families = families
-
-    def collect(self) -> Iterable[Metric]:
-        """Yield them."""
-        return self._families
 
 
 class Exposition:

@@ -5,9 +5,8 @@ scrape in another thread may miss the observation in progress.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator, Set
+from collections.abc import Iterable, Iterator, Set
 from itertools import accumulate
-from time import time
 from typing import Final
 
 from prometheus_client.core import Exemplar, Metric
@@ -17,8 +16,8 @@ from prometheus_client.utils import floatToGoString
 from ostiary_core.metric_family import MetricFamily
 
 #: A trace of a request in a bucket: its ids, its value, and when it was counted (seconds since the epoch).
-_Example = tuple[str, str, float, float]
-_NONE: Final[dict[int, _Example]] = {}
+Example = tuple[str, str, float, float]
+_NONE: Final[dict[int, Example]] = {}
 
 
 class Series:
@@ -33,19 +32,25 @@ class Series:
         self.counts = [0] * (len(boundaries) + 1)
         self.total = 0.0
 
-    def add(self, value: float) -> int:
-        """Count one observation, and return its bucket."""
-        bucket = bisect_left(self._boundaries, value)
-        self.counts[bucket] += 1
-        self.total += value
-        return bucket
+    def add(self, value: float) -> None:
+        """Count one observation."""
+        self.add_all((value,))
 
-    def add_traced(self, value: float, trace_id: str, span_id: str) -> None:
-        """Count one observation, and keep its trace as the example of its bucket."""
-        bucket = self.add(value)
+    def add_all(self, values: Iterable[float]) -> None:
+        """Count observations."""
+        boundaries, counts, total = self._boundaries, self.counts, self.total
+        for value in values:
+            counts[bisect_left(boundaries, value)] += 1
+            total += value
+        self.total = total
+
+    def exemplify(self, examples: Iterable[Example]) -> None:
+        """Keep the traces of observations, which are counted, too, as examples of their buckets."""
         if self._examples is _NONE:
             self._examples = {}
-        self._examples[bucket] = (trace_id, span_id, value, time())
+        kept, boundaries = self._examples, self._boundaries
+        for example in examples:
+            kept[bisect_left(boundaries, example[2])] = example
 
     @property
     def has_exemplars(self) -> bool:

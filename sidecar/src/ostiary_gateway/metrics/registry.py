@@ -49,7 +49,7 @@ class GatewayMetrics:
         #: Writes the text of a scrape.
         self.exposition = Exposition(self._figures.collect, lambda: self._histograms)
         self._requests = RequestMetrics()
-        self.observe = self._requests.observe
+        self.take = self._requests.take
         self.register(self._requests)
         self.register(ProcessState(store, limiter, telemetry))
         self.register(JudgedRequests(limiter, pools, authentications))
@@ -93,17 +93,20 @@ class GatewayMetrics:
         """Remove the series of proxies that no longer exist; otherwise they would be kept for ever."""
         gone = changed - snapshot.proxies.keys()
         self._requests.on_swap(snapshot, changed)
-        DROPPED.forget(gone)
-        EMPTY_LISTS.forget(gone)
-        ACCESS_DENIALS.forget(gone)
-        SHADOW_DENIALS.forget(gone)
-        SESSIONS.forget(gone)
-        CONTENT_FINDINGS.keep({name: _policies(snapshot, name) for name in changed})
-        for counts in BLOCKED_REQUESTS.values():
-            counts.forget(gone)
+        forget_proxies(gone)
+        CONTENT_FINDINGS.keep({name: _policies(snapshot, name) for name in changed - gone})
+
+
+def forget_proxies(gone: frozenset[str]) -> None:
+    """Remove all of some proxies from the counts of this process, which outlive a gateway."""
+    CONTENT_FINDINGS.keep(dict.fromkeys(gone, frozenset()))
+    EMPTY_LISTS.forget(gone)
+    ACCESS_DENIALS.forget(gone)
+    SESSIONS.forget(gone)
+    for counts in (DROPPED, SHADOW_DENIALS, *BLOCKED_REQUESTS.values()):
+        counts.forget(gone)
 
 
 def _policies(snapshot: Snapshot, proxy: str) -> set[str]:
-    """Return the policies of a proxy by their identities; none of one that is gone."""
-    found = snapshot.proxies.get(proxy)
-    return {policy.identity for policy in found.policies.values()} if found is not None else set()
+    """Return the policies of a proxy by their identities."""
+    return {policy.identity for policy in snapshot.proxies[proxy].policies.values()}

@@ -5,42 +5,29 @@ are bounded for each proxy and for the process: beyond the bound a request is co
 beyond twice the bound without its error codes, so that neither callers nor servers can grow the gateway's memory.
 """
 
+import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from operator import sub
 from typing import Final, NamedTuple
 
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from ostiary_core.mcp import codes
+from ostiary_core.evidence.latency import BOUNDARIES
 from ostiary_core.metric_family import MetricFamily, MetricKind
 from ostiary_gateway.config.runtime import ProxyRuntime
 from ostiary_gateway.config.snapshot import Snapshot
+from ostiary_gateway.evidence.ended_requests import PlainEnded
 from ostiary_gateway.metrics.histogram import Series, SeriesHistogram
-from ostiary_gateway.telemetry.request_labels import PlainLabels, RequestLabels
-from ostiary_gateway.telemetry.semantic_conventions import OPERATION_DURATION_BUCKETS
-from ostiary_gateway.upstream import faults
+from ostiary_gateway.telemetry.request_labels import OTHER_ERROR, PlainLabels, RequestLabels, known_error
+from ostiary_gateway.telemetry.throttled_warning import WarningLimiter
 
-_OTHER: Final = "_OTHER"
-#: The error types with a label value of their own. An upstream invents codes, and each would be a new series.
-_ERROR_TYPES: Final = frozenset(
-    {
-        "",
-        "tool_error",
-        "caller_left",
-        "cancelled",
-        "timeout",
-        *faults.KINDS,
-        *map(str, codes.OWN),
-        *map(str, range(400, 432)),
-        *("500", "502", "503", "504"),
-        *("-32700", "-32600", "-32601", "-32602", "-32603", "-32002"),
-    }
-)
+_log: Final = logging.getLogger(__name__)
+
 #: Combinations of labels for one proxy, and for the process.
 MOST_OF_PROXY: Final = 1_000
 MOST_OF_PROCESS: Final = 10_000
-_DURATIONS: Final = (0.0005, 0.001, 0.002, 0.005, *OPERATION_DURATION_BUCKETS)
 _SIZES: Final = (256, 1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216)
 _OUTCOME: Final = ("error_type", "rpc_response_status_code")
 _NAMES: Final = ("gen_ai_tool_name", "gen_ai_prompt_name")
@@ -50,14 +37,14 @@ SERVER_DURATION: Final = MetricFamily(
     "Time from the first byte of an MCP message until its answer was relayed",
     MetricKind.HISTOGRAM,
     labels=("mcp_method_name", "ostiary_proxy", *_NAMES, *_OUTCOME),
-    boundaries=_DURATIONS,
+    boundaries=BOUNDARIES,
 )
 CLIENT_DURATION: Final = MetricFamily(
     "mcp_client_operation_duration_seconds",
     "Time from sending a message to an upstream server until its response ended",
     MetricKind.HISTOGRAM,
     labels=("mcp_method_name", "ostiary_proxy", "ostiary_server", *_NAMES, *_OUTCOME),
-    boundaries=_DURATIONS,
+    boundaries=BOUNDARIES,
 )
 OVERHEAD: Final = MetricFamily(
     "ostiary_gateway_overhead_seconds",
@@ -137,41 +124,53 @@ class RequestMetrics(Collector):
         self._responses = self._counters[RESPONSES]
         self._decisions = self._counters[DECISIONS]
         self._resources = self._counters[RESOURCE_READS]
+        self._warner = WarningLimiter(_log, level=logging.ERROR)
 
-    def observe(
-        self,
-        labels: PlainLabels,
-        *,
-        seconds: float,
-        upstream_seconds: float,
-        request_bytes: int,
-        response_bytes: int,
-        trace: tuple[str, str] | None,
-    ) -> None:
-        """Count one message.
+    def take(self, ended: Sequence[PlainEnded]) -> None:
+        """Count messages that have ended; those with the same labels together."""
+        groups: dict[PlainLabels, list[PlainEnded]] = {}
+        for each in ended:
+            labels = each[4][3]
+            group = groups.get(labels)
+            if group is None:
+                groups[labels] = [each]
+            else:
+                group.append(each)
+        for labels, group in groups.items():
+            try:
+                self._count_group(labels, group)
+            except Exception as error:  # noqa: BLE001  those that cannot be counted must not cost the others
+                self._warner.warn("requests could not be counted: this is a bug", error=error)
 
-        ``trace`` are the ids of trace and span where they are exported; it becomes the exemplar.
-        """
+    def _count_group(self, labels: PlainLabels, group: Sequence[PlainEnded]) -> None:
         series = self._by_labels.get(labels)
-        if series is None:
-            series = self._find(RequestLabels._make(labels))
-        if trace is None:
-            series.server.add(seconds)
-            if series.client is not None:
-                series.client.add(upstream_seconds)
+        if series is not None:
+            self._count(series, group)
         else:
-            series.server.add_traced(seconds, *trace)
-            if series.client is not None:
-                series.client.add_traced(upstream_seconds, *trace)
-        series.overhead.add(seconds - upstream_seconds)
-        series.request_size.add(request_bytes)
-        series.response_size.add(response_bytes)
+            self._count_new(labels, group)
+
+    def _count_new(self, labels: PlainLabels, group: Sequence[PlainEnded]) -> None:
+        """Count messages with new labels, each by itself: there may be too many series."""
+        for each in group:
+            self._count(self._find(RequestLabels._make(labels)), (each,))
+
+    def _count(self, series: RequestSeries, group: Sequence[PlainEnded]) -> None:
+        seconds = [call[1] for _, _, _, _, call in group]
+        upstream_seconds = [call[2] for _, _, _, _, call in group]
+        series.server.add_all(seconds)
+        if series.client is not None:
+            series.client.add_all(upstream_seconds)
+        series.overhead.add_all(map(sub, seconds, upstream_seconds))
+        series.request_size.add_all([request_bytes for _, request_bytes, _, _, _ in group])
+        series.response_size.add_all([response_bytes for _, _, response_bytes, _, _ in group])
+        count = len(group)
         if series.response:
-            self._responses[series.response] += 1
+            self._responses[series.response] += count
         if series.decision:
-            self._decisions[series.decision] += 1
+            self._decisions[series.decision] += count
         if series.resource:
-            self._resources[series.resource] += 1
+            self._resources[series.resource] += count
+        _exemplify(series, group)
 
     def _find(self, labels: RequestLabels) -> RequestSeries:
         """Return the series of labels that were not seen before.
@@ -187,10 +186,10 @@ class RequestMetrics(Collector):
 
     def _bounded(self, labels: RequestLabels) -> RequestLabels:
         labels = labels._replace(
-            error_type=_known_error(labels.error_type),
-            code=_known_error(labels.code),
-            upstream_error=_known_error(labels.upstream_error),
-            upstream_code=_known_error(labels.upstream_code),
+            error_type=known_error(labels.error_type),
+            code=known_error(labels.code),
+            upstream_error=known_error(labels.upstream_error),
+            upstream_code=known_error(labels.upstream_code),
         )
         used = self._of_proxy[labels.proxy]
         if labels in self._by_labels or (used < MOST_OF_PROXY and len(self._by_labels) < MOST_OF_PROCESS):
@@ -200,9 +199,9 @@ class RequestMetrics(Collector):
         if labels in self._by_labels or used < 2 * MOST_OF_PROXY:
             return labels
         return labels._replace(
-            error_type=labels.error_type and _OTHER,
+            error_type=labels.error_type and OTHER_ERROR,
             code="",
-            upstream_error=labels.upstream_error and _OTHER,
+            upstream_error=labels.upstream_error and OTHER_ERROR,
             upstream_code="",
         )
 
@@ -250,8 +249,14 @@ class RequestMetrics(Collector):
             yield family.values(counts)
 
 
-def _known_error(value: str) -> str:
-    return value if value in _ERROR_TYPES else _OTHER
+def _exemplify(series: RequestSeries, group: Sequence[PlainEnded]) -> None:
+    """Keep the traces that are exported as examples."""
+    traced = [(span_id, call) for _, _, _, span_id, call in group if span_id]
+    if not traced:
+        return
+    series.server.exemplify([(call[7], span_id, call[1], call[0] / 1000 + call[1]) for span_id, call in traced])
+    if series.client is not None:
+        series.client.exemplify([(call[7], span_id, call[2], call[0] / 1000 + call[1]) for span_id, call in traced])
 
 
 def _rules_of(proxy: ProxyRuntime) -> frozenset[tuple[str, str]]:

@@ -11,14 +11,13 @@ from time import time_ns
 from typing import Any, Final
 
 from ostiary_core.mcp import codes
-from ostiary_core.mcp.meta_keys import META_CLIENT_INFO
 from ostiary_core.mcp.methods import AuthorizationKind
-from ostiary_core.policy.principal import ANONYMOUS, Principal
-from ostiary_gateway.audit.audit_events import COMPLETE, LIMITED, RECEIVED, SHADOW, RequestEvent
+from ostiary_gateway.audit.audit_events import COMPLETE, RECEIVED, RequestEvent
 from ostiary_gateway.audit.audit_plan import AuditPlan
 from ostiary_gateway.audit.auditor import Auditor
 from ostiary_gateway.audit.record_encoder import NUMBERS
 from ostiary_gateway.errors import Refusal
+from ostiary_gateway.pipeline.audited_request import request_event, usual_record
 from ostiary_gateway.pipeline.authorize import DeniedError
 from ostiary_gateway.pipeline.exchange import AuditedExchange, Exchange
 from ostiary_gateway.pipeline.read_only_tools import READ_ONLY
@@ -147,73 +146,17 @@ def _late(auditor: Auditor, exchange: Exchange) -> AuditedExchange | None:
     return audited
 
 
-def _plan_of_server(plan: AuditPlan, exchange: Exchange) -> AuditPlan:
-    """Return the plan that names the one of several servers that got a request."""
-    return plan.by_server.get(exchange.leg.server.name, plan) if exchange.leg is not None else plan
-
-
 def _put(auditor: Auditor, exchange: Exchange, span: ServerSpan, audited: AuditedExchange, stage: str) -> None:
-    request, message, refusal = exchange.request, exchange.message, exchange.refusal
-    method = message.method_name if message is not None else ""
     is_end = stage is COMPLETE
-    # By position, and not by its constructor, which takes three times as long: it is part of every call.
-    fields = (
-        audited.plan if not audited.plan.by_server else _plan_of_server(audited.plan, exchange),
-        stage,
-        audited.number,
-        span.start_ns,
-        time_ns(),
-        _caller(exchange, refusal),
-        exchange.reservation.client_address,
-        request.headers.get("user-agent", ""),
-        request.method if exchange.is_whoami is False else "whoami",
-        method,
-        message.name if message is not None else "",
-        exchange.request_id,
-        message.revision if message is not None else "",
-        exchange.sealed_session,
-        refusal.decision if isinstance(refusal, DeniedError) else exchange.decision,
-        exchange.shadow_denial,
-        _limit(exchange, refusal),
-        (refusal.reason, refusal.code, refusal.status) if refusal is not None else None,
-        span.error_type or "",
-        span.rpc_code,
-        audited.shown if is_end else b"",
-        audited.dropped,
-        (exchange.request_bytes, span.response_bytes),
-        audited.arguments,
-        audited.result if is_end else None,
-        _client(exchange),
-        (span.trace_id, span.span_id if span.sampled else "", span.sampled),
-        exchange.snapshot.revision,
-        audited.round,
-        exchange.findings,
-        exchange.proxy.record_masks,
-    )
-    event = tuple.__new__(RequestEvent, fields)
+    line = usual_record(auditor.encoder, exchange, span, audited, stage) if auditor.encoder is not None else None
+    if line is not None:
+        auditor.queue.put(line, reserved=is_end and audited.is_reserved)
+        return
     size = exchange.request_bytes if audited.arguments is not None else 0
     if is_end and audited.result is not None:
         size += span.response_bytes
+    event = request_event(exchange, span, audited, stage)
     auditor.queue.put(event, size=size, reserved=is_end and audited.is_reserved)
-
-
-def _limit(exchange: Exchange, refusal: Refusal | None) -> tuple[str, str, str] | None:
-    """Return the limit that refused a request, or would refuse it in Shadow mode."""
-    if refusal is not None and refusal.limit is not None:
-        return (*refusal.limit, LIMITED)
-    use = exchange.limit_use
-    if use is None or use.shadow is None:
-        return None
-    limit = use.shadow.charge.limit
-    return limit.policy, limit.name, SHADOW
-
-
-def _caller(exchange: Exchange, refusal: Refusal | None) -> Principal | None:
-    """Return the caller; None where it was refused before it was authenticated."""
-    principal = exchange.principal
-    if principal is ANONYMOUS and refusal is not None and exchange.proxy.authenticator is not None:
-        return None if exchange.request.caller is None else principal
-    return principal
 
 
 def _arguments(exchange: Exchange) -> Any:
@@ -226,16 +169,6 @@ def _arguments(exchange: Exchange) -> Any:
     if message.method.name in {"tools/call", "prompts/get"}:
         return params.get("arguments", {})
     return {key: value for key, value in params.items() if key not in _NO_ARGUMENTS}
-
-
-def _client(exchange: Exchange) -> Any:
-    """Return what the client says that it is, when it initializes or in each request."""
-    message = exchange.message
-    if message is None:
-        return None
-    params = message.params
-    meta = params.get("_meta")
-    return (meta.get(META_CLIENT_INFO) if type(meta) is dict else None) or params.get("clientInfo")
 
 
 def _unavailable(exchange: Exchange) -> Refusal:

@@ -36,6 +36,19 @@ class CallerStream:
     ``is_answered`` once the response to the request was written: nothing of our own may follow it.
     """
 
+    __slots__ = (
+        "_before_header",
+        "_exchange",
+        "_limit",
+        "_reserved",
+        "_turn",
+        "downstream",
+        "is_answered",
+        "readers",
+        "stream",
+        "waits_for_event",
+    )
+
     def __init__(
         self,
         exchange: Exchange,

@@ -23,6 +23,18 @@ def check_lines(block: bytes, *, most: int) -> None:
         raise UpstreamFault(faults.TOO_LARGE, f"an event has more than {most} lines (bounds.messageValues)")
 
 
+def check_end(*, foreign_responses: int, is_resumable: bool) -> None:
+    """Check that a stream that has ended may end so, where a response is due.
+
+    Raises:
+        UpstreamFault: it ended without the response, and cannot be resumed.
+    """
+    if foreign_responses:
+        raise UpstreamFault(faults.INVALID, "the stream held answers to other requests only")
+    if not is_resumable:
+        raise UpstreamFault(faults.RESET, "the stream ended without the answer")
+
+
 def without_endpoint(exchange: Exchange) -> bytes:
     """Drop the server's own address: what a client posts there would bypass the gateway.
 

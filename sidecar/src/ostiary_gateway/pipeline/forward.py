@@ -158,7 +158,9 @@ async def forward(exchange: Exchange, leg: Leg, span: ClientSpan) -> UpstreamRes
             leg.preferred = response.endpoint.key
         if leg.instead is not None and message is not None:
             _free(exchange, message)
-        await judge_head(exchange, leg, response)
+        judging = judge_head(exchange, leg, response)
+        if judging is not None:
+            await judging
     except BaseException:
         response.close()
         raise

@@ -14,12 +14,12 @@ from typing import Final
 from ostiary_core.mcp import codes
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.pipeline.exchange import Exchange
-from ostiary_gateway.pipeline.merged_sessions.session_vector import open_vector
-from ostiary_gateway.seal import SESSION_VECTOR, Sealer
+from ostiary_gateway.pipeline.merged_sessions.session_vector import SessionVector
+from ostiary_gateway.pipeline.opened_sessions import OpenedSessions
 from ostiary_gateway.server.host_name import host_name
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response
-from ostiary_gateway.session_ids import UpstreamSession, open_session_id
+from ostiary_gateway.session_ids import UpstreamSession
 from ostiary_gateway.telemetry.session_counts import INVALID, SESSIONS
 
 #: The target of a load balancer's probe: under ``/-/``, which no proxy can use.
@@ -120,7 +120,7 @@ def _loopback_origins(request: Request) -> frozenset[str]:
     return frozenset(f"http://{name}{suffix}" for name in _LOOPBACK_NAMES)
 
 
-def open_session(exchange: Exchange, sealer: Sealer) -> UpstreamSession | None:
+def open_session(exchange: Exchange, sessions: OpenedSessions) -> UpstreamSession | None:
     """Open the session id that a client sent, for the exchange; None where it sent none.
 
     Raises:
@@ -130,11 +130,10 @@ def open_session(exchange: Exchange, sealer: Sealer) -> UpstreamSession | None:
     if sealed is None:
         return None
     max_age = exchange.snapshot.settings.bounds.session_max_age / 1000
-    bound = {"proxy_uid": exchange.proxy.uid, "principal": exchange.principal.id}
-    is_vector = sealed.startswith(SESSION_VECTOR.prefix)
-    session = (open_vector if is_vector else open_session_id)(sealer, sealed, **bound, max_age=max_age)
+    proxy = exchange.proxy
+    session = sessions.open(sealed, proxy_uid=proxy.uid, principal=exchange.principal.id, max_age=max_age)
     # One of the time when the proxy had a single server names none of those that it has now.
-    if session is None or not (is_vector or len(exchange.proxy.servers) == 1):
+    if session is None or (len(proxy.servers) != 1 and not isinstance(session, SessionVector)):
         SESSIONS.note_refused(exchange.proxy.identity, INVALID)
         raise session_not_found()
     exchange.session = session
@@ -146,7 +145,7 @@ def session_not_found() -> Refusal:
 
     It is always the same.
     """
-    return Refusal(404, _NOT_FOUND, "Session not found; initialize again", code=-32001, silent=True)
+    return Refusal(404, _NOT_FOUND, "Session not found; initialize again", code=codes.SESSION_NOT_FOUND, silent=True)
 
 
 def is_session_not_found(refusal: Refusal) -> bool:

@@ -94,7 +94,9 @@ async def relay_document(
         LimitError: it is larger than a limit of a policy allows.
         InputAsked: the server of a bridged leg asks for input.
     """
-    text = await _text(exchange, leg, response)
+    limit = _readable(exchange)
+    found = response.at_hand(min(limit, _NOT_HELD))
+    text = found if found is not None else await read_whole(exchange, leg, response, limit=limit)
     rules = rules_of_response(exchange, leg)
     rejected = http_error_responses.rejection(exchange, leg, response, text) if response.status >= 400 else None
     if rejected is not None:
@@ -131,13 +133,10 @@ async def relay_document(
     return Response(response.status, text, headers), refused or jsonrpc.outcome(message)
 
 
-async def _text(exchange: Exchange, leg: Leg, response: UpstreamResponse) -> bytes:
-    """Return the whole body of a response."""
-    use = exchange.limit_use
-    most = exchange.snapshot.settings.bounds.message_bytes
-    limit = most if use is None else readable_bytes(use, most)
-    text = response.at_hand(min(limit, _NOT_HELD))
-    return text if text is not None else await read_whole(exchange, leg, response, limit=limit)
+def _readable(exchange: Exchange) -> int:
+    """Return how many bytes of a response are read."""
+    use, most = exchange.limit_use, exchange.snapshot.settings.bounds.message_bytes
+    return most if use is None else readable_bytes(use, most)
 
 
 async def _translated(

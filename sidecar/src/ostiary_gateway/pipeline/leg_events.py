@@ -5,7 +5,7 @@ by several servers.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from itertools import islice
 from time import monotonic
 from typing import TYPE_CHECKING, Final
@@ -14,6 +14,7 @@ from ostiary_gateway import sse
 from ostiary_gateway.errors import InputAsked, UpstreamFault
 from ostiary_gateway.limits.checks import reserve_response_bytes
 from ostiary_gateway.pipeline.caller_stream import CallerStream
+from ostiary_gateway.pipeline.event_checks import check_end
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
 from ostiary_gateway.pipeline.large_messages import LARGE_MESSAGES, LIGHT_BYTES, SLICE_SECONDS
@@ -41,6 +42,21 @@ class LegEvents:
 
     Afterwards ``outcome`` is how the request was answered by this server, None if it was not.
     """
+
+    __slots__ = (
+        "_answered_at",
+        "_arriving",
+        "_exchange",
+        "_filter",
+        "_is_reopened",
+        "_large",
+        "_reopening",
+        "_reserved",
+        "_server",
+        "_to",
+        "_upstream",
+        "_waiting",
+    )
 
     def __init__(
         self, exchange: Exchange, leg: Leg, response: UpstreamResponse, *, to: CallerStream, seal: SealSession
@@ -82,13 +98,10 @@ class LegEvents:
         Raises:
             UpstreamFault: it ended without the response, and cannot be resumed.
         """
-        if self._filter.foreign_responses:
-            raise UpstreamFault(faults.INVALID, "the stream held answers to other requests only")
-        if not self._filter.resumable:
-            raise UpstreamFault(faults.RESET, "the stream ended without the answer")
+        check_end(foreign_responses=self._filter.foreign_responses, is_resumable=self._filter.resumable)
 
-    async def run(self) -> None:
-        """Read until the server ends its response, or we end the stream.
+    def run(self) -> Awaitable[None]:
+        """Return what to await until the server ends its response, or we end the stream.
 
         A stream that goes on at another endpoint of the server is read there.
 
@@ -96,14 +109,18 @@ class LegEvents:
             UpstreamFault: the server failed.
             InputAsked: the server of a bridged leg asks for input. The stream to the caller stays open.
         """
+        return self._read() if self._reopening is None else self._read_on(self._reopening)
+
+    async def _read_on(self, reopening: "StreamReopening") -> None:
+        """Read a stream, and after its end the one that takes its place."""
         while True:
             try:
                 await self._read()
             except UpstreamFault as fault:
-                if self._reopening is None or fault.kind != faults.RESET:
+                if fault.kind != faults.RESET:
                     raise
                 self._server.health.absorbed(fault)
-            if self._reopening is None or self.outcome is not None or not await self._goes_on(self._reopening):
+            if self.outcome is not None or not await self._goes_on(reopening):
                 return
 
     async def _goes_on(self, reopening: "StreamReopening") -> bool:
@@ -119,8 +136,21 @@ class LegEvents:
         return True
 
     async def _read(self) -> None:
-        # An end that has arrived already is empty: then response and end are sent in one piece.
-        while chunk := await self._next_chunk() if (ready := self._upstream.ready()) is None else ready:
+        # It waits in this very frame: that may be for days, with thousands of others.
+        since = 0.0
+        while True:
+            # An end that has arrived already is empty: then response and end are sent in one piece.
+            if (chunk := self._upstream.ready()) is None:
+                await self._to.flush()
+                chunk = self._next_chunk()
+            if chunk is None:
+                since = since or self._answered_at or monotonic()
+                left = self._seconds_left(since=monotonic() - since)
+                if await self._upstream.arrival(min(left, KEEP_ALIVE_SECONDS)) or self._bears_silence(left):
+                    continue
+            if not chunk:
+                break
+            since = 0.0
             await self._pass_all(self._arriving.feed(chunk))
             if self._filter.outcome is not None and self._aftermath_is_over():
                 break
@@ -214,27 +244,33 @@ class LegEvents:
         reserve_response_bytes(self._exchange.reservation, -self._reserved)
         self._reserved = 0
 
-    async def _next_chunk(self) -> bytes:
-        """Wait for the next chunk; empty at the end. Send comments while the upstream is silent."""
-        since = self._answered_at or monotonic()
-        while True:
-            await self._to.flush()
-            if self._to.is_given_up:
-                raise UpstreamFault(faults.TIMEOUT, "the server did not end although its caller has gone")
-            left = self._seconds_left(since=monotonic() - since)
-            try:
-                return await self._upstream.read_some(min(left, KEEP_ALIVE_SECONDS))
-            except TimeoutError as error:
-                if left > KEEP_ALIVE_SECONDS:
-                    self._keep_alive()
-                elif self._filter.outcome is not None:
-                    return b""
-                else:
-                    raise faults.idle_timeout() from error
-            except UpstreamFault:
-                if self._filter.outcome is not None or self._to.is_ended:
-                    return b""
-                raise
+    def _next_chunk(self) -> bytes | None:
+        """Return what has arrived: empty at the end, None if it must be awaited.
+
+        Raises:
+            UpstreamFault: the server failed, or its caller has been gone for too long.
+        """
+        if self._to.is_given_up:
+            raise UpstreamFault(faults.TIMEOUT, "the server did not end although its caller has gone")
+        chunk = self._upstream.ready()
+        if chunk is not None or self._upstream.fault is None:
+            return chunk
+        if self._filter.outcome is None and not self._to.is_ended:
+            raise self._upstream.fault
+        return b""
+
+    def _bears_silence(self, left: float) -> bool:
+        """Return whether to wait longer for a silent server, and send a comment meanwhile.
+
+        Raises:
+            UpstreamFault: it has been silent for too long, and has not answered.
+        """
+        if left > KEEP_ALIVE_SECONDS:
+            self._keep_alive()
+            return True
+        if self._filter.outcome is None:
+            raise faults.idle_timeout()
+        return False
 
     def _seconds_left(self, *, since: float) -> float:
         """Return how many seconds the upstream may still be silent."""

@@ -8,7 +8,7 @@ item without exactly one name is dropped alone, and reported. All other bytes ar
 that are narrowed to what the caller may pass: that needs an item of strict JSON.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -23,14 +23,35 @@ _SHOWN_NAME: Final = 64
 Shows = Callable[[str], bool]
 
 
-class ListFilter:
-    """Decides which items of a list are kept, by the list's key and the key of an item's name."""
+_NOTHING_KNOWN: Final[Mapping[str, bool]] = {}
 
-    def __init__(self, list_key: str, item_key: str, shows: Shows, is_due: Callable[[], bool] = lambda: False) -> None:
+
+def _never() -> bool:
+    return False
+
+
+class ListFilter:
+    """Decides which items of a list are kept, by the list's key and the key of an item's name.
+
+    ``known`` is what ``shows`` has returned for some names already.
+    """
+
+    def __init__(
+        self,
+        list_key: str,
+        item_key: str,
+        shows: Shows,
+        is_due: Callable[[], bool] = _never,
+        *,
+        known: Mapping[str, bool] = _NOTHING_KNOWN,
+    ) -> None:
         self.list_key = list_key
         self.item_key = item_key
         self._shows = shows
+        self._known = known
         self._is_due = is_due
+        #: Whether judging any name costs next to nothing.
+        self._is_cheap = is_due is _never
         #: Changes an item that is kept.
         self.reshape: Callable[[dict[str, Any]], dict[str, Any]] | None = None
         #: Descriptions of the items that were dropped because they cannot be judged, safe for a log.
@@ -39,6 +60,37 @@ class ListFilter:
     def pauses(self, position: int) -> bool:
         """Return whether other tasks should run before the item at this position is judged."""
         return position % ITEMS_AT_ONCE == ITEMS_AT_ONCE - 1 or self._is_due()
+
+    def keeping(self, items: Sequence[dict[str, Any]]) -> Steps[list[dict[str, Any]]]:
+        """Return the items that may be seen, as they are shown, in steps."""
+        kept: list[dict[str, Any]] = []
+        for start in range(0, len(items), ITEMS_AT_ONCE):
+            piece = items[start : start + ITEMS_AT_ONCE]
+            found = self._kept_of(piece, start) if self._is_cheap else (yield from self._kept_one_by_one(piece, start))
+            kept += found if self.reshape is None else map(self.reshape, found)
+            yield
+        return kept
+
+    def _kept_of(self, items: Sequence[dict[str, Any]], start: int) -> list[dict[str, Any]]:
+        # Nearly every item has a name that was judged before, and needs no call.
+        keeps, known, key = self.keeps, self._known, self.item_key
+        return [
+            item
+            for position, item in enumerate(items, start)
+            if (
+                known[name]
+                if type(name := item.get(key)) is str and name in known and item.keys() <= _STANDARD_MEMBERS
+                else keeps(position, item)
+            )
+        ]
+
+    def _kept_one_by_one(self, items: Sequence[dict[str, Any]], start: int) -> Steps[list[dict[str, Any]]]:
+        kept = []
+        for position, item in enumerate(items, start):
+            if self._is_due():
+                yield
+            kept += self._kept_of((item,), position)
+        return kept
 
     def keeps(self, position: int, item: Mapping[str, Any]) -> bool:
         """Return whether an item without duplicate keys may be seen."""

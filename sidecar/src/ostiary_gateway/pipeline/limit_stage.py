@@ -229,8 +229,10 @@ def _matched(exchange: Exchange, limits: LimitEvaluator) -> MatchedLimits:
     if kind is _NAME or kind is _LIST:
         servers = _routed(exchange, limits) if exchange.proxy.routing is not None else None
         # Then nothing else of the request matters, unless an expression reads it.
-        if not limits.counts_names and servers is None:
-            found = limits.remembered(exchange.principal, method.primitive, method.verb, message.name)
+        if servers is None:
+            primitive, name = method.primitive, message.name
+            is_offered = limits.counts_names and _is_offered(exchange, primitive, name)
+            found = limits.remembered(exchange.principal, primitive, method.verb, name, is_offered=is_offered)
             if found is not None:
                 return found
         call = call_of(exchange, message) if limits.needs_call else None
@@ -264,8 +266,13 @@ def _counted(
     name: str,
     call: Call | None = None,
 ) -> CountedRequest:
-    is_offered = limits.counts_names and primitive is not None and name in exchange.proxy.known.of(primitive)
+    is_offered = limits.counts_names and _is_offered(exchange, primitive, name)
     return CountedRequest(exchange.principal, primitive, verb, name, is_offered, exchange.snapshot.identity, call)
+
+
+def _is_offered(exchange: Exchange, primitive: Primitive | None, name: str) -> bool:
+    """Return whether a server of the proxy is known to offer a name."""
+    return primitive is not None and name in exchange.proxy.known.of(primitive)
 
 
 def _listen_limits(exchange: Exchange, message: Message, limits: LimitEvaluator) -> MatchedLimits:

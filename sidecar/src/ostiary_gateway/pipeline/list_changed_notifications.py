@@ -35,6 +35,9 @@ ACKNOWLEDGED: Final = "notifications/subscriptions/acknowledged"
 #: The members of a listen filter.
 _ASKED_FOR: Final = {primitive: f"{primitive.value}ListChanged" for primitive in Primitive}
 
+_NONE: Final[frozenset[Primitive]] = frozenset()
+_ALL: Final = frozenset(Primitive)
+
 _Compared = tuple[ref[Visibility], frozenset[Primitive]]
 #: The primitives that a visibility changed relative to the previous one: all streams of a proxy ask for the same.
 _COMPARED: Final[WeakKeyDictionary[Visibility, _Compared]] = WeakKeyDictionary()
@@ -62,12 +65,12 @@ class ListNotices:
         message = exchange.message
         self.ready: Callable[[], None] | None = None
         self.is_acknowledged = False
-        self._owed: set[Primitive] = set()
+        self._owed: frozenset[Primitive] = _NONE
         self._timer: asyncio.TimerHandle | None = None
         #: In a session every notification is sent, and nothing must precede it.
         self._subscription = exchange.request_id
         self._open = message is None or message.era is not MODERN
-        self._asked = frozenset(Primitive) if self._open else _asked(message.params if message is not None else {})
+        self._asked = _ALL if self._open else _asked(message.params if message is not None else {})
 
     def compare(self, old: Visibility, new: Visibility) -> None:
         """Note what a new visibility may have changed, and report it after a short delay."""
@@ -109,8 +112,7 @@ class ListNotices:
         """
         if not self._owed or self._timer is not None or not self._open:
             return b""
-        owed = sorted(self._owed)
-        self._owed.clear()
+        owed, self._owed = sorted(self._owed), _NONE
         return b"".join(sse.event(strict_json.dumps(self._notice(primitive))) for primitive in owed)
 
     def _notice(self, primitive: Primitive) -> dict[str, Any]:

@@ -11,11 +11,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
+from weakref import WeakKeyDictionary
 
 from ostiary_core import strict_json
 from ostiary_core.content.finding import ContentFinding
 from ostiary_core.errors import StrictJSONError
 from ostiary_core.mcp.methods import LISTS, AuthorizationKind, Method, Primitive, Verb
+from ostiary_core.policy.decision_cache import DECISIONS, Memo
 from ostiary_core.policy.visibility import Visibility
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.pipeline import jsonrpc, lenient_list_filter
@@ -25,7 +27,10 @@ from ostiary_gateway.pipeline.list_cost import CostlyNames, LongURIs
 from ostiary_gateway.upstream import faults
 
 _PRIMITIVES: Final = tuple(Primitive)
+_ONLY_OBJECTS: Final = frozenset({dict})
 _UPDATED: Final = "notifications/resources/updated"
+#: Which names of lists callers may see, as far as that was judged.
+_SHOWN: Final[WeakKeyDictionary[Visibility, dict[Primitive, Memo[str, bool]]]] = WeakKeyDictionary()
 
 
 class Reading(NamedTuple):
@@ -229,13 +234,22 @@ def _judged(method: Method, visibility: Visibility) -> ListFilter:
     assert method.primitive is not None  # noqa: S101  every list has one
     bytes_each = visibility.bytes_for_a_decision(method.primitive)
     if bytes_each is None and method.primitive is not Primitive.RESOURCES:
-        judged = ListFilter(method.list_key, method.item_key, partial(visibility.shows, method.primitive))
+        known = _SHOWN.setdefault(visibility, {}).setdefault(method.primitive, Memo())
+        shows = partial(_shows, known, visibility, method.primitive)
+        judged = ListFilter(method.list_key, method.item_key, shows, known=known)
         return _narrowing(judged, method.primitive, visibility)
     costly: LongURIs | CostlyNames = LongURIs(visibility)
     if bytes_each is not None:
         costly = CostlyNames(method.primitive, visibility, bytes_each=bytes_each)
     judged = ListFilter(method.list_key, method.item_key, costly.shows, costly.is_due)
     return _narrowing(judged, method.primitive, visibility)
+
+
+def _shows(known: Memo[str, bool], visibility: Visibility, primitive: Primitive, name: str) -> bool:
+    """Return whether the caller may see a name, and remember it for the next list."""
+    found = visibility.shows(primitive, name)
+    DECISIONS.keep(known, name, found, name=name)
+    return found
 
 
 def _narrowing(judged: ListFilter, primitive: Primitive, visibility: Visibility) -> ListFilter:
@@ -252,15 +266,9 @@ def _narrow(visibility: Visibility, tool: dict[str, Any]) -> dict[str, Any]:
 def _filter_tree(result: Any, lists: Mapping[str, ListFilter]) -> Steps[None]:
     for key, judged in lists.items():
         items = result.get(key) if isinstance(result, dict) else None
-        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        if not isinstance(items, list) or not _ONLY_OBJECTS.issuperset(map(type, items)):
             raise _no_list(key)
-        kept = []
-        for position, item in enumerate(items):
-            if judged.pauses(position):
-                yield
-            if judged.keeps(position, item):
-                kept.append(item if judged.reshape is None else judged.reshape(item))
-        result[key] = kept
+        result[key] = yield from judged.keeping(items)
         yield
     if lists and "cacheScope" in result:
         result["cacheScope"] = "private"  # what one caller may see must not be cached for another

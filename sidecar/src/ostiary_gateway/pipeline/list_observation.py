@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ostiary_core.mcp.methods import Method
+from ostiary_gateway.evidence.listed_items import LISTED
 from ostiary_gateway.pipeline import mirrored_parameters
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.large_messages import Steps
@@ -16,13 +17,17 @@ from ostiary_gateway.upstream.server import UpstreamServer
 def observe(server: UpstreamServer, method: Method, text: bytes, message: Mapping[str, Any]) -> bool:
     """Learn from a list as its server sent it.
 
-    That is names, read-only tools, tools that may be called again, mirrored parameters.
+    That is names, items, read-only tools, tools that may be called again, mirrored parameters.
 
     ``message`` is the parsed ``text``. Return whether the list must be read each time it is received, since another one
     may have arrived in between.
     """
-    server.known.learn(method, message)
-    READ_ONLY.learn(server, method, message)
+    result = message.get("result")
+    items = result.get(method.list_key) if isinstance(result, dict) and method.list_key else None
+    if isinstance(items, list) and (changed := LISTED.learn(server, method, items)):
+        news = message if changed is items else {"result": {method.list_key: changed}}
+        server.known.learn(method, news)
+        READ_ONLY.learn(server, method, news)
     retried = server.retry.tools if server.retry is not None else None
     if retried is None or not retried.has_hints:
         return mirrored_parameters.learn(server, method, text, message)

@@ -12,9 +12,10 @@ from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.content.scorer_client import Scorers
 from ostiary_gateway.debug_capture.captures import DebugCaptures
 from ostiary_gateway.errors import Refusal
+from ostiary_gateway.evidence.ended_requests import EndedRequests
 from ostiary_gateway.limits.checks import become_stream
-from ostiary_gateway.limits.limiter import Limiter
-from ostiary_gateway.pipeline import audit_stage, http_checks, record, server_revisions
+from ostiary_gateway.options import WorkerOptions
+from ostiary_gateway.pipeline import audit_stage, http_checks, record, request_counts, server_revisions
 from ostiary_gateway.pipeline.authorize import authorize
 from ostiary_gateway.pipeline.blocks import check_blocked
 from ostiary_gateway.pipeline.carry_out import carry_out
@@ -27,6 +28,7 @@ from ostiary_gateway.pipeline.http_checks import check_host, check_origin, prefl
 from ostiary_gateway.pipeline.limit_stage import LimitStage
 from ostiary_gateway.pipeline.loop_stage import LoopStage
 from ostiary_gateway.pipeline.open_streams import OpenStreams
+from ostiary_gateway.pipeline.opened_sessions import OpenedSessions
 from ostiary_gateway.pipeline.plans import Plan
 from ostiary_gateway.pipeline.refusal_responses import internal_error, response_for
 from ostiary_gateway.pipeline.request_ids import RequestIds
@@ -34,12 +36,11 @@ from ostiary_gateway.pipeline.request_reader import RequestReader
 from ostiary_gateway.pipeline.route import FindMetadata, no_metadata, public_metadata
 from ostiary_gateway.pipeline.select_stage import select
 from ostiary_gateway.pipeline.services import services_of
-from ostiary_gateway.policy_limits.local_counters import LocalCounters
+from ostiary_gateway.pipeline.worker_parts import counters_of, limiter_of
 from ostiary_gateway.seal import Sealer
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.telemetry import ServerSpan, Telemetry
-from ostiary_gateway.telemetry.request_labels import ObserveRequest
 from ostiary_gateway.threads import uncancel
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.credentials import direct
@@ -62,18 +63,22 @@ class RequestPipeline:
         loopback: bool,
         metadata: FindMetadata = no_metadata,
         routing: Routing = direct,
+        worker: WorkerOptions | None = None,
     ) -> None:
-        self.limiter = Limiter(lambda refusal: response_for(refusal, None))
+        self.limiter = limiter_of(worker, lambda refusal: response_for(refusal, None))
         self.streams = OpenStreams()
         self.captures = DebugCaptures()
         self.request_ids = RequestIds()
-        self.local_counters = LocalCounters()
+        self.local_counters = counters_of(worker)
         self.limits = LimitStage(self.local_counters, self.streams)
         self.loops = LoopStage()
         self.draining = False
         #: The drain period is over: a request that is cancelled now gets an error response.
         self.ending = False
-        self.observe: ObserveRequest | None = None
+        #: Takes requests that have ended, to be counted; None where nothing counts them.
+        self.ended: EndedRequests | None = None
+        #: The trace of requests that are counted nowhere, since `ostiary run` sends them itself; None without any.
+        self.own_trace: str | None = None
         #: Records requests; None where nothing can demand that.
         self.auditor: Auditor | None = None
         self._snapshot = snapshot
@@ -87,7 +92,7 @@ class RequestPipeline:
         self.sessions = self.services.sessions
         self._reader = RequestReader(
             snapshot=snapshot,
-            sealer=sealer,
+            sessions=OpenedSessions(sealer),
             is_draining=lambda: self.draining,
             content_keys=self.services.content_keys,
         )
@@ -98,7 +103,7 @@ class RequestPipeline:
             return self.handle(request)
         return http_checks.probe_response(request, is_ready=self._snapshot() is not None and not self.draining)
 
-    async def handle(self, request: Request) -> Response | None:
+    async def handle(self, request: Request) -> Response | None:  # noqa: C901  every stage is shown in one place
         """Answer one request.
 
         The stages are receive, route, check origin, authenticate, admit (in-flight limits), decode, check blocks, check
@@ -119,10 +124,13 @@ class RequestPipeline:
                 if request.method == "OPTIONS":
                     return record.responded(span, request, preflight(request, exchange))
                 if exchange.proxy.authenticator is not None:
-                    await self._reader.authenticate(exchange)
-                    record.authenticated(span, exchange)
+                    if not self._reader.recognise(exchange):
+                        await self._reader.authenticate(exchange)
+                    span.authenticated(exchange.principal)
                 self._admit(exchange)
-                await self._reader.decode(exchange)
+                decoding = self._reader.decode(exchange)
+                if decoding is not None:
+                    await decoding
                 record.decoded(span, exchange)
                 judging = self._judge(exchange, span)
                 if judging is not None:
@@ -177,11 +185,11 @@ class RequestPipeline:
     def _finish(self, exchange: Exchange | None, span: ServerSpan) -> None:
         """Record the request, and release what it reserved."""
         if exchange is None:
-            record.counted(span, None, self.observe)
+            self._record(span, None)
             return
         if self.request_ids.cancelled and self.request_ids.is_cancelled(exchange):
             record.cancelled(span)
-        record.counted(span, exchange, self.observe)
+        self._record(span, exchange)
         if self.auditor is not None:
             audit_stage.complete(self.auditor, exchange, span)
         if exchange.limit_use is not None:
@@ -189,6 +197,11 @@ class RequestPipeline:
         exchange.refusal = None  # its traceback holds the exchange: the garbage collector would have to find them
         self.request_ids.release(exchange)
         self.limiter.release(exchange.reservation, exchange.request)
+
+    def _record(self, span: ServerSpan, exchange: Exchange | None) -> None:
+        if self.own_trace is not None and span.joined_trace() == self.own_trace:
+            return
+        request_counts.counted(span, exchange, self.ended)
 
     def _broken(
         self, error: BaseException, request: Request, exchange: Exchange | None, span: ServerSpan

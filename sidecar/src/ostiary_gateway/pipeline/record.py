@@ -5,7 +5,6 @@ It never waits, and cannot fail a request.
 
 from typing import TypeGuard
 
-from ostiary_core.limits.loop_detection import Repetition
 from ostiary_core.mcp import codes
 from ostiary_core.mcp.methods import AuthorizationKind
 from ostiary_core.policy.decision import Decision
@@ -14,20 +13,17 @@ from ostiary_gateway.errors import CallerGone, Refusal, UpstreamFault
 from ostiary_gateway.pipeline import debug_recording
 from ostiary_gateway.pipeline.authorize import DeniedError, call_of
 from ostiary_gateway.pipeline.blocks import BlockedError
-from ostiary_gateway.pipeline.content_capture import CapturedContent, start_capture
+from ostiary_gateway.pipeline.content_capture import start_capture
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.limit_refusal import LimitError, reason_of
 from ostiary_gateway.pipeline.loop_stage import LoopError
-from ostiary_gateway.pipeline.request_labels import request_labels
 from ostiary_gateway.policy_limits.store import Exhaustion
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.telemetry import ClientSpan, ServerSpan, semantic_conventions
-from ostiary_gateway.telemetry.content_findings import report_findings
 from ostiary_gateway.telemetry.denials import ACCESS_DENIALS, SHADOW_DENIALS
-from ostiary_gateway.telemetry.request_labels import ObserveRequest
 from ostiary_gateway.telemetry.span import exception_type
 
 
@@ -37,16 +33,6 @@ def routed(span: ServerSpan, exchange: Exchange, captures: DebugCaptures) -> Non
     span.routed(proxy.evidence, revision=exchange.snapshot.revision, masks=proxy.record_masks)
     if proxy.debug_capture is not None:
         debug_recording.begin(exchange, captures)
-
-
-def authenticated(span: ServerSpan, exchange: Exchange) -> None:
-    """Report who sends the request, by the name that its policy gives it, never by a claim."""
-    principal = exchange.principal
-    span.set(semantic_conventions.OSTIARY_AUTHENTICATION_METHOD, principal.method)
-    if principal.consumer:
-        span.set(semantic_conventions.USER_ID, principal.consumer)
-    elif principal.authenticated:
-        span.set(semantic_conventions.USER_HASH, principal.id)
 
 
 def decoded(span: ServerSpan, exchange: Exchange) -> None:
@@ -135,13 +121,6 @@ def limited(span: ServerSpan, exchange: Exchange) -> None:
     use = exchange.limit_use
     if use is not None and use.shadow is not None:
         _limit(span, use.shadow, semantic_conventions.SHADOW)
-
-
-def _repeated(span: ServerSpan, found: Repetition) -> None:
-    """Report a call that repeats others."""
-    span.set(semantic_conventions.OSTIARY_LOOP_POLICY, found.rule.policy)
-    span.set(semantic_conventions.OSTIARY_LOOP_ACTION, "Shadow" if found.rule.shadow else found.rule.action)
-    span.set(semantic_conventions.OSTIARY_LOOP_REPEATS, found.rule.repeats + found.beyond)
 
 
 def _limit(span: ServerSpan, found: Exhaustion, decision: str) -> None:
@@ -256,12 +235,6 @@ def answered(
         failed(client, fault)
 
 
-def _content(span: ServerSpan, found: CapturedContent) -> None:
-    span.content(arguments=found.arguments, result=found.result)
-    if found.words and span.error_type == semantic_conventions.TOOL_ERROR:
-        span.fail(semantic_conventions.TOOL_ERROR, found.words)
-
-
 def responded(span: ServerSpan, request: Request, response: Response | None) -> Response | None:
     """Report a response, None where it was sent as a stream; return it."""
     if response is not None:
@@ -269,30 +242,3 @@ def responded(span: ServerSpan, request: Request, response: Response | None) -> 
     elif (stream := request.connection.stream) is not None:
         span.http_status, span.response_bytes = 200, stream.sent
     return response
-
-
-def counted(span: ServerSpan, exchange: Exchange | None, observe: ObserveRequest | None) -> None:
-    """Count the message, whether or not its trace is sampled."""
-    if exchange is not None:
-        if exchange.reservation.client_address:
-            span.set(semantic_conventions.CLIENT_ADDRESS, exchange.reservation.client_address)
-        if exchange.captured is not None:
-            _content(span, exchange.captured)
-        if exchange.debug is not None:
-            debug_recording.finished(span, exchange, exchange.debug)
-        if exchange.repetition is not None:
-            _repeated(span, exchange.repetition)
-        if exchange.findings is not None:
-            report_findings(span, exchange.findings)
-        if exchange.route is not None:
-            span.set(semantic_conventions.OSTIARY_ROUTE_RULE, exchange.route.rule or None)
-    if observe is not None:
-        upstream = span.upstream
-        observe(
-            request_labels(span, exchange),
-            seconds=span.elapsed,
-            upstream_seconds=upstream.seconds if upstream is not None else 0.0,
-            request_bytes=exchange.request_bytes if exchange is not None else 0,
-            response_bytes=span.response_bytes,
-            trace=(span.trace_id, span.span_id) if span.sampled else None,
-        )

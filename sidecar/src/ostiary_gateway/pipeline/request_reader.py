@@ -4,7 +4,7 @@ A body can take long, and so can the check of a credential. So the config in for
 sends it, too.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ostiary_core.policy.principal import ANONYMOUS
@@ -19,9 +19,9 @@ from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.http_checks import open_session
 from ostiary_gateway.pipeline.large_messages import LIGHT_BYTES, is_light
 from ostiary_gateway.pipeline.listen_filter import LISTEN, prepare_listen
+from ostiary_gateway.pipeline.opened_sessions import OpenedSessions
 from ostiary_gateway.pipeline.refusal_responses import draining
 from ostiary_gateway.pipeline.route import config_in_force, route
-from ostiary_gateway.seal import Sealer
 from ostiary_gateway.server.request import Request
 
 
@@ -35,13 +35,13 @@ class RequestReader:
         self,
         *,
         snapshot: Callable[[], Snapshot | None],
-        sealer: Sealer,
+        sessions: OpenedSessions,
         is_draining: Callable[[], bool],
         content_keys: ContentKeys,
     ) -> None:
         self._snapshot = snapshot
         self._content_keys = content_keys
-        self._sealer = sealer
+        self._sessions = sessions
         self._is_draining = is_draining
 
     def route(self, request: Request) -> Exchange:
@@ -60,6 +60,15 @@ class RequestReader:
                 raise  # raise here: a frame that held the error would wait for the garbage collector
             return asks
 
+    def recognise(self, exchange: Exchange) -> bool:
+        """Find out who sends a request without waiting; return whether that is known by now."""
+        request, authenticator = exchange.request, exchange.proxy.authenticator
+        principal = authenticator.recognised(request) if authenticator is not None else None
+        if principal is None:
+            return False
+        exchange.principal = request.caller = principal
+        return True
+
     async def authenticate(self, exchange: Exchange) -> None:
         """Find out who sends a request, by the config in force once that is known.
 
@@ -75,41 +84,53 @@ class RequestReader:
         if self._snapshot() is not exchange.snapshot:
             await self._use_current_config(exchange)
 
-    async def decode(self, exchange: Exchange) -> None:
+    def decode(self, exchange: Exchange) -> Awaitable[None] | None:
         """Read the message, if the request has one, and open the session that it belongs to.
+
+        Return what to await where that cannot be done at once, as for nearly every request it can.
 
         Raises:
             Refusal: it is not MCP, or is refused for its size or time.
         """
         request = exchange.request
         if exchange.is_whoami:
-            if await whoami.read_names(exchange):
-                await self._use_current_config(exchange)
-            return
+            return self._read_whoami(exchange)
         exchange.sealed_session = request.headers.get("mcp-session-id")
         if request.method == "POST":
             no_new_work = self._is_draining()
             check_head(request)
             text = body_at_hand(exchange, limit=exchange.snapshot.settings.bounds.request_bytes)
             # Most bodies are short, so their weight is not even computed.
-            is_short = text is not None and (len(text) <= LIGHT_BYTES or is_light(text))
-            body = parse(text) if text is not None and is_short else await self._parse_later(exchange, text)
-            try:
-                message = decode(body, request.headers, lambda: open_session(exchange, self._sealer))
-            except Refusal:
-                exchange.request_id = request_id(body)
-                raise
-            exchange.message = message
-            exchange.request_id = message.id if message.method is not None else None
-            # A request in flight waits for the caller's response to what its server asked.
-            if no_new_work and message.is_request:
-                raise draining()
-            if message.method is LISTEN:
-                await prepare_listen(exchange)
-            return
-        bodiless_revision(request.headers, open_session(exchange, self._sealer))
+            if text is None or not (len(text) <= LIGHT_BYTES or is_light(text)):
+                return self._decode_later(exchange, text, no_new_work=no_new_work)
+            return self._take(exchange, parse(text), no_new_work=no_new_work)
+        bodiless_revision(request.headers, open_session(exchange, self._sessions))
         if request.method == "GET":
             check_accept(request, EVENT_STREAM)
+        return None
+
+    async def _read_whoami(self, exchange: Exchange) -> None:
+        if await whoami.read_names(exchange):
+            await self._use_current_config(exchange)
+
+    async def _decode_later(self, exchange: Exchange, text: bytes | None, *, no_new_work: bool) -> None:
+        taking = self._take(exchange, await self._parse_later(exchange, text), no_new_work=no_new_work)
+        if taking is not None:
+            await taking
+
+    def _take(self, exchange: Exchange, body: dict[str, Any], *, no_new_work: bool) -> Awaitable[None] | None:
+        """Take the message of a parsed body; return what to await before it is complete."""
+        try:
+            message = decode(body, exchange.request.headers, lambda: open_session(exchange, self._sessions))
+        except Refusal:
+            exchange.request_id = request_id(body)
+            raise
+        exchange.message = message
+        exchange.request_id = message.id if message.method is not None else None
+        # A request in flight waits for the caller's response to what its server asked.
+        if no_new_work and message.is_request:
+            raise draining()
+        return prepare_listen(exchange) if message.method is LISTEN else None
 
     async def _parse_later(self, exchange: Exchange, text: bytes | None) -> dict[str, Any]:
         """Parse a body that must be awaited (None), or that is so large that it must queue."""

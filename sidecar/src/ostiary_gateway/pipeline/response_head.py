@@ -5,6 +5,7 @@ A server's challenge is relayed only where the server authenticates callers itse
 
 import asyncio
 import math
+from collections.abc import Awaitable
 from typing import Final
 
 from ostiary_gateway.errors import Refusal, UpstreamFault
@@ -28,19 +29,23 @@ _TEXT_STATUSES: Final = frozenset({400, 409, 410, 422})
 _TEXT_TYPES: Final = frozenset({"", "text/plain"})
 
 
-async def judge_head(exchange: Exchange, leg: Leg, response: UpstreamResponse) -> None:
-    """Raise for a response that is not MCP.
+def judge_head(exchange: Exchange, leg: Leg, response: UpstreamResponse) -> Awaitable[None] | None:
+    """Raise for a response that is not MCP; return what to await where that must be found out.
+
+    Nearly every response is a success, of which no more is asked.
 
     Raises:
         Refusal: 404 for a session that the upstream has forgotten, and the upstream's own status for something that is
             not a request and cannot be answered otherwise.
         UpstreamFault: anything else that is not MCP.
     """
-    status = response.status
     if response.encoded:
         raise UpstreamFault(faults.INVALID, "the response is compressed, which was not requested")
-    if status < 300:
-        return
+    return None if response.status < 300 else _judge_failure(exchange, leg, response)
+
+
+async def _judge_failure(exchange: Exchange, leg: Leg, response: UpstreamResponse) -> None:
+    status = response.status
     if status == 404 and leg.session is not None:
         raise _forgotten(exchange, leg)
     if status < 400:

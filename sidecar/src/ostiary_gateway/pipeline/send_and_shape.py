@@ -97,12 +97,15 @@ async def _attempt(
         Refusal, CallerGone, InputAsked: see :func:`send_and_shape`.
     """
     request = exchange.request
+    response: UpstreamResponse | None = None
     if exchange.ends_with_caller:
         request.bind_to_caller()
     with record.begin_client_span(span, exchange, leg) as client:
         number_attempt(client, leg.attempts)
         try:
-            return await _send(exchange, leg, span, client, shaper, opened)
+            response = await _sent(exchange, leg, client, opened)
+            # Awaited in this very frame: a stream may wait here for days, with thousands of others.
+            return await shaper.shape(exchange, leg, response, span, client)
         except UpstreamFault as found:
             raised, cause = _failed(exchange, leg, client, found)
             raise raised from cause
@@ -118,6 +121,8 @@ async def _attempt(
             record.report_disconnect(client, exchange)
             raise
         finally:
+            if response is not None:
+                response.close()
             request.release_from_caller()
             if leg.permit is not None and leg.attempts is None:  # all attempts have one
                 circuit_stage.leave(leg)
@@ -125,26 +130,25 @@ async def _attempt(
                 record.cancelled(client)
 
 
-async def _send(
-    exchange: Exchange,
-    leg: Leg,
-    span: ServerSpan,
-    client: ClientSpan,
-    shaper: ResponseShaper,
-    opened: Opened | None,
-) -> Response | None:
+async def _sent(exchange: Exchange, leg: Leg, client: ClientSpan, opened: Opened | None) -> UpstreamResponse:
+    """Send a leg, and return the response once its head has come.
+
+    Raises:
+        AttemptFailed: its status says that the server is not there, and the leg is sent again.
+    """
     if exchange.cancels_too:
         await cancel_duplicates(exchange, leg, client)
     if leg.reopening is not None:
         leg.reopening.opened = opened
     response = await forward(exchange, leg, client) if opened is None else await opened(client)
     leg.is_answered_here = response.is_made_here
-    try:
-        if leg.attempts is not None and response.status in GATEWAY_ERRORS:
+    if leg.attempts is not None and response.status in GATEWAY_ERRORS:
+        try:
             _repeat(exchange, leg, leg.attempts, client, response)
-        return await shaper.shape(exchange, leg, response, span, client)
-    finally:
-        response.close()
+        except AttemptFailed:
+            response.close()
+            raise
+    return response
 
 
 def _repeat(exchange: Exchange, leg: Leg, attempts: Attempts, client: ClientSpan, response: UpstreamResponse) -> None:

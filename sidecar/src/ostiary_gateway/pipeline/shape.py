@@ -3,7 +3,7 @@
 The two forms are a JSON document (:mod:`.json_response`) and a stream of events (:mod:`.sse_response`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -21,6 +21,7 @@ from ostiary_gateway.pipeline.open_streams import OpenStreams
 from ostiary_gateway.pipeline.pinned_sessions.pinned_session import seal_pinned
 from ostiary_gateway.pipeline.response_head import no_stream
 from ostiary_gateway.pipeline.sse_response import EventRelay
+from ostiary_gateway.pipeline.whole_stream import WholeStreamRelay, whole_events
 from ostiary_gateway.seal import Sealer
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response
@@ -51,15 +52,25 @@ class ResponseShaper:
         self._snapshot = snapshot
         self._is_cut_off = is_cut_off
 
-    async def shape(
+    def shape(
         self, exchange: Exchange, leg: Leg, response: UpstreamResponse, span: ServerSpan, client: ClientSpan
-    ) -> Response | None:
-        """Return the response to the caller; None where it was sent as a stream.
+    ) -> Awaitable[Response | None]:
+        """Return what to await for the response to the caller.
+
+        That is None where it was sent as a stream. This is no coroutine of its own: thousands of streams pass here.
 
         Raises:
             Refusal: a GET was not answered with a stream.
             UpstreamFault: the response is not one to the request.
         """
+        if _is_relayed(exchange, response):
+            relay = self._relay_stream if exchange.awaits_response and not exchange.stays_open else self._relay_events
+            return relay(exchange, leg, response, span, client)
+        return self._shape_document(exchange, leg, response, span, client)
+
+    async def _shape_document(
+        self, exchange: Exchange, leg: Leg, response: UpstreamResponse, span: ServerSpan, client: ClientSpan
+    ) -> Response:
         if response.status >= 400 and leg.message is not None:
             leg.server.eras.note_refused(leg.message.era)
         if exchange.request.method == "DELETE":
@@ -67,11 +78,7 @@ class ResponseShaper:
             if exchange.session is not None and response.status < 300:
                 SESSIONS.note_ended(exchange.proxy.identity)
             return Response(response.status)
-        is_stream = response.content_type == EVENT_STREAM and response.status < 300
         if exchange.awaits_response:
-            if is_stream:
-                await self._relay_events(exchange, leg, response, span, client)
-                return None
             document, outcome = await relay_document(exchange, leg, response, seal=partial(self._seal, exchange, leg))
             record.answered(span, client, outcome)
             if exchange.proxy.list_cache is not None:
@@ -84,10 +91,21 @@ class ResponseShaper:
         if exchange.message is not None:
             leg.succeeded()
             return Response(202)  # a notification, or a client's response, gets no other response
-        if not is_stream:
-            raise no_stream()
-        await self._relay_events(exchange, leg, response, span, client)
-        return None
+        raise no_stream()
+
+    async def _relay_stream(
+        self, exchange: Exchange, leg: Leg, response: UpstreamResponse, span: ServerSpan, client: ClientSpan
+    ) -> None:
+        """Relay the response to a request, at once where it has come whole."""
+        events = whole_events(exchange, leg, response)
+        if events is None:
+            await self._relay_events(exchange, leg, response, span, client)
+            return
+        relay = WholeStreamRelay(exchange, leg, response, events=events, seal=partial(self._seal, exchange, leg))
+        try:
+            relay.run()
+        finally:
+            _record_events(exchange, leg, relay, span, client)
 
     async def _relay_events(
         self, exchange: Exchange, leg: Leg, response: UpstreamResponse, span: ServerSpan, client: ClientSpan
@@ -99,7 +117,7 @@ class ResponseShaper:
             response,
             stream=stream,
             seal=partial(self._seal, exchange, leg),
-            ending=lambda: self._is_cut_off(exchange.request),
+            ending=self._is_cut_off,
         )
         if stream is not None:
             leg.succeeded()
@@ -110,19 +128,33 @@ class ResponseShaper:
         finally:
             if stream is not None:
                 self._streams.closed(stream)
-            outcome = relay.outcome
-            exchange.is_answered = outcome is not None
-            record.answered(span, client, outcome, relay.fault)
-            if relay.fault is not None:
-                leg.failed(relay.fault)
-            elif outcome is not None:
-                _record_result(exchange, leg, outcome)
+            _record_events(exchange, leg, relay, span, client)
 
     def _seal(self, exchange: Exchange, leg: Leg, session: UpstreamSession, result: Mapping[str, Any]) -> str:
         SESSIONS.note_opened(exchange.proxy.identity)
         if leg.declared is not None:
             return seal_pinned(self._sealer, exchange, leg.server, leg.declared, session, result)
         return seal_session(self._sealer, session, proxy_uid=exchange.proxy.uid, principal=exchange.principal.id)
+
+
+def _record_events(
+    exchange: Exchange, leg: Leg, relay: EventRelay | WholeStreamRelay, span: ServerSpan, client: ClientSpan
+) -> None:
+    """Report how a request was answered in a stream."""
+    outcome = relay.outcome
+    exchange.is_answered = outcome is not None
+    record.answered(span, client, outcome, relay.fault)
+    if relay.fault is not None:
+        leg.failed(relay.fault)
+    elif outcome is not None:
+        _record_result(exchange, leg, outcome)
+
+
+def _is_relayed(exchange: Exchange, response: UpstreamResponse) -> bool:
+    """Return whether a response goes to the caller as a stream of events."""
+    if response.content_type != EVENT_STREAM or response.status >= 300 or exchange.request.method == "DELETE":
+        return False
+    return exchange.message is None or exchange.awaits_response
 
 
 def _record_result(exchange: Exchange, leg: Leg, outcome: ResponseSummary) -> None:

@@ -18,6 +18,7 @@ from ostiary_gateway.pipeline.leg_events import LegEvents
 from ostiary_gateway.pipeline.open_stream import OpenStream, listen_ended
 from ostiary_gateway.pipeline.refusal_responses import error_message
 from ostiary_gateway.pipeline.session_header import SealSession, opens_session
+from ostiary_gateway.server.request import Request
 from ostiary_gateway.threads import uncancel
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
@@ -27,11 +28,13 @@ class EventRelay:
     """Relays one event stream.
 
     ``stream`` is set if it stays open and follows changes of the policy (a GET, a listen).
-    ``ending`` returns, when the relay is cancelled, whether that is because the gateway's time to drain is over.
+    ``ending`` returns, when the relay of a request is cancelled, whether the gateway's time to drain is over.
 
     Afterwards ``outcome`` is how the request was answered, None if it was not, and ``fault`` what the upstream did
     wrong after the stream had begun.
     """
+
+    __slots__ = ("_caller", "_ending", "_events", "_exchange", "_own", "_server", "fault")
 
     def __init__(
         self,
@@ -41,7 +44,7 @@ class EventRelay:
         *,
         stream: OpenStream | None,
         seal: SealSession,
-        ending: Callable[[], bool] = lambda: False,
+        ending: Callable[[Request], bool] = lambda _: False,
     ) -> None:
         self.fault: UpstreamFault | None = None
         self._exchange = exchange
@@ -76,7 +79,9 @@ class EventRelay:
             InputAsked: the server of a bridged leg asks for input. The stream to the client stays open.
         """
         try:
-            await self._relay()
+            if not self._caller.waits_for_event and not opens_session(self._exchange):
+                self._caller.begin()
+            await self._events.run()  # in this very frame: it may wait for days, with thousands of others
             self._finish()
         except UpstreamFault as found:
             if not self._caller.begun:
@@ -84,7 +89,7 @@ class EventRelay:
             self.fault = fault = self._server.as_seen(found)
             self._send_error(fault)
         except asyncio.CancelledError:
-            if not self._caller.begun or not self._ending():
+            if not self._caller.begun or not self._ending(self._exchange.request):
                 raise
             uncancel()
             self._send_cut_off()
@@ -92,15 +97,14 @@ class EventRelay:
             self._events.leave()  # the two refer to each other: the garbage collector would have to find them
         await self._caller.end()
 
-    async def _relay(self) -> None:
-        if not self._caller.waits_for_event and not opens_session(self._exchange):
-            self._caller.begin()
-        await self._events.run()
+    def _finish(self) -> None:
+        """End a stream without a response: a listen that we end, or a fault of the upstream.
+
+        Raises:
+            UpstreamFault: the response to the request is missing.
+        """
         if not self._caller.begun:
             raise UpstreamFault(faults.RESET, "the stream ended without the answer")
-
-    def _finish(self) -> None:
-        """End a stream without a response: a listen that we end, or a fault of the upstream."""
         if self.outcome is not None or not self._exchange.awaits_response:
             return
         if self._caller.is_ended:

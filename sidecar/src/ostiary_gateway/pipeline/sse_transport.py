@@ -41,6 +41,8 @@ class UpstreamEvents:
     that is only labelled as an event stream; None before its first byte.
     """
 
+    __slots__ = ("is_document", "splitter")
+
     def __init__(self, *, limit: int) -> None:
         self.splitter = sse_splitter.BlockSplitter(limit=limit)
         self.is_document: bool | None = None
@@ -75,6 +77,8 @@ class DownstreamWriter:
 
     ``gone`` once the client has disconnected; ``untaken`` is how many bytes of large pieces it has not taken yet.
     """
+
+    __slots__ = ("_given_up_at", "_stream", "gone", "stalled", "untaken")
 
     def __init__(
         self, request: Request, headers: Mapping[str, str], *, stalled: Callable[[], None] = lambda: None

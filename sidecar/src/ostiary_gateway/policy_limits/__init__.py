@@ -4,7 +4,9 @@ The bounds of the process itself are elsewhere (:mod:`ostiary_gateway.limits`).
 
 store            the interface of counters
 local_counters   counters in the memory of this process
-key_counters     the counter of one key
+key_counter      the counter of one key: its requests in flight
+key_counters     counters of rates and quotas
+pod_counters     counters that the workers of a pod share; ``counter_cell``: where one lies
 limit_words      what a caller is told at a limit
 flood_guard      callers that go on calling although they are refused
 exhausted_keys   the quotas that are exhausted now

@@ -11,7 +11,7 @@ from typing import Final
 
 from ostiary_core.mcp import codes
 from ostiary_gateway.errors import Refusal
-from ostiary_gateway.server.host import RequestConnection
+from ostiary_gateway.server.request_connection import RequestConnection
 
 #: Refusals within ``_WITHIN_SECONDS`` that make a flood, unless the settings say otherwise.
 MOST_REFUSALS: Final = 100

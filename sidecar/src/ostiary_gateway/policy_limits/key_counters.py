@@ -1,9 +1,7 @@
-"""The counters of one key: what it has used, and its requests in flight.
-
-A counter is changed in one event loop only. Times are epoch seconds.
-"""
+"""The counters of keys of rates and of quotas."""
 
 from math import isfinite
+from typing import ClassVar
 
 from ostiary_core.limits.charge import Charge
 from ostiary_core.limits.compiled_limit import CompiledLimit
@@ -13,63 +11,8 @@ from ostiary_core.limits.rate import Rate, RateLevel, level_at
 from ostiary_core.limits.rate import add as rate_add
 from ostiary_core.limits.rate import give_back as rate_give_back
 from ostiary_core.limits.rate import take as rate_take
+from ostiary_gateway.policy_limits.key_counter import KeyCounter, StoredState
 from ostiary_gateway.policy_limits.store import Exhaustion, KeyUsage, Unit
-
-
-class KeyCounter:
-    """A key of a limit that counts requests in flight alone; the other counters add to it."""
-
-    __slots__ = ("in_flight", "limit", "slots")
-
-    def __init__(self, limit: CompiledLimit) -> None:
-        self.in_flight = 0
-        self.limit = limit
-        #: How many requests of this key may be in flight; None for any number.
-        self.slots = limit.concurrency
-
-    def adopt(self, limit: CompiledLimit) -> None:
-        """Count for a changed limit of the same kind from now on: what was used stays used."""
-        self.limit = limit
-        self.slots = limit.concurrency
-
-    def take(self, units: int, now: float) -> bool:  # noqa: ARG002  other counters use them
-        """Take the units and a slot; return False where there are too few, and then take nothing."""
-        return self.slots is None or self._take_slot(self.slots)
-
-    def _take_slot(self, slots: int) -> bool:
-        if self.in_flight >= slots:
-            return False
-        self.in_flight += 1
-        return True
-
-    def release(self) -> bool:
-        """Give back a slot; return False where none is taken."""
-        if self.in_flight:
-            self.in_flight -= 1
-            return True
-        return self.slots is None
-
-    def give_back(self, units: int, taken_at: float, now: float) -> None:
-        """Give back units, as far as they still count."""
-
-    def add(self, units: int, now: float) -> None:
-        """Take units whether or not they are there."""
-
-    def is_idle(self, now: float) -> bool:  # noqa: ARG002  other counters use it
-        """Return whether a new counter in its place would decide the same."""
-        return not self.in_flight
-
-    def exhaustion(self, charge: Charge, now: float) -> Exhaustion | None:  # noqa: ARG002  other counters use them
-        """Return that there are too few units for a charge; None where there are enough."""
-        return None
-
-    def busy(self, charge: Charge) -> Exhaustion:
-        """Return that every slot is taken."""
-        return Exhaustion(charge, Unit.CONCURRENCY, self.slots or 0, 0, None, None)
-
-    def usage(self, key: str, now: float) -> KeyUsage:  # noqa: ARG002  other counters use it
-        """Return what the key has used."""
-        return KeyUsage(self.limit, key, 0, None, None, self.in_flight)
 
 
 class RateCounter(KeyCounter):
@@ -78,6 +21,7 @@ class RateCounter(KeyCounter):
     See :mod:`ostiary_core.limits.rate`.
     """
 
+    kind: ClassVar = 2
     __slots__ = ("at", "burst", "per_second", "rate", "used")
 
     def __init__(self, limit: CompiledLimit, rate: Rate) -> None:
@@ -136,6 +80,35 @@ class RateCounter(KeyCounter):
         """Take units whether or not they are there."""
         self._set(rate_add(self.rate, self._level, units, now))
 
+    @property
+    def state(self) -> tuple[float, float, float]:
+        """Its level, and when that was."""
+        return self.used, self.at, 0.0
+
+    def restore(self, used: float, start: float, end: float) -> None:  # noqa: ARG002  quotas use it
+        """Go on from a level."""
+        self.used = used
+        self.at = start
+
+    @property
+    def counts_until(self) -> float:
+        """When the whole burst is there."""
+        return self.at + self.used / self.per_second
+
+    def taken_of(self, used: float, start: float, end: float, units: int, now: float) -> StoredState | None:
+        """Take units of a level that lies elsewhere (:meth:`.KeyCounter.taken_of`).
+
+        It is written out, as :meth:`take` is.
+        """
+        elapsed = now - start
+        if elapsed < 0:
+            return super().taken_of(used, start, end, units, now)
+        used -= elapsed * self.per_second
+        used = units + used if used > 0.0 else float(units)
+        if used > self.burst and units:
+            return None
+        return used, now, 0.0, now + used / self.per_second
+
     def is_idle(self, now: float) -> bool:
         """Return whether the whole burst is there."""
         return not self.in_flight and level_at(self.rate, self._level, now).used <= 0.0
@@ -159,6 +132,7 @@ class RateCounter(KeyCounter):
 class QuotaCounter(KeyCounter):
     """A key of a quota, counted in windows (:mod:`ostiary_core.limits.quota`)."""
 
+    kind: ClassVar = 3
     __slots__ = ("amount", "end", "quota", "start", "used")
 
     def __init__(self, limit: CompiledLimit, quota: Quota) -> None:
@@ -178,8 +152,10 @@ class QuotaCounter(KeyCounter):
         if limit.quota is not None:
             self.quota = limit.quota
             self.amount = limit.quota.amount
-            if self.end:
-                self.start, self.end = window_of(limit.quota, self.start, self.start)
+            self._use_window(self.start, self.end)
+
+    def _use_window(self, start: float, end: float) -> None:
+        self.start, self.end = window_of(self.quota, start, start) if end else (start, end)
 
     @property
     def _count(self) -> QuotaCount | None:
@@ -211,6 +187,34 @@ class QuotaCounter(KeyCounter):
         self._move_to(now)
         self.used += units
 
+    @property
+    def state(self) -> tuple[float, float, float]:
+        """What is used, and of which window."""
+        return self.used, self.start, self.end
+
+    def restore(self, used: float, start: float, end: float) -> None:
+        """Go on in a window; one of another length is made the own one that begins then."""
+        self.used = int(used)
+        if start != self.start or end != self.end:
+            self._use_window(start, end)
+
+    @property
+    def counts_until(self) -> float:
+        """The end of the window, if anything is used of it."""
+        return self.end if self.used else 0.0
+
+    def taken_of(self, used: float, start: float, end: float, units: int, now: float) -> StoredState | None:
+        """Take units of a window that lies elsewhere (:meth:`.KeyCounter.taken_of`).
+
+        Usually it is the known one.
+        """
+        if start != self.start or end != self.end or not start <= now < end:
+            return super().taken_of(used, start, end, units, now)
+        used += units
+        if used > self.amount and units:
+            return None
+        return used, start, end, end if used else 0.0
+
     def is_idle(self, now: float) -> bool:
         """Return whether nothing is used of the window, or it is over."""
         return (now >= self.end or not self.used) and not self.in_flight
@@ -241,11 +245,3 @@ def new_counter(limit: CompiledLimit) -> KeyCounter:
     if limit.rate is not None:
         return RateCounter(limit, limit.rate)
     return QuotaCounter(limit, limit.quota) if limit.quota is not None else KeyCounter(limit)
-
-
-def is_counted_by(counter: KeyCounter, limit: CompiledLimit) -> bool:
-    """Return whether a counter can go on for a changed limit: it is of the same kind."""
-    return (isinstance(counter, RateCounter), isinstance(counter, QuotaCounter)) == (
-        limit.rate is not None,
-        limit.quota is not None,
-    )

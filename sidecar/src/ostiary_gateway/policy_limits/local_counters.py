@@ -4,14 +4,15 @@ The number of keys is bounded. Beyond it, counters that hold nothing make room; 
 then share one counter of their limit. They get less than they might, never more, and a metric counts them.
 """
 
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from heapq import nsmallest
 from operator import itemgetter
 from typing import Final
 
-from ostiary_core.limits.charge import Charge
+from ostiary_core.limits.charge import Charge, limit_of
 from ostiary_core.limits.compiled_limit import CompiledLimit
-from ostiary_gateway.policy_limits.key_counters import KeyCounter, is_counted_by, new_counter
+from ostiary_gateway.policy_limits.key_counter import KeyCounter
+from ostiary_gateway.policy_limits.key_counters import QuotaCounter, RateCounter, new_counter
 from ostiary_gateway.policy_limits.store import Exhaustion, KeyUsage, Taken
 from ostiary_gateway.threads import in_background
 
@@ -110,70 +111,94 @@ class LocalCounters:
         for charge in charges:
             if charge.limit.concurrency is None:
                 continue
-            counter = self._counters.get(charge.key)
+            counter = self._held(charge.limit, charge.key)
             if counter is None or not counter.release():  # it was taken of the shared counter, when there was no room
-                shared = self._shared.get(_shared_key(charge.limit))
+                shared = self._held_overflow(charge.limit)
                 if shared is not None:
                     shared.release()
 
-    async def usage(self, now: float, *, limits: Set[str], after: str, most: int) -> Sequence[KeyUsage]:
+    async def usage(
+        self, now: float, *, limits: Mapping[str, CompiledLimit], after: str, most: int
+    ) -> Sequence[KeyUsage]:
         """Return keys that count something (:meth:`.CounterStore.usage`)."""
         every = [*self._counters.items(), *self._shared.items()]
         return await in_background(used_of, every, now, limits=limits, after=after, most=most)  # it takes a while
 
     def _find(self, charge: Charge) -> KeyCounter | None:
         """Return the counter that a charge was taken of."""
-        return self._counters.get(charge.key) or self._shared.get(_shared_key(charge.limit))
+        return self._held(charge.limit, charge.key) or self._held_overflow(charge.limit)
 
     def _present(self, charge: Charge, now: float) -> KeyCounter:
         """Return the counter that a charge would be taken of; an empty one where it would be new."""
         limit, key, _ = charge
-        if key in self._counters:
-            return self._counter(limit, key, now)
-        shared = self._shared.get(_shared_key(limit))
-        is_shared = shared is not None and (len(self._counters) >= self._most_keys or not shared.is_idle(now))
-        return self._share(limit, shared) if is_shared else new_counter(limit)
+        found = self._kept(limit, key)
+        if found is not None:
+            return found
+        shared = self._overflow(limit)
+        is_shared = shared is not None and (self._is_full or not shared.is_idle(now))
+        return shared if shared is not None and is_shared else new_counter(limit)
 
     def _counter(self, limit: CompiledLimit, key: str, now: float) -> KeyCounter:
         """Return the counter of a key.
 
         It may be a new one, or the one that all further keys of its limit share.
         """
-        counter = self._counters.get(key)
-        if counter is None:
-            return self._new(limit, key, now)
-        if counter.limit is limit:
+        return self._kept(limit, key) or self._new(limit, key, now)
+
+    def _new(self, limit: CompiledLimit, key: str, now: float) -> KeyCounter:
+        self._sweep(now)
+        shared = self._overflow(limit)
+        # A key that left the shared counter would start again, and get more than its limit allows.
+        if not self._is_full and (shared is None or shared.is_idle(now)):
+            return self._add(limit, key, now)
+        self.overflows += 1
+        return shared if shared is not None else self._add_overflow(limit, now)
+
+    # Where counters are kept
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._counters) >= self._most_keys
+
+    def _kept(self, limit: CompiledLimit, key: str) -> KeyCounter | None:
+        """Return the counter of a key, which counts for this limit from now on; None without one."""
+        counter = self._held(limit, key)
+        if counter is None or counter.limit is limit:
             return counter
-        if is_counted_by(counter, limit):
-            counter.adopt(limit)
-            return counter
+        return counter if _adopts(counter, limit) else self._renewed(limit, key, counter)
+
+    def _overflow(self, limit: CompiledLimit) -> KeyCounter | None:
+        """Return the counter that keys of a limit share, and that counts for it; None without one."""
+        shared = self._held_overflow(limit)
+        return shared if shared is not None and _adopts(shared, limit) else None
+
+    def _held(self, limit: CompiledLimit, key: str) -> KeyCounter | None:  # noqa: ARG002  other places use it
+        """Return the counter of a key as it is, perhaps of an earlier version of the limit."""
+        return self._counters.get(key)
+
+    def _held_overflow(self, limit: CompiledLimit) -> KeyCounter | None:
+        """Return the counter that keys of a limit share as it is."""
+        return self._shared.get(overflow_key(limit)) if self._shared else None
+
+    def _renewed(self, limit: CompiledLimit, key: str, counter: KeyCounter) -> KeyCounter:
+        """Return a new counter in place of one of another kind; requests in flight stay counted."""
         fresh = self._counters[key] = new_counter(limit)
         fresh.in_flight = counter.in_flight
         return fresh
 
-    def _new(self, limit: CompiledLimit, key: str, now: float) -> KeyCounter:
-        is_full = len(self._counters) >= self._most_keys
-        self._sweep(_SWEPT_WHEN_FULL if is_full else _SWEPT_EACH, now)
-        shared = self._shared.get(_shared_key(limit)) if self._shared else None
-        # A key that left the shared counter would start again, and get more than its limit allows.
-        has_room = len(self._counters) < self._most_keys and (shared is None or shared.is_idle(now))
-        if has_room:
-            counter = self._counters[key] = new_counter(limit)
-            return counter
-        self.overflows += 1
-        return self._share(limit, shared)
+    def _add(self, limit: CompiledLimit, key: str, now: float) -> KeyCounter:  # noqa: ARG002  other places use it
+        """Return a new counter of a key, for which there is room."""
+        counter = self._counters[key] = new_counter(limit)
+        return counter
 
-    def _share(self, limit: CompiledLimit, shared: KeyCounter | None) -> KeyCounter:
-        """Return the shared counter of a limit."""
-        if shared is None or not is_counted_by(shared, limit):
-            shared = self._shared[_shared_key(limit)] = new_counter(limit)
-        elif shared.limit is not limit:
-            shared.adopt(limit)
+    def _add_overflow(self, limit: CompiledLimit, now: float) -> KeyCounter:  # noqa: ARG002  other places use it
+        """Return a new counter that keys of a limit share."""
+        shared = self._shared[overflow_key(limit)] = new_counter(limit)
         return shared
 
-    def _sweep(self, count: int, now: float) -> None:
+    def _sweep(self, now: float) -> None:
         """Drop counters that hold nothing, of the next few in turn."""
-        for _ in range(count):
+        for _ in range(_SWEPT_WHEN_FULL if self._is_full else _SWEPT_EACH):
             key = next(self._swept, None)
             if key is None:
                 self._swept = iter(list(self._counters))
@@ -185,13 +210,27 @@ class LocalCounters:
 
 
 def used_of(
-    counters: Iterable[tuple[str, KeyCounter]], now: float, *, limits: Set[str], after: str, most: int
+    counters: Iterable[tuple[str, KeyCounter]], now: float, *, limits: Container[str], after: str, most: int
 ) -> list[KeyUsage]:
     """Return what is used of counters, while they may change: each figure is of some moment."""
-    asked = ((key, each) for key, each in counters if key > after and "/".join(key.split("/", 2)[:2]) in limits)
+    asked = ((key, each) for key, each in counters if key > after and limit_of(key) in limits)
     found = ((key, each) for key, each in asked if not each.is_idle(now))
     return [counter.usage(key, now) for key, counter in nsmallest(most, found, key=itemgetter(0))]
 
 
-def _shared_key(limit: CompiledLimit) -> str:
+def _adopts(counter: KeyCounter, limit: CompiledLimit) -> bool:
+    """Have a counter count for a limit from now on; return whether it is of its kind."""
+    if counter.limit is limit:
+        return True
+    is_same_kind = (isinstance(counter, RateCounter), isinstance(counter, QuotaCounter)) == (
+        limit.rate is not None,
+        limit.quota is not None,
+    )
+    if is_same_kind:
+        counter.adopt(limit)
+    return is_same_kind
+
+
+def overflow_key(limit: CompiledLimit) -> str:
+    """Return the key of the counter that keys of a limit share."""
     return f"{limit.uid}/{limit.name}/{OVERFLOW}"

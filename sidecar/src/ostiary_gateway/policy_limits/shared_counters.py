@@ -10,11 +10,12 @@ Where the store fails, each limit does what its ``onStoreFailure`` says (:mod:`.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence, Set
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from ostiary_core.contract.limit_store import LimitStoreConfig
 from ostiary_core.limits.charge import Charge
+from ostiary_core.limits.compiled_limit import CompiledLimit
 from ostiary_gateway.policy_limits.local_counters import LocalCounters
 from ostiary_gateway.policy_limits.settlements import Settlements
 from ostiary_gateway.policy_limits.shared_keys import SharedKey, SharedKeys
@@ -194,7 +195,7 @@ class SharedCounters:
                 self.local.release((charge,))
 
     def usage(
-        self, now: float, *, limits: Set[str], after: str, most: int
+        self, now: float, *, limits: Mapping[str, CompiledLimit], after: str, most: int
     ) -> Sequence[KeyUsage] | Awaitable[Sequence[KeyUsage]]:
         """Return keys that this replica has used lately, with what all replicas used of them."""
         if not self.is_shared:

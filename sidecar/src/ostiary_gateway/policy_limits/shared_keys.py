@@ -9,11 +9,11 @@ are used within ``lease_age`` seconds, and the store grants them only where as m
 that time.
 """
 
-from collections.abc import Iterator, Set
+from collections.abc import Container, Iterator
 from heapq import nsmallest
 from typing import TYPE_CHECKING, Final
 
-from ostiary_core.limits.charge import Charge
+from ostiary_core.limits.charge import Charge, limit_of
 from ostiary_core.limits.compiled_limit import CompiledLimit
 from ostiary_gateway.policy_limits.store import Exhaustion, KeyUsage, Taken, Unit
 
@@ -175,11 +175,9 @@ class SharedKeys:
         """Return all keys."""
         return list(self._keys.values())
 
-    def chosen(self, limits: Set[str], *, after: str, most: int) -> list[SharedKey]:
+    def chosen(self, limits: Container[str], *, after: str, most: int) -> list[SharedKey]:
         """Return the first keys after a text that begin like one of ``limits``, sorted."""
-        found = (
-            known for key, known in self._keys.items() if key > after and "/".join(key.split("/", 2)[:2]) in limits
-        )
+        found = (known for key, known in self._keys.items() if key > after and limit_of(key) in limits)
         return nsmallest(most, found, key=lambda known: known.key)
 
     def take(self, charge: Charge, now: float) -> SharedKey:

@@ -4,7 +4,7 @@ The limit stage takes units before a request is sent upstream, and refuses it wh
 kept in this process (:mod:`.local_counters`) or shared by all replicas (:mod:`.shared_counters`).
 """
 
-from collections.abc import Awaitable, Sequence, Set
+from collections.abc import Awaitable, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
@@ -104,11 +104,11 @@ class CounterStore(Protocol):
         """
 
     def usage(
-        self, now: float, *, limits: Set[str], after: str, most: int
+        self, now: float, *, limits: Mapping[str, CompiledLimit], after: str, most: int
     ) -> Sequence[KeyUsage] | Awaitable[Sequence[KeyUsage]]:
         """Return at most ``most`` keys that count something, after the key ``after``.
 
         They are in the order of their text.
 
-        ``limits`` are the beginnings of their keys: each ``<uid of the policy>/<name of the limit>``.
+        ``limits`` are those in force by the beginnings of their keys, ``<uid of the policy>/<name of the limit>``.
         """

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
-from ostiary_core.limits.charge import values_of
+from ostiary_core.limits.charge import limit_of, values_of
 from ostiary_core.limits.compiled_limit import CompiledLimit
 from ostiary_gateway.config.snapshot import Snapshot
 from ostiary_gateway.policy_limits.key_counters import unit_of
@@ -50,7 +50,7 @@ class UsageReport:
         limits = _limits(self._snapshot(), policy=query.get("policy", ""), proxy=query.get("proxy", ""))
         store = self._store()
         is_shared = store.is_shared
-        found = store.usage(self._clock(), limits=limits.keys(), after=query.get("after", ""), most=most)
+        found = store.usage(self._clock(), limits=limits, after=query.get("after", ""), most=most)
         usages: Sequence[KeyUsage] = await found if isinstance(found, Awaitable) else found
         return {
             "replica": self._replica,
@@ -83,7 +83,7 @@ def _in_force(usage: KeyUsage, limits: Mapping[str, CompiledLimit]) -> KeyUsage 
 
     A counter learns of a changed limit with its next request. None where the changed limit counts by other counters.
     """
-    old, new = usage.limit, limits["/".join(usage.key.split("/", 2)[:2])]
+    old, new = usage.limit, limits[limit_of(usage.key)]
     if (old.per, old.rate is None, old.quota is None) != (new.per, new.rate is None, new.quota is None):
         return None
     most = new.largest_take

@@ -1,18 +1,17 @@
-"""The data port's HTTP/1.1 server, on llhttp. Input is bounded before it is interpreted.
+"""The data port's HTTP/1.1 server. Input is bounded before it is interpreted.
 
-    listener             accepts connections, closes those beyond their deadline, drains and stops
-    transport            one connection's bytes: writing, flow control, reading or not
-    pipelining           one connection's input: parsed into requests, early ones queued
-    connection           one connection: its requests in order, one handled at a time
-    teardown             one connection's deadlines, and its orderly end
-    parser               bytes to requests
-    request              a request, and its body as it arrives
-    response             a response: whole, or as a stream
-    tls                  the TLS handshake, within its deadline and limits
-    certificate          the certificate of the handshake, renewed without a restart
-    host                 protocols between these parts
-    host_name            the name in a Host header
-    connection_limits    limits of one connection
-
-Why it is our own: docs/decisions/0006.
+listener             accepts connections, closes those beyond their deadline, drains and stops
+http_servers         the implementations of a connection: all else is shared by them
+connection           what every connection has: how it begins and ends, how a request is answered
+teardown             one connection's phases and deadlines, and its orderly end
+transport            one connection's bytes: writing, flow control, reading or not
+tls                  the TLS handshake, within its deadline and limits
+certificate          the certificate of the handshake, renewed without a restart
+request              a request, and its body as it arrives
+request_connection   what a request, its response and its handler need of the connection
+response             a response: whole, or as a stream
+bad_request          input that is not a request, and what is answered to it
+host                 protocols between listener and connection
+host_name            the name in a Host header
+connection_limits    limits of one connection
 """

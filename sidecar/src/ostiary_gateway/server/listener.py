@@ -8,11 +8,11 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from time import monotonic
-from typing import Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from ostiary_gateway.errors import port_taken
-from ostiary_gateway.server.connection import Connection, Handler
 from ostiary_gateway.server.connection_limits import DEFAULT, Limits
+from ostiary_gateway.server.host import CountedConnection, Handler, NewConnection, ServedConnection
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response
 from ostiary_gateway.server.tls import TlsHandshake
@@ -30,30 +30,38 @@ _REFUSED_LIMIT: Final = 256
 class Gate(Protocol):
     """Decides which connections are accepted, and counts what they hold."""
 
-    def opened(self, connection: Connection) -> Response | None:
+    def opened(self, connection: CountedConnection) -> Response | None:
         """Count a connection, or return the response with which it is refused."""
 
-    def response_taken(self, connection: Connection) -> None:
+    def response_taken(self, connection: CountedConnection) -> None:
         """Release what was held of a response that the client has taken."""
 
-    def unhandled_changed(self, connection: Connection, change: int, /) -> bool:
+    def unhandled_changed(self, connection: CountedConnection, change: int, /) -> bool:
         """Count bytes of requests that are not being handled.
 
         Return whether there are too many in all.
         """
 
-    def closed(self, connection: Connection) -> None:
+    def closed(self, connection: CountedConnection) -> None:
         """Stop counting a connection, whether or not it was accepted."""
 
 
 class Listener:
     """A data port. :meth:`start`, serve, :meth:`stop`."""
 
-    def __init__(self, handler: Handler, limits: Limits = DEFAULT, gate: Gate | None = None) -> None:
+    def __init__(
+        self,
+        handler: Handler,
+        limits: Limits = DEFAULT,
+        gate: Gate | None = None,
+        *,
+        new_connection: NewConnection,
+    ) -> None:
         self.handler = handler
+        self._new_connection = new_connection
         self.gate = gate
         self.limits = limits
-        self.connections: set[Connection] = set()
+        self.connections: set[ServedConnection] = set()
         #: Set once draining has started: every response that begins now is the last of its connection.
         self.draining = False
         #: Set once we stop: a connection that becomes idle is closed.
@@ -61,17 +69,19 @@ class Listener:
         self.loop: asyncio.AbstractEventLoop
         #: Seconds of the loop's clock.
         self.now: Callable[[], float] = monotonic
-        self._refused: set[Connection] = set()
+        self._refused: set[ServedConnection] = set()
         #: Connections that hold bytes of requests that are not being handled, in the order in which they began to.
-        self._unhandled: dict[Connection, None] = {}
-        self._before_draining: set[Connection] = set()
+        self._unhandled: dict[ServedConnection, None] = {}
+        self._before_draining: set[ServedConnection] = set()
         self._empty = asyncio.Event()
         self._empty.set()
         self._server: asyncio.Server | None = None
         self._sweep: asyncio.TimerHandle | None = None
 
-    async def start(self, host: str, port: int, *, tls: ssl.SSLContext | None = None) -> int:
+    async def start(self, host: str, port: int, *, tls: ssl.SSLContext | None = None, shared: bool = False) -> int:
         """Listen, and return the port (which differs from ``port`` where that is 0).
+
+        A ``shared`` port is one that other processes of the same user may listen on, too (SO_REUSEPORT).
 
         Raises:
             StartupError: the port is taken or the address is not ours; names the option to change.
@@ -79,17 +89,24 @@ class Listener:
         self.loop = asyncio.get_running_loop()
         try:
             self._server = await self.loop.create_server(
-                (lambda: Connection(self)) if tls is None else (lambda: TlsHandshake(self, tls)),
+                self._protocol(tls),
                 host,
                 port,
                 backlog=_BACKLOG,
+                reuse_port=shared or None,
             )
         except OSError as error:
             raise port_taken("data port", host, port, error, option="--port or PORT") from error
         self._sweep = self.loop.call_later(_SWEEP_SECONDS, self._end_overdue)
         return int(self._server.sockets[0].getsockname()[1])
 
-    def opened(self, connection: Connection) -> Response | None:
+    def _protocol(self, tls: ssl.SSLContext | None) -> Callable[[], asyncio.BaseProtocol]:
+        new = self._new_connection
+        if tls is None:
+            return lambda: cast("asyncio.Protocol", new(self))
+        return lambda: TlsHandshake(self, tls, new(self))
+
+    def opened(self, connection: ServedConnection) -> Response | None:
         """Count a connection, or return its only response if it is refused."""
         self.connections.add(connection)
         self._empty.clear()
@@ -100,7 +117,7 @@ class Listener:
                 connection.abort()
         return refusal
 
-    def unhandled_changed(self, connection: Connection, change: int) -> None:
+    def unhandled_changed(self, connection: ServedConnection, change: int) -> None:
         """Count bytes that a connection holds and that are not being handled.
 
         Of too many the largest are dropped.
@@ -125,12 +142,12 @@ class Listener:
             enough -= connection.unhandled
             connection.shed()
 
-    def response_taken(self, connection: Connection) -> None:
+    def response_taken(self, connection: ServedConnection) -> None:
         """Note that the client of a connection has taken its response."""
         if self.gate is not None:
             self.gate.response_taken(connection)
 
-    def closed(self, connection: Connection) -> None:
+    def closed(self, connection: ServedConnection) -> None:
         """Stop counting a connection."""
         self.connections.discard(connection)
         self._refused.discard(connection)
@@ -165,7 +182,7 @@ class Listener:
                 connection.close_idle()
         self._before_draining.clear()
 
-    def in_flight(self) -> list[tuple[Request, "asyncio.Task[None]"]]:
+    def in_flight(self) -> list[tuple[Request, "asyncio.Task[Any]"]]:
         """Return the requests that are being handled, each with its task."""
         return [found for connection in self.connections if (found := connection.in_flight) is not None]
 
@@ -174,6 +191,11 @@ class Listener:
         for connection in self.connections:
             if connection.task is not None:
                 connection.task.cancel()
+
+    def stop_accepting(self) -> None:
+        """Accept no more connections, and leave those that are open."""
+        if self._server is not None:
+            self._server.close()
 
     async def stop(self, seconds: float) -> None:
         """Accept no more connections, close idle ones, and give the others ``seconds``."""

@@ -4,27 +4,23 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from ostiary_gateway.errors import CallerGone
-from ostiary_gateway.server.connection_limits import BODY_HIGH_WATER
-from ostiary_gateway.server.host import RequestConnection
+from ostiary_gateway.server.request_connection import RequestConnection
 
 
 class Request:
-    """One request.
+    """One request, without a body.
+
+    Each implementation of a connection adds its own.
 
     ``target`` is the one of its first line, unchanged. ``headers`` have lower-case names; the values of a repeated
     header are joined by commas, and ``repeated`` names it. Bytes that are not UTF-8 become surrogates.
     """
 
     __slots__ = (
-        "_body",
-        "_fault",
-        "_waiter",
         "caller",
         "complete",
         "connection",
         "continue_sent",
-        "discarded",
         "headers",
         "keep_alive",
         "method",
@@ -54,18 +50,18 @@ class Request:
         self.minor_version = minor_version
         self.keep_alive = keep_alive
         #: Whether the whole body has arrived.
-        self.complete = False
-        self.discarded = False
+        self.complete = True
         #: Headers that are added to the response, whichever it will be.
         self.response_headers: Mapping[str, str] | None = None
         #: Belongs to the handler: who sends the request, once that was authenticated.
         self.caller: Any = None
         #: Whether ``100 Continue`` was sent.
         self.continue_sent = False
-        #: What has arrived and was not read yet. Pieces are joined as they come: a thousand small ones would take more.
-        self._body: bytes | bytearray = b""
-        self._fault: CallerGone | None = None
-        self._waiter: asyncio.Future[None] | None = None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether some of the body has arrived that was not read yet."""
+        return False
 
     @property
     def path(self) -> str:
@@ -120,10 +116,7 @@ class Request:
 
         Return None if it must be awaited.
         """
-        if not self.complete:
-            return None
-        body, self._body = self._body, b""  # or it would stay in memory until the response has been sent
-        return bytes(body)
+        return b""
 
     async def read_some(self) -> bytes:
         """Wait for a piece of the body and return it; empty at the end.
@@ -131,57 +124,14 @@ class Request:
         Raises:
             CallerGone: the client disconnected, or the framing of the body is broken.
         """
-        while not self._body and not self.complete:
-            if self._fault is not None:
-                raise self._fault
-            self._waiter = asyncio.get_running_loop().create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-        data, self._body = bytes(self._body), b""
-        self.connection.resume_reading()
-        return data
+        return b""
+
+    def discard(self) -> None:
+        """Drop the body, and what is still to come of it."""
 
     def send_continue(self) -> None:
         """Send ``100 Continue`` to a client that waits for it (RFC 9110 §10.1.1)."""
         if self.awaits_continue:
             self.continue_sent = True
-            if not self._body:
+            if not self.has_begun:
                 self.connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    # The body, from the parser
-
-    def feed(self, data: bytes) -> None:
-        """Take a piece of the body."""
-        if self.discarded:
-            return
-        if not self._body:
-            self._body = data
-        else:
-            if isinstance(self._body, bytes):
-                self._body = bytearray(self._body)
-            self._body += data
-        if len(self._body) > BODY_HIGH_WATER:
-            self.connection.pause_reading()
-        self._wake()
-
-    def finish(self) -> None:
-        """Note that the body is complete."""
-        self.complete = True
-        self._wake()
-
-    def fail(self, fault: CallerGone) -> None:
-        """Note that the body will never be complete."""
-        if not self.complete and self._fault is None:
-            self._fault = fault
-            self._wake()
-
-    def discard(self) -> None:
-        """Drop the body, and what is still to come of it."""
-        self.discarded = True
-        self._body = b""
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)

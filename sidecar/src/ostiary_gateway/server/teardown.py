@@ -1,18 +1,62 @@
-"""Deadlines of one connection, and its orderly end (RFC 9112 §9.6).
+"""Phases and deadlines of one connection, and its orderly end (RFC 9112 §9.6).
 
 The listener checks deadlines once a second, so that no request pays for a timer.
 """
 
+from enum import Enum, auto
+
+from ostiary_gateway.server.bad_request import BadRequestError, head_too_slow
 from ostiary_gateway.server.connection_limits import LEAST_TAKEN_BYTES
-from ostiary_gateway.server.parser import BadRequestError
-from ostiary_gateway.server.pipelining import ANSWER, END, HEAD, REST, PipelinedInput
+from ostiary_gateway.server.host import TransportHost
+from ostiary_gateway.server.request import Request
+from ostiary_gateway.server.transport import ConnectionTransport
 
 
-class TimedConnection(PipelinedInput):
+class Phase(Enum):
+    """What a connection waits for."""
+
+    #: The next head.
+    HEAD = auto()
+    #: The response of the handler.
+    ANSWER = auto()
+    #: The rest of a body whose request was answered early: it is read and dropped, then the next request may come.
+    REST = auto()
+    #: The client, which has not taken a whole response yet: the next request waits, or responses would pile up.
+    TAKING = auto()
+    #: The end of the connection. The last response has been sent, and input is dropped until the client closes.
+    END = auto()
+
+
+#: Read several times a request; an attribute of the class would cost more than the comparison.
+HEAD, ANSWER, REST, TAKING, END = Phase
+
+NEVER = float("inf")
+
+
+class TimedConnection(ConnectionTransport):
     """A connection with deadlines.
 
     It ends by itself, beyond its deadline, or once its last response has been taken.
     """
+
+    def __init__(self, listener: TransportHost) -> None:
+        super().__init__(listener)
+        self._current: Request | None = None
+        self._phase: Phase = HEAD
+        self._deadline = listener.now() + listener.limits.head_seconds
+
+    @property
+    def _in_head(self) -> bool:
+        """Whether a head has begun and is not complete."""
+        raise NotImplementedError
+
+    def _drop_waiting(self) -> None:
+        """Drop the input that is not being handled."""
+        raise NotImplementedError
+
+    def _refuse(self, error: BadRequestError, /) -> None:
+        """Answer input that is not a request."""
+        raise NotImplementedError
 
     def _close_gracefully(self) -> None:
         """Close our half, so that the response arrives; then drop input for a while."""
@@ -61,13 +105,13 @@ class TimedConnection(PipelinedInput):
             self._linger(now)
             if self._below is not None:
                 self._close_tls()
-        elif self._phase is HEAD and not self._parser.in_head:
+        elif self._phase is HEAD and not self._in_head:
             self._deadline = now + max(self._listener.limits.keep_seconds, self._listener.limits.stall_seconds)
 
     def end_overdue(self) -> None:
         """End a connection that is beyond its deadline; an incomplete head is answered with 408."""
-        if self._phase is HEAD and self._parser.in_head and self.stalled_since is None:
-            self._refuse(BadRequestError(408, "HeadTooSlow", "The head of the request did not arrive in time"))
+        if self._phase is HEAD and self._in_head and self.stalled_since is None:
+            self._refuse(head_too_slow())
         else:
             self.abort()
 

@@ -9,19 +9,19 @@ import asyncio
 import ssl
 from typing import cast
 
-from ostiary_gateway.server.connection import Connection, ConnectionHost
+from ostiary_gateway.server.host import ServedConnection, TransportHost
 
 
 class TlsHandshake(asyncio.Protocol):
     """The protocol of a connection until its handshake is complete.
 
-    Then its :class:`Connection` takes over.
+    Then its connection takes over.
     """
 
-    def __init__(self, listener: ConnectionHost, tls: ssl.SSLContext) -> None:
+    def __init__(self, listener: TransportHost, tls: ssl.SSLContext, connection: ServedConnection) -> None:
         self._listener = listener
         self._tls = tls
-        self._connection = Connection(listener)
+        self._connection = connection
         self._early = b""
         self._over = False
         self._task: asyncio.Task[None] | None = None  # kept, or it might be collected
@@ -50,7 +50,7 @@ class TlsHandshake(asyncio.Protocol):
             self.connection_lost(None)
             return
         self._connection.secured(secured)
-        secured.set_protocol(self._connection)
+        secured.set_protocol(cast("asyncio.Protocol", self._connection))
         if self._early:
             self._connection.data_received(self._early)
 

@@ -58,7 +58,8 @@ class ConnectionTransport(asyncio.Protocol):
     @property
     def local_port(self) -> int:
         """The port that the client connected to."""
-        return int(self._transport.get_extra_info("sockname")[1])
+        name = self._transport.get_extra_info("sockname") or self._transport.get_extra_info("socket").getsockname()
+        return int(name[1])
 
     @property
     def client_certificate(self) -> bytes | None:

@@ -22,8 +22,8 @@ for a collector.
 
 from ostiary_gateway.telemetry.batch_processor import Stats
 from ostiary_gateway.telemetry.client_span import ClientSpan
-from ostiary_gateway.telemetry.provider import Observer, Telemetry
+from ostiary_gateway.telemetry.provider import Telemetry
 from ostiary_gateway.telemetry.server_span import ServerSpan
 from ostiary_gateway.telemetry.span_record import AttributeValue, SpanRecord
 
-__all__ = ["AttributeValue", "ClientSpan", "Observer", "ServerSpan", "SpanRecord", "Stats", "Telemetry"]
+__all__ = ["AttributeValue", "ClientSpan", "ServerSpan", "SpanRecord", "Stats", "Telemetry"]

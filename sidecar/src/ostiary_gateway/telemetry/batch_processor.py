@@ -1,6 +1,9 @@
 """A batch span processor: a bounded queue of ended spans, and one thread that exports it.
 
 A request only appends to the queue. If the queue is full, a span is dropped and counted; a request never waits.
+
+For the exporter that is built in, spans are encoded when they end, in the event loop: a thread that encodes takes the
+interpreter's lock whenever the loop sends or receives, and all callers wait for that. The thread joins and sends bytes.
 """
 
 import logging
@@ -9,8 +12,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
-from ostiary_gateway.telemetry.otlp.exporter import Exporter, ExportResult, ShutdownSignal
-from ostiary_gateway.telemetry.span_record import PlainRecord
+from ostiary_gateway.telemetry.otlp.exporter import Exporter, ExportResult, QueuedSpan, ShutdownSignal
 from ostiary_gateway.telemetry.throttled_warning import WarningLimiter
 
 _log: Final = logging.getLogger(__name__)
@@ -51,13 +53,20 @@ class BatchSpanProcessor:
     :meth:`put` must be called in the event loop's thread, the rest in any.
     """
 
-    def __init__(self, exporter: Exporter, *, capacity: int, batch_size: int, delay: float) -> None:
+    def __init__(
+        self,
+        exporter: Exporter,
+        *,
+        capacity: int,
+        batch_size: int,
+        delay: float,
+    ) -> None:
         self._exporter = exporter
         self._batch_size = min(batch_size, capacity)
         self._capacity = capacity
         self._room = capacity  # zero once closed, so that put needs only one comparison
         self._delay = delay
-        self._queue: deque[PlainRecord] = deque()
+        self._queue: deque[QueuedSpan] = deque()
         self._wake = threading.Event()
         self._closing = ShutdownSignal()
         self._lock = threading.Lock()
@@ -74,7 +83,7 @@ class BatchSpanProcessor:
         self._thread = threading.Thread(target=self._run, name="ostiary-telemetry", daemon=True)
         self._thread.start()
 
-    def put(self, span: PlainRecord) -> None:
+    def put(self, span: QueuedSpan) -> None:
         """Queue an ended span, or count it as lost. Never waits."""
         queue = self._queue
         waiting = len(queue)
@@ -153,18 +162,18 @@ class BatchSpanProcessor:
             if len(self._queue) < self._batch_size and not self._closing.begun:
                 return
 
-    def _take(self) -> list[PlainRecord]:
+    def _take(self) -> list[QueuedSpan]:
         queue = self._queue
         return [queue.popleft() for _ in range(min(len(queue), self._batch_size))]
 
-    def _deliver(self, batch: list[PlainRecord]) -> ExportResult:
+    def _deliver(self, batch: list[QueuedSpan]) -> ExportResult:
         try:
             return self._exporter.export(batch, self._closing)
         except Exception as error:  # noqa: BLE001  a bug must not end the thread: all later spans would be lost
             self._warner.warn("spans could not be exported: %s", type(error).__name__, error=error)
             return ExportResult(len(batch), type(error).__name__)
 
-    def _settle(self, batch: list[PlainRecord], delivery: ExportResult) -> None:
+    def _settle(self, batch: list[QueuedSpan], delivery: ExportResult) -> None:
         with self._lock:
             if self._settled:
                 return

@@ -2,12 +2,18 @@
 
 from collections.abc import Mapping, MutableMapping
 from time import perf_counter_ns
-from typing import Any
+from typing import Any, Final
 
 from ostiary_gateway.telemetry import context, semantic_conventions, span_record
 from ostiary_gateway.telemetry.context import SpanContext
+from ostiary_gateway.telemetry.message_attributes import KNOWN_METHODS, message_attributes, own_attributes, span_name
+from ostiary_gateway.telemetry.otlp.encoder import encode_by_template, template_of
 from ostiary_gateway.telemetry.span import Span
-from ostiary_gateway.telemetry.span_record import AttributeValue
+from ostiary_gateway.telemetry.span_record import AttributeValue, PlainRecord
+from ostiary_gateway.telemetry.span_templates import CLIENT_SESSION, SpanTemplates, keep, own_bytes
+
+#: Attributes that a span has besides those of its template, at most.
+_MOST_OWN: Final = 2
 
 
 class ClientSpan(Span):
@@ -16,7 +22,20 @@ class ClientSpan(Span):
     Made by ``ServerSpan.client``.
     """
 
-    __slots__ = ("_context", "_http_method", "_inbound", "_parent_id", "_sent", "_span_id", "seconds")
+    __slots__ = (
+        "_context",
+        "_http_method",
+        "_inbound",
+        "_parent_id",
+        "_peer",
+        "_protocol_version",
+        "_request_id",
+        "_sent",
+        "_server",
+        "_session_id",
+        "_span_id",
+        "seconds",
+    )
 
     def __init__(
         self,
@@ -41,6 +60,7 @@ class ClientSpan(Span):
         self.method = method
         self.target = target
         self._attributes = None
+        self._peer: tuple[str, int] | None = None
         self._parent_id = ""
         self._span_id = ""
         self._context: Mapping[str, str] | None = None
@@ -83,9 +103,8 @@ class ClientSpan(Span):
 
     def reach(self, peer: tuple[str, int] | None) -> None:
         """Report address and port of the endpoint that has the request, where a server has several."""
-        if peer is not None and self._attributes is not None:
-            self.set(semantic_conventions.NETWORK_PEER_ADDRESS, peer[0])
-            self.set(semantic_conventions.NETWORK_PEER_PORT, peer[1])
+        if peer is not None:
+            self._peer = peer
 
     def respond(
         self,
@@ -131,47 +150,83 @@ class ClientSpan(Span):
         self._started = now
         if self.target is not None and self._masks is not None:
             self.target = self._masks.text(self.target, limit=self._recorder.text_limit)
-        attributes = self._describe(request_id, protocol_version, session_id)
-        if self.method is None:
-            # A stream, the end of a session, or a response to the server: it has no MCP method.
-            del attributes[semantic_conventions.MCP_METHOD_NAME]
-            attributes[semantic_conventions.HTTP_REQUEST_METHOD] = semantic_conventions.http_span_name(
-                self._http_method
-            )
-        if self.method == "tools/call":
-            attributes[semantic_conventions.OPENINFERENCE_SPAN_KIND] = semantic_conventions.CHAIN
-        if server_name is not None:
-            attributes[semantic_conventions.OSTIARY_SERVER_NAME] = server_name
-        if address is not None:
-            attributes[semantic_conventions.SERVER_ADDRESS] = address
-        if port is not None:
-            attributes[semantic_conventions.SERVER_PORT] = port
-        self._attributes = attributes
+        self._server = server_name, address, port
+        self._request_id = request_id
+        self._protocol_version = protocol_version
+        self._session_id = session_id
+        self._attributes = {}
 
     def end(self) -> None:
         """End the span before its block does; later reports are lost. Ending twice does nothing."""
         if not self.seconds:
             self.seconds = (perf_counter_ns() - self._sent) / 1e9
-        super().end()
+        if self._attributes is not None:
+            super().end()
 
-    def _finish(self, attributes: dict[str, AttributeValue]) -> None:
-        status, dropped = self._outcome(attributes)
-        self._recorder.ended(
-            (
-                self.trace_id,
-                self.span_id,
-                self._parent_id,
-                False,
-                self.tracestate,
-                self._name(semantic_conventions.http_span_name(self._http_method)),
-                span_record.CLIENT,
-                self._start_ns,
-                self._start_ns + perf_counter_ns() - self._started,
-                attributes,
-                status,
-                self._description,
-                (),
-                dropped,
-            ),
-            sampled=True,
+    def _by_template(self, templates: SpanTemplates, end_ns: int) -> bytes | None:
+        if self.method is None or self.tracestate:
+            return None
+        key = (self.method, self.target, self._protocol_version, self._server, self._peer)
+        found = templates.client.get(key) or self._new_template(templates, key)
+        if found is None:
+            return None
+        return encode_by_template(
+            found,
+            trace_id=self.trace_id,
+            span_id=self._span_id or self.span_id,
+            parent_span_id=self._parent_id,
+            start_ns=self._start_ns,
+            end_ns=end_ns,
+            more=own_bytes(self._request_id, self._session_id, CLIENT_SESSION, self._recorder.text_limit),
+        )
+
+    def _new_template(self, templates: SpanTemplates, key: tuple[Any, ...]) -> bytes | None:
+        attributes = self._common_attributes()
+        if self.method not in KNOWN_METHODS or len(attributes) + _MOST_OWN > self._recorder.count_limit:
+            return None
+        name = span_name(self.method, self.target, None, http_method=self._http_method)
+        made = template_of(name, attributes, kind=span_record.CLIENT, parent_is_remote=False)
+        return keep(templates.client, key, made)
+
+    def _common_attributes(self) -> dict[str, AttributeValue]:
+        """The attributes of all requests for one tool to one endpoint of a server."""
+        limit = self._recorder.text_limit
+        found = message_attributes(self.method, self.target, self._protocol_version, limit=limit)
+        if self.method is None:
+            # A stream, the end of a session, or a response to the server: it has no MCP method.
+            found[semantic_conventions.HTTP_REQUEST_METHOD] = semantic_conventions.http_span_name(self._http_method)
+        if self.method == "tools/call":
+            found[semantic_conventions.OPENINFERENCE_SPAN_KIND] = semantic_conventions.CHAIN
+        name, address, port = self._server
+        if name is not None:
+            found[semantic_conventions.OSTIARY_SERVER_NAME] = name
+        if address is not None:
+            found[semantic_conventions.SERVER_ADDRESS] = address
+        if port is not None:
+            found[semantic_conventions.SERVER_PORT] = port
+        if self._peer is not None:
+            found[semantic_conventions.NETWORK_PEER_ADDRESS] = self._cut(self._peer[0])
+            found[semantic_conventions.NETWORK_PEER_PORT] = self._peer[1]
+        return found
+
+    def _record(self, attributes: dict[str, AttributeValue], end_ns: int) -> PlainRecord:
+        limit = self._recorder.text_limit
+        own = own_attributes(self._request_id, CLIENT_SESSION, self._session_id, limit=limit)
+        found = self._common_attributes() | attributes | own
+        status, dropped = self._outcome(found)
+        return (
+            self.trace_id,
+            self.span_id,
+            self._parent_id,
+            False,
+            self.tracestate,
+            span_name(self.method, self.target, self.rpc_code, http_method=self._http_method),
+            span_record.CLIENT,
+            self._start_ns,
+            end_ns,
+            found,
+            status,
+            self._description,
+            (),
+            dropped,
         )

@@ -18,7 +18,7 @@ _MESSAGE: Final = 256
 class SpanQueue(Protocol):
     """Takes ended spans."""
 
-    def ended(self, span: PlainRecord, *, sampled: bool) -> None:
+    def ended(self, span: PlainRecord) -> None:
         """Queue an ended span."""
 
 
@@ -59,7 +59,7 @@ def config_load_recorder(queue: SpanQueue) -> OnLoad:
     def record(load: ConfigLoad) -> None:
         parent = context.parse(load.traceparent)
         if parent is not None and parent.flags & SAMPLED:
-            queue.ended(_span(load, parent.trace_id, parent.span_id), sampled=True)
+            queue.ended(_span(load, parent.trace_id, parent.span_id))
 
     return record
 

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any, TextIO
 
-from ostiary_gateway.telemetry.otlp.exporter import ExportResult, ShutdownSignal
-from ostiary_gateway.telemetry.span_record import KINDS, STATUSES, PlainRecord, SpanRecord
+from ostiary_gateway.telemetry.otlp.exporter import ExportResult, QueuedSpan, ShutdownSignal
+from ostiary_gateway.telemetry.span_record import KINDS, STATUSES, SpanRecord
 
 
 class ConsoleExporter:
@@ -17,9 +17,11 @@ class ConsoleExporter:
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream if stream is not None else sys.stdout
 
-    def export(self, batch: Sequence[PlainRecord], closing: ShutdownSignal) -> ExportResult:  # noqa: ARG002  writing is quick
+    def export(self, batch: Sequence[QueuedSpan], closing: ShutdownSignal) -> ExportResult:  # noqa: ARG002  writing is quick
         """Write the batch."""
-        lines = [json.dumps(_readable(SpanRecord._make(span)), default=str) for span in batch]
+        lines = [
+            json.dumps(_readable(SpanRecord._make(span)), default=str) for span in batch if not isinstance(span, bytes)
+        ]
         try:
             self._stream.write("\n".join(lines) + "\n")
             self._stream.flush()

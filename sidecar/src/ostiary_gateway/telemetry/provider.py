@@ -16,21 +16,19 @@ from ostiary_gateway.telemetry.configuration import CONSOLE, OTLP, Settings, rea
 from ostiary_gateway.telemetry.console_exporter import ConsoleExporter
 from ostiary_gateway.telemetry.context import Decide
 from ostiary_gateway.telemetry.environment_variables import Environment
-from ostiary_gateway.telemetry.otlp.encoder import TraceEncoder
+from ostiary_gateway.telemetry.otlp.encoder import TraceEncoder, encode_span
 from ostiary_gateway.telemetry.otlp.exporter import Exporter, OTLPExporter, Transport
 from ostiary_gateway.telemetry.resource import resource_attributes
 from ostiary_gateway.telemetry.sampling import RateLimit, make_sampler
 from ostiary_gateway.telemetry.server_span import ServerSpan
-from ostiary_gateway.telemetry.span_record import SERVER, AttributeValue, PlainRecord, SpanRecord
+from ostiary_gateway.telemetry.span_record import AttributeValue, PlainRecord
+from ostiary_gateway.telemetry.span_templates import SpanTemplates
 from ostiary_gateway.telemetry.throttled_warning import WarningLimiter
 
 if TYPE_CHECKING:
     from ostiary_gateway.telemetry.sdk_context import SdkPropagators
 
 _log: Final = logging.getLogger(__name__)
-
-#: Receives the record of each ended SERVER span, on the event loop's thread.
-Observer = Callable[[SpanRecord], None]
 
 
 class Telemetry:
@@ -40,26 +38,22 @@ class Telemetry:
     their own. Spans are made and ended in one thread, the event loop's.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        exporter: Exporter | None,
-        *,
-        on_end: Observer | None = None,
-    ) -> None:
-        #: Called with every ended SERVER span, sampled or not, even when tracing is off. May be set at any time.
-        self.on_end: Observer | None = on_end
+    def __init__(self, settings: Settings, exporter: Exporter | None) -> None:
         #: Why tracing is off, ``None`` if it is on.
         self.off = settings.off
         self.text_limit = settings.attribute_text_limit
         self.content_limit = settings.content_limit
         self.count_limit = settings.attribute_count_limit
         self.decide: Decide | None = None
+        #: Encodes usual spans at once, for the exporter that is built in.
+        self.templates = SpanTemplates() if isinstance(exporter, OTLPExporter) else None
         #: Set where a propagator is configured that is not built in.
         self.propagators: SdkPropagators | None = None
         #: Which exporters, sampler and propagators are active, for ``/config`` and the log.
         self.active: Mapping[str, Any] = _active(settings)
         self._drain: BatchSpanProcessor | None = None
+        #: Takes an ended span that a template has encoded (called by spans).
+        self.encoded: Callable[[bytes], None] = _drop
         self._refused: Callable[[], int] = int
         self._warner = WarningLimiter(_log)
         if exporter is not None:
@@ -76,6 +70,7 @@ class Telemetry:
             batch_size=settings.batch_size,
             delay=settings.delay,
         )
+        self.encoded = self._drain.put
 
     def _load_components(self, settings: Settings) -> None:
         """Load what is not built in.
@@ -99,7 +94,6 @@ class Telemetry:
         environ: Mapping[str, str] | None = None,
         *,
         resource: Mapping[str, str] | None = None,
-        on_end: Observer | None = None,
     ) -> "Telemetry":
         """Tracing as configured in ``environ`` (by default the process's own).
 
@@ -115,22 +109,22 @@ class Telemetry:
             _log.warning("%s", warning)
         if settings.off is not None:
             _log.info("calls are not traced: %s", settings.off)
-            return cls(settings, None, on_end=on_end)
+            return cls(settings, None)
         env = Environment(environ)
         attributes = resource_attributes(env, resource or {})
         for warning in env.warnings:
             _log.warning("%s", warning)
         try:
-            made = cls(settings, _exporter(settings, attributes), on_end=on_end)
+            made = cls(settings, _exporter(settings, attributes))
         except SdkComponentMissing as error:
             raise StartupError(str(error)) from error
         _log.info("calls are traced: %s", "; ".join(f"{key} {value}" for key, value in made.active.items()))
         return made
 
     @classmethod
-    def disabled(cls, *, on_end: Observer | None = None) -> "Telemetry":
-        """No tracing: upstreams get the caller's context, and ``on_end`` still gets every span."""
-        return cls(Settings(off="disabled"), None, on_end=on_end)
+    def disabled(cls) -> "Telemetry":
+        """No tracing: upstreams get the caller's context."""
+        return cls(Settings(off="disabled"), None)
 
     def context_in(self, headers: Mapping[str, str]) -> tuple[str | None, str | None]:
         """Return the caller's ``traceparent`` and ``tracestate``.
@@ -164,18 +158,18 @@ class Telemetry:
             attributes[semantic_conventions.NETWORK_PROTOCOL_VERSION] = http_version
         return ServerSpan(self, http_method, traceparent, tracestate, attributes)
 
-    def ended(self, span: PlainRecord, *, sampled: bool) -> None:
+    def ended(self, span: PlainRecord) -> None:
         """Take an ended span (called by spans)."""
-        if sampled and self._drain is not None:
+        if self._drain is None:
+            return
+        if self.templates is None:
             self._drain.put(span)
-        if self.on_end is not None and span[6] == SERVER:
-            self._observe(self.on_end, SpanRecord._make(span))
-
-    def _observe(self, observer: Observer, span: SpanRecord) -> None:
+            return
         try:
-            observer(span)
-        except Exception as error:  # noqa: BLE001  a failing observer must not affect the request
-            self._warner.warn("the span observer failed", error=error)
+            self._drain.put(encode_span(span))
+        except Exception as error:  # noqa: BLE001  a bug must not affect requests: the thread meets and reports it, too
+            self._warner.warn("a span could not be encoded: this is a bug", error=error)
+            self._drain.put(span)
 
     @property
     def stats(self) -> Stats:
@@ -194,6 +188,10 @@ class Telemetry:
         if self._drain is not None:
             self._drain.close(timeout)
         return self.stats
+
+
+def _drop(_: bytes) -> None:
+    """Take a span that nothing exports."""
 
 
 def _active(settings: Settings) -> dict[str, str]:

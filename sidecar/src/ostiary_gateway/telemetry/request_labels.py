@@ -1,6 +1,26 @@
 """The labels of one request in metrics, as the record stage knows them."""
 
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple
+
+from ostiary_core import upstream_faults
+from ostiary_core.mcp import codes
+
+#: The error type of all that have no label value of their own.
+OTHER_ERROR: Final = "_OTHER"
+#: The error types with a label value of their own. An upstream invents codes, and each would be a new series.
+_ERROR_TYPES: Final = frozenset(
+    {
+        "",
+        "tool_error",
+        "caller_left",
+        "cancelled",
+        "timeout",
+        *upstream_faults.KINDS,
+        *map(str, codes.DEFINED),
+        *map(str, range(400, 432)),
+        *("500", "502", "503", "504"),
+    }
+)
 
 #: The members of :class:`RequestLabels` as a plain tuple, which is cheaper to make.
 PlainLabels = tuple[str, str, str, str, str, str, str, int, str, str, str, str, str, str, str]
@@ -32,17 +52,6 @@ class RequestLabels(NamedTuple):
     reason: str = ""
 
 
-class ObserveRequest(Protocol):
-    """Counts one message, see :mod:`ostiary_gateway.metrics.request_metrics`."""
-
-    def __call__(
-        self,
-        labels: PlainLabels,
-        *,
-        seconds: float,
-        upstream_seconds: float,
-        request_bytes: int,
-        response_bytes: int,
-        trace: tuple[str, str] | None,
-    ) -> None:
-        """Count it."""
+def known_error(value: str) -> str:
+    """Return an error type or code, or :data:`OTHER_ERROR` for one that may be invented."""
+    return value if value in _ERROR_TYPES else OTHER_ERROR

@@ -6,7 +6,8 @@ In increasing priority: defaults, the ``extra`` of :func:`resource_attributes`, 
 The downward API is read from ``POD_NAME`` (metadata.name), ``POD_NAMESPACE`` (metadata.namespace), ``POD_UID``
 (metadata.uid), ``NODE_NAME`` (spec.nodeName), ``CONTAINER_NAME`` and ``DEPLOYMENT_NAME``, but only where ``POD_NAME``
 is set: elsewhere such names may mean anything. In a pod the instance id is ``<namespace>.<pod>.<container>``, as the
-conventions for Kubernetes define it; elsewhere it is random, and one for the process.
+conventions for Kubernetes define it; elsewhere it is random, and one for the process. That of a worker of several ends
+with ``-w`` and its index.
 """
 
 import uuid
@@ -25,6 +26,8 @@ _DOWNWARD: Final = {
     "CONTAINER_NAME": semantic_conventions.K8S_CONTAINER_NAME,
     "DEPLOYMENT_NAME": semantic_conventions.K8S_DEPLOYMENT_NAME,
 }
+#: The index of a worker, which its process sets.
+WORKER: Final = "OSTIARY_WORKER"
 _CONTAINER: Final = "gateway"
 #: The same for spans and metrics of this process.
 _RANDOM_INSTANCE: Final = str(uuid.uuid4())
@@ -38,7 +41,7 @@ def resource_attributes(env: Environment, extra: Mapping[str, str]) -> dict[str,
     given = {key: value for key, value in env.pairs("OTEL_RESOURCE_ATTRIBUTES").items() if value}
     if service_name := env.text("OTEL_SERVICE_NAME"):
         given[semantic_conventions.SERVICE_NAME] = service_name
-    return {
+    found = {
         # The SDK's own name is reserved for spans that the SDK records, which these are not (resource conventions).
         semantic_conventions.TELEMETRY_SDK_NAME: semantic_conventions.SDK_NAME,
         semantic_conventions.TELEMETRY_SDK_LANGUAGE: "python",
@@ -50,6 +53,9 @@ def resource_attributes(env: Environment, extra: Mapping[str, str]) -> dict[str,
         **pod,
         **given,
     }
+    if worker := env.text(WORKER):  # instances must differ, or a backend takes them for one whose counters go back
+        found[semantic_conventions.SERVICE_INSTANCE_ID] += f"-w{worker}"
+    return found
 
 
 def _pod(env: Environment) -> dict[str, str]:

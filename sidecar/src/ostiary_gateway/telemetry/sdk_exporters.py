@@ -18,8 +18,8 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 from ostiary_core import sdk_components
 from ostiary_core.version import __version__
 from ostiary_gateway.telemetry import semantic_conventions, span_record
-from ostiary_gateway.telemetry.otlp.exporter import Exporter, ExportResult, ShutdownSignal
-from ostiary_gateway.telemetry.span_record import AttributeValue, PlainRecord, SpanRecord
+from ostiary_gateway.telemetry.otlp.exporter import Exporter, ExportResult, QueuedSpan, ShutdownSignal
+from ostiary_gateway.telemetry.span_record import AttributeValue, SpanRecord
 
 VARIABLE: Final = "OTEL_TRACES_EXPORTER"
 _KINDS: Final = {
@@ -46,9 +46,9 @@ class SdkExporter:
             semantic_conventions.SCOPE_NAME, __version__, semantic_conventions.SCHEMA_URL
         )
 
-    def export(self, batch: Sequence[PlainRecord], closing: ShutdownSignal) -> ExportResult:  # noqa: ARG002  it has its own timeout
+    def export(self, batch: Sequence[QueuedSpan], closing: ShutdownSignal) -> ExportResult:  # noqa: ARG002  it has its own timeout
         """Export the batch. The SDK's exporters retry, and give up, as their own variables say."""
-        spans = [self._readable(SpanRecord._make(record)) for record in batch]
+        spans = [self._readable(SpanRecord._make(record)) for record in batch if not isinstance(record, bytes)]
         if self._exporter.export(spans) is SpanExportResult.SUCCESS:
             return ExportResult()
         return ExportResult(len(batch), "it reported a failure")
@@ -89,7 +89,7 @@ class ExporterGroup:
         self._exporters = tuple(exporters)
         self.address = " and ".join(each.address for each in self._exporters)
 
-    def export(self, batch: Sequence[PlainRecord], closing: ShutdownSignal) -> ExportResult:
+    def export(self, batch: Sequence[QueuedSpan], closing: ShutdownSignal) -> ExportResult:
         """Export the batch to each; the fault of one does not keep it from the others."""
         worst = ExportResult()
         for exporter in self._exporters:
@@ -104,7 +104,7 @@ class ExporterGroup:
             exporter.close()
 
 
-def _exported(exporter: Exporter, batch: Sequence[PlainRecord], closing: ShutdownSignal) -> ExportResult:
+def _exported(exporter: Exporter, batch: Sequence[QueuedSpan], closing: ShutdownSignal) -> ExportResult:
     try:
         return exporter.export(batch, closing)
     except Exception as error:  # noqa: BLE001  code of third parties: it must not keep spans from the other exporters

@@ -143,11 +143,9 @@ K8S_NODE_NAME: Final = "k8s.node.name"
 K8S_CONTAINER_NAME: Final = "k8s.container.name"
 K8S_DEPLOYMENT_NAME: Final = "k8s.deployment.name"
 
-# Metrics (histograms in seconds), for those who record them
+# Metrics (histograms in seconds, with the boundaries of ostiary_core.evidence.latency), for those who record them
 MCP_SERVER_OPERATION_DURATION: Final = "mcp.server.operation.duration"
 MCP_CLIENT_OPERATION_DURATION: Final = "mcp.client.operation.duration"
-#: The bucket boundaries that the conventions recommend for both, in seconds.
-OPERATION_DURATION_BUCKETS: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300)
 
 #: HTTP methods that may name a span; otherwise a caller could invent span names.
 HTTP_METHODS: Final = frozenset(

@@ -14,28 +14,24 @@ from collections.abc import Mapping
 from time import perf_counter_ns, time_ns
 
 from ostiary_core.content.record_masks import RecordMasks
+from ostiary_core.policy.principal import Principal
 from ostiary_gateway.errors import Refusal
-from ostiary_gateway.telemetry import context, semantic_conventions, span_record
+from ostiary_gateway.telemetry import context, semantic_conventions
 from ostiary_gateway.telemetry.client_span import ClientSpan
 from ostiary_gateway.telemetry.context import RANDOM, SAMPLED, SpanContext
-from ostiary_gateway.telemetry.span import Recorder, Span, server_error_type
+from ostiary_gateway.telemetry.server_span_content import ServerSpanContent
+from ostiary_gateway.telemetry.span import Recorder, server_error_type
 from ostiary_gateway.telemetry.span_record import AttributeValue
 
 
-class ServerSpan(Span):
+class ServerSpan(ServerSpanContent):
     """From a message's first byte until its response was relayed.
 
     Made by ``Telemetry.server_span``. One that never becomes a message (404, 401) is named by its HTTP method.
     """
 
     __slots__ = (
-        "_evidence",
-        "_http_method",
         "_joined",
-        "_link",
-        "_parent",
-        "_revision",
-        "_span_id",
         "_traceparent",
         "_tracestate",
         "http_status",
@@ -62,18 +58,17 @@ class ServerSpan(Span):
         self._flags = 0
         self._masks: RecordMasks | None = None
         self._description = ""
-        self._settled = False
-        self._joined = False
+        self._settled = self._joined = False
         self._parent: SpanContext | None = None
         self._link: tuple[tuple[str, str], ...] = ()
         self._span_id = ""
         self._evidence: Mapping[str, str] | None = None
         self._revision = 0
-        self.trace_id = ""
-        self.tracestate = ""
-        self.method = None
-        self.target = None
-        self.error_type = None
+        self._principal: Principal | None = None
+        self._allowed: tuple[str | None, str | None, int | None] | None = None
+        self.client_address = ""
+        self.trace_id = self.tracestate = ""
+        self.method = self.target = self.error_type = None
         self.rpc_code = None
         #: Whether the trace is exported; known after :meth:`message`.
         self.sampled = False
@@ -81,18 +76,15 @@ class ServerSpan(Span):
         self.http_status = self.response_bytes = 0
         self.upstream: ClientSpan | None = None
 
-    @property
-    def span_id(self) -> str:
-        """This span's id, 16 hex digits, made on first use; "" if tracing is off."""
-        if not self._span_id and self._recorder.decide is not None:
-            self._span_id = context.new_span_id()
-        return self._span_id
-
     def routed(self, evidence: Mapping[str, str], *, revision: int, masks: RecordMasks | None = None) -> None:
         """Report the proxy: its attributes (read when the span ends), masks, config's revision."""
         self._masks = masks
         self._evidence = evidence
         self._revision = revision
+
+    def authenticated(self, principal: Principal) -> None:
+        """Report who sends the request, by the name that its policy gives it, never by a claim."""
+        self._principal = principal
 
     def message(
         self,
@@ -114,13 +106,9 @@ class ServerSpan(Span):
         self._join(carrier_meta)
         if target is not None:
             self.target = self._shown(target)
-        earlier = self._attributes
-        if earlier is not None:
-            self._attributes = described = self._describe(request_id, protocol_version, session_id)
-            if session_id is not None:
-                described[semantic_conventions.SESSION_ID] = described[semantic_conventions.MCP_SESSION_ID]
-            if earlier:
-                described.update(earlier)
+        self._request_id = request_id
+        self._protocol_version = protocol_version
+        self._session_id = session_id
 
     @property
     def content_limit(self) -> int:
@@ -167,19 +155,18 @@ class ServerSpan(Span):
         if decide is not None and decide(parent, self.trace_id, self):
             self.sampled = True
             self._flags |= SAMPLED
-        elif recorder.on_end is None:
+        else:
             self._attributes = None
+
+    def joined_trace(self) -> str:
+        """Return the trace's id, or ""; a request without a message joins that of its headers."""
+        if not self._joined:
+            self._join(None)
+        return self.trace_id
 
     def allow(self, *, policy: str | None = None, rule: str | None = None, generation: int | None = None) -> None:
         """Report that access was granted, and by which rule if one was needed."""
-        if self._attributes is not None:
-            self._access(semantic_conventions.ALLOW, policy, rule, generation)
-
-    def _access(self, decision: str, policy: str | None, rule: str | None, generation: int | None) -> None:
-        self.set(semantic_conventions.OSTIARY_ACCESS_DECISION, decision)
-        self.set(semantic_conventions.OSTIARY_ACCESS_POLICY, policy)
-        self.set(semantic_conventions.OSTIARY_ACCESS_RULE, rule)
-        self.set(semantic_conventions.OSTIARY_ACCESS_GENERATION, generation)
+        self._allowed = policy, rule, generation
 
     def deny(
         self,
@@ -196,7 +183,7 @@ class ServerSpan(Span):
         ``code`` and ``message`` are those of the caller's answer.
         """
         if self._attributes is not None:
-            self._access(semantic_conventions.DENY, policy, rule, generation)
+            self._attributes |= self.access(semantic_conventions.DENY, policy, rule, generation)
             self.set(semantic_conventions.OSTIARY_ACCESS_REASON, reason)
         if code is not None:
             self.respond(code=code, message=message)
@@ -257,7 +244,8 @@ class ServerSpan(Span):
         """End the span before its block does; later reports are lost. Ending twice does nothing."""
         if not self._joined:
             self._join(None)
-        super().end()
+        if self._attributes is not None:
+            super().end()
 
     def _broke_off(self, error: BaseException) -> None:
         # A refusal that is raised as an exception is an answer like any other.
@@ -265,34 +253,3 @@ class ServerSpan(Span):
             self.respond(code=error.code, message=error.message, http_status=error.status)
         else:
             super()._broke_off(error)
-
-    def _finish(self, attributes: dict[str, AttributeValue]) -> None:
-        if self._evidence is not None:
-            attributes.update(self._evidence)
-            attributes[semantic_conventions.OSTIARY_CONFIG_REVISION] = self._revision
-        if self.method is None:
-            known_method = self._http_method in semantic_conventions.HTTP_METHODS
-            attributes[semantic_conventions.HTTP_REQUEST_METHOD] = (
-                self._http_method if known_method else semantic_conventions.OTHER
-            )
-        status, dropped = self._outcome(attributes)
-        parent = self._parent
-        self._recorder.ended(
-            (
-                self.trace_id,
-                self.span_id,
-                parent.span_id if parent is not None else "",
-                parent is not None,
-                self.tracestate,
-                self._name(semantic_conventions.http_span_name(self._http_method)),
-                span_record.SERVER,
-                self._start_ns,
-                self._start_ns + perf_counter_ns() - self._started,
-                attributes,
-                status,
-                self._description,
-                self._link,
-                dropped,
-            ),
-            sampled=self.sampled,
-        )

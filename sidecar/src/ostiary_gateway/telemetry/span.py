@@ -29,34 +29,14 @@ from types import TracebackType
 from typing import Final, Protocol, Self
 
 from ostiary_core.content.record_masks import RecordMasks
-from ostiary_core.mcp.codes import INVALID_PARAMS
-from ostiary_core.mcp.methods import METHODS
 from ostiary_gateway.errors import CallerGone, UpstreamFault
 from ostiary_gateway.telemetry import semantic_conventions, span_record
 from ostiary_gateway.telemetry.context import Decide
-from ostiary_gateway.telemetry.span_record import AttributeValue, PlainRecord, SpanRecord
+from ostiary_gateway.telemetry.span_record import AttributeValue, PlainRecord
+from ostiary_gateway.telemetry.span_templates import SpanTemplates
 
 #: Parse error, invalid request, method not found, invalid params, resource not found (legacy).
 CALLER_CODES: Final = frozenset((-32700, -32600, -32601, -32602, -32002))
-_NAME_LIMIT: Final = 256
-
-_COMMON: Final[dict[str, AttributeValue]] = {
-    semantic_conventions.NETWORK_TRANSPORT: semantic_conventions.TCP,
-    semantic_conventions.NETWORK_PROTOCOL_NAME: semantic_conventions.HTTP,
-}
-
-
-def _constants(method: str) -> dict[str, AttributeValue]:
-    operation = (
-        {semantic_conventions.GEN_AI_OPERATION_NAME: semantic_conventions.EXECUTE_TOOL}
-        if method == "tools/call"
-        else {}
-    )
-    return {semantic_conventions.MCP_METHOD_NAME: method, **operation, **_COMMON}
-
-
-#: Attributes that depend on the method only, copied into each span. Only these methods may name a span.
-_BY_METHOD: Final = {method: _constants(method) for method in {*METHODS, *semantic_conventions.SERVER_METHODS}}
 
 
 class Propagators(Protocol):
@@ -77,6 +57,10 @@ class Recorder(Protocol):
     content_limit: int
     #: The most attributes of one span.
     count_limit: int
+    #: What encodes usual spans at once; None where records of them are exported.
+    templates: SpanTemplates | None
+    #: Takes a span that has ended, encoded by a template.
+    encoded: Callable[[bytes], None]
 
     @property
     def propagators(self) -> Propagators | None:
@@ -85,11 +69,7 @@ class Recorder(Protocol):
         Set where propagators are configured that are not built in.
         """
 
-    @property
-    def on_end(self) -> Callable[[SpanRecord], None] | None:
-        """The observer that gets every ended SERVER span, sampled or not."""
-
-    def ended(self, span: PlainRecord, *, sampled: bool) -> None:
+    def ended(self, span: PlainRecord) -> None:
         """Take a span that has ended."""
 
 
@@ -140,16 +120,18 @@ class Span:
 
     @property
     def recording(self) -> bool:
-        """Whether attributes are kept.
-
-        Check it before computing a costly one; :meth:`set` checks it itself.
-        """
+        """Whether attributes are kept: check it before computing a costly one."""
         return self._attributes is not None
 
     @property
     def start_ns(self) -> int:
         """The time of the start, in nanoseconds since the epoch."""
         return self._start_ns
+
+    @property
+    def description(self) -> str:
+        """What was told with the failure, if anything was."""
+        return self._description
 
     @property
     def elapsed(self) -> float:
@@ -196,11 +178,24 @@ class Span:
     def end(self) -> None:
         """End the span before its block does; later reports are lost. Ending twice does nothing."""
         attributes = self._attributes
-        if attributes is not None:
-            self._attributes = None
-            self._finish(attributes)
+        if attributes is None:
+            return
+        self._attributes = None
+        recorder, end_ns = self._recorder, self._start_ns + perf_counter_ns() - self._started
+        templates = recorder.templates
+        if templates is not None and not attributes and self.error_type is None and self.rpc_code is None:
+            encoded = self._by_template(templates, end_ns)
+            if encoded is not None:
+                recorder.encoded(encoded)
+                return
+        recorder.ended(self._record(attributes, end_ns))
 
-    def _finish(self, attributes: dict[str, AttributeValue]) -> None:
+    def _by_template(self, templates: SpanTemplates, end_ns: int) -> bytes | None:
+        """Return the span encoded, None where it is too unusual for a template. It has no error."""
+        raise NotImplementedError
+
+    def _record(self, attributes: dict[str, AttributeValue], end_ns: int) -> PlainRecord:
+        """Return the span as a record, with these attributes besides its own."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:
@@ -238,44 +233,8 @@ class Span:
             attributes.popitem()
         return status, surplus
 
-    def _describe(
-        self,
-        request_id: str | float | None,
-        protocol_version: str | None,
-        session_id: str | None,
-    ) -> dict[str, AttributeValue]:
-        """The attributes that the conventions require of every message.
-
-        Text of a caller is cut to limit memory.
-        """
-        limit = self._recorder.text_limit
-        method, target = self.method or "", self.target
-        known = _BY_METHOD.get(method)
-        described = (
-            known.copy() if known is not None else {semantic_conventions.MCP_METHOD_NAME: method[:limit], **_COMMON}
-        )
-        if target is not None and (key := semantic_conventions.TARGET_ATTRIBUTES.get(method)) is not None:
-            described[key] = target[:limit]
-        if request_id is not None:
-            described[semantic_conventions.JSONRPC_REQUEST_ID] = str(request_id)[:limit]
-        if protocol_version is not None:
-            described[semantic_conventions.MCP_PROTOCOL_VERSION] = protocol_version[:limit]
-        if session_id is not None:
-            described[semantic_conventions.MCP_SESSION_ID] = span_record.session_digest(session_id)
-        return described
-
-    def _name(self, otherwise: str) -> str:
-        """``{method} {target}`` if there are few targets, else the method, else ``otherwise``.
-
-        A target that was answered "invalid params" may not exist, and a hidden one must look the same: a client that
-        guesses names would fill the backend with operations (conventions, "Span name").
-        """
-        method, target = self.method, self.target
-        if method is None or method not in _BY_METHOD:
-            return otherwise
-        if target and self.rpc_code != INVALID_PARAMS and method in semantic_conventions.NAMED_TARGETS:
-            return f"{method} {target[:_NAME_LIMIT]}"
-        return method
+    def _cut(self, text: str) -> str:
+        return text[: self._recorder.text_limit]
 
 
 def server_error_type(code: int) -> str | None:

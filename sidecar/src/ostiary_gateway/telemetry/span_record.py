@@ -5,6 +5,7 @@ It is written to the queue, and read by encoders, printers and observers.
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 #: The types of an attribute's value (OpenTelemetry common attributes).
@@ -18,6 +19,10 @@ SERVER: Final = 2
 CLIENT: Final = 3
 UNSET: Final = 0
 ERROR: Final = 2
+
+#: Digests of sessions that are remembered, and the longest ids of theirs, in characters: 2 MiB at most.
+_REMEMBERED: Final = 1024
+_REMEMBERED_LENGTH: Final = 1024
 
 KINDS: Final = {INTERNAL: "INTERNAL", SERVER: "SERVER", CLIENT: "CLIENT"}
 STATUSES: Final = {UNSET: "UNSET", ERROR: "ERROR"}
@@ -79,4 +84,11 @@ def session_digest(session_id: str) -> str:
     The id itself is a credential on an open proxy (its holder can use the session), and trace backends have many
     readers. The digest still joins all spans of a session.
     """
+    return _known_digest(session_id) if len(session_id) <= _REMEMBERED_LENGTH else _digest(session_id)
+
+
+def _digest(session_id: str) -> str:
     return hashlib.sha256(session_id.encode("utf-8", "replace")).hexdigest()[:32]
+
+
+_known_digest: Final = lru_cache(maxsize=_REMEMBERED)(_digest)

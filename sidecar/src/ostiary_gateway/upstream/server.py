@@ -48,6 +48,8 @@ class UpstreamServer:
     #: Whether nothing but calls of tools leaves the gateway: all else is answered here.
     sends_calls_only = False
     needs_caller = False
+    #: Set when no response is open; made by who waits for that, once in the life of a server.
+    _unused: asyncio.Event | None = None
 
     def __init__(
         self,
@@ -109,7 +111,6 @@ class UpstreamServer:
         #: What stands for it in sessions with several servers; empty before the first.
         self.session_mark = b""
         self._in_use = 0
-        self._unused = asyncio.Event()
 
     async def request(
         self,
@@ -231,13 +232,13 @@ class UpstreamServer:
         self._in_use -= 1
         if opened is not None and self.endpoints is not None:
             self.endpoints.release(opened, response, error)
-        if not self._in_use:
+        if not self._in_use and self._unused is not None:
             self._unused.set()
 
     async def unused(self) -> None:
         """Wait until no response of this server is open."""
         while self._in_use:
-            self._unused.clear()
+            self._unused = asyncio.Event()
             await self._unused.wait()
 
     def set_connection_limit(self, connections: int) -> None:

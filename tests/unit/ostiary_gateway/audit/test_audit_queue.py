@@ -1,5 +1,6 @@
 """The queue of audit records: bounded, and what finds no room is counted and said."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,6 +29,39 @@ def test_a_request_that_reserved_a_place_always_has_its_last_record() -> None:
     assert not queue.has_room
     assert queue.put(ITEM, reserved=True)
     assert len(queue) == 4
+
+
+def test_records_that_are_encoded_in_the_loop_keep_their_order() -> None:
+    queue = AuditQueue()
+    queue.encode_in_loop(lambda item: b"encoded" if isinstance(item, GatewayEvent) and item.at_ns % 2 else None)
+    items = [GatewayEvent("Event", number, {}) for number in range(100)]
+    for item in items:
+        queue.put(item)
+    queue.put(b"was encoded before")
+    encoded = [b"encoded" if item.at_ns % 2 else item for item in items]
+    assert queue.take(200) == [*encoded, b"was encoded before"]
+    assert (queue.accepted, queue.dropped, len(queue)) == (101, 0, 0)
+
+
+def test_content_of_messages_is_left_to_the_thread_and_omitted_beyond_the_bound() -> None:
+    queue = AuditQueue(content_bytes=100)
+    queue.encode_in_loop(lambda _: b"encoded")
+    assert queue.put(ITEM, size=5)
+    assert queue.put(ITEM, size=5)
+    assert queue.take(1) == [ITEM]
+    assert queue.put(ITEM, size=6)
+    assert queue.take(5) == [ITEM, ITEM]
+
+
+def test_a_record_that_cannot_be_encoded_fails_no_request(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(_: object) -> bytes:
+        raise ZeroDivisionError
+
+    queue = AuditQueue()
+    queue.encode_in_loop(fail)
+    assert queue.put(ITEM)
+    assert queue.take(1) == [ITEM]
+    assert caplog.messages == ["an audit record could not be encoded: this is a bug"]
 
 
 @given(st.lists(st.sampled_from(["put", "begin", "end", "give up", "take"]), max_size=100))

@@ -38,6 +38,15 @@ def test_the_name_of_the_replica_may_be_part_of_the_path(tmp_path: Path) -> None
     assert (tmp_path / "audit-gw-1_a.jsonl").exists()
 
 
+@pytest.mark.parametrize(
+    ("path", "file"), [("audit.jsonl", "audit-w1.jsonl"), ("audit-{replica}.jsonl", "audit-gw-w1.jsonl")]
+)
+def test_each_worker_of_a_pod_has_a_file_of_its_own(tmp_path: Path, path: str, file: str) -> None:
+    config = AuditFileConfig(path=str(tmp_path / path), max_bytes=1000, max_files=3)
+    FileSink(config, replica="gw-w1", worker=1).write([b"one\n"])
+    assert (tmp_path / file).exists()
+
+
 def test_a_file_is_rotated_at_its_size_and_the_oldest_is_deleted(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     sink = sink_at(path, max_bytes=10)

@@ -16,7 +16,7 @@ from ostiary_core.policy.decision import Decision, DecisionReason
 from ostiary_core.policy.principal import Principal
 from ostiary_core.redaction import DEFAULT
 from ostiary_core.secret_bytes import SecretBytes
-from ostiary_gateway.audit.audit_events import COMPLETE, RECEIVED, RequestEvent
+from ostiary_gateway.audit.audit_events import COMPLETE, RECEIVED, GatewayEvent, RequestEvent
 from ostiary_gateway.audit.audit_plan import AuditPlan
 from ostiary_gateway.audit.audited_content import ContentEncoder
 from ostiary_gateway.audit.record_encoder import MOST_BYTES, RecordEncoder
@@ -113,6 +113,21 @@ def test_a_record_made_from_a_template_is_the_same_as_one_encoded_as_a_whole(cha
     for made in (first, again, first):
         # Content that is not recorded, but that no template is made for.
         assert encode(made) == encode(made._replace(arguments={}))
+
+
+@pytest.mark.parametrize("stage", [RECEIVED, COMPLETE])
+def test_the_event_loop_and_the_thread_write_the_same_record_with_the_same_id(stage: str) -> None:
+    of_thread = encoder()
+    of_loop = of_thread.twin()
+    made = event(plan=plan(arguments="None", results="None"), stage=stage, arguments=None, result=None)
+    assert of_loop.encode_plain(made) == of_thread.encode(made)
+
+
+def test_the_event_loop_leaves_content_of_messages_and_other_records_to_the_thread() -> None:
+    of_loop = encoder().twin()
+    assert of_loop.encode_plain(event(arguments={"password": "x"})) is None
+    assert of_loop.encode_plain(event(name="n" * 300, arguments=None)) is None
+    assert of_loop.encode_plain(GatewayEvent("ConfigurationChanged", 1, {})) is None
 
 
 def test_ids_stay_apart_and_keep_their_form_over_many_requests() -> None:

@@ -1,8 +1,9 @@
+import hashlib
 from typing import cast
 
 import pytest
 
-from ostiary_core.contract.authentication import ApiKeysConfig
+from ostiary_core.contract.authentication import ApiKeyConfig, ApiKeysConfig
 from ostiary_core.contract.documents import SettingsDocument
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.identity.api_keys import ApiKeys
@@ -76,3 +77,57 @@ def test_counts_and_messages_of_a_proxy_end_with_it(caplog: pytest.LogCaptureFix
         outcomes.forget(["default/mock"])
     assert not outcomes.counts
     assert len(caplog.messages) == 2
+
+
+def keyed(key: str = "some-example-key-01") -> ApiKeys:
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    entry = ApiKeyConfig(digest=digest, consumer="default/agent")
+    return ApiKeys(ApiKeysConfig(header="authorization", scheme="Bearer", keys=[entry]))
+
+
+def sent(key: str = "some-example-key-01", *, target: str = "/mock/mcp", is_repeated: bool = False) -> Request:
+    received = _Received({"authorization": f"Bearer {key}"})
+    received.target = target
+    received.repeated = frozenset({"authorization"} if is_repeated else ())
+    return cast("Request", received)
+
+
+async def test_a_credential_that_was_verified_is_recognised_without_waiting_and_counted() -> None:
+    outcomes = Outcomes()
+    authenticator = Authenticator("default/mock", [keyed()], anonymous=False, outcomes=outcomes)
+
+    assert authenticator.recognised(sent()) is None
+    principal = await authenticator.authenticate(sent(), cast("SettingsDocument", None))
+
+    assert authenticator.recognised(sent()) is principal
+    assert outcomes.counts == {("default/mock", "apiKey", "accepted"): 2}
+
+
+async def test_a_credential_is_not_recognised_once_its_verdict_is_gone_or_the_methods_changed() -> None:
+    authenticator = Authenticator("default/mock", [keyed()], anonymous=False, outcomes=Outcomes())
+    await authenticator.authenticate(sent(), cast("SettingsDocument", None))
+    later = Authenticator("default/mock", [keyed()], anonymous=False, outcomes=Outcomes())
+
+    assert later.recognised(sent()) is None
+    authenticator._verdicts.drop(next(iter(authenticator._verdicts.known)))
+    assert authenticator.recognised(sent()) is None
+
+
+async def test_what_must_be_refused_is_never_recognised() -> None:
+    authenticator = Authenticator("default/mock", [keyed()], anonymous=False, outcomes=Outcomes())
+    await authenticator.authenticate(sent(), cast("SettingsDocument", None))
+    with pytest.raises(Refusal):
+        await authenticator.authenticate(sent("other-key-02"), cast("SettingsDocument", None))
+
+    assert authenticator.recognised(sent("other-key-02")) is None
+    assert authenticator.recognised(sent(is_repeated=True)) is None
+    assert authenticator.recognised(sent(target="/mock/mcp?access_token=x")) is None
+    assert authenticator.recognised(cast("Request", _Received({}))) is None
+
+
+async def test_a_credential_that_may_be_in_several_headers_is_left_to_the_whole_check() -> None:
+    authenticator = Authenticator("default/mock", [keyed(), PLAIN], anonymous=False, outcomes=Outcomes())
+    principal = await authenticator.authenticate(sent(), cast("SettingsDocument", None))
+
+    assert authenticator.recognised(sent()) is None
+    assert await authenticator.authenticate(sent(), cast("SettingsDocument", None)) is principal

@@ -11,8 +11,8 @@ from jwt.algorithms import RSAAlgorithm
 from mcp_clients import eventually
 from timeouts import TIMEOUT_SECONDS
 
+from ostiary_core.json_web_tokens.key_set import KeySetError, parse_key_set
 from ostiary_gateway.identity.jwks import FetchedKeys, InlineKeys, KeysUnavailable, metadata_urls
-from ostiary_gateway.identity.key_set import KeySetError, parse_key_set
 from ostiary_gateway.upstream.document_client import DOCUMENT_LIMIT, DocumentClient
 
 

@@ -10,10 +10,11 @@ from cryptography.hazmat.primitives import serialization
 from identity_provider import AUDIENCE, IdentityProvider, SigningKey, document_client, identity_provider
 
 from ostiary_core.contract.authentication import ClaimsConfig
+from ostiary_core.json_web_tokens.signed_token import TOKEN_LIMIT
 from ostiary_core.policy.principal import token_id
 from ostiary_gateway.identity.errors import InvalidToken
 from ostiary_gateway.identity.jwks import FetchedKeys, InlineKeys
-from ostiary_gateway.identity.jwt_verifier import TOKEN_LIMIT, JwtVerifier, TrustedIssuer, claimed_issuer
+from ostiary_gateway.identity.jwt_verifier import JwtVerifier, TrustedIssuer
 
 RESOURCES = frozenset([AUDIENCE])
 
@@ -288,21 +289,3 @@ async def test_no_message_repeats_anything_of_a_token(provider: IdentityProvider
 
     for token in tokens:
         assert canary not in await refusal_of(provider, token, types=["JWT"])
-
-
-@pytest.mark.parametrize("token", ["", "opaque", "a.b", "a.b.c", "a.b.c.d.e", "x" * 20_000])
-def test_an_opaque_token_claims_no_issuer(token: str) -> None:
-    assert claimed_issuer(token) is None
-
-
-async def test_the_issuer_of_a_jwt_is_read_before_it_is_verified(provider: IdentityProvider) -> None:
-    assert claimed_issuer(provider.token(iss="https://elsewhere.example.com")) == "https://elsewhere.example.com"
-    assert claimed_issuer(provider.token(iss=None)) is None
-
-
-@pytest.mark.parametrize(
-    "claims", [b"{", b"[]", b'{"iss":"https://a.example.com","iss":"https://b.example.com"}', b'{"iss":7}']
-)
-def test_a_jwt_whose_issuer_cannot_be_read_is_refused_and_not_taken_for_an_opaque_token(claims: bytes) -> None:
-    with pytest.raises(InvalidToken):
-        claimed_issuer(f"{encoded({'alg': 'ES256'})}.{encoded(claims)}.c")

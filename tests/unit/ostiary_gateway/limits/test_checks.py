@@ -1,12 +1,14 @@
 """The bounds of one process: a clear refusal at the edge, and nothing leaks."""
 
 import asyncio
+import sys
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from gateways import BOUNDS
+from limiter_peer import LimiterPeer
 from timeouts import TIMEOUT_SECONDS
 
 from ostiary_core.contract.bounds import BoundsConfig, ShareConfig
@@ -14,8 +16,13 @@ from ostiary_core.strict_json import loads
 from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.limits import checks
 from ostiary_gateway.limits.limiter import Limiter
+from ostiary_gateway.limits.pod_grants import Grants
+from ostiary_gateway.limits.pod_limiter import PodLimiter
 from ostiary_gateway.limits.reservation import Reservation
 from ostiary_gateway.pipeline.refusal_responses import response_for
+from ostiary_gateway.pod_state.cell_table import CellTable
+from ostiary_gateway.pod_state.shared_memory import BOUNDS as BOUNDS_TABLE
+from ostiary_gateway.pod_state.shared_memory import attach, create_shared_state
 from ostiary_gateway.upstream import faults
 
 TWO = ShareConfig(requests_in_flight=2, streams=2, bytes_in_flight=100)
@@ -25,6 +32,18 @@ SCOPES: dict[str, dict[str, Any]] = {
     "principal": {"per_principal": TWO},
     "proxy": {"per_proxy": TWO},
 }
+
+
+@pytest.fixture(autouse=True, params=["the process", "a pod"])
+def limits_of(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker whose pod is idle refuses, admits and counts as a process of its own does."""
+    if request.param == "a pod":
+        table = attach(create_shared_state(workers=2), BOUNDS_TABLE, workers=2)
+        monkeypatch.setattr(sys.modules[__name__], "unbounded", lambda: pod_limiter(table))
+
+
+def pod_limiter(table: CellTable) -> PodLimiter:
+    return PodLimiter(lambda refusal: response_for(refusal, None), grants=Grants(table, worker=0))
 
 
 def unbounded() -> Limiter:
@@ -37,20 +56,8 @@ def bounded(trusted_proxies: list[str] | None = None, **bounds: Any) -> Limiter:
     return limiter
 
 
-class Peer:
-    """The members of a connection that the limiter reads."""
-
-    def __init__(self, peer: str) -> None:
-        self.peer = peer
-        self.source: Any = None
-        self.held_response: Any = None
-        self.unhandled = 0
-        self.lost = False
-        self.response: Any = None
-
-
 def connection(limiter: Limiter, peer: str = "192.0.2.1") -> Any:
-    made = Peer(peer)
+    made = LimiterPeer(peer)
     made.response = limiter.opened(cast("Any", made))
     return made
 

@@ -32,7 +32,9 @@ def histogram() -> SeriesHistogram:
     for number in range(100):
         found.series(f"tool-{number}", "a/b").add(number / 20)
     found.series("", "").add(0.05)
-    found.series('q"u\\o', "ü").add_traced(0.5, "a" * 32, "b" * 16)
+    traced = found.series('q"u\\o', "ü")
+    traced.add(0.5)
+    traced.exemplify([("a" * 32, "b" * 16, 0.5, 1_790_000_000.5)])
     return found
 
 

@@ -23,7 +23,7 @@ def names(found: Sequence[Exhaustion]) -> list[str]:
 
 
 async def used(store: LocalCounters, now: float = NOW, *, after: str = "", most: int = 100) -> Sequence[KeyUsage]:
-    limits = {f"uid-{policy}/{name}" for policy in "ps" for name in ("l", *NAMES)}
+    limits = {f"uid-{policy}/{name}": compiled_limit() for policy in "ps" for name in ("l", *NAMES)}
     return await store.usage(now, limits=limits, after=after, most=most)
 
 

@@ -262,13 +262,13 @@ async def test_consumption_is_that_of_all_replicas(server: RedisServer) -> None:
     async with replicas(store_config(server.address, leases="Auto")) as counters:
         for number in range(9):
             await take(counters[number % 3], charge(limit))
-        limits = {f"{limit.uid}/{limit.name}"}
+        limits = {f"{limit.uid}/{limit.name}": limit}
         found = counters[0].usage(time.time(), limits=limits, after="", most=10)
         assert not isinstance(found, list)
         [usage] = await found  # type: ignore[misc]
         held = sum(key.leased for each in counters[1:] for key in each.keys.every())
         assert usage.used == 9 + held
-        other = counters[0].usage(time.time(), limits={"another/limit"}, after="", most=10)
+        other = counters[0].usage(time.time(), limits={"another/limit": limit}, after="", most=10)
         assert await other == []  # type: ignore[misc]
 
 
@@ -292,7 +292,7 @@ async def test_in_a_cluster_counters_of_several_namespaces_are_taken_in_turn(tmp
             assert sum(not refused for refused in taken) == AMOUNT
 
             async def used_of(limit: CompiledLimit) -> int:
-                limits = {f"{limit.uid}/{limit.name}"}
+                limits = {f"{limit.uid}/{limit.name}": limit}
                 [usage] = await counters[0].usage(time.time(), limits=limits, after="", most=9)  # type: ignore[misc]
                 return int(usage.used)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
+from http_listener import new_listener
 from mcp_clients import eventually
 from timeouts import TIMEOUT_SECONDS
 from tls_secrets import MountedSecret
@@ -18,9 +19,9 @@ from tls_secrets import MountedSecret
 from ostiary_gateway.errors import StartupError
 from ostiary_gateway.options import TlsFiles
 from ostiary_gateway.server.certificate import Certificate
-from ostiary_gateway.server.connection import Connection
 from ostiary_gateway.server.connection_limits import Limits
-from ostiary_gateway.server.listener import Gate, Listener
+from ostiary_gateway.server.host import CountedConnection
+from ostiary_gateway.server.listener import Gate
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response
 
@@ -43,7 +44,7 @@ def secret(tmp_path: Path) -> MountedSecret:
 async def serving(
     secret: MountedSecret, limits: Limits | None = None, keeper: Gate | None = None
 ) -> AsyncIterator[tuple[Certificate, int]]:
-    certificate, listener = Certificate(secret.files), Listener(hello, limits or Limits(), keeper)
+    certificate, listener = Certificate(secret.files), new_listener(hello, limits, keeper)
     port = await listener.start("127.0.0.1", 0, tls=certificate.context)
     try:
         yield certificate, port
@@ -227,21 +228,21 @@ class Doorkeeper:
 
     def __init__(self, bound: int) -> None:
         self.bound = bound
-        self.inside: set[Connection] = set()
+        self.inside: set[CountedConnection] = set()
 
-    def opened(self, connection: Connection) -> Response | None:
+    def opened(self, connection: CountedConnection) -> Response | None:
         if len(self.inside) >= self.bound:
             return Response(503, b"full")
         self.inside.add(connection)
         return None
 
-    def response_taken(self, connection: Connection) -> None:
+    def response_taken(self, connection: CountedConnection) -> None:
         pass
 
-    def unhandled_changed(self, _: Connection, __: int) -> bool:
+    def unhandled_changed(self, _: CountedConnection, __: int) -> bool:
         return False
 
-    def closed(self, connection: Connection) -> None:
+    def closed(self, connection: CountedConnection) -> None:
         self.inside.discard(connection)
 
 

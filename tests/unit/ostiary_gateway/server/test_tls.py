@@ -7,20 +7,21 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from http_listener import new_listener
 from mcp_clients import eventually
 from timeouts import TIMEOUT_SECONDS
 from tls_secrets import MountedSecret
 from wire import Wire, post
 
 from ostiary_gateway.server import listener as listener_module
-from ostiary_gateway.server.connection import Handler
 from ostiary_gateway.server.connection_limits import Limits
+from ostiary_gateway.server.host import Handler
 from ostiary_gateway.server.listener import Listener
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response
 
 BIG = b"x" * 30_000_000
-LAST = b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n"
+LAST = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ async def serving(
 ) -> AsyncIterator[tuple[Listener, int]]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(secret.files.certificate, secret.files.key)
-    listener = Listener(answer, limits or Limits())
+    listener = new_listener(answer, limits)
     port = await listener.start("127.0.0.1", 0, tls=context)
     try:
         yield listener, port
@@ -79,7 +80,7 @@ async def test_a_client_that_reads_nothing_is_disconnected(
         serving(big, secret, Limits(stall_seconds=0.2, keep_seconds=0.2)) as (listener, port),
         connected(port, secret) as wire,
     ):
-        await wire.send(LAST if last else b"GET / HTTP/1.1\r\n\r\n")
+        await wire.send(LAST if last else b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         await eventually(lambda: bool(listener.connections))
         await eventually(lambda: not listener.connections)
 
@@ -91,7 +92,7 @@ async def test_a_slow_reader_receives_its_whole_response(
     monkeypatch.setattr(listener_module, "_SWEEP_SECONDS", 0.02)
     limits = Limits(stall_seconds=1.0, linger_seconds=0.1, keep_seconds=1.0)
     async with serving(big, secret, limits) as (_, port), connected(port, secret) as wire:
-        await wire.send(LAST if last else b"GET / HTTP/1.1\r\n\r\n")
+        await wire.send(LAST if last else b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         await wire.head()
         taken = 0
         async with asyncio.timeout(TIMEOUT_SECONDS):
@@ -110,7 +111,7 @@ async def test_the_next_request_waits_until_the_answer_before_it_was_taken(secre
         return await big(request)
 
     async with serving(counted, secret) as (listener, port), connected(port, secret) as wire:
-        await wire.send(b"GET / HTTP/1.1\r\n\r\n" * 3)
+        await wire.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 3)
         await eventually(lambda: any(each.stalled_since is not None for each in listener.connections))
         for _ in range(10):
             await asyncio.sleep(0)
@@ -124,7 +125,7 @@ async def test_thousands_of_early_requests_are_answered_in_their_order(secret: M
         return Response(200, request.target.encode())
 
     async with serving(target, secret) as (_, port), connected(port, secret) as wire:
-        await wire.send(b"".join(b"GET /%d HTTP/1.1\r\n\r\n" % number for number in range(5000)))
+        await wire.send(b"".join(b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % number for number in range(5000)))
         assert [(await wire.reply()).body for _ in range(5000)] == [b"/%d" % number for number in range(5000)]
 
 

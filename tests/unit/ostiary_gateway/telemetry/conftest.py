@@ -18,8 +18,7 @@ from timeouts import TIMEOUT_SECONDS
 
 from ostiary_gateway.telemetry import SpanRecord, Telemetry
 from ostiary_gateway.telemetry.configuration import Settings
-from ostiary_gateway.telemetry.otlp.exporter import ExportResult, ShutdownSignal
-from ostiary_gateway.telemetry.span_record import PlainRecord
+from ostiary_gateway.telemetry.otlp.exporter import ExportResult, QueuedSpan, ShutdownSignal
 
 
 class MemoryExporter:
@@ -30,8 +29,8 @@ class MemoryExporter:
     def __init__(self) -> None:
         self.spans: list[SpanRecord] = []
 
-    def export(self, batch: Sequence[PlainRecord], closing: ShutdownSignal) -> ExportResult:  # noqa: ARG002  the protocol's
-        self.spans.extend(SpanRecord._make(span) for span in batch)
+    def export(self, batch: Sequence[QueuedSpan], closing: ShutdownSignal) -> ExportResult:  # noqa: ARG002  the protocol's
+        self.spans.extend(SpanRecord._make(span) for span in batch if not isinstance(span, bytes))
         return ExportResult()
 
     def close(self) -> None:

@@ -10,7 +10,8 @@ import pytest
 from timeouts import TIMEOUT_SECONDS
 
 from ostiary_gateway.telemetry.batch_processor import BatchSpanProcessor, Stats
-from ostiary_gateway.telemetry.otlp.exporter import ExportResult, ShutdownSignal
+from ostiary_gateway.telemetry.otlp.encoder import encode_span
+from ostiary_gateway.telemetry.otlp.exporter import ExportResult, QueuedSpan, ShutdownSignal
 from ostiary_gateway.telemetry.span_record import PlainRecord
 from ostiary_gateway.telemetry.throttled_warning import WarningLimiter
 
@@ -22,7 +23,7 @@ class Gated:
 
     address = "http://collector"
 
-    def __init__(self, deliver: Callable[[Sequence[PlainRecord]], ExportResult] = lambda _: ExportResult()) -> None:
+    def __init__(self, deliver: Callable[[Sequence[QueuedSpan]], ExportResult] = lambda _: ExportResult()) -> None:
         self.gate = threading.Event()
         self.gate.set()
         self.entered = threading.Event()
@@ -30,7 +31,7 @@ class Gated:
         self.thread = ""
         self._deliver = deliver
 
-    def export(self, batch: Sequence[PlainRecord], closing: ShutdownSignal) -> ExportResult:  # noqa: ARG002  the protocol's
+    def export(self, batch: Sequence[QueuedSpan], closing: ShutdownSignal) -> ExportResult:  # noqa: ARG002  the protocol's
         self.thread = threading.current_thread().name
         self.entered.set()
         self.gate.wait()
@@ -68,6 +69,40 @@ def test_spans_leave_in_order_on_one_named_daemon_thread(start: Any, eventually:
     eventually(lambda: drain.stats().exported == 25)
     assert exporter.thread == "ostiary-telemetry"
     assert all(thread.daemon for thread in threading.enumerate() if thread.name == exporter.thread)
+
+
+class Collecting:
+    """Keeps what it is given, from when its gate is open."""
+
+    address = "http://collector"
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.spans: list[QueuedSpan] = []
+
+    def export(self, batch: Sequence[QueuedSpan], closing: ShutdownSignal) -> ExportResult:  # noqa: ARG002  the protocol's
+        self.gate.wait()
+        self.spans += batch
+        return ExportResult()
+
+    def close(self) -> None:
+        pass
+
+
+def numbered(number: int) -> PlainRecord:
+    return (*SPAN[:7], number, *SPAN[8:])
+
+
+def test_no_span_is_lost_or_sent_twice_while_the_thread_takes_what_the_loop_appends() -> None:
+    exporter = Collecting()
+    exporter.gate.set()
+    drain = BatchSpanProcessor(exporter, capacity=100_000, batch_size=7, delay=0.001)
+    for number in range(20_000):
+        drain.put(numbered(number) if number % 3 else encode_span(numbered(number)))
+    drain.close(TIMEOUT_SECONDS)
+    sent = [each if isinstance(each, bytes) else encode_span(each) for each in exporter.spans]
+    assert sent == [encode_span(numbered(number)) for number in range(20_000)]
+    assert balanced(drain.stats())
 
 
 def test_no_batch_is_larger_than_asked_for(start: Any, eventually: Any) -> None:
@@ -134,7 +169,7 @@ def test_a_batch_that_fails_is_lost_and_the_next_is_tried(start: Any, eventually
 def test_a_bug_in_an_exporter_costs_a_batch_and_not_the_thread(start: Any, eventually: Any) -> None:
     calls = iter(range(100))
 
-    def deliver(_: Sequence[PlainRecord]) -> ExportResult:
+    def deliver(_: Sequence[QueuedSpan]) -> ExportResult:
         if next(calls) == 0:
             raise ZeroDivisionError
         return ExportResult()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from otlp_sink import Sink
 
-from ostiary_gateway.telemetry import SpanRecord, Stats, Telemetry
+from ostiary_gateway.telemetry import Stats, Telemetry
 
 SAMPLED = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -85,70 +85,6 @@ def test_sampling_follows_the_environment(http: Sink) -> None:
     telemetry.close()
 
     assert {span.trace_id for span in http.spans} == {SAMPLED[3:35]}
-
-
-# Observers
-
-
-def observed(telemetry: Telemetry) -> list[SpanRecord]:
-    seen: list[SpanRecord] = []
-    telemetry.on_end = seen.append
-    return seen
-
-
-def test_an_observer_sees_server_spans_when_tracing_is_off() -> None:
-    telemetry = Telemetry.disabled()
-    seen = observed(telemetry)
-    call(telemetry)
-
-    (span,) = seen
-    assert (span.name, span.kind, span.status) == ("tools/call echo", 2, 0)
-    assert span.attributes["gen_ai.tool.name"] == "echo"
-    assert span.duration_ns > 0
-    assert (span.trace_id, span.span_id) == ("", "")
-
-
-def test_an_observer_sees_the_callers_trace_when_tracing_is_off() -> None:
-    telemetry = Telemetry.disabled()
-    seen = observed(telemetry)
-    call(telemetry, {"traceparent": SAMPLED})
-
-    assert seen[0].trace_id == SAMPLED[3:35]
-
-
-def test_an_observer_sees_unsampled_spans_which_are_not_exported(make_traced: Any) -> None:
-    traced = make_traced(sampler="always_off")
-    seen = observed(traced.telemetry)
-    call(traced.telemetry)
-
-    assert [span.name for span in seen] == ["tools/call echo"]
-    assert traced.spans() == []
-
-
-def test_an_observer_sees_each_sampled_server_span_once(traced: Any) -> None:
-    seen = observed(traced.telemetry)
-    call(traced.telemetry)
-
-    assert seen == [span for span in traced.spans() if span.kind == 2]
-
-
-def test_an_observer_may_be_given_at_once() -> None:
-    seen: list[SpanRecord] = []
-    call(Telemetry.disabled(on_end=seen.append))
-    call(Telemetry.from_env({}, on_end=seen.append))
-
-    assert len(seen) == 2
-
-
-def test_an_observer_that_fails_harms_no_request_and_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
-    def fail(_: SpanRecord) -> None:
-        raise ZeroDivisionError
-
-    telemetry = Telemetry.disabled(on_end=fail)
-    for _ in range(10):
-        call(telemetry)
-
-    assert caplog.messages == ["the span observer failed"]
 
 
 # The console, and what is loaded

@@ -105,3 +105,10 @@ def test_a_malformed_pair_is_dropped_with_a_warning() -> None:
 
     assert resource_attributes(env, {})["c"] == "3"
     assert len(env.warnings) == 1
+
+
+@pytest.mark.parametrize("given", [{}, {"OTEL_RESOURCE_ATTRIBUTES": "service.instance.id=mine"}])
+def test_workers_of_one_pod_are_instances_of_their_own(given: dict[str, str]) -> None:
+    found = [attributes({**POD, **given, "OSTIARY_WORKER": worker})["service.instance.id"] for worker in "01"]
+    name = "mine" if given else "ostiary-system.gateway-7d9f-x2x.gateway"
+    assert found == [f"{name}-w0", f"{name}-w1"]

@@ -4,9 +4,10 @@ The address stands in a handle that only the gateway's own key can seal, so a ca
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing
 from io import BytesIO
+from pathlib import Path
 from typing import Final
 
 import aiohttp
@@ -42,7 +43,9 @@ class ReplicaHops:
     def __init__(self, sealer: Sealer, *, limit: Callable[[], int]) -> None:
         self._sealer = sealer
         self._limit = limit
-        self._session: aiohttp.ClientSession | None = None
+        #: The sockets of processes of this pod, by their address: they need no network.
+        self.siblings: Mapping[str, Path] = {}
+        self._sessions: dict[Path | None, aiohttp.ClientSession] = {}
 
     async def resume(self, handle: Handle, payload: bytes, owner: Owner) -> AsyncGenerator[bytes]:
         """Go on with a continuation of another replica; yield what its caller gets.
@@ -53,8 +56,8 @@ class ReplicaHops:
         """
         request = HopRequest.new(handle.key, owner, payload)
         try:
-            async with self._connected().post(
-                f"http://{handle.replica}{PATH}",
+            async with self._connected(handle.replica).post(
+                self._url(handle.replica),
                 data=BytesIO(request.sealed(self._sealer)),
                 headers={TICKET: request.ticket(self._sealer)},
                 allow_redirects=False,
@@ -66,6 +69,9 @@ class ReplicaHops:
                         yield message
         except (aiohttp.ClientError, asyncio.IncompleteReadError, TimeoutError, OSError, ValueError) as error:
             raise continuation_lost() from error
+
+    def _url(self, replica: str) -> str:
+        return f"http://worker{PATH}" if replica in self.siblings else f"http://{replica}{PATH}"
 
     async def _messages(self, stream: aiohttp.StreamReader, nonce: str) -> AsyncGenerator[bytes]:
         reader = FrameReader(self._sealer, nonce)
@@ -84,20 +90,27 @@ class ReplicaHops:
                 raise ValueError("a frame of another replica is too long")
             yield await stream.readexactly(length)
 
-    def _connected(self) -> aiohttp.ClientSession:
-        if self._session is None:
+    def _connected(self, replica: str) -> aiohttp.ClientSession:
+        socket = self.siblings.get(replica)
+        session = self._sessions.get(socket)
+        if session is None:
+            connector: aiohttp.BaseConnector
+            if socket is None:
+                connector = aiohttp.TCPConnector(limit=_MOST, use_dns_cache=False)
+            else:
+                connector = aiohttp.UnixConnector(str(socket), limit=_MOST)
             # No proxy of the environment: replicas reach each other directly.
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=_MOST, use_dns_cache=False),
+            session = self._sessions[socket] = aiohttp.ClientSession(
+                connector=connector,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=_SILENCE_SECONDS),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
                 trust_env=False,
             )
-        return self._session
+        return session
 
     async def close(self) -> None:
         """Close all connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        for session in self._sessions.values():
+            await session.close()
+        self._sessions.clear()

@@ -18,7 +18,6 @@ import re
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any, Final
 
 from ostiary_core import strict_json
@@ -37,8 +36,6 @@ _CAPABILITIES_BYTES: Final = 1024
 _INFO_BYTES: Final = 640
 #: The characters that are kept of each text of a client that says more than that about itself.
 _INFO_TEXT: Final = 64
-#: Vectors that are kept decoded: about 4 MiB.
-_DECODED: Final = 512
 _INFO_TEXTS: Final = ("name", "version", "title")
 #: Members of capabilities that a server can do without.
 _OPTIONAL_CAPABILITIES: Final = ("experimental", "extensions")
@@ -133,12 +130,6 @@ def seal_vector(sealer: Sealer, vector: SessionVector, *, proxy_uid: str, princi
     return sealer.seal(SESSION_VECTOR, encoded(vector), proxy_uid=proxy_uid, principal=principal)
 
 
-def open_vector(sealer: Sealer, sealed: str, *, proxy_uid: str, principal: str, max_age: float) -> SessionVector | None:
-    """Return the content of an id; None for any id that is not ours, see :meth:`.Sealer.open`."""
-    content = sealer.open(SESSION_VECTOR, sealed, proxy_uid=proxy_uid, principal=principal, max_age=max_age)
-    return decoded(content) if content is not None else None
-
-
 def fitted(vector: SessionVector) -> SessionVector:
     """Return the vector without the ids for which it has no room.
 
@@ -167,11 +158,10 @@ def encoded(vector: SessionVector) -> bytes:
     return b"".join([_HEAD.pack(version, key, revision, len(client), len(rows)), vector.terms, client, *rows])
 
 
-@lru_cache(maxsize=_DECODED)
 def decoded(plain: bytes) -> SessionVector | None:
-    """Return the vector in sealed bytes, the same object for the same bytes.
+    """Return the vector in sealed bytes.
 
-    None where a newer replica wrote something that this one does not know.
+    It is None where a newer replica wrote something that this one does not know.
     """
     try:
         version, key, revision, length, count = _HEAD.unpack_from(plain)

@@ -16,16 +16,15 @@ Where the store fails, a replica has what it noted itself, and initializes a ser
 import hashlib
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
+from ostiary_core.errors import OstiaryError
 from ostiary_gateway.pipeline.merged_sessions.session_notes import (
     MOST_SUBSCRIPTIONS,
     SessionKey,
     SessionNote,
 )
 from ostiary_gateway.pipeline.merged_sessions.session_vector import MOST_SERVERS
-from ostiary_gateway.policy_limits.store_client import StoreUnusable
-from ostiary_gateway.policy_limits.store_link import StoreLink
 from ostiary_gateway.seal import Purpose, Sealer
 from ostiary_gateway.session_ids import UpstreamSession
 from ostiary_gateway.telemetry.throttled_warning import WarningLimiter
@@ -55,13 +54,24 @@ _TRIALS: Final = 4
 _MOST_FIELDS: Final = 2 * (MOST_SERVERS + MOST_SUBSCRIPTIONS)
 
 
+class NotesStore(Protocol):
+    """The store: a Redis, or the supervisor of a pod's workers."""
+
+    async def command(self, *words: str) -> Any:
+        """Return the answer to a command.
+
+        Raises:
+            OstiaryError: there is none.
+        """
+
+
 class SharedNotes:
-    """The notes of all replicas.
+    """The notes of all replicas, or of all workers of a pod.
 
     ``link`` leads to the store, ``max_age`` returns how old a session may be, in ms.
     """
 
-    def __init__(self, link: StoreLink, sealer: Sealer, *, max_age: Callable[[], int]) -> None:
+    def __init__(self, link: NotesStore, sealer: Sealer, *, max_age: Callable[[], int]) -> None:
         self.link = link
         self._sealer = sealer
         self._max_age = max_age
@@ -185,8 +195,8 @@ class SharedNotes:
         """Send a command; None where the store failed, and then the replica's own notes must do."""
         try:
             return await self.link.command(*words)
-        except StoreUnusable as error:
-            self._warner.warn("the store of session notes cannot be used: %s; each replica keeps its own", error.state)
+        except OstiaryError as error:
+            self._warner.warn("the store of session notes cannot be used: %s; each replica keeps its own", error)
             return None
 
 

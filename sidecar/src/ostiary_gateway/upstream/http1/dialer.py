@@ -122,9 +122,7 @@ class Dialer:
         try:
             async with asyncio.timeout(self.seconds):
                 if self.egress is not None:
-                    connection = await self._through(self.egress)
-                    connection.probe_when_silent()
-                    return connection
+                    return await self._through(self.egress)
                 return await self._connect_to_first(await self.addresses())
         except TimeoutError as error:
             words = f"no connection to {self.host}:{self.port} within {self.seconds:g} s"
@@ -238,7 +236,6 @@ class Dialer:
             reason = os.strerror(error.errno) if error.errno else str(error)
             words = f"{address} port {self.port}: {reason}"
             raise UpstreamFault(faults.UNREACHABLE, words) from error
-        connection.probe_when_silent()
         return connection
 
     def _tls_failed(self, error: OSError) -> UpstreamFault:

@@ -13,6 +13,7 @@ from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1.deadlines import Deadlines
 from ostiary_gateway.upstream.http1.held_body import EXPECTATION_FAILED, exchange_held
+from ostiary_gateway.upstream.http1.known_heads import KnownHeads
 from ostiary_gateway.upstream.http1.request_head import Transmission
 from ostiary_gateway.upstream.http1.upstream_connection import UpstreamConnection
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse, broken_off
@@ -39,7 +40,10 @@ class Pool:
         self._idle: list[tuple[UpstreamConnection, float]] = []
         self._all: set[UpstreamConnection] = set()
         self._dialing = 0
+        #: Made once: thousands of connections with open streams keep them.
+        self._on_idle, self._on_lost = self._put_back, self._lost
         self._deadlines = Deadlines()
+        self._known_heads = KnownHeads()
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._sweep: asyncio.TimerHandle | None = None
         self._closed = False
@@ -178,8 +182,9 @@ class Pool:
         if self._closed:
             connection.close()
             raise broken_off()
-        connection.on_idle, connection.on_lost = self._put_back, self._lost
+        connection.on_idle, connection.on_lost = self._on_idle, self._on_lost
         connection.deadlines = self._deadlines
+        connection.known_heads = self._known_heads
         self._all.add(connection)
         return connection
 

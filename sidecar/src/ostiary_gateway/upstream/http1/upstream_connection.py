@@ -5,8 +5,6 @@ connection unusable: if it were taken for the next response, one client would ge
 """
 
 import asyncio
-import select
-import socket
 from collections.abc import Callable
 from typing import Any, Final, cast
 
@@ -16,12 +14,12 @@ from ostiary_gateway.asyncio_internals import break_cycles, is_unsent, limit_rea
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1.deadlines import Deadlines
+from ostiary_gateway.upstream.http1.known_heads import STATUS, KnownHeads
 from ostiary_gateway.upstream.http1.request_head import Transmission
+from ostiary_gateway.upstream.http1.silent_socket import SilentSocket
 from ostiary_gateway.upstream.http1.status_line import USUAL, StatusLine, check_interim, not_http
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse, broken_off
 
-#: TCP keep-alive: seconds of silence before the first probe, seconds between probes, their number. 2 minutes in all.
-_PROBING: Final = (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
 _HEAD_LIMIT: Final = 64 * 1024
 _HEADER_COUNT_LIMIT: Final = 200
 #: Requests up to this size, in bytes, are sent at once: they fit into any socket's buffer.
@@ -53,10 +51,12 @@ class UpstreamConnection(asyncio.Protocol):
         #: The final head came before the whole request was sent, so that the rest of it may still be in transit.
         self._answered_early = False
         self._line = StatusLine()
-        self._poll: select.poll | None = None
+        self._socket: SilentSocket | None = None
         #: When the head must have come, on the loop's clock.
         self.deadline = 0.0
         self.deadlines = Deadlines()
+        #: The head that responses repeat; its pool has one for all its connections.
+        self.known_heads = KnownHeads()
         self._seconds = 0.0
 
     async def exchange(
@@ -107,16 +107,6 @@ class UpstreamConnection(asyncio.Protocol):
         """Fail the exchange: the head did not come in time."""
         self._fail(UpstreamFault(faults.TIMEOUT, f"no answer within {self._seconds:g} s"))
 
-    def probe_when_silent(self) -> None:
-        """Turn on TCP keep-alive, which detects a dead server: a stream may be silent for days."""
-        made = self._transport.get_extra_info("socket") if self._transport is not None else None
-        if made is None:
-            return
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for option, value in _PROBING:
-            if hasattr(socket, option):  # not every system has this name; then its defaults apply
-                made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
-
     @property
     def has_heard(self) -> bool:
         """Whether any byte of a response came to the present or the last exchange."""
@@ -128,18 +118,8 @@ class UpstreamConnection(asyncio.Protocol):
         return self._headers.get(b"connection", b"").lower() == b"close" and self._parser.get_status_code() < 300
 
     def still_open(self) -> bool:
-        """Check that the server has neither closed nor sent anything while idle.
-
-        The event loop would report it one iteration later, after we had written to it.
-        """
-        if not self.usable or self._transport is None or self._transport.is_closing():
-            return False
-        if self._poll is None:
-            self._poll = select.poll()
-            self._poll.register(
-                self._transport.get_extra_info("socket"), select.POLLIN | select.POLLHUP | select.POLLERR
-            )
-        return not self._poll.poll(0)
+        """Check that the server has neither closed nor sent anything while idle."""
+        return self.usable and self._transport is not None and self._socket is not None and self._socket.is_quiet()
 
     def close(self) -> None:
         """Close at once; its exchange fails."""
@@ -153,6 +133,8 @@ class UpstreamConnection(asyncio.Protocol):
         """Keep the transport."""
         # A stream transport, by what loop.create_connection promises; uvloop's is no subclass of asyncio's.
         self._transport = cast("asyncio.Transport", transport)
+        self._socket = SilentSocket(self._transport)
+        self._socket.probe()
         limit_read_size(transport)
 
     def data_received(self, data: bytes) -> None:
@@ -161,42 +143,55 @@ class UpstreamConnection(asyncio.Protocol):
             self.close()  # it was not requested
             return
         try:
-            self._fed += len(data)
-            line = self._line
-            if not line.is_final:
-                if line.is_new and data.startswith(USUAL):
-                    line.is_final = True
-                else:
-                    data = line.feed(self._parser, data)
-            self._parser.feed_data(data)
-            if self._fed > _HEAD_LIMIT:
-                self._check_head_size()
+            begins = self._line.is_new and not self._line.is_final and data.startswith(USUAL)
+            known = self.known_heads.read(data) if begins else None
+            if known is not None:
+                self._take_known(*known)
+                return
+            self._feed(data, begins=begins)
         except UpstreamFault as fault:
             self._fail(fault)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail(not_http(error))
+        else:
+            if begins and self._head is None and self._response is None and self.usable and not self._repeated:
+                self.known_heads.note(data, self._headers)
 
-    def _check_head_size(self) -> None:
-        """Refuse an endless head or trailer, which the parser holds.
-
-        Bytes count from the last piece of a body.
-        """
-        if self._head is not None or self._response is not None:
+    def _feed(self, data: bytes, *, begins: bool) -> None:
+        self._fed += len(data)
+        line = self._line
+        if begins:
+            line.is_final = True
+        elif not line.is_final:
+            data = line.feed(self._parser, data)
+        self._parser.feed_data(data)
+        # An endless head or trailer, which the parser holds: bytes count from the last piece of a body.
+        if self._fed > _HEAD_LIMIT and (self._head is not None or self._response is not None):
             raise UpstreamFault(faults.INVALID, _TOO_LARGE)
+
+    def _take_known(self, headers: dict[bytes, bytes], body: bytes) -> None:
+        """Take a whole response whose head is known: what llhttp's callbacks do, without llhttp."""
+        self._line.is_final = True
+        self._fed = 0
+        self._headers = headers
+        self._body_ends_with_connection = False
+        self._begin_response(STATUS)
+        self.on_body(body)
+        self._end_of_message(keeps=True)
 
     def eof_received(self) -> bool:
         """End a body that has neither length nor chunks: it ends with the connection."""
         if self._response is not None and self._body_ends_with_connection:
-            self._end_of_message()
+            self._end_of_message(keeps=False)
         return False
 
     def connection_lost(self, error: Exception | None) -> None:
         """Fail or finish the exchange."""
         self.usable = False
         break_cycles(self._transport)
-        self._transport = None
+        self._transport = self._socket = None
         if self._response is not None and self._body_ends_with_connection and error is None:
-            self._end_of_message()
+            self._end_of_message(keeps=False)
         self._fail(broken_off())
         if self.on_lost is not None:
             self.on_lost(self)
@@ -244,6 +239,9 @@ class UpstreamConnection(asyncio.Protocol):
             raise UpstreamFault(faults.INVALID, "a transfer encoding that was not asked for")
         length = b"content-length" in self._headers
         self._body_ends_with_connection = not length and encoding is None and status not in _BODILESS
+        self._begin_response(status)
+
+    def _begin_response(self, status: int) -> None:
         self._answered_early = self._sent > _SMALL and is_unsent(self._transport)
         self._response = UpstreamResponse(status, self._headers, self)
         head = self._take_head()
@@ -259,7 +257,7 @@ class UpstreamConnection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         """Finish the response, unless it was an interim one."""
         if self._response is not None:
-            self._end_of_message()
+            self._end_of_message(keeps=self._parser.should_keep_alive())
 
     def _take_head(self) -> asyncio.Future[UpstreamResponse] | None:
         """Return the future that waits for a head, and forget it."""
@@ -267,9 +265,9 @@ class UpstreamConnection(asyncio.Protocol):
         head, self._head = self._head, None
         return head
 
-    def _end_of_message(self) -> None:
+    def _end_of_message(self, *, keeps: bool) -> None:
         response, self._response = self._response, None
-        keep = not (self._body_ends_with_connection or self._answered_early) and self._parser.should_keep_alive()
+        keep = keeps and not (self._body_ends_with_connection or self._answered_early)
         if response is not None:
             response.finish()
         if not keep or not self.usable:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
+from ostiary_gateway.upstream.http1.deadlines import deadlines_of
 
 if TYPE_CHECKING:
     from ostiary_gateway.upstream.endpoint import UpstreamEndpoint
@@ -51,6 +52,7 @@ class UpstreamResponse:
         "_waiter",
         "complete",
         "content_type",
+        "deadline",
         "encoded",
         "endpoint",
         "fault",
@@ -74,7 +76,9 @@ class UpstreamResponse:
         self._size = 0
         #: Why the body broke off before its end; None if it did not.
         self.fault: UpstreamFault | None = None
-        self._waiter: asyncio.Future[None] | None = None
+        self._waiter: asyncio.Future[bool] | None = None
+        #: When the next piece must have come, on the loop's clock; 0 where none is awaited, or for any time.
+        self.deadline = 0.0
         self._paused = False
         self._connection = connection
 
@@ -101,6 +105,11 @@ class UpstreamResponse:
             return None
         return self._take()
 
+    def put_back(self, data: bytes) -> None:
+        """Have what :meth:`at_hand` returned read again."""
+        self._chunks.insert(0, data)
+        self._size += len(data)
+
     async def read_some(self, seconds: float) -> bytes:
         """Return what has arrived, waiting at most ``seconds`` for it; empty at the end.
 
@@ -113,24 +122,34 @@ class UpstreamResponse:
                 raise self.fault
             if self.complete:
                 return b""
-            await self._wait(seconds)
+            if not await self.arrival(seconds):
+                raise TimeoutError
         return self._take()
 
-    async def _wait(self, seconds: float) -> None:
+    def arrival(self, seconds: float) -> asyncio.Future[bool]:
+        """Return what to await until something has come, be it the end.
+
+        It is False after ``seconds`` without anything.
+
+        It is no coroutine, and has no timer of its own: thousands of open streams wait here for days.
+        """
         self._resume()
         loop = asyncio.get_running_loop()
         waiter = self._waiter = loop.create_future()
-        # A bare timer: asyncio.timeout would cost more than everything else that one piece of a stream costs.
-        timer = loop.call_later(seconds, _too_late, waiter) if seconds < _FOREVER else None
-        try:
-            await waiter
-        finally:
-            self._waiter = None
-            if timer is not None:
-                timer.cancel()
+        if seconds < _FOREVER:
+            self.deadline = loop.time() + seconds
+            deadlines_of(loop).add(self, self.deadline)
+        return waiter
+
+    def too_late(self) -> None:
+        """Tell the reader that nothing has come in time."""
+        self.deadline = 0.0
+        self._tell(has_come=False)
 
     def close(self) -> None:
         """Release the response: unless all of it has arrived, its connection is closed."""
+        if self._waiter is not None and self._waiter.done():
+            self._wait_no_longer()  # its reader was cancelled
         self._chunks.clear()
         if not self.complete:
             self._connection.close()
@@ -182,13 +201,19 @@ class UpstreamResponse:
             self._wake()
 
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        if self._waiter is not None:
+            self._wait_no_longer()
+            self._tell(has_come=True)
 
+    def _wait_no_longer(self) -> None:
+        if self.deadline and self._waiter is not None:
+            self.deadline = 0.0
+            deadlines_of(self._waiter.get_loop()).remove(self)
 
-def _too_late(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_exception(TimeoutError())
+    def _tell(self, *, has_come: bool) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_result(has_come)
 
 
 @lru_cache(maxsize=64)

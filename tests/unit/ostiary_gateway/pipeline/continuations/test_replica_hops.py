@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import web
 from hop_replicas import KEYS, LIMIT, HopReplica, hop_replica
 from waiting import for_ever
 
@@ -14,6 +16,7 @@ from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.pipeline.continuations import hop_endpoint
 from ostiary_gateway.pipeline.continuations.handle import Handle, Owner
 from ostiary_gateway.pipeline.continuations.hop_frames import TICKET, FrameReader, HopRequest
+from ostiary_gateway.pipeline.continuations.replica_hops import ReplicaHops
 from ostiary_gateway.seal import HOP, Sealer
 from ostiary_gateway.upstream import faults
 
@@ -204,3 +207,19 @@ async def test_a_replayed_frame_of_another_response_is_not_taken() -> None:
     forged = sealer.seal(HOP, b"m{}", proxy_uid="", principal="0")
     with pytest.raises(ValueError, match="not sealed for this request"):
         FrameReader(sealer, "nonce").read(forged.encode())
+
+
+async def test_a_process_of_the_same_pod_is_reached_at_its_socket(tmp_path: Path) -> None:
+    async with hop_replica() as one, hop_replica() as other:
+        socket = tmp_path / "worker-0.sock"
+        site = web.UnixSite(one.runner, str(socket))
+        await site.start()
+        one.continuations.address = "/workers/0"
+        other.continuations.address = "/workers/1"
+        hops = other.continuations.hops
+        assert isinstance(hops, ReplicaHops)
+        hops.siblings = {"/workers/0": socket}
+        assert await answered(other, parked(one, Call(b"first", b"second"))) == [b"first", b"second"]
+        await site.stop()
+        with pytest.raises(Refusal, match="is gone"):
+            await answered(other, Handle.new("/workers/2"))

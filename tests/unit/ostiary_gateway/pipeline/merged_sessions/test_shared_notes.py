@@ -216,6 +216,7 @@ async def test_a_store_that_refuses_notes_goes_on_counting(server: RedisServer) 
 
         assert (await notes.looked_up(ONE)).servers == {CRM: SESSION}
         assert isinstance(notes.shared, SharedNotes)
+        assert isinstance(notes.shared.link, StoreLink)
         assert notes.shared.link.is_up
 
 

@@ -16,7 +16,8 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, TraceFlags, TraceSt
 from opentelemetry.trace.status import Status, StatusCode
 
 from ostiary_gateway.telemetry import SpanRecord, semantic_conventions
-from ostiary_gateway.telemetry.otlp.encoder import TraceEncoder, any_value, encode_span, fields
+from ostiary_gateway.telemetry.otlp.encoder import TraceEncoder, any_value, encode_span
+from ostiary_gateway.telemetry.otlp.wire_format import fields
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 TEXT = st.text(max_size=300)

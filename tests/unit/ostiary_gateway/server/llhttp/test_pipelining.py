@@ -14,6 +14,8 @@ from wire import connected, post
 
 from ostiary_gateway.asyncio_internals import READ_BYTES
 from ostiary_gateway.server.connection_limits import EARLY_REQUESTS, SLICE_BYTES
+from ostiary_gateway.server.listener import Listener
+from ostiary_gateway.server.llhttp.connection import LlhttpConnection
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response, ResponseStream
 
@@ -31,6 +33,11 @@ async def big(_: Request) -> Response:
 serving = partial(http_listener.http_listener, drain=0.1)
 
 
+def connections_of(listener: Listener) -> list[LlhttpConnection]:
+    """The open connections, whose input these tests look into."""
+    return [each for each in listener.connections if isinstance(each, LlhttpConnection)]
+
+
 def requests_in_memory() -> int:
     """Count the requests of this process; other tests may have left some."""
     return sum(isinstance(each, Request) for each in gc.get_objects())
@@ -43,11 +50,11 @@ async def test_requests_that_come_early_wait_as_bytes() -> None:
         await go_on.wait()
         return Response(204)
 
-    tiny = b"GET / HTTP/1.1\r\n\r\n"
+    tiny = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
     others = requests_in_memory()
     async with serving(later) as (listener, port), connected(port) as wire:
         await wire.send(tiny * 12_000)
-        await eventually(lambda: any(each._waiting for each in listener.connections))
+        await eventually(lambda: any(each._waiting for each in connections_of(listener)))
         for _ in range(10):
             await asyncio.sleep(0)
         parsed = requests_in_memory() - others
@@ -66,8 +73,8 @@ async def test_the_next_request_waits_until_the_answer_before_it_was_taken() -> 
         return await big(request)
 
     async with serving(counted) as (listener, port), connected(port) as wire:
-        await wire.send(b"GET / HTTP/1.1\r\n\r\n" * 3)
-        await eventually(lambda: any(each.stalled_since is not None for each in listener.connections))
+        await wire.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 3)
+        await eventually(lambda: any(each.stalled_since is not None for each in connections_of(listener)))
         for _ in range(10):
             await asyncio.sleep(0)
         assert handled == 1
@@ -94,7 +101,7 @@ async def test_a_body_in_the_smallest_chunks_is_accepted_and_costs_its_content()
         try:
             sending = asyncio.create_task(wire.send(post("/", b"", CHUNKED, length=-1) + body))
             await seen.wait()
-            await eventually(lambda: all(each._paused for each in listener.connections))
+            await eventually(lambda: all(each._paused for each in connections_of(listener)))
             go_on.set()
             assert len((await wire.reply()).body) == size
             await sending
@@ -120,11 +127,11 @@ async def test_after_a_request_for_a_long_stream_bytes_are_dropped_and_a_disconn
     early = post("/", b"x" * 50_000, length=10**9)
     async with serving(listen) as (listener, port):
         async with connected(port) as wire:
-            await wire.send(b"GET / HTTP/1.1\r\n\r\n" + early)
+            await wire.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" + early)
             assert (await wire.head()).headers["connection"] == "close"
             await begun.wait()
             await wire.send(b"x" * 1_000_000)
-            [connection] = listener.connections
+            [connection] = connections_of(listener)
             assert not connection._waiting
             assert not connection._unparsed
             assert not connection._paused
@@ -139,9 +146,9 @@ async def test_of_early_data_one_piece_is_buffered() -> None:
         return Response(200, b"%d" % len(await request.read_some()))
 
     async with serving(later) as (listener, port), connected(port) as wire:
-        sending = asyncio.create_task(wire.send(b"GET / HTTP/1.1\r\n\r\n" + post("/", b"x" * 5_000_000)))
-        await eventually(lambda: any(each._paused for each in listener.connections))
-        [connection] = listener.connections
+        sending = asyncio.create_task(wire.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" + post("/", b"x" * 5_000_000)))
+        await eventually(lambda: any(each._paused for each in connections_of(listener)))
+        [connection] = connections_of(listener)
         assert sum(len(each._body) for each in connection._waiting) <= READ_BYTES
         go_on.set()
         assert (await wire.reply()).body == b"0"

@@ -6,16 +6,24 @@ any coding but chunked alone, transfer codings in HTTP/1.0, which has none (§6.
 """
 
 import logging
-import re
 from collections.abc import Callable
 from typing import Final
 
 import httptools
 
-from ostiary_core.errors import OstiaryError
+from ostiary_gateway.server.bad_request import (
+    FOREIGN,
+    BadRequestError,
+    bad_request,
+    head_too_large,
+    other_coding,
+    other_protocol,
+    target_too_long,
+    too_much_framing,
+)
 from ostiary_gateway.server.connection_limits import FRAMING_BYTES, FRAMING_EACH, Limits
-from ostiary_gateway.server.host import RequestConnection
-from ostiary_gateway.server.request import Request
+from ostiary_gateway.server.llhttp.request import LlhttpRequest
+from ostiary_gateway.server.request_connection import RequestConnection
 
 _log: Final = logging.getLogger(__name__)
 
@@ -25,42 +33,20 @@ _FRAMING: Final = ("content-length", "transfer-encoding")
 _NAMES: Final[dict[bytes, str]] = {
     spelling.encode(): name.lower()
     for name in (
-        "Accept",
-        "Accept-Encoding",
-        "Accept-Language",
-        "Authorization",
-        "Connection",
-        "Content-Length",
-        "Content-Type",
-        "Host",
-        "Last-Event-ID",
-        "MCP-Protocol-Version",
-        "Mcp-Method",
-        "Mcp-Name",
-        "Mcp-Session-Id",
-        "Origin",
-        "Traceparent",
-        "Tracestate",
-        "User-Agent",
-        "X-Forwarded-For",
-        "X-Forwarded-Proto",
+        *(
+            "Accept",
+            "Accept-Encoding",
+            "Accept-Language",
+            "Authorization",
+            "Connection",
+            "Content-Length",
+            "Content-Type",
+        ),
+        *("Host", "Last-Event-ID", "MCP-Protocol-Version", "Mcp-Method", "Mcp-Name", "Mcp-Session-Id", "Origin"),
+        *("Traceparent", "Tracestate", "User-Agent", "X-Forwarded-For", "X-Forwarded-Proto"),
     )
     for spelling in (name, name.lower(), name.title())
 }
-
-
-class BadRequestError(OstiaryError):
-    """Input is not an HTTP/1.1 request; the connection ends with this response."""
-
-    def __init__(self, status: int, reason: str, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.reason = reason
-        self.message = message
-
-
-#: The first line of a request in a protocol that is not HTTP. No line of a header or of JSON looks like it.
-_FOREIGN: Final = re.compile(rb"(?:^|\n)[A-Z-]+ [^ \r\n]+ (?:RTSP|ICE)/")
 
 
 class RequestParser:
@@ -69,7 +55,7 @@ class RequestParser:
     ``begun`` is called with each request as soon as its head is complete.
     """
 
-    def __init__(self, connection: RequestConnection, begun: Callable[[Request], None], limits: Limits) -> None:
+    def __init__(self, connection: RequestConnection, begun: Callable[[LlhttpRequest], None], limits: Limits) -> None:
         self._connection = connection
         self._begun = begun
         self._limits = limits
@@ -77,12 +63,12 @@ class RequestParser:
         #: Whether a head has begun and is not complete.
         self.in_head = False
         #: The request whose body is arriving.
-        self.request: Request | None = None
+        self.request: LlhttpRequest | None = None
         self._fed = self._seen = self._count = self._taken = 0
         self._ended = False
         #: A request that asks for another protocol, whose body llhttp does not parse; then the one whose body follows.
-        self._changing: Request | None = None
-        self._resuming: Request | None = None
+        self._changing: LlhttpRequest | None = None
+        self._resuming: LlhttpRequest | None = None
         self._target = b""
         #: The beginning of a line of a head that is not complete.
         self._unended = b""
@@ -129,8 +115,8 @@ class RequestParser:
         if self._unended:
             data = self._unended + data
         self._is_mentioned = b"RTSP/" in data or b"ICE/" in data
-        if self._is_mentioned and _FOREIGN.search(data):
-            raise _other_protocol()
+        if self._is_mentioned and FOREIGN.search(data):
+            raise other_protocol()
 
     def _keep_unended(self, data: bytes) -> None:
         """Keep the beginning of a line of a head: it may be cut anywhere."""
@@ -144,9 +130,9 @@ class RequestParser:
         """Bound what llhttp does not report: an endless name or value, chunk extensions, trailers."""
         if self.in_head:
             if self._fed > self._limits.head_bytes:
-                raise _head_too_large()
+                raise head_too_large()
         elif self.request is not None and self._fed - self._taken > FRAMING_BYTES + FRAMING_EACH * self._taken:
-            raise BadRequestError(400, "TooMuchFraming", "The chunks of the body hold much more than the body")
+            raise too_much_framing()
 
     def _parse(self, data: bytes) -> None:
         while data:
@@ -178,7 +164,7 @@ class RequestParser:
     def on_message_begin(self) -> None:
         """Reset for a new head."""
         if self._ended and self._is_mentioned:
-            raise _other_protocol()  # after a body, a request line cannot be distinguished from data
+            raise other_protocol()  # after a body, a request line cannot be distinguished from data
         self.in_head = self._resuming is None
         self._fed = self._seen = self._count = self._taken = 0
         self._target = b""
@@ -192,7 +178,7 @@ class RequestParser:
             return
         self._target += target
         if len(self._target) > self._limits.target_bytes:
-            raise BadRequestError(414, "TargetTooLong", f"A target is at most {self._limits.target_bytes} bytes long")
+            raise target_too_long(self._limits)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header, or a trailer, which is counted and dropped."""
@@ -213,7 +199,7 @@ class RequestParser:
         self._repeated.add(key)
         self._count += 1
         if self._count > self._limits.headers:  # each join copies all earlier values
-            raise _head_too_large()
+            raise head_too_large()
         return f"{self._headers[key]}, {text}"
 
     @property
@@ -225,7 +211,7 @@ class RequestParser:
         self._seen += len(name) + len(value)
         self._count += 1
         if self._seen > self._limits.head_bytes or self._count > self._limits.headers:
-            raise _head_too_large()
+            raise head_too_large()
 
     def on_headers_complete(self) -> None:
         """Start the request, since its head is complete."""
@@ -234,19 +220,19 @@ class RequestParser:
             return
         self.in_head = False
         if len(self._headers) + self._count > self._limits.headers:
-            raise _head_too_large()
+            raise head_too_large()
         # A head that came in one piece is within the limit, since pieces are smaller.
         if self._fed and self._head_bytes > self._limits.head_bytes:
-            raise _head_too_large()
+            raise head_too_large()
         self._fed = self._seen = self._count = 0
         parser = self._parser
         version, method = parser.get_http_version(), parser.get_method()
         if version not in {"1.1", "1.0"}:
-            raise _other_protocol()
+            raise other_protocol()
         coding = self._headers.get("transfer-encoding")
         if coding is not None and (version == "1.0" or coding.lower() != "chunked"):
-            raise BadRequestError(400, "BadRequest", "The only transfer coding is chunked, and HTTP/1.0 has none")
-        self.request = Request(
+            raise other_coding()
+        self.request = LlhttpRequest(
             self._connection,
             method=method.decode("ascii"),
             target=self._target.decode("utf-8", "surrogateescape"),
@@ -276,14 +262,6 @@ class RequestParser:
             request.finish()
 
 
-def _other_protocol() -> BadRequestError:
-    return BadRequestError(400, "BadRequest", "Only HTTP/1.1 and HTTP/1.0 are supported")
-
-
-def _head_too_large() -> BadRequestError:
-    return BadRequestError(431, "HeadTooLarge", "The head of the request is too large")
-
-
 def _bad_request(error: httptools.HttpParserError) -> BadRequestError:
     cause = error.__context__  # httptools wraps what our callbacks raise
     if isinstance(cause, BadRequestError):
@@ -291,4 +269,4 @@ def _bad_request(error: httptools.HttpParserError) -> BadRequestError:
     if isinstance(error, httptools.HttpParserCallbackError):
         _log.critical("a request could not be taken: this is a bug of the gateway", exc_info=cause)
         return BadRequestError(500, "InternalError", "Internal error")
-    return BadRequestError(400, "BadRequest", f"This is no HTTP/1.1 request: {error}")
+    return bad_request(f"This is no HTTP/1.1 request: {error}")

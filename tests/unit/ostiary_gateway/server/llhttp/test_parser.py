@@ -5,12 +5,13 @@ from functools import partial
 
 import http_listener
 import pytest
-from http_listener import echo
+from http_listener import HTTP_SERVER, echo
 from mcp_clients import eventually
 from timeouts import TIMEOUT_SECONDS
 from wire import connected, post
 
 from ostiary_gateway.errors import CallerGone
+from ostiary_gateway.server.http_servers import LLHTTP
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response
 
@@ -138,6 +139,7 @@ async def test_http_1_0_has_no_transfer_codings(keep: str) -> None:
         assert await wire.closed()
 
 
+@pytest.mark.skipif(HTTP_SERVER != LLHTTP, reason="a known difference: docs/reference/http-servers.md")
 async def test_a_trailer_is_no_header() -> None:
     async def told(request: Request) -> Response:
         await echo(request)

@@ -5,15 +5,16 @@ import errno
 from functools import partial
 
 import pytest
-from http_listener import echo, flush, http_listener
+from http_listener import HTTP_SERVER, echo, flush, http_listener, new_listener
 from mcp_clients import eventually
 from timeouts import TIMEOUT_SECONDS
 from wire import connected, post
 
 from ostiary_gateway.errors import CallerGone
-from ostiary_gateway.server import connection as connection_module
+from ostiary_gateway.server.connection import Connection
 from ostiary_gateway.server.connection_limits import Limits
-from ostiary_gateway.server.listener import Listener
+from ostiary_gateway.server.http_servers import LLHTTP
+from ostiary_gateway.server.llhttp import connection as connection_module
 from ostiary_gateway.server.request import Request
 from ostiary_gateway.server.response import Response, ResponseStream
 
@@ -71,6 +72,7 @@ async def test_names_of_headers_are_lower_case_and_repeated_ones_are_known() -> 
     assert found.headers["x-bytes"] == "é"
 
 
+@pytest.mark.skipif(HTTP_SERVER != LLHTTP, reason="a known difference: docs/reference/http-servers.md")
 async def test_a_request_for_an_upgrade_is_answered_in_http_1_1() -> None:
     asking = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA")
     async with http_listener(echo) as (_, port), connected(port) as wire:
@@ -78,8 +80,9 @@ async def test_a_request_for_an_upgrade_is_answered_in_http_1_1() -> None:
         assert [(await wire.reply()).headers["x-target"] for _ in range(3)] == ["/one", "/two", "/three"]
 
 
+@pytest.mark.skipif(HTTP_SERVER != LLHTTP, reason="a known difference: docs/reference/http-servers.md")
 async def test_thousands_of_such_requests_in_one_piece_are_thousands_of_answers() -> None:
-    asking = b"GET / HTTP/1.1\r\nConnection: upgrade\r\nUpgrade: a\r\n\r\n"
+    asking = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: a\r\n\r\n"
     async with http_listener(echo) as (_, port), connected(port) as wire:
         await wire.send(asking * 3000)
         assert {(await wire.reply()).status for _ in range(3000)} == {200}
@@ -262,6 +265,7 @@ async def test_a_head_beyond_the_bounds_is_refused_as_it_comes(how: str) -> None
         await eventually(lambda: wire.reader.at_eof() or wire.reader.exception() is not None)
 
 
+@pytest.mark.skipif(HTTP_SERVER != LLHTTP, reason="a known difference: docs/reference/http-servers.md")
 async def test_requests_before_a_malformed_one_are_answered_first() -> None:
     async with http_listener(echo) as (_, port), connected(port) as wire:
         await wire.send(request(target="/good") + b"nonsense\r\n\r\n")
@@ -302,7 +306,7 @@ async def test_stopping_lets_requests_in_flight_finish_and_closes_the_idle() -> 
         await go_on.wait()
         return Response(200)
 
-    listener = Listener(work)
+    listener = new_listener(work)
     port = await listener.start("127.0.0.1", 0)
     async with connected(port) as idle, connected(port) as busy:
         await busy.send(request())
@@ -339,17 +343,19 @@ async def test_after_a_refusal_before_100_continue_the_connection_is_not_read_fu
         return Response(404)
 
     async with serving(early, Limits(linger_seconds=0.1)) as (_, port), connected(port) as wire:
-        await wire.send(post("/", b"", "Expect: 100-continue", length=18))
+        following = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+        await wire.send(post("/", b"", "Expect: 100-continue", length=len(following)))
         if asked:
             assert (await wire.head()).status == 100
         assert ("connection" in (await wire.reply()).headers) is not asked
-        await wire.send(b"GET / HTTP/1.1\r\n\r\n" * 2)
+        await wire.send(following * 2)
         if asked:
             assert (await wire.reply()).status == 404
         else:
             assert await wire.closed()
 
 
+@pytest.mark.skipif(HTTP_SERVER != LLHTTP, reason="a known difference: docs/reference/http-servers.md")
 async def test_a_bug_of_ours_in_a_callback_is_not_called_a_bad_request(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -357,14 +363,14 @@ async def test_a_bug_of_ours_in_a_callback_is_not_called_a_bad_request(
         raise RuntimeError("ours")
 
     async with serving(echo) as (_, port), connected(port) as wire:
-        monkeypatch.setattr(connection_module.Connection, "_start", bug)
-        await wire.send(b"GET / HTTP/1.1\r\n\r\n")
+        monkeypatch.setattr(connection_module.LlhttpConnection, "_start", bug)
+        await wire.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert (await wire.reply()).json == {"error": "InternalError", "message": "Internal error"}
         assert await wire.closed()
     assert "this is a bug of the gateway" in caplog.text
 
 
-@pytest.mark.parametrize("sent", [b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n", b"nonsense\r\n\r\n"])
+@pytest.mark.parametrize("sent", [b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"nonsense\r\n\r\n"])
 async def test_a_client_that_resets_the_connection_during_its_request_leaves_no_log_line(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, sent: bytes
 ) -> None:
@@ -374,6 +380,7 @@ async def test_a_client_that_resets_the_connection_during_its_request_leaves_no_
     async with serving(echo) as (listener, port), connected(port) as wire:
         await eventually(lambda: bool(listener.connections))
         [connection] = listener.connections
+        assert isinstance(connection, Connection)
         monkeypatch.setattr(type(connection._transport), "can_write_eof", lambda _: True)
         monkeypatch.setattr(type(connection._transport), "write_eof", reset)
         await wire.send(sent)

@@ -5,64 +5,57 @@ It is parsed into requests, of which the early ones are queued (RFC 9112 §9.3.2
 While requests are queued nothing more is read. What has been received and is not being handled is counted.
 """
 
-from enum import Enum, auto
+from typing import Final
 
+from ostiary_gateway.asyncio_internals import forget_addresses
+from ostiary_gateway.server.bad_request import BadRequestError
+from ostiary_gateway.server.connection import Connection
 from ostiary_gateway.server.connection_limits import EARLY_REQUESTS, SLICE_BYTES
-from ostiary_gateway.server.host import TransportHost
-from ostiary_gateway.server.parser import BadRequestError, RequestParser
-from ostiary_gateway.server.request import Request
-from ostiary_gateway.server.transport import ConnectionTransport
+from ostiary_gateway.server.host import ConnectionHost
+from ostiary_gateway.server.llhttp.parser import RequestParser
+from ostiary_gateway.server.llhttp.request import LlhttpRequest
+from ostiary_gateway.server.teardown import END, HEAD, REST
 
 
-class Phase(Enum):
-    """What a connection waits for."""
+class SpentParser:
+    """Takes the place of the parser of a connection whose input is ignored from now on.
 
-    #: The next head.
-    HEAD = auto()
-    #: The response of the handler.
-    ANSWER = auto()
-    #: The rest of a body whose request was answered early: it is read and dropped, then the next request may come.
-    REST = auto()
-    #: The client, which has not taken a whole response yet: the next request waits, or responses would pile up.
-    TAKING = auto()
-    #: The end of the connection. The last response has been sent, and input is dropped until the client closes.
-    END = auto()
+    An open stream has nothing to parse for days, and a parser takes more than 1 KiB.
+    """
+
+    __slots__ = ()
+    in_head: Final = False
+    request: Final = None
+    partial: Final = 0
+
+    def feed(self, data: bytes) -> None:
+        """Drop it."""
+
+    def release(self) -> None:
+        """Do nothing: it refers to nothing."""
 
 
-#: Read several times a request; an attribute of the class would cost more than the comparison.
-HEAD, ANSWER, REST, TAKING, END = Phase
+_SPENT: Final = SpentParser()
 
 
-class PipelinedInput(ConnectionTransport):
+class PipelinedInput(Connection):
     """The receiving half of a connection. A subclass handles the requests."""
 
-    def __init__(self, listener: TransportHost) -> None:
+    def __init__(self, listener: ConnectionHost) -> None:
         super().__init__(listener)
-        #: How many bytes are held of requests that are not being handled: an incomplete head, and pipelined requests.
-        self.unhandled = 0
-        self._parser = self._new_parser()
-        self._current: Request | None = None
-        self._waiting: list[Request] = []
+        self._parser: RequestParser | SpentParser = self._new_parser()
+        self._waiting: list[LlhttpRequest] = []
         self._unparsed = b""
         self._bad: BadRequestError | None = None
-        self._phase: Phase = HEAD
         self._ignores_input = False
-        self._deadline = listener.now() + listener.limits.head_seconds
 
     def _new_parser(self) -> RequestParser:
         raise NotImplementedError
 
-    def _next(self) -> None:
-        """Handle the next request, or wait for one."""
-        raise NotImplementedError
-
-    def _refuse(self, error: BadRequestError, /) -> None:
-        """Answer input that is not a request."""
-        raise NotImplementedError
-
-    def _unhandled_changed(self, change: int, /) -> None:
-        """Report that :attr:`unhandled` has changed."""
-        raise NotImplementedError
+    @property
+    def _in_head(self) -> bool:
+        """Whether a head has begun and is not complete."""
+        return self._parser.in_head
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrived, unless it would be dropped."""
@@ -111,7 +104,7 @@ class PipelinedInput(ConnectionTransport):
         size = early or self._parser.partial
         if size != self.unhandled:
             change, self.unhandled = size - self.unhandled, size
-            self._unhandled_changed(change)
+            self._listener.unhandled_changed(self, change)
 
     def resume_reading(self) -> None:
         """Continue to read, unless input is waiting already."""
@@ -129,7 +122,15 @@ class PipelinedInput(ConnectionTransport):
         self._drop_waiting()
         if self._current is not None:
             self._current.keep_alive = False
+        if self._current is None or self._current.complete:
+            self._drop_parser()
+            forget_addresses(self._transport)
         self.resume_reading()
+
+    def _drop_parser(self) -> None:
+        """Release the parser, with what it holds of a head: nothing is parsed any more."""
+        self._parser.release()
+        self._parser = _SPENT
 
     def _drop_waiting(self) -> None:
         self._waiting.clear()
