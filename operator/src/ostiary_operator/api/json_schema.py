@@ -1,4 +1,4 @@
-"""Generates JSON Schemas of all kinds, of audit records, and of what scorers are asked.
+"""Generates JSON Schemas of all kinds, audit records, evidence, and what scorers are asked.
 
 `ostiary crds --json-schema` writes them. Names and folders are those of public CRD schema catalogues, so that one
 folder serves the modeline of an editor (`# yaml-language-server: $schema=…`) and tools such as kubeconform.
@@ -10,6 +10,10 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from ostiary_core.content.scoring.scorer_documents import ScorerRequest, ScorerResponse
+from ostiary_core.evidence.definitions import DefinitionsDocument
+from ostiary_core.evidence.proxy_traffic import TrafficDocument
+from ostiary_core.evidence.recorded_call import CallsDocument
+from ostiary_core.evidence.refusals import RefusalsDocument
 from ostiary_operator.api.audit_record import AuditTrailRecord
 from ostiary_operator.api.base_model import ApiModel
 from ostiary_operator.api.resources import GROUP, VERSION, MCPLock, MCPPolicy, MCPProxy
@@ -32,6 +36,10 @@ _DOCUMENTS: Final[dict[str, type[BaseModel]]] = {
     "audit-record.schema.json": AuditTrailRecord,
     "scorer-request.schema.json": ScorerRequest,
     "scorer-response.schema.json": ScorerResponse,
+    "evidence-traffic.schema.json": TrafficDocument,
+    "evidence-calls.schema.json": CallsDocument,
+    "evidence-refusals.schema.json": RefusalsDocument,
+    "evidence-definitions.schema.json": DefinitionsDocument,
 }
 _MODELS: Final[tuple[type[ApiModel], ...]] = (MCPProxy, MCPPolicy, MCPLock)
 

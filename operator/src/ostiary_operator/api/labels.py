@@ -9,6 +9,8 @@
     ostiary.dev/hosts: a.example  annotation of such a Secret: the hosts that its values may be sent to, with commas
     ostiary.dev/config: NAME      on the operator's own ConfigMaps and Secrets: the compiled config of gateway NAME
 
+A resource may have the annotation ostiary.dev/source: the web address of its YAML in Git, which the console links.
+
 A Secret with API keys has annotations: ostiary.dev/consumer, ostiary.dev/groups and ostiary.dev/expires.
 
 Every ConfigMap and Secret that matters has the key ``ostiary.dev/usage``, since a watch has one label selector.
@@ -40,6 +42,9 @@ GROUPS: Final = "ostiary.dev/groups"
 EXPIRES: Final = "ostiary.dev/expires"
 #: Annotation of an Event: the id of the trace of the change that caused it.
 CHANGE_TRACE: Final = "ostiary.dev/change-trace"
+
+#: Annotation of a resource: the web address of its YAML, for people.
+SOURCE: Final = "ostiary.dev/source"
 
 #: The port of a gateway's Service that serves its admin API, by name.
 ADMIN_PORT: Final = "admin"

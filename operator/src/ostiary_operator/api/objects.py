@@ -1,8 +1,8 @@
 """The type of a Kubernetes object, as it is in JSON or YAML, and readers of its members.
 
-:func:`name_of`, :func:`namespace_of` and :func:`uid_of` read objects of an API server, which always have metadata. In a
-file anything may be in its place: :func:`mapping_of`, :func:`text_of`, :func:`name_or_empty` and
-:func:`namespace_or_default` accept that.
+:func:`name_of`, :func:`namespace_of`, :func:`identity_of` and :func:`uid_of` read objects of an API server, which
+always have metadata. In a file anything may be in its place: :func:`mapping_of`, :func:`text_of`,
+:func:`name_or_empty` and :func:`namespace_or_default` accept that.
 """
 
 import base64
@@ -28,6 +28,11 @@ def namespace_of(obj: ReadOnlyObject) -> str:
     """Return an object's namespace; empty for cluster-scoped ones."""
     namespace: str = obj["metadata"].get("namespace", "")
     return namespace
+
+
+def identity_of(obj: ReadOnlyObject) -> str:
+    """Return ``namespace/name`` of an object in a namespace."""
+    return f"{namespace_of(obj)}/{name_of(obj)}"
 
 
 def uid_of(obj: ReadOnlyObject) -> str:

@@ -125,8 +125,8 @@ class ProxySpec(ApiModel):
     """What this MCPProxy is for, as a text for people. Example: `Customer records, read only`."""
 
     gateways: Annotated[tuple[GatewayReference, ...], Field(max_length=16), Atomic()] = ()
-    """Gateways that serve this MCPProxy. Empty means every shared gateway, and every gateway of its own namespace.
-    Example: `[{name: default}]`."""
+    """Gateways that serve this MCPProxy. Empty means every shared gateway, and every gateway of its own namespace, as
+    far as the `proxySelector` in their settings selects its labels. Example: `[{name: default}]`."""
 
     hostnames: Annotated[tuple[Hostname, ...], Field(max_length=16), Unique()] = ()
     """Hosts at which the path is served, as exact lower-case DNS names. Empty means any host of the gateway.

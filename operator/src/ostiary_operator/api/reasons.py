@@ -63,8 +63,8 @@ class AcceptedReason(Reason):
     )
     NO_GATEWAY = (
         "NoGateway",
-        "No gateway serves the resource: the gateway that it names does not exist or belongs to another namespace.",
-        "Correct spec.gateways, or install the gateway.",
+        "No gateway serves the resource: it names one that is not there or of another namespace, or none selects it.",
+        "Correct spec.gateways or the labels, or install the gateway.",
     )
     NO_TARGET = (
         "NoTarget",

@@ -17,6 +17,7 @@ from ostiary_operator.api.durations import Duration, between
 from ostiary_operator.api.grants import Cidr, Grant
 from ostiary_operator.api.limit_store import LimitStore
 from ostiary_operator.api.quantities import INTEGRAL, Size, between_sizes
+from ostiary_operator.api.selectors import LabelSelector
 from ostiary_operator.api.urls import EgressProxyUrl, HttpOrigin, NoProxyItem, Origin
 
 
@@ -42,11 +43,27 @@ class SessionNotePlace(enum.StrEnum):
     NONE = "None"
 
 
+class EvidenceRecording(enum.StrEnum):
+    """Whether replicas keep evidence of requests in memory."""
+
+    ON = "On"
+    OFF = "Off"
+
+
 Count = Annotated[StrictInt, Field(ge=1, le=1_000_000), INTEGRAL]
 """How many of something; at least one."""
 
 Bytes = Annotated[Size, between_sizes("1Ki", "1Ti")]
 """How many bytes of something."""
+
+
+class EvidenceSettings(ApiModel):
+    """What replicas keep in memory of the requests that they served, for people who look at it."""
+
+    recording: EvidenceRecording = EvidenceRecording.ON
+    """Whether counts, the latest calls and refusals are kept. They hold no arguments, results or headers, and are
+    masked. Off: nothing is kept, and `/evidence` of the admin port says so; metrics, traces and audit records go on.
+    Example: `Off`."""
 
 
 class PerSource(ApiModel):
@@ -194,6 +211,12 @@ class GatewaySettings(ApiModel):
     """Single: the namespaces trust each other, and each may use any path, hostname and server. Multi: a namespace needs
     a grant for everything outside it. Example: `Multi`."""
 
+    proxy_selector: LabelSelector | None = None
+    """Which MCPProxies the gateway serves of those that name no gateway themselves, by their labels: so many of them
+    can be divided among several gateways. It is a rule of placement, no permission: an MCPProxy that names the gateway
+    in `spec.gateways` is served whatever its labels are. Absent means all.
+    Example: `{matchLabels: {shard: a}}`."""
+
     without_policy: WithoutPolicy = WithoutPolicy.ALLOW
     """What happens at an MCPProxy that no MCPPolicy governs. Example: `Deny`."""
 
@@ -239,6 +262,10 @@ class GatewaySettings(ApiModel):
     audit: GatewayAudit | None = None
     """What the gateway records of requests, and where. Absent: what policies demand, on standard output.
     Example: `{floor: {level: Metadata}}`."""
+
+    evidence: EvidenceSettings = EvidenceSettings()
+    """What each replica keeps in memory for the console, `ostiary traffic` and `ostiary calls`.
+    Example: `{recording: Off}`."""
 
     constraints = (
         Rule(

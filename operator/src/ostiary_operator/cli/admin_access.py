@@ -7,6 +7,7 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,8 +15,10 @@ from ostiary_operator.cli import cluster
 
 if TYPE_CHECKING:
     from ostiary_core.secret_bytes import SecretBytes
+    from ostiary_operator.kube.rest import RestClient
     from ostiary_operator.local.running_projects import RunningProject
     from ostiary_operator.view.admin_client import AdminPort
+    from ostiary_operator.view.replica_relay import ReplicaRelay
 
 UNANSWERED: Final = cluster.UNANSWERED
 _MOST_TOKEN_BYTES: Final = 4096
@@ -66,8 +69,13 @@ def qualified(arguments: argparse.Namespace, *, local: bool) -> str:
     return f"{cluster.chosen_namespace(arguments)}/{name}"
 
 
-async def find(arguments: argparse.Namespace, *, command: str) -> "tuple[str, tuple[AdminPort, ...]]":
+async def find(
+    arguments: argparse.Namespace, *, command: str, evidence: AsyncExitStack | None = None
+) -> "tuple[str, tuple[AdminPort, ...]]":
     """Return the MCPProxy as ``namespace/name``, and the admin ports to ask.
+
+    With ``evidence`` a token which only reads evidence is enough, and replicas whose addresses do not answer are asked
+    through the API server; what that needs is closed with it.
 
     Raises:
         NoAdminPort: there is none that can be asked.
@@ -83,25 +91,38 @@ async def find(arguments: argparse.Namespace, *, command: str) -> "tuple[str, tu
     if project is not None:
         cluster.note(command, f"asking {project.title}")
         return qualified(arguments, local=True), admin_ports.of_project(project)
-    return await _of_cluster(arguments, token)
+    return await _of_cluster(arguments, token, evidence)
 
 
 async def _of_cluster(
-    arguments: argparse.Namespace, token: "SecretBytes | None"
+    arguments: argparse.Namespace, token: "SecretBytes | None", evidence: AsyncExitStack | None
 ) -> "tuple[str, tuple[AdminPort, ...]]":
     from ostiary_operator.kube import kubeconfig  # noqa: PLC0415  likewise
     from ostiary_operator.view import admin_ports  # noqa: PLC0415  likewise
 
     proxy = qualified(arguments, local=False)
-    query = admin_ports.PortQuery(
-        namespace=proxy.partition("/")[0] or cluster.chosen_namespace(arguments),
-        operator_namespace=arguments.operator_namespace,
-        proxy=proxy,
-        urls=tuple(arguments.admin),
-        token=token,
-    )
-    async with kubeconfig.opened(cluster.credentials(arguments)) as api:
+    async with AsyncExitStack() as until_found:
+        kept = until_found if evidence is None else evidence
+        api = await kept.enter_async_context(kubeconfig.opened(cluster.credentials(arguments)))
+        query = admin_ports.PortQuery(
+            namespace=proxy.partition("/")[0] or cluster.chosen_namespace(arguments),
+            operator_namespace=arguments.operator_namespace,
+            proxy=proxy,
+            urls=tuple(arguments.admin),
+            token=token,
+            for_evidence=evidence is not None,
+            relay=None if evidence is None else _relay(api, evidence),
+        )
         return proxy, await admin_ports.in_cluster(api, query)
+
+
+def _relay(api: "RestClient", kept: AsyncExitStack) -> "ReplicaRelay":
+    from ostiary_operator.kube.pod_proxy import PodProxy  # noqa: PLC0415  likewise
+    from ostiary_operator.view.replica_relay import ReplicaRelay  # noqa: PLC0415  likewise
+
+    pods = PodProxy(api)
+    kept.push_async_callback(pods.close)
+    return ReplicaRelay(pods)
 
 
 def _project(arguments: argparse.Namespace) -> "RunningProject | None":

@@ -87,6 +87,57 @@ CLUSTER_COMMANDS: Final = (
         ("operator",),
     ),
     Command(
+        "traffic",
+        f"{PACKAGE}.cli.traffic",
+        "show what passed the gateways: totals, durations, methods, tools and errors",
+        "Show the traffic of one MCPProxy or of all: calls, errors and denials, average, longest and usual durations, "
+        "what of it was spent in the gateway, methods and outcomes over time, and the most used tools, resources and "
+        "prompts. These are the numbers of the page /traffic of the console. Gateways keep them in memory: 15 minutes "
+        "in steps of 10 seconds, a day in quarters of an hour. The right to read the Secret ostiary-GATEWAY.evidence "
+        "of the gateway, or its own Secret, is needed. The exit code is 0, 1 if a replica did not answer, and 2 if "
+        "none did.",
+        (
+            ("ostiary traffic", "everything in the last 15 minutes"),
+            ("ostiary traffic weather -n sales --range 24h", "one MCPProxy, the last day"),
+            ("ostiary traffic --watch", "again whenever it changes"),
+            ("ostiary traffic -o json", "an object for programs"),
+        ),
+        ("operator",),
+    ),
+    Command(
+        "calls",
+        f"{PACKAGE}.cli.calls",
+        "show the latest calls: who called what, how it ended, and why",
+        "Show the latest calls of one MCPProxy or of all, and with --watch each one as it comes: time, outcome, "
+        "MCPProxy, tool or method, caller, duration, and the policy and rule that decided. There are no arguments and "
+        "no results in it: `ostiary logs` shows them while a debug capture runs. Each replica keeps the last 4,096. "
+        "The right to read the Secret ostiary-GATEWAY.evidence of the gateway, or its own Secret, is needed: it is the "
+        "right to see who calls every MCPProxy at that gateway. The exit code is 0, 1 if a replica did not answer, and "
+        "2 if none did.",
+        (
+            ("ostiary calls", "the latest 50"),
+            ("ostiary calls weather -n sales --watch", "of one MCPProxy, and then each new one"),
+            ("ostiary calls --outcome denied --outcome hidden", "only those that policies refused"),
+            ("ostiary calls --watch -o json", "a JSON object for each call"),
+        ),
+        ("operator",),
+    ),
+    Command(
+        "would-deny",
+        f"{PACKAGE}.cli.would_deny",
+        "show what policies in Shadow mode would have stopped",
+        "Show what MCPPolicies with mode Shadow would have denied since gateways began to record: by rule, by tool or "
+        "other name, and by caller. --allow prints MCPPolicies that allow all of it, to read and commit. Each replica "
+        "keeps 2,048 distinct refusals. The right to read the Secret ostiary-GATEWAY.evidence of the gateway, or its "
+        "own Secret, is needed. The exit code is 0, 1 if a replica did not answer, and 2 if none did.",
+        (
+            ("ostiary would-deny", "of all MCPProxies"),
+            ("ostiary would-deny weather -n sales", "of one MCPProxy"),
+            ("ostiary would-deny weather --allow > allow.yaml", "policies that allow it, as a file to commit"),
+        ),
+        ("operator",),
+    ),
+    Command(
         "limits",
         f"{PACKAGE}.cli.limits",
         "show what callers have used of limits, and what is left",
@@ -130,5 +181,20 @@ CLUSTER_COMMANDS: Final = (
             ("ostiary whoami --key-file key.txt https://mcp.example.com/tickets/mcp", "with an API key"),
         ),
         ("gateway",),
+    ),
+    Command(
+        "console",
+        f"{PACKAGE}.cli.console",
+        "serve pages about the MCPProxies of a cluster, for one person or for several",
+        "Serve the console: pages for people that only read. On your machine it uses your kubeconfig and your rights, "
+        "and is at a link that works once; traffic and calls are shown if you may read the evidence of the gateways. "
+        "With --oidc-issuer or --accept-tokens it is for several people, who sign in and see what the API server "
+        "permits each of them; the chart runs it so (console.enabled).",
+        (
+            ("ostiary console", "the cluster of your kubeconfig, at a link to open in a browser"),
+            ("kubectl ostiary console", "the same, as a plugin of kubectl"),
+            ("ostiary console --context staging -n sales --port 9090", "another cluster, namespace and port"),
+        ),
+        ("console", "operator"),
     ),
 )

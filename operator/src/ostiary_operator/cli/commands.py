@@ -16,6 +16,8 @@ OPTIONAL_PACKAGES: Final = frozenset(
     {
         "aiohttp",
         "cryptography",
+        "jinja2",
+        "jwt",
         "kopf",
         "kubernetes",
         "mcp",

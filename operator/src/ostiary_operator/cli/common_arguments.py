@@ -4,13 +4,20 @@ import argparse
 import json
 import logging
 import os
+import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from ostiary_core.secret_bytes import SecretBytes
 from ostiary_operator.api.labels import OPERATOR_NAMESPACE, is_dns_label
 
+if TYPE_CHECKING:
+    from ostiary_operator.local.run_options import PrometheusAddress
+
+_MOST_TOKEN: Final = 4096
+_TOKEN: Final = re.compile(rb"[A-Za-z0-9._~+/=-]{8,4096}")
 _PLAIN: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -58,6 +65,49 @@ def add_port(parser: argparse.ArgumentParser, flag: str, *, variable: str, defau
         default=os.environ.get(variable) or str(default),
         help=f"{what}; 0 takes a free one (default: {variable}, else {default})",
     )
+
+
+def add_console(parser: argparse.ArgumentParser) -> None:
+    """Add the port of the console, which defaults to CONSOLE_PORT, and the token for scripts."""
+    add_port(parser, "--console-port", variable="CONSOLE_PORT", default=8090, what="port of the console on localhost")
+    add_console_token(parser)
+
+
+def add_console_token(parser: argparse.ArgumentParser) -> None:
+    """Add the token for scripts, which defaults to OSTIARY_CONSOLE_TOKEN."""
+    parser.add_argument(
+        "--console-token",
+        metavar="TOKEN",
+        type=console_token,
+        # argparse also parses a default that is text.
+        default=os.environ.get("OSTIARY_CONSOLE_TOKEN") or None,
+        help="token that scripts send to the console as a bearer token; @FILE reads it from a file, - from stdin, so "
+        "that no list of processes shows it (default: OSTIARY_CONSOLE_TOKEN, else only a link that works once)",
+    )
+
+
+def add_prometheus(parser: argparse.ArgumentParser) -> None:
+    """Add the Prometheus from which the console reads longer ranges."""
+    parser.add_argument(
+        "--prometheus-url",
+        metavar="URL",
+        help="a Prometheus that scrapes the gateways, for ranges of the console that they do not keep themselves",
+    )
+    parser.add_argument(
+        "--prometheus-token-file",
+        metavar="FILE",
+        type=_token_file,
+        help="file with the bearer token that this Prometheus wants",
+    )
+
+
+def prometheus(arguments: argparse.Namespace) -> "PrometheusAddress | None":
+    """Return the Prometheus of the arguments, None without one."""
+    from ostiary_operator.local.run_options import PrometheusAddress  # noqa: PLC0415  help needs none of it
+
+    if arguments.prometheus_url is None:
+        return None
+    return PrometheusAddress(arguments.prometheus_url, arguments.prometheus_token_file)
 
 
 def add_format(parser: argparse.ArgumentParser) -> None:
@@ -110,6 +160,39 @@ def port(text: str, *, source: str) -> int:
     return int(text)
 
 
+def console_token(text: str) -> SecretBytes:
+    """Return the token that an argument gives.
+
+    It gives it by itself, in a file (``@FILE``), or on standard input (``-``).
+
+    Raises:
+        argparse.ArgumentTypeError: it cannot be read, or is no token of HTTP (RFC 6750 section 2.1). The message does
+            not contain it.
+    """
+    try:
+        token = _console_token(text).strip()
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"the token cannot be read from {text}: {error.strerror}") from None
+    if _TOKEN.fullmatch(token) is None:
+        raise argparse.ArgumentTypeError(
+            "the token is not one: give 8 to 4096 letters, digits and -._~+/=, for example of `openssl rand -hex 32`"
+        )
+    return SecretBytes(token)
+
+
+def _token_file(path: str) -> SecretBytes:
+    return console_token(f"@{path}")
+
+
+def _console_token(text: str) -> bytes:
+    if text == "-":
+        return sys.stdin.buffer.read(_MOST_TOKEN + 1)
+    if text.startswith("@"):
+        with Path(text[1:]).open("rb") as file:
+            return file.read(_MOST_TOKEN + 1)
+    return text.encode(errors="surrogateescape")
+
+
 def seconds(text: str) -> float:
     """Return a number of seconds, at most a day.
 
@@ -156,6 +239,8 @@ class JSONFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        if (worker := getattr(record, "worker", None)) is not None:
+            fields["worker"] = str(worker)
         if record.exc_info:
             fields["exception"] = self.formatException(record.exc_info)
         return json.dumps(fields)

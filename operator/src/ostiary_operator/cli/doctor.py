@@ -13,7 +13,7 @@ from ostiary_operator.cli import cluster, common_arguments
 
 if TYPE_CHECKING:
     from ostiary_operator.doctor.diagnosis import Case, Options
-    from ostiary_operator.kube.kubeconfig import ReadOnlyClient
+    from ostiary_operator.kube.read_only_client import ReadOnlyClient
 
 
 class BearerError(Exception):

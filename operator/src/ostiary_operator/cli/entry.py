@@ -12,6 +12,9 @@ from ostiary_core.version import __version__
 from ostiary_operator.cli.command import Command
 from ostiary_operator.cli.commands import COMMANDS, OPTIONAL_PACKAGES
 
+#: What shells ask (Cobra's protocol), and whether they want descriptions.
+_COMPLETIONS: Final = {"__complete": True, "__completeNoDesc": False}
+_PROGRAM: Final = "ostiary"
 _DESCRIPTION: Final = "The gateway between AI agents and MCP servers on Kubernetes."
 _EPILOG: Final = """\
 start here:
@@ -31,18 +34,20 @@ class _Help(argparse.HelpFormatter):
         return text if "\n" in text else super()._fill_text(text, width, indent)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, *, program: str = _PROGRAM) -> int:
     """Run a sub-command and return the exit code: 0 success, 1 failure, 2 wrong usage.
 
-    ``argv`` are the arguments; None takes those of the process.
+    ``argv`` are the arguments; None takes those of the process. ``program`` is what people type to start it.
 
     Raises:
         SystemExit: from argparse, for ``--help``, ``--version`` and wrong usage.
     """
     given = list(sys.argv[1:] if argv is None else argv)
+    if given and given[0] in _COMPLETIONS:
+        return _complete(given[1:], descriptions=_COMPLETIONS[given[0]])
     command = _named(given)
     try:
-        parser = _parser(command)
+        parser = _parser(command, program)
         if not given:
             parser.print_help(sys.stderr)
             return 2
@@ -55,18 +60,34 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(command, package)
 
 
+def kubectl_plugin() -> int:
+    """Run a sub-command as `kubectl ostiary`: kubectl starts the program `kubectl-ostiary`."""
+    return main(program="kubectl ostiary")
+
+
+def kubectl_completion() -> int:
+    """Complete a line of `kubectl ostiary`: kubectl starts `kubectl_complete-ostiary`."""
+    return main(["__complete", *sys.argv[1:]])
+
+
+def _complete(words: Sequence[str], *, descriptions: bool) -> int:
+    from ostiary_operator.cli import complete  # noqa: PLC0415  no other command needs it
+
+    return complete.answer(words, _parser(_named(words[:-1])), descriptions=descriptions)
+
+
 def _named(argv: Sequence[str]) -> Command | None:
     """Return the sub-command that the arguments name. The options before it take no values."""
     word = next((word for word in argv if not word.startswith("-")), None)
     return next((command for command in COMMANDS if command.name == word), None)
 
 
-def _parser(chosen: Command | None) -> argparse.ArgumentParser:
+def _parser(chosen: Command | None, program: str = _PROGRAM) -> argparse.ArgumentParser:
     """Return the parser of the command line.
 
     Only the chosen command has its arguments, since they require an import.
     """
-    parser = argparse.ArgumentParser(prog="ostiary", description=_DESCRIPTION, epilog=_EPILOG, formatter_class=_Help)
+    parser = argparse.ArgumentParser(prog=program, description=_DESCRIPTION, epilog=_EPILOG, formatter_class=_Help)
     parser.add_argument("--version", action="version", version=f"ostiary {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in COMMANDS:

@@ -109,7 +109,12 @@ def _object_of_file(path: str) -> dict[str, Any]:
 def run(arguments: argparse.Namespace) -> int:
     """Explain a call; return 0 if it is allowed, 1 if it is denied, 2 if that cannot be known."""
     from ostiary_core.errors import OstiaryError  # noqa: PLC0415  help needs none of it
-    from ostiary_operator.local import described_caller, explanation, explanation_lines  # noqa: PLC0415  likewise
+    from ostiary_operator.local import (  # noqa: PLC0415  likewise
+        decision_changes,
+        described_caller,
+        explanation,
+        explanation_lines,
+    )
 
     try:
         call = _call(arguments)
@@ -119,7 +124,7 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stderr.write(f"ostiary explain: {error}\n")
         return UNUSABLE
     if arguments.output == "json":
-        sys.stdout.write(json.dumps(found.as_object(), indent=2) + "\n")
+        sys.stdout.write(json.dumps(decision_changes.as_object(found), indent=2) + "\n")
     else:
         sys.stdout.writelines(f"{line}\n" for line in explanation_lines.lines(found))
     return ALLOWED if found.allowed else DENIED

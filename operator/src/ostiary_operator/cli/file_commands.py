@@ -13,13 +13,15 @@ FILE_COMMANDS: Final = (
         "same gateway as in a cluster, but without one. A changed file is in force as soon as it is saved. For an "
         "invalid file the problems are printed, and the last good version stays in force. If a server of an MCPProxy "
         "is localhost:7878, the mock MCP server is started; at localhost:7879 one that knows sessions only, at "
-        "localhost:7880 one without sessions, at 7881 a REST service, at 7882 and 7883 two more replicas of the first.",
+        "localhost:7880 one without sessions, at 7881 a REST service, at 7882 and 7883 two more replicas of the first. "
+        "The console, pages that show what happens, is at a link that is printed and works once.",
         (
             ("ostiary run", "serve examples/quickstart"),
             ("ostiary run my-proxies/", "serve the *.yaml files of a folder"),
             ("PORT=9080 MOCK_PORT=9878 ostiary run", "serve on other ports"),
+            ("ostiary run --console-token @token.txt", "let scripts read the console, too, with the token in a file"),
         ),
-        ("gateway", "demo"),
+        ("gateway", "console", "demo"),
     ),
     Command(
         "validate",
@@ -195,6 +197,20 @@ FILE_COMMANDS: Final = (
             ("ostiary crds | kubectl apply --server-side -f -", "install them"),
             ("ostiary crds --json-schema schemas", "write schemas with which editors check and complete all kinds"),
             ("ostiary crds --write crds --json-schema schemas --docs docs/reference", "write this repository's"),
+        ),
+    ),
+    Command(
+        "completion",
+        f"{PACKAGE}.cli.completion",
+        "print the script that completes command lines in a shell",
+        "Print the script by which bash, zsh or fish completes commands, options, and the names of MCPProxies, "
+        "MCPPolicies, gateways and namespaces of a cluster. Names are asked of the cluster within 300 ms, or left out; "
+        "OSTIARY_COMPLETION_TIMEOUT_MS is another time. `kubectl ostiary` is completed by kubectl's own script.",
+        (
+            ("source <(ostiary completion bash)", "in this bash"),
+            ("source <(ostiary completion zsh)", "in this zsh"),
+            ("ostiary completion fish | source", "in this fish"),
+            ("ostiary completion bash > ~/.local/share/bash-completion/completions/ostiary", "in every bash from now"),
         ),
     ),
 )

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 _ADVERTISED: Final = re.compile(
     r"(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?|(?=[^:]*:[^:]*:)[0-9A-Fa-f:.]{2,45}"
 )
+#: The most processes of one gateway: beyond it more replicas are of more use.
+_MOST_WORKERS: Final = 64
+#: What the gateway knows (:mod:`ostiary_gateway.server.http_servers`), which help must not import; the default first.
+HTTP_SERVERS: Final = ("llhttp", "aiohttp")
 _ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
@@ -61,6 +65,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where the other replicas of this gateway reach its admin port, so that the answer to a question in "
         "mid-call may arrive at any of them (default: OSTIARY_ADVERTISE, or --admin-host unless that is every address)",
     )
+    parser.add_argument(
+        "--workers",
+        metavar="N",
+        type=_workers,
+        # argparse also parses a default that is text.
+        default=os.environ.get("WORKERS") or "1",
+        help="processes that share the data port, about one for each core; more than one needs Linux (default: "
+        "WORKERS, else 1)",
+    )
+    parser.add_argument(
+        "--http-server",
+        metavar="NAME",
+        type=_http_server,
+        default=os.environ.get("HTTP_SERVER") or HTTP_SERVERS[0],
+        help="what reads requests on the data port, llhttp or aiohttp; bounds and answers are the same, except what "
+        "docs/reference/http-servers.md lists (default: HTTP_SERVER, or llhttp)",
+    )
     _add_tls(parser)
     _add_watch(parser)
     parser.add_argument(
@@ -92,6 +113,30 @@ def _advertised(text: str) -> str:
     raise argparse.ArgumentTypeError(
         f"--advertise or OSTIARY_ADVERTISE: {text!r} is no address such as 10.0.0.7, [fd00::7]:8081 or gateway-1:8081"
     )
+
+
+def _workers(text: str) -> int:
+    """Read --workers.
+
+    Raises:
+        argparse.ArgumentTypeError: it is no number of workers, or this system spreads connections over one only.
+    """
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:4]) <= _MOST_WORKERS:
+        raise argparse.ArgumentTypeError(f"--workers or WORKERS: {text!r} is no number from 1 to {_MOST_WORKERS}")
+    if int(text) > 1 and sys.platform != "linux":
+        raise argparse.ArgumentTypeError("--workers or WORKERS: only Linux spreads connections over processes: use 1")
+    return int(text)
+
+
+def _http_server(text: str) -> str:
+    """Read --http-server.
+
+    Raises:
+        argparse.ArgumentTypeError: there is no such one.
+    """
+    if text in HTTP_SERVERS:
+        return text
+    raise argparse.ArgumentTypeError(f"--http-server or HTTP_SERVER: {text!r} is neither {' nor '.join(HTTP_SERVERS)}")
 
 
 def _add_tls(parser: argparse.ArgumentParser) -> None:
@@ -159,6 +204,8 @@ def read_options(arguments: argparse.Namespace) -> "GatewayOptions":
         tls=_tls(arguments),
         audit=AuditOptions(file=arguments.audit_file),
         advertise=arguments.advertise,
+        workers=arguments.workers,
+        http_server=arguments.http_server,
     )
 
 

@@ -12,13 +12,14 @@ from ostiary_operator.cli import cluster
 if TYPE_CHECKING:
     from ostiary_operator.view.listing import ListResult
 
-_WORDS: Final = {
+#: Each kind, and the words for it.
+WORDS: Final = {
     "proxies": ("proxies", "proxy", "mcpproxies", "mcpproxy", "mpx"),
     "policies": ("policies", "policy", "mcppolicies", "mcppolicy", "mpol"),
     "gateways": ("gateways", "gateway", "gw"),
     "all": ("all",),
 }
-_KINDS: Final = {word: kind for kind, words in _WORDS.items() for word in words}
+_KINDS: Final = {word: kind for kind, words in WORDS.items() for word in words}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -5,6 +5,7 @@ import json
 import shlex
 import sys
 import time
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -42,9 +43,9 @@ async def _show(arguments: argparse.Namespace) -> int:
     from ostiary_operator.view import admin_client  # noqa: PLC0415  --help must work without these packages
     from ostiary_operator.view.captured_logs import CaptureSources  # noqa: PLC0415  likewise
 
-    proxy, ports = await admin_access.find(arguments, command="logs")
     since = int((time.time() - arguments.since) * 1000) if arguments.since else 0
-    async with admin_client.session() as http:
+    async with AsyncExitStack() as kept, admin_client.session() as http:
+        proxy, ports = await admin_access.find(arguments, command="logs", evidence=kept)
         sources = CaptureSources(http, ports, proxy=proxy, since=since, note=lambda text: cluster.note("logs", text))
         records = sources.follow() if arguments.follow else sources.read()
         async for port, record in records:

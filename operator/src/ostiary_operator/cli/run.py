@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from ostiary_operator.cli import common_arguments
 
 if TYPE_CHECKING:
+    from ostiary_operator.local.companion import Companion
+    from ostiary_operator.local.console import Console
     from ostiary_operator.local.run_options import RunOptions
 
 _DEFAULT = Path("examples/quickstart")
@@ -32,6 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=7878,
         what="port of the mock MCP server on localhost; those of one era take the two after it",
     )
+    common_arguments.add_console(parser)
+    common_arguments.add_prometheus(parser)
+    parser.add_argument("--no-console", action="store_true", help="do not serve the console")
     parser.add_argument("--no-mock-server", action="store_true", help="do not start the mock MCP server")
     parser.add_argument(
         "-v", "--verbose", action="store_true", help="show every message, not only tool calls and refusals"
@@ -76,6 +81,9 @@ def _options(arguments: argparse.Namespace) -> "RunOptions":
         mock_server=not arguments.no_mock_server,
         verbose=arguments.verbose,
         audit_file=arguments.audit_file,
+        console_port=None if arguments.no_console else arguments.console_port,
+        console_token=arguments.console_token,
+        prometheus=common_arguments.prometheus(arguments),
     )
 
 
@@ -84,6 +92,8 @@ def _clash(options: "RunOptions") -> str | None:
     named = {"PORT": options.port, "ADMIN_PORT": options.admin_port}
     if options.mock_server:
         named["MOCK_PORT"] = options.mock_port
+    if options.console_port is not None:
+        named["CONSOLE_PORT"] = options.console_port
     taken: dict[int, str] = {}
     for name, port in named.items():
         if port and port in taken:
@@ -97,4 +107,13 @@ def _serve(options: "RunOptions") -> int:
 
     terminal = console.Console(sys.stdout, colour=console.wants_colour(sys.stdout))
     logging.basicConfig(level=logging.WARNING, handlers=[console.ConsoleHandler(terminal)])
-    return asyncio.run(runner.run(options, terminal))
+    return asyncio.run(runner.run(options, terminal, _companion(options, terminal)))
+
+
+def _companion(options: "RunOptions", terminal: "Console") -> "Companion | None":
+    """Return the console, unless the options exclude it."""
+    if options.console_port is None:
+        return None
+    from ostiary_operator.console.run_console import RunConsole  # noqa: PLC0415  likewise
+
+    return RunConsole(options, say=lambda text: terminal.event("console", text))

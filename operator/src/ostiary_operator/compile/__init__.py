@@ -17,8 +17,8 @@ authentication      how a policy authenticates callers: its keys, ``token_issuer
 policy_test_runner  the tests in policies
 server_references   the URLs of servers of other operators: ``foreign_servers`` reads what those say,
                     ``published_urls`` judges it
-proxies             which version of each proxy is in force where, by ``grants``, ``routes``, ``references``,
-                    the ``backends`` that its servers lead to, and the ``credentials`` that they get
+proxies             which version of each proxy is in force where, by ``placement``, ``grants``, ``routes``,
+                    ``references``, the ``backends`` that its servers lead to, and the ``credentials`` that they get
 entries             the documents of the proxies, with ``server_selection``; ``quota`` bounds them per namespace
 statuses            the status of each proxy, and ``policy_statuses``, with ``advisories`` that are no part of Ready,
                     such as ``token_audiences``, ``unprefixed_names`` and ``unknown_servers``, and ``messages``

@@ -19,12 +19,12 @@ from ostiary_operator.compile.locks import LockDecision, LockInForce, decide_loc
 from ostiary_operator.compile.model import Compiled, GatewayProblem, ObjectKey, Resources, ResourceStatus
 from ostiary_operator.compile.policies import Governance, PolicyDecision
 from ostiary_operator.compile.policy_statuses import policy_status
-from ostiary_operator.compile.proxies import Admission, AdmissionContext, admit
+from ostiary_operator.compile.proxies import Admission, AdmissionContext, admit, admitted_by_gateway
 from ostiary_operator.compile.quota import DEFAULT_BUDGET, BudgetedConfig, ExistingResources, apply_budget
 from ostiary_operator.compile.resource_parser import ParsedProxy
 from ostiary_operator.compile.scorers import ScorerGrants
 from ostiary_operator.compile.server_references import ReferenceContext, resolve_references
-from ostiary_operator.compile.statuses import CompiledGateway, proxy_status
+from ostiary_operator.compile.statuses import CompiledGateway, GatewayIndex, proxy_status
 from ostiary_operator.compile.targets import TargetIndex
 
 
@@ -73,11 +73,20 @@ def compile_resources(
         {policy.uid for policy in owners},
         {decision.subject.uid for decision in locks},
     )
-    locked = locks_by_proxy(locks)
+    locked, placed = locks_by_proxy(locks), admitted_by_gateway(admissions)
     settled = [
         CompiledGateway(
             site,
-            _settle(site, admissions, governance, context, existing, cache=memory, budget=budget, locks=locked),
+            _settle(
+                site,
+                placed.get(site.identity, ()),
+                governance,
+                context,
+                existing,
+                cache=memory,
+                budget=budget,
+                locks=locked,
+            ),
             _block_list(site),
         )
         for site in places
@@ -152,10 +161,13 @@ def _statuses(
     settled: Sequence[CompiledGateway],
 ) -> Mapping[ObjectKey, ResourceStatus]:
     ungoverned = Governance()
-    found = [proxy_status(it, governance.get(it.subject.key, ungoverned), settled) for it in admissions]
+    index = GatewayIndex(settled)
+    found = [
+        proxy_status(it, governance.get(it.subject.key, ungoverned), index.of([it.subject.key])) for it in admissions
+    ]
     names: dict[str, list[str]] = {}
     for it in admissions:
         names.setdefault(it.subject.key.namespace, []).append(it.subject.key.name)
-    found += [policy_status(decision, settled, names.get(decision.subject.key.namespace, ())) for decision in decisions]
+    found += [policy_status(it, index.of(it.governs), names.get(it.subject.key.namespace, ())) for it in decisions]
     found += [lock_status(decision, settled) for decision in locks]
     return {status.key: status for status in sorted(found, key=lambda status: status.key)}

@@ -68,7 +68,7 @@ def entries_of(
     cache: Cache,
     locks: Mapping[ObjectKey, tuple[LockInForce, ...]] = _NO_LOCKS,
 ) -> dict[ObjectKey, EncodedEntry]:
-    """Return the entries that a gateway should have, by proxy."""
+    """Return the entries of a gateway, by proxy; ``admissions`` are those with an entry there."""
     found = {}
     for admission in admissions:
         governed = governance.get(admission.subject.key, _UNGOVERNED)
@@ -81,7 +81,7 @@ def entries_of(
             found[admission.subject.key] = refreshed(
                 kept, site, services, policies=policies, invalid=closed, locks=configs
             )
-        elif site in admission.sites:
+        else:
             found[admission.subject.key] = _fresh(admission, site, governed, cache, locked)
     return found
 

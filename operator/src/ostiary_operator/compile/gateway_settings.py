@@ -1,4 +1,4 @@
-"""Finds the settings in force at each gateway, and the gateways that serve a proxy.
+"""Finds the settings in force at each gateway.
 
 A gateway whose settings cannot be used keeps its last good ones, which its previous config carries, and blocks what the
 current ones block (:mod:`.blocks`). Without any it is known, but nothing can be placed there: falling back to defaults
@@ -16,17 +16,21 @@ from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_core.contract.documents import EgressProxyConfig, SettingsDocument
 from ostiary_operator.api import labels
 from ostiary_operator.api.load import InvalidSettings, parse_settings
-from ostiary_operator.api.proxy import GatewayReference
-from ostiary_operator.api.reasons import AcceptedReason
 from ostiary_operator.api.settings import Bounds as ApiBounds
 from ostiary_operator.api.settings import EgressProxy as ApiEgressProxy
-from ostiary_operator.api.settings import GatewaySettings, PerPrincipal, PerProxy, PerSource, SessionNotePlace
+from ostiary_operator.api.settings import (
+    EvidenceRecording,
+    GatewaySettings,
+    PerPrincipal,
+    PerProxy,
+    PerSource,
+    SessionNotePlace,
+)
 from ostiary_operator.compile import blocks
 from ostiary_operator.compile.audit import gateway_audit_config
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.gateways import claimants
-from ostiary_operator.compile.model import DiscoveredGateway, GatewayProblem, ResourceRejection, Resources
-from ostiary_operator.compile.resource_parser import ParsedProxy
+from ostiary_operator.compile.model import DiscoveredGateway, GatewayProblem, Resources
 
 _DEFAULTS = ""
 
@@ -52,6 +56,14 @@ class Site:
     def serves(self, namespace: str) -> bool:
         """Whether the gateway may be given the proxies of a namespace."""
         return self.shared or self.gateway.namespace == namespace
+
+    def selects(self, labels: Mapping[str, str]) -> bool:
+        """Whether the gateway takes a proxy with these labels that names no gateway.
+
+        Settings that cannot be used select every proxy: what is wrong is then said of them.
+        """
+        selector = self.settings.proxy_selector if self.settings is not None else None
+        return selector is None or selector.selects(labels)
 
 
 def resolve_sites(
@@ -179,6 +191,7 @@ def settings_document(settings: GatewaySettings, api_servers: tuple[str, ...] = 
         blocked=blocks.blocked_config(settings.blocked),
         audit=gateway_audit_config(settings.audit),
         session_notes=settings.session_notes.value if settings.session_notes is not SessionNotePlace.LOCAL else None,
+        evidence_recording=None if settings.evidence.recording is EvidenceRecording.ON else "Off",
         source=canonical(settings.document()).decode(),
     )
 
@@ -215,55 +228,3 @@ def _share(share: PerSource | PerPrincipal | PerProxy, *, connections: int | Non
         streams=share.streams,
         bytes_in_flight=int(share.bytes_in_flight),
     )
-
-
-def place(
-    subject: ParsedProxy, references: Sequence[GatewayReference], sites: Sequence[Site], *, operator_namespace: str
-) -> tuple[Site, ...] | ResourceRejection:
-    """Return the gateways that a proxy is for, or why there are none.
-
-    No references means every shared gateway and every namespaced gateway of the proxy's own namespace. With references
-    it is exactly those; one without a namespace is a shared one.
-    """
-    if not references:
-        wanted = tuple(site for site in sites if site.serves(subject.key.namespace))
-        return _usable(subject, wanted) if wanted else _none(subject)
-    known = {(site.gateway.namespace, site.gateway.name): site for site in sites}
-    chosen: list[Site] = []
-    for index, reference in enumerate(references):
-        namespace = reference.namespace or operator_namespace
-        site = known.get((namespace, reference.name))
-        if namespace not in (operator_namespace, subject.key.namespace):
-            # The message is the same for every foreign namespace, so that it does not reveal what exists there.
-            return _refusal(subject, index, f"gateway {namespace}/{reference.name} belongs to another namespace")
-        if site is None:
-            known_names = ", ".join(_names(sites, subject.key.namespace)) or "none"
-            text = f"there is no gateway {namespace}/{reference.name}; known here: {known_names}"
-            return _refusal(subject, index, text)
-        if site not in chosen:
-            chosen.append(site)
-    return _usable(subject, tuple(chosen))
-
-
-def _names(sites: Sequence[Site], namespace: str) -> Iterator[str]:
-    return (site.identity for site in sites if site.serves(namespace))
-
-
-def _usable(subject: ParsedProxy, sites: tuple[Site, ...]) -> tuple[Site, ...] | ResourceRejection:
-    usable = tuple(site for site in sites if site.settings is not None)
-    if usable:
-        return usable
-    names = ", ".join(site.identity for site in sites)
-    what = f"the settings of {names} cannot be used; correct the settings, or name another gateway"
-    message = f"{subject.title}: spec.gateways: {what}"
-    return ResourceRejection(AcceptedReason.NO_GATEWAY, message)
-
-
-def _none(subject: ParsedProxy) -> ResourceRejection:
-    message = f"{subject.title}: spec.gateways: there is no shared gateway; install one, or name one in spec.gateways"
-    return ResourceRejection(AcceptedReason.NO_GATEWAY, message)
-
-
-def _refusal(subject: ParsedProxy, index: int, text: str) -> ResourceRejection:
-    message = f"{subject.title}: spec.gateways[{index}]: {text}; correct the reference, or install the gateway"
-    return ResourceRejection(AcceptedReason.NO_GATEWAY, message)

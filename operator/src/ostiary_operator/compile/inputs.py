@@ -25,6 +25,7 @@ from ostiary_operator.api.resources import LOCK_KIND, POLICY_KIND, PROXY_KIND
 from ostiary_operator.api.server_kinds import BUILT_IN
 from ostiary_operator.compile.api_key_secrets import api_key_secrets
 from ostiary_operator.compile.authentication_methods import namespaces_with_api_keys
+from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.credential_secrets import read_credentials
 from ostiary_operator.compile.foreign_servers import GRANT_GROUP, GRANT_KIND, grants_from_objects, servers_from_objects
 from ostiary_operator.compile.gateways import discover
@@ -69,7 +70,8 @@ def resources_from_objects(objects: Iterable[ReadOnlyObject], operator_namespace
         found[kind].append(item)
     gateways = discover(found["Service"], found["ConfigMap"]).gateways
     of_resources = found[PROXY_KIND], found[POLICY_KIND]
-    credentials = read_credentials(found["Secret"], wanted=wanted_credentials(*of_resources, gateways=gateways))
+    memory = Cache()  # each resource is read once, whatever asks for what it refers to
+    credentials = read_credentials(found["Secret"], wanted=wanted_credentials(*of_resources, memory, gateways=gateways))
     return Resources(
         operator_namespace=operator_namespace,
         proxies=found[PROXY_KIND],
@@ -78,12 +80,12 @@ def resources_from_objects(objects: Iterable[ReadOnlyObject], operator_namespace
         gateways=gateways,
         namespaces=_namespaces(found["Namespace"], [namespace for kind, namespace, _ in seen if namespace]),
         references=references_from_objects(
-            [*found["ConfigMap"], *found["Secret"]], wanted=wanted(*of_resources, gateways=gateways)
+            [*found["ConfigMap"], *found["Secret"]], wanted=wanted(*of_resources, memory, gateways=gateways)
         ),
         credentials=credentials.secrets,
         services=services_from_objects(found["Service"], found["EndpointSlice"], complete=False),
         api_servers=_api_servers(found["EndpointSlice"]),
-        api_keys=_api_keys(found["Secret"], namespaces_with_api_keys(found[POLICY_KIND])),
+        api_keys=_api_keys(found["Secret"], namespaces_with_api_keys(found[POLICY_KIND], memory)),
         servers=servers_from_objects(items, BUILT_IN),
         reference_grants=grants_from_objects(item for item in items if _is_reference_grant(item)),
     )

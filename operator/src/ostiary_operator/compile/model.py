@@ -11,7 +11,8 @@ from typing import Any, NamedTuple, ParamSpec
 
 from ostiary_core.contract.bundle import GatewayConfig
 from ostiary_operator.api import labels
-from ostiary_operator.api.reasons import Reason
+from ostiary_operator.api.conditions import ConditionStatus, ConditionType
+from ostiary_operator.api.reasons import ReadyReason, Reason
 from ostiary_operator.api.server_kinds import BUILT_IN, ServerKind
 from ostiary_operator.compile.foreign_servers import FoundGrants, FoundServers
 from ostiary_operator.compile.policy_test_runner import PolicyTestResult
@@ -171,6 +172,15 @@ class ConditionDraft:
     status: str
     reason: str
     message: str
+
+
+def ready(conditions: Sequence[ConditionDraft]) -> ConditionDraft:
+    """Summarize the other conditions: the first that is False, else Unknown, else True."""
+    for value in (ConditionStatus.FALSE, ConditionStatus.UNKNOWN):
+        for each in conditions:
+            if each.status == value:
+                return ConditionDraft(ConditionType.READY, value, each.reason, f"{each.type}: {each.message}")
+    return ConditionDraft(ConditionType.READY, ConditionStatus.TRUE, ReadyReason.READY, ReadyReason.READY.meaning)
 
 
 class Omission(NamedTuple):

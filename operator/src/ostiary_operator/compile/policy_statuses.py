@@ -19,7 +19,10 @@ from ostiary_operator.compile.unprefixed_names import UnprefixedName, first_unpr
 
 
 def policy_status(decision: PolicyDecision, settled: Sequence[CompiledGateway], known: Sequence[str]) -> ResourceStatus:
-    """Return the status of an MCPPolicy; ``known`` are the proxies in its namespace."""
+    """Return the status of an MCPPolicy.
+
+    ``settled`` are the gateways of the proxies that it governs, and ``known`` the proxies in its namespace.
+    """
     subject = decision.subject
     expected = {it.site.identity: dict(_carriers(decision, it.config)) for it in settled}
     over_budget = [it for it in settled if _lacks(decision, it.config)]

@@ -16,9 +16,10 @@ from ostiary_operator.compile.authentication_methods import ReferencedObjects
 from ostiary_operator.compile.cache import Cache
 from ostiary_operator.compile.credentials import object_to_kept
 from ostiary_operator.compile.foreign_servers import FoundGrants
-from ostiary_operator.compile.gateway_settings import Site, place
+from ostiary_operator.compile.gateway_settings import Site
 from ostiary_operator.compile.grants import ClusterFacts, permitted
 from ostiary_operator.compile.model import ObjectKey, ResourceRejection
+from ostiary_operator.compile.placement import SiteIndex, place
 from ostiary_operator.compile.references import Resolution, resolve
 from ostiary_operator.compile.resource_parser import ParsedProxy
 from ostiary_operator.compile.routes import (
@@ -70,7 +71,17 @@ class AdmissionContext:
 
 def admit(proxies: Iterable[ParsedProxy], context: AdmissionContext, cache: Cache) -> tuple[Admission, ...]:
     """Decide for every proxy; they must be in order of age."""
-    return tuple(_admit(proxy, context, cache) for proxy in proxies)
+    index = SiteIndex(context.sites)
+    return tuple(_admit(proxy, context, index, cache) for proxy in proxies)
+
+
+def admitted_by_gateway(admissions: Iterable[Admission]) -> dict[str, list[Admission]]:
+    """Return for each gateway the admissions with an entry there, in their order."""
+    found: dict[str, list[Admission]] = {}
+    for admission in admissions:
+        for identity in dict.fromkeys([*admission.kept, *(site.identity for site in admission.sites)]):
+            found.setdefault(identity, []).append(admission)
+    return found
 
 
 def object_to(
@@ -94,12 +105,12 @@ def last_entry(subject: ParsedProxy, site: Site, previous: Mapping[str, GatewayC
     return entry if entry is not None and is_its_own and is_parseable(entry) else None
 
 
-def _admit(subject: ParsedProxy, context: AdmissionContext, cache: Cache) -> Admission:
+def _admit(subject: ParsedProxy, context: AdmissionContext, index: SiteIndex, cache: Cache) -> Admission:
     if subject.spec is None:
         return _keep(Admission(subject, ResourceRejection(AcceptedReason.INVALID, subject.problem), None), context)
     servers = context.servers.get(subject.key, NO_SERVERS)
     resolution = resolve(subject, subject.spec, context.objects, context.known.services, cache, servers)
-    sites = _accepted_at(subject, subject.spec, context)
+    sites = _accepted_at(subject, subject.spec, context, index)
     if isinstance(sites, ResourceRejection):
         return _keep(Admission(subject, sites, resolution), context)
     # The version is accepted, so it takes the path even while a reference is missing.
@@ -110,10 +121,10 @@ def _admit(subject: ParsedProxy, context: AdmissionContext, cache: Cache) -> Adm
 
 
 def _accepted_at(
-    subject: ParsedProxy, spec: ProxySpec, context: AdmissionContext
+    subject: ParsedProxy, spec: ProxySpec, context: AdmissionContext, index: SiteIndex
 ) -> tuple[Site, ...] | ResourceRejection:
     """Return the gateways of a version, if it is permitted at all of them."""
-    sites = place(subject, spec.gateways, context.sites, operator_namespace=context.operator_namespace)
+    sites = place(subject, spec.gateways, index, operator_namespace=context.operator_namespace)
     if isinstance(sites, ResourceRejection):
         return sites
     claim = claim_of_spec(subject.key, spec)

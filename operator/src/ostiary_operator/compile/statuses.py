@@ -38,8 +38,27 @@ class CompiledGateway:
     block_list: BlockList | None = None
 
 
+class GatewayIndex:
+    """The compiled gateways, in their order, by their proxies, also those beyond a budget.
+
+    A status reads those of its own proxies only, so that an installation may have many gateways.
+    """
+
+    def __init__(self, settled: Sequence[CompiledGateway]) -> None:
+        self._settled = settled
+        self._numbers: dict[ObjectKey, list[int]] = {}
+        for number, it in enumerate(settled):
+            for key in {**it.config.entries, **it.config.over_budget}:
+                self._numbers.setdefault(key, []).append(number)
+
+    def of(self, proxies: Iterable[ObjectKey]) -> list[CompiledGateway]:
+        """Return the gateways that any of these proxies concerns."""
+        numbers = {number for key in proxies for number in self._numbers.get(key, ())}
+        return [self._settled[number] for number in sorted(numbers)]
+
+
 def proxy_status(admission: Admission, governance: Governance, settled: Sequence[CompiledGateway]) -> ResourceStatus:
-    """Return the status of an MCPProxy."""
+    """Return the status of an MCPProxy; ``settled`` are the gateways that it concerns."""
     subject = admission.subject
     served = [(it.site, it.config.entries[subject.key]) for it in settled if subject.key in it.config.entries]
     over_budget = [it for it in settled if _is_over_budget(it.config, subject.key)]

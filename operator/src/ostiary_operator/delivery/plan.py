@@ -4,7 +4,8 @@ They write the ConfigMaps and the Secret; the functions here are pure. A crash b
 this order:
 
     1. the Secret, with old and new keys      so that the MAC of either manifest can be verified,
-       and credentials                        and either has the credentials that it names
+       and credentials; the Secret with       and either has the credentials that it names
+       the bearer of evidence alone
     2. parts 1 and up, with the documents     so that either manifest finds all that it names
        of the old and of the new manifest
     3. part 0 with the new manifest           from here on the new one is in force
@@ -21,9 +22,10 @@ from typing import Any, Final
 
 from ostiary_core.contract import change_trace, parts, revisions
 from ostiary_core.contract.bundle import Bundle, stamp, with_head
-from ostiary_core.contract.key_names import secret_name
+from ostiary_core.contract.key_names import EVIDENCE_TOKEN, evidence_secret_name, secret_name
 from ostiary_core.contract.manifest import Manifest
 from ostiary_core.contract.parts import config_map_name
+from ostiary_core.secret_bytes import SecretBytes
 from ostiary_operator.api import labels
 from ostiary_operator.api.objects import Object, name_of
 from ostiary_operator.compile.model import DiscoveredGateway
@@ -46,6 +48,8 @@ class Current:
     secret: Object | None = None
     manifest: Manifest | None = None
     """Only if its MAC is valid."""
+    evidence_secret: Object | None = None
+    may_share_evidence: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +131,7 @@ def make_plan(gateway: DiscoveredGateway, bundle: Bundle, keys: Keys, current: C
     first, *others = [_part_write(gateway, number, contents[number], current) for number in sorted(contents)]
     earlier = {} if prune else _earlier_credentials(bundle, current, kept)
     held = replace(keys, credentials=credentials.with_earlier(keys.credentials, earlier))
-    steps = ([_secret_write(gateway, held, current)], others, [first])
+    steps = (_secret_writes(gateway, held, current), others, [first])
     exact = dict(enumerate(bundle.files))
     return Plan(
         steps=tuple(tuple(write for write in step if not is_as_wanted(write.body, write.live)) for step in steps),
@@ -137,9 +141,13 @@ def make_plan(gateway: DiscoveredGateway, bundle: Bundle, keys: Keys, current: C
     )
 
 
-def _secret_write(gateway: DiscoveredGateway, keys: Keys, current: Current) -> Write:
+def _secret_writes(gateway: DiscoveredGateway, keys: Keys, current: Current) -> list[Write]:
     body = secret(gateway, keys, replaces=current.secret)
-    return Write(SECRET, body, kinds.SECRET_MANAGER, current.secret)
+    writes = [Write(SECRET, body, kinds.SECRET_MANAGER, current.secret)]
+    if keys.evidence_token is not None and current.may_share_evidence:
+        shared = evidence_secret(gateway, keys.evidence_token, replaces=current.evidence_secret)
+        writes.append(Write(SECRET, shared, kinds.SECRET_MANAGER, current.evidence_secret))
+    return writes
 
 
 def _part_write(gateway: DiscoveredGateway, number: int, files: Mapping[str, bytes], current: Current) -> Write:
@@ -221,6 +229,12 @@ def secret(gateway: DiscoveredGateway, keys: Keys, *, replaces: Object | None) -
     """Return the Secret with a gateway's keys and credentials."""
     data = {name: value.base64() for name, value in sorted(keys.entries().items())}
     return {"metadata": _metadata(gateway, secret_name(gateway.name), replaces), "type": "Opaque", "data": data}
+
+
+def evidence_secret(gateway: DiscoveredGateway, token: SecretBytes, *, replaces: Object | None) -> Object:
+    """Return the Secret with the bearer of evidence alone, which a console may read."""
+    metadata = _metadata(gateway, evidence_secret_name(gateway.name), replaces)
+    return {"metadata": metadata, "type": "Opaque", "data": {EVIDENCE_TOKEN: token.base64()}}
 
 
 def _metadata(gateway: DiscoveredGateway, name: str, replaces: Object | None) -> Object:

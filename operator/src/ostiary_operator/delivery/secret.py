@@ -19,6 +19,7 @@ from ostiary_core.contract.key_names import (
     ASSERTION_PREFIX,
     AUDIT_PREFIX,
     CONTENT_PREFIX,
+    EVIDENCE_TOKEN,
     MAC_PREFIX,
     SESSION_PREFIX,
     is_credential,
@@ -41,6 +42,7 @@ _MARGIN: Final = 600
 #: A key with an activation further in the future than this was not created by us.
 _FURTHEST: Final = 2 * LEAD
 _BYTES: Final = 32
+_TOKENS: Final = (ADMIN_TOKEN, EVIDENCE_TOKEN)
 _NAME: Final = re.compile(r"(mac|session|assertion|audit|content)-(0|[1-9][0-9]{0,11})")
 RandomBytes = Callable[[int], bytes]
 
@@ -56,6 +58,7 @@ class Keys:
     assertion: Mapping[int, SecretBytes] = field(default_factory=dict)
     audit: Mapping[int, SecretBytes] = field(default_factory=dict)
     content: Mapping[int, SecretBytes] = field(default_factory=dict)
+    evidence_token: SecretBytes | None = None
 
     def mac_keys(self) -> dict[str, bytes]:
         """Return the MAC keys by name, for :func:`ostiary_core.contract.mac.verify`."""
@@ -68,14 +71,15 @@ class Keys:
         return f"{MAC_PREFIX}{activation}", self.mac[activation]
 
     def entries(self) -> dict[str, SecretBytes]:
-        """Return all keys, the token and the credentials by their names in the Secret."""
+        """Return all keys, the tokens and the credentials by their names in the Secret."""
         entries = {f"{MAC_PREFIX}{activation}": key for activation, key in self.mac.items()}
         entries |= {f"{SESSION_PREFIX}{activation}": key for activation, key in self.session.items()}
         entries |= {f"{ASSERTION_PREFIX}{activation}": key for activation, key in self.assertion.items()}
         entries |= {f"{AUDIT_PREFIX}{activation}": key for activation, key in self.audit.items()}
         entries |= {f"{CONTENT_PREFIX}{activation}": key for activation, key in self.content.items()}
         entries |= self.credentials
-        return entries | ({ADMIN_TOKEN: self.admin_token} if self.admin_token is not None else {})
+        tokens = {ADMIN_TOKEN: self.admin_token, EVIDENCE_TOKEN: self.evidence_token}
+        return entries | {name: token for name, token in tokens.items() if token is not None}
 
 
 def parse(entries: Mapping[str, bytes]) -> Keys:
@@ -85,11 +89,10 @@ def parse(entries: Mapping[str, bytes]) -> Keys:
         match = _NAME.fullmatch(name)
         if match is not None and len(value) == _BYTES:
             found[match[1]][int(match[2])] = SecretBytes(value)
-    token = entries.get(ADMIN_TOKEN)
+    admin, evidence = (SecretBytes(entries[name]) if entries.get(name) else None for name in _TOKENS)
     credentials = {name: SecretBytes(value) for name, value in entries.items() if is_credential(name)}
-    admin = SecretBytes(token) if token else None
-    by_time = (found[purpose] for purpose in ("assertion", "audit", "content"))
-    return Keys(found["mac"], found["session"], admin, credentials, *by_time)
+    assertion, audit, content = (found[purpose] for purpose in ("assertion", "audit", "content"))
+    return Keys(found["mac"], found["session"], admin, credentials, assertion, audit, content, evidence)
 
 
 def parse_secret(secret: Mapping[str, Any] | None) -> Keys:
@@ -112,7 +115,6 @@ def renewed(keys: Keys, *, now: float, session_max_age: float, random: RandomByt
     # The first session key has activation 0; the MAC key that was created with it shows its age.
     born = min(keys.mac, default=now)
     rotated = partial(_rotated, now=now, born=born, random=random)
-    token = keys.admin_token or SecretBytes(base64.urlsafe_b64encode(random(_BYTES)).rstrip(b"="))
     return replace(
         keys,
         mac=rotated(keys.mac, first=int(now), keep=keep),
@@ -120,8 +122,13 @@ def renewed(keys: Keys, *, now: float, session_max_age: float, random: RandomByt
         assertion=rotated(keys.assertion, first=0, keep=_ASSERTION_KEEP + _MARGIN),
         audit=rotated(keys.audit, first=int(now), keep=_AUDIT_KEEP + _MARGIN, rotation=AUDIT_ROTATION),
         content=rotated(keys.content, first=0, keep=keep),
-        admin_token=token,
+        admin_token=keys.admin_token or _new_token(random),
+        evidence_token=keys.evidence_token or _new_token(random),
     )
+
+
+def _new_token(random: RandomBytes) -> SecretBytes:
+    return SecretBytes(base64.urlsafe_b64encode(random(_BYTES)).rstrip(b"="))
 
 
 def _rotated(

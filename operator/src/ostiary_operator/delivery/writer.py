@@ -128,7 +128,13 @@ class ConfigWriter:
             files=files,
             traceparent=traceparent,
         )
-        current = plan.Current(config_maps, gateway_objects.secret, manifest)
+        current = plan.Current(
+            config_maps,
+            gateway_objects.secret,
+            manifest,
+            gateway_objects.evidence_secret,
+            gateway_objects.may_share_evidence,
+        )
         return plan.make_plan(gateway, bundle, keys, current, acknowledged=acknowledged == bundle.manifest.revision)
 
     async def _write(self, write: plan.Write) -> None:

@@ -13,7 +13,7 @@ from ostiary_operator.api.labels import OPERATOR_NAMESPACE
 from ostiary_operator.api.objects import Object
 from ostiary_operator.compile.model import DiscoveredGateway
 from ostiary_operator.delivery.secret import Keys
-from ostiary_operator.kube.kubeconfig import ReadOnlyClient
+from ostiary_operator.kube.read_only_client import ReadOnlyClient
 from ostiary_operator.status.replicas import Replica
 
 DEFAULT_PATIENCE: Final = 10.0

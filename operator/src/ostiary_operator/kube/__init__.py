@@ -10,4 +10,5 @@ informer        kopf as an informer: its event handlers enqueue passes, nothing 
                 choose what is watched where, ``event_filter`` which events matter
 leases          reads and writes Leases
 kubeconfig      reads a cluster with the rights of a user
+object_names    names for the completion in a shell, which cannot wait for the official client: ``kubeconfig_files``
 """

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ostiary_core.contract.key_names import secret_name
+from ostiary_core.contract.key_names import evidence_secret_name, secret_name
 from ostiary_operator.api import labels
 from ostiary_operator.api.objects import Object, Objects, name_of, namespace_of
 from ostiary_operator.compile.gateways import names_gateway
@@ -20,14 +20,17 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class GatewayObjects:
-    """The objects of one gateway: its ConfigMaps and Secret, its EndpointSlices.
+    """The objects of one gateway: its ConfigMaps and Secrets, its EndpointSlices.
 
-    ``forbidden`` says why the operator may not read them.
+    ``forbidden`` says why the operator may not read them. Without ``may_share_evidence`` it has no right to the Secret
+    with the bearer of evidence, which charts grant since there is a console: all else works.
     """
 
     config_maps: Mapping[str, Object] = field(default_factory=dict)
     """By name: the ConfigMaps labelled as this gateway's config."""
     secret: Object | None = None
+    evidence_secret: Object | None = None
+    may_share_evidence: bool = True
     slices: tuple[Object, ...] = ()
     forbidden: str | None = None
 
@@ -60,6 +63,8 @@ class NamespaceObjects:
     secrets: Mapping[str, Object] = field(default_factory=dict)
     slices: Sequence[Object] = ()
     forbidden: str | None = None
+    unreadable: frozenset[str] = frozenset()
+    """The names of Secrets with the bearer of evidence that the operator may not read."""
 
 
 async def read_namespace(
@@ -77,8 +82,10 @@ async def read_namespace(
         config_maps, slices, *secrets = await _all_or_the_first_failure(
             cluster.list(CONFIG_MAP, namespace=namespace, selector=labels.USAGE),
             cluster.list(ENDPOINT_SLICE, namespace=namespace, selector=selector),
-            *(_secret(cluster, namespace, name) for name in gateway_names),
+            *(_secret(cluster, namespace, secret_name(name)) for name in gateway_names),
         )
+        bearers = {evidence_secret_name(name) for name in gateway_names}
+        readable = await _readable_bearers(cluster, namespace, bearers)
     except Forbidden as error:
         if namespace == options.operator_namespace:
             raise
@@ -86,7 +93,8 @@ async def read_namespace(
             "gateways in namespace %s are left as they are: %s", namespace, error
         )  # `GatewayProblems` logs it once
         return NamespaceObjects(forbidden=str(error))
-    return NamespaceObjects(config_maps, {name_of(each): each for found in secrets for each in found}, slices)
+    known = {name_of(each): each for found in (*secrets, *readable.values()) for each in found}
+    return NamespaceObjects(config_maps, known, slices, unreadable=frozenset(bearers - readable.keys()))
 
 
 async def _all_or_the_first_failure(*requests: Awaitable[Objects]) -> list[Objects]:
@@ -98,9 +106,28 @@ async def _all_or_the_first_failure(*requests: Awaitable[Objects]) -> list[Objec
     return [result for result in results if not isinstance(result, BaseException)]
 
 
-async def _secret(cluster: KubernetesClient, namespace: str, gateway: str) -> list[Object]:
+async def _readable_bearers(
+    cluster: KubernetesClient, namespace: str, names: Iterable[str]
+) -> Mapping[str, list[Object]]:
+    """Return the bearers of evidence that the operator may read, by name.
+
+    There is none under a name of a Secret that does not exist.
+    """
+
+    async def one(name: str) -> list[Object] | None:
+        try:
+            return await _secret(cluster, namespace, name)
+        except Forbidden:
+            return None
+
+    ordered = sorted(names)
+    found = dict(zip(ordered, await asyncio.gather(*map(one, ordered)), strict=True))
+    return {name: secrets for name, secrets in found.items() if secrets is not None}
+
+
+async def _secret(cluster: KubernetesClient, namespace: str, name: str) -> list[Object]:
     try:
-        return [await cluster.get(SECRET, namespace=namespace, name=secret_name(gateway))]
+        return [await cluster.get(SECRET, namespace=namespace, name=name)]
     except NotFound:
         return []
 
@@ -112,6 +139,8 @@ def objects_of_gateway(gateway: DiscoveredGateway, around: NamespaceObjects) -> 
             name_of(each): each for each in around.config_maps if labels.of(each).get(labels.CONFIG) == gateway.name
         },
         secret=around.secrets.get(secret_name(gateway.name)),
+        evidence_secret=around.secrets.get(evidence_secret_name(gateway.name)),
+        may_share_evidence=evidence_secret_name(gateway.name) not in around.unreadable,
         slices=tuple(each for each in around.slices if labels.of(each).get(labels.SERVICE_NAME) == gateway.service),
         forbidden=around.forbidden,
     )

@@ -54,6 +54,15 @@ LEASE: Final = Kind("coordination.k8s.io", "v1", "leases", "Lease")
 ACCESS_REVIEW: Final = Kind(
     "authorization.k8s.io", "v1", "selfsubjectaccessreviews", "SelfSubjectAccessReview", namespaced=False
 )
+#: What a user may do: in the whole cluster, and in one namespace, which needs no right beyond that namespace.
+SUBJECT_REVIEW: Final = Kind(
+    "authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", namespaced=False
+)
+LOCAL_SUBJECT_REVIEW: Final = Kind(
+    "authorization.k8s.io", "v1", "localsubjectaccessreviews", "LocalSubjectAccessReview"
+)
+#: Whose a bearer token is.
+TOKEN_REVIEW: Final = Kind("authentication.k8s.io", "v1", "tokenreviews", "TokenReview", namespaced=False)
 #: Gateway API's permission to refer across namespaces: the version that is read, and the one before it.
 REFERENCE_GRANTS: Final = tuple(
     Kind(GRANT_GROUP, version, "referencegrants", GRANT_KIND) for version in ("v1", "v1beta1")

@@ -6,15 +6,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import yaml
 from kubernetes.aio import config as loaders
 
-from ostiary_operator.api.objects import Object, Objects
 from ostiary_operator.kube import credentials as api_credentials
 from ostiary_operator.kube.errors import Unreachable
-from ostiary_operator.kube.kinds import Kind
+from ostiary_operator.kube.list_decoding import Pick, whole
 from ostiary_operator.kube.options import OperatorOptions
 from ostiary_operator.kube.rest import RestClient
 
@@ -22,25 +21,6 @@ from ostiary_operator.kube.rest import RestClient
 _POD_NAMESPACE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _DEFAULT: Final = "default"
 _USUAL_FILE: Final = "~/.kube/config"
-
-
-class ReadOnlyClient(Protocol):
-    """The requests of a client that only read.
-
-    All methods raise :class:`~ostiary_operator.kube.errors.ClusterError`.
-    """
-
-    async def list(self, kind: Kind, *, namespace: str | None = None, selector: str | None = None) -> Objects:
-        """Return all objects of a kind."""
-        ...
-
-    async def get(self, kind: Kind, *, name: str, namespace: str | None = None) -> Object:
-        """Return one object."""
-        ...
-
-    async def document(self, path: str) -> Object:
-        """Return the JSON document at a path."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +37,30 @@ class Credentials:
 
 
 @asynccontextmanager
-async def opened(credentials: Credentials) -> AsyncIterator[RestClient]:
+async def opened(credentials: Credentials, *, pick: Pick = whole) -> AsyncIterator[RestClient]:
     """Open a client for the API server.
+
+    Lists return what ``pick`` makes of their items: whole objects by default.
 
     Raises:
         Unreachable: the credentials cannot be used.
     """
     _check_file(credentials)
     await api_credentials.load(credentials.options)
-    cluster = RestClient(functools.partial(api_credentials.load, credentials.options), whole=True)
+    cluster = RestClient(functools.partial(api_credentials.load, credentials.options), pick=pick)
     try:
         yield cluster
     finally:
         await cluster.close()
+
+
+async def address(credentials: Credentials) -> str:
+    """Return the URL of the API server.
+
+    Raises:
+        Unreachable: the credentials cannot be used.
+    """
+    return str((await api_credentials.load(credentials.options)).host)
 
 
 def namespace(credentials: Credentials) -> str:

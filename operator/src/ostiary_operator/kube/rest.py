@@ -18,7 +18,7 @@ from ostiary_operator.api.objects import Object, Objects
 from ostiary_operator.kube import errors
 from ostiary_operator.kube.credentials import close_at_once
 from ostiary_operator.kube.kinds import OURS, Kind
-from ostiary_operator.kube.list_decoding import ObjectCache, lean, parse
+from ostiary_operator.kube.list_decoding import ObjectCache, Pick, lean, parse
 
 _log = logging.getLogger(__name__)
 
@@ -37,13 +37,13 @@ _JSON: Final = "application/json"
 class RestClient:
     """Sends requests to an API server.
 
-    ``configure`` reads address and credentials, again when they are rejected. With ``whole``, lists return complete
-    objects, for commands that show them; else only what the operator needs.
+    ``configure`` reads address and credentials, again when they are rejected. ``pick`` makes what a list returns of an
+    item: only what the operator needs, unless another one is given.
     """
 
-    def __init__(self, configure: Callable[[], Awaitable[Configuration]], *, whole: bool = False) -> None:
+    def __init__(self, configure: Callable[[], Awaitable[Configuration]], *, pick: Pick = lean) -> None:
         self._configure = configure
-        self._pick = _whole if whole else lean
+        self._pick = pick
         self._api: ApiClient | None = None
         self._opening = asyncio.Lock()
         self._caches: dict[tuple[Kind, str | None], ObjectCache] = {}
@@ -55,6 +55,15 @@ class RestClient:
             if api.rest_client.pool_manager is not None:
                 await close_at_once(api.rest_client.pool_manager)
             await api.close()  # type: ignore[no-untyped-call]  # their client is untyped
+
+    async def configuration(self) -> Configuration:
+        """Return the address and credentials in force; the credentials renew themselves.
+
+        Raises:
+            Unreachable: they cannot be used.
+        """
+        found: Configuration = (await self._client()).configuration
+        return found
 
     async def list(self, kind: Kind, *, namespace: str | None = None, selector: str | None = None) -> Objects:
         """Read all pages, without a resourceVersion, so that the read is consistent."""
@@ -186,11 +195,6 @@ class RestClient:
 
 class _Expired(errors.ClusterError):
     """The continue token of the next page expired (410)."""
-
-
-def _whole(item: Object, kind: Kind) -> Object:
-    """Return a list item with its kind, which list items lack."""
-    return {"apiVersion": kind.api_version, "kind": kind.name, **item}
 
 
 def _missing(kind: Kind) -> errors.KindMissing:

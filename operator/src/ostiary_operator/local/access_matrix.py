@@ -60,7 +60,7 @@ class AccessMatrix(NamedTuple):
 
 def matrix(proxy: GovernedProxy, names: Mapping[Primitive, Sequence[str]] | None = None) -> AccessMatrix:
     """Return the matrix of a proxy. ``names`` replace those that its rules write out."""
-    callers = tuple(_callers(proxy))
+    callers = tuple(callers_of(proxy))
     views = [proxy.visibility.for_principal(caller.principal) for caller in callers]
     listed = names if names is not None else _exposed(names_in_rules(proxy.policies), proxy)
     rows = [
@@ -71,7 +71,8 @@ def matrix(proxy: GovernedProxy, names: Mapping[Primitive, Sequence[str]] | None
     return AccessMatrix(proxy.entry.identity, callers, tuple(rows))
 
 
-def _callers(proxy: GovernedProxy) -> Iterator[MatrixCaller]:
+def callers_of(proxy: GovernedProxy) -> Iterator[MatrixCaller]:
+    """Yield the callers that policies and API keys name, the anonymous one, and any other."""
     if proxy.admits_anonymous:
         yield MatrixCaller("anonymous", ANONYMOUS)
     if not proxy.authentication:

@@ -3,22 +3,25 @@
 It shows proxy, tool, outcome, duration, and the policy that denied the call.
 """
 
-import enum
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
+from ostiary_core.evidence.recorded_call import CallOutcome
 from ostiary_operator.local.console import Style, printable
 
-
-class CallOutcome(enum.Enum):
-    """How a call ended: the word that is shown, and its style."""
-
-    OK = ("ok", Style.GOOD)
-    TOOL_ERROR = ("tool error", Style.WARN)
-    DENIED = ("denied", Style.BAD)
-    HIDDEN = ("hidden", Style.BAD)
-    REFUSED = ("refused", Style.BAD)
-    FAILED = ("failed", Style.BAD)
+STYLES: Final[Mapping[str, Style]] = {
+    CallOutcome.OK: Style.GOOD,
+    CallOutcome.TOOL_ERROR: Style.WARN,
+    CallOutcome.DENIED: Style.BAD,
+    CallOutcome.HIDDEN: Style.BAD,
+    CallOutcome.BLOCKED: Style.BAD,
+    CallOutcome.LIMITED: Style.WARN,
+    CallOutcome.GUARDED: Style.BAD,
+    CallOutcome.REFUSED: Style.BAD,
+    CallOutcome.FAILED: Style.BAD,
+}
+"""How the word for an outcome is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class CallRecord:
         return printable(" ".join(filter(None, (*self._reasons(), found))), limit=300)
 
     def _reasons(self) -> Iterator[str]:
-        if self.outcome not in (CallOutcome.DENIED, CallOutcome.HIDDEN):
+        if self.outcome not in (CallOutcome.DENIED, CallOutcome.HIDDEN, CallOutcome.BLOCKED):
             yield self.detail
         elif self.rule and not self.policy:
             yield f"by routing rule {self.rule} ({self.reason})"

@@ -23,18 +23,28 @@ _WORDS: Final = {
 }
 _CONDITIONAL: Final = "arguments or headers decide"
 
+_NAME_KEYS: Final = {Primitive.TOOLS: "name", Primitive.PROMPTS: "name", Primitive.RESOURCES: "uri"}
+_TEMPLATE_KEY: Final = "uriTemplate"
+_TEMPLATES: Final = "resourceTemplates"
+
 #: By server, and by what it offers, the names that it has listed.
 ListedNames = Mapping[str, Mapping[Primitive, Sequence[str]]]
 
 
 class CatalogueEntry(NamedTuple):
-    """One name of a server, as the caller knows it; ``why`` says what decides."""
+    """One name of a server, as the caller knows it; ``why`` says what decides.
+
+    ``policy`` and ``rule`` are those that decide, empty for none. ``own`` is the server's own name.
+    """
 
     primitive: Primitive
     name: str
     server: str
     access: str
     why: str
+    policy: str = ""
+    rule: str = ""
+    own: str = ""
 
     @property
     def is_seen(self) -> bool:
@@ -43,7 +53,9 @@ class CatalogueEntry(NamedTuple):
 
     def as_object(self) -> dict[str, Any]:
         """Return it for programs."""
-        return {**self._asdict(), "primitive": self.primitive.value}
+        found = {**self._asdict(), "primitive": self.primitive.value}
+        del found["own"]
+        return found
 
 
 def entries(proxy: GovernedProxy, principal: Principal, listed: ListedNames) -> list[CatalogueEntry]:
@@ -58,7 +70,7 @@ def entries(proxy: GovernedProxy, principal: Principal, listed: ListedNames) -> 
                 exposed, problem = _exposed(names, primitive, place, own)
                 if reachable is not None and place not in reachable:
                     problem = _UNREACHABLE
-                found.append(_entry(view, primitive, exposed, server.name, problem))
+                found.append(_entry(view, primitive, exposed, server.name, problem)._replace(own=own))
     return found
 
 
@@ -109,14 +121,31 @@ def _entry(view: Visibility, primitive: Primitive, name: str, server: str, probl
     if problem:
         return CatalogueEntry(primitive, name, server, NameAccess.NONE, problem)
     access = name_access(view, primitive, name)
-    return CatalogueEntry(primitive, name, server, access, _why(view, primitive, name, access))
-
-
-def _why(view: Visibility, primitive: Primitive, name: str, access: NameAccess) -> str:
     if access is NameAccess.CONDITIONAL:
-        return _CONDITIONAL
+        return CatalogueEntry(primitive, name, server, access, _CONDITIONAL)
     is_hidden = access in (NameAccess.NONE, NameAccess.BLIND)
-    return describe(view.decide(primitive, Verb.LIST if is_hidden else USE[primitive], name))
+    decision = view.decide(primitive, Verb.LIST if is_hidden else USE[primitive], name)
+    return CatalogueEntry(primitive, name, server, access, describe(decision), decision.policy, decision.rule)
+
+
+def as_seen(view: Visibility, entry: CatalogueEntry, listed: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return a definition as a caller sees it; None where it does not.
+
+    It is overridden, and narrowed to what the caller may pass. ``view`` is what the caller may see, ``listed`` the
+    definition as the server sends it. A gateway also hides what no MCPLock approves, where definitions are pinned with
+    Block: what that is, its evidence tells as drift.
+    """
+    if not entry.is_seen:
+        return None
+    is_template = entry.primitive is Primitive.RESOURCES and _TEMPLATE_KEY in listed
+    name_key = _TEMPLATE_KEY if is_template else _NAME_KEYS[entry.primitive]
+    shown = {**listed, name_key: entry.name}
+    overrides = view.definitions.overrides if view.definitions is not None else None
+    if overrides is not None:
+        shown = overrides.applied(_TEMPLATES if is_template else entry.primitive.value, entry.name, shown)
+    if entry.primitive is Primitive.TOOLS and "inputSchema" in shown:
+        shown = {**shown, "inputSchema": view.narrowed(entry.name, shown["inputSchema"])}
+    return shown
 
 
 def rows(found: Sequence[CatalogueEntry]) -> Iterator[tuple[str, ...]]:

@@ -7,6 +7,7 @@ from ostiary_core.contract.access import AccessRuleConfig
 from ostiary_core.mcp.methods import Primitive, Verb
 from ostiary_core.policy.decision import Decision
 from ostiary_core.policy.decision_trace import DecisionTrace, RuleOutcome, RuleTrace, trace
+from ostiary_core.policy.message_conditions import Call
 from ostiary_core.policy.principal import Principal
 from ostiary_operator.compile.policy_test_runner import (
     DescribedMessage,
@@ -125,11 +126,9 @@ class Explanation(NamedTuple):
 
 def explain(proxy: GovernedProxy, caller: DescribedCaller, call: ExplainedCall) -> Explanation:
     """Explain the decision on a call."""
-    hidden = hidden_headers(proxy.authentication.values())
-    described = _completed(call.message, proxy)
     principal, (primitive, verb, name, _) = caller.principal, call
-    sent = message(principal, primitive, verb, name, described, hidden=hidden)
-    asked = sent if sent is not None else message_of(principal, list_method(primitive), "", described, hidden=hidden)
+    sent = sent_message(proxy, principal, call)
+    asked = sent if sent is not None else _list_message(proxy, principal, call)
     destination = destination_of(proxy.entry, primitive, name, asked)
     found = trace(proxy.visibility, principal, primitive, verb, name, sent)
     server = next(iter(destination.servers if destination is not None else ()), proxy.entry.servers[0])
@@ -137,6 +136,18 @@ def explain(proxy: GovernedProxy, caller: DescribedCaller, call: ExplainedCall) 
     servers = destination.servers if destination is not None else (server,)
     contents = applying_rules(proxy, principal, primitive, name, frozenset(each.name for each in servers))
     return Explanation(proxy, caller, call, found, limits, destination, contents)
+
+
+def sent_message(proxy: GovernedProxy, principal: Principal, call: ExplainedCall) -> Call | None:
+    """Return the message of a call as conditions read it; None for a list."""
+    hidden = hidden_headers(proxy.authentication.values())
+    described = _completed(call.message, proxy)
+    return message(principal, call.primitive, call.verb, call.name, described, hidden=hidden)
+
+
+def _list_message(proxy: GovernedProxy, principal: Principal, call: ExplainedCall) -> Call:
+    hidden = hidden_headers(proxy.authentication.values())
+    return message_of(principal, list_method(call.primitive), "", _completed(call.message, proxy), hidden=hidden)
 
 
 def _completed(described: DescribedMessage, proxy: GovernedProxy) -> DescribedMessage:

@@ -6,6 +6,7 @@ from typing import Final
 from ostiary_core.contract.documents import PolicyDocument
 from ostiary_core.policy.decision_trace import TIERS, RuleTrace
 from ostiary_core.policy.principal import PASSTHROUGH, Principal
+from ostiary_operator.local import decision_changes
 from ostiary_operator.local.console import printable
 from ostiary_operator.local.explanation import Explanation, cause_of, why
 
@@ -18,9 +19,9 @@ def lines(explanation: Explanation) -> Iterator[str]:
     yield f"{'ALLOW' if explanation.allowed else 'DENY'}: {explanation.cause}"
     yield ""
     yield f"proxy    {explanation.proxy.entry.identity}"
-    yield f"caller   {_caller(explanation)}"
+    yield f"caller   {caller_words(explanation)}"
     yield f"call     {call.verb} {call.primitive.removesuffix('s')} {printable(call.name, limit=_SHOWN)}"
-    yield f"admitted {_admission(explanation)}"
+    yield f"admitted {admission_words(explanation)}"
     if explanation.destination is not None:
         yield from explanation.destination.lines()
     shadow = explanation.trace.shadow
@@ -35,9 +36,11 @@ def lines(explanation: Explanation) -> Iterator[str]:
     if explanation.is_authenticated and explanation.contents:
         yield from ("", "contents")
         yield from (f"    {printable(str(rule), limit=_SHOWN)}" for rule in explanation.contents)
+    yield from decision_changes.lines(explanation)
 
 
-def _caller(explanation: Explanation) -> str:
+def caller_words(explanation: Explanation) -> str:
+    """Return who calls, as a clause."""
     principal = explanation.principal
     if explanation.caller.is_ignored:
         return "anonymous: the gateway does not authenticate callers here, so the described caller changes nothing"
@@ -61,7 +64,8 @@ def _lists(principal: Principal) -> tuple[tuple[str, frozenset[str]], ...]:
     return ("groups", principal.groups), ("scopes", principal.scopes)
 
 
-def _admission(explanation: Explanation) -> str:
+def admission_words(explanation: Explanation) -> str:
+    """Return whether authentication admits the caller, and by which policies."""
     policies = ", ".join(sorted(explanation.proxy.authentication))
     if not policies:
         return "yes: no policy has spec.authentication in force, so every caller is anonymous"
@@ -94,11 +98,12 @@ def _tier(explanation: Explanation, tier: str) -> Iterator[str]:
         yield f"  MCPPolicy {policy.identity}, generation {policy.generation}{mode}"
         rules = [rule for rule in explanation.rules if rule.policy == policy.identity]
         if not rules:
-            yield f"    {_without_rules(policy)}"
+            yield f"    {without_rules_words(policy)}"
         yield from (_line(explanation, rule) for rule in rules)
 
 
-def _without_rules(policy: PolicyDocument) -> str:
+def without_rules_words(policy: PolicyDocument) -> str:
+    """Return why no rule of a policy is shown."""
     if policy.access is None:
         return "does not restrict access"
     return "no rules are judged" if policy.access.rules else "has no rules, so it allows nothing"

@@ -1,7 +1,8 @@
 """An MCPProxy with the policies in force, as a gateway evaluates them."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
 
 from ostiary_core.contract.authentication import AuthenticationConfig
 from ostiary_core.contract.bundle import GatewayConfig
@@ -19,8 +20,9 @@ class UnknownProxy(OstiaryError):
     """No MCPProxy, or several, could be meant; the message names those that exist."""
 
 
-class GovernedProxy(NamedTuple):
-    """An entry of a gateway's config, and the policies that govern it."""
+@dataclass(frozen=True)
+class GovernedProxy:
+    """An entry of a gateway's config, and the policies that govern it. They are compiled once."""
 
     entry: EntryDocument
     policies: tuple[PolicyDocument, ...]
@@ -31,16 +33,20 @@ class GovernedProxy(NamedTuple):
         entry = config.entries[identity]
         return cls(entry, tuple(config.policies[key] for key in entry.policies))
 
-    @property
+    @cached_property
+    def compiled(self) -> dict[str, CompiledPolicy]:
+        """The policies as a gateway compiles them, by ``namespace/name``."""
+        return {policy.identity: CompiledPolicy.build(policy) for policy in self.policies}
+
+    @cached_property
     def visibility(self) -> Visibility:
         """What callers may see and use, as a gateway compiles it."""
-        access = AccessEvaluator([CompiledPolicy.build(policy) for policy in self.policies])
-        return Visibility.of_entry(self.entry, access)
+        return Visibility.of_entry(self.entry, AccessEvaluator(list(self.compiled.values())))
 
-    @property
+    @cached_property
     def authentication(self) -> dict[str, AuthenticationConfig]:
         """The authentication that applies, by policy; empty where every caller is anonymous."""
-        return authentication_in_force.in_force({each.identity: CompiledPolicy.build(each) for each in self.policies})
+        return authentication_in_force.in_force(self.compiled)
 
     @property
     def admits_anonymous(self) -> bool:

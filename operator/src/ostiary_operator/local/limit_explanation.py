@@ -58,7 +58,7 @@ def counting_limits(
     call: Call | None,
 ) -> tuple[CountingLimit, ...]:
     """Return the limits that count a call to a server, in the order in which they answer."""
-    policies = [CompiledPolicy.build(policy) for policy in proxy.policies]
+    policies = list(proxy.compiled.values())
     loops = _watching(proxy, policies, principal, name) if (primitive, verb) == (Primitive.TOOLS, Verb.CALL) else ()
     evaluator = LimitEvaluator.build(policies, proxy=proxy.entry.identity, servers=LimitedServers.of_entry(proxy.entry))
     if evaluator is None:

@@ -14,7 +14,7 @@ from ostiary_operator.demo.served_eras import ServedEras
 from ostiary_operator.local import upstreams
 from ostiary_operator.local.manifests import ObjectManifest
 from ostiary_operator.local.mock_server_process import MockServerError, MockServerProcess
-from ostiary_operator.local.port_check import is_taken
+from ostiary_operator.local.port_check import PortRequest, is_taken
 from ostiary_operator.local.run_options import MOCK_PORT
 
 _KINDS: Final = {
@@ -93,6 +93,13 @@ class MockServers:
         rows = {row: self._port(row) for row in MOCK_SERVERS}
         wanted = {row: at for row, at in rows.items() if named.get(row.scenario, set()) & {row.default_port, at}}
         return {row: at for row, at in wanted.items() if not self._is_there(row, at)}
+
+    def ports_wanted(self, manifests: Iterable[ObjectManifest]) -> list[PortRequest]:
+        """Return the ports of the servers that proxies name."""
+        return [
+            PortRequest("--mock-port", "127.0.0.1", port, "the mock MCP server", offset=row.offset)
+            for row, port in self.wanted(manifests).items()
+        ]
 
     def _is_there(self, row: MockServerRow, port: int) -> bool:
         """Return whether the server of a scenario was started apart, as examples say how."""

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from ostiary_core.mcp.methods import USE, Primitive, Verb
+from ostiary_core.policy.principal import ANONYMOUS
 from ostiary_operator.api.resources import API_VERSION, POLICY_KIND, PROXY_KIND
 
 #: The methods that use something: primitive and verb, and the span's attribute with the name (semantic conventions).
@@ -21,6 +22,9 @@ _USES: Final = {
     "resources/subscribe": (Primitive.RESOURCES, Verb.SUBSCRIBE, "mcp.resource.uri"),
 }
 _ANONYMOUS: Final = ""
+#: Why a use is omitted.
+_NO_CONSUMER: Final = "of a caller that is no consumer: map a claim to the consumer, or write a rule for its group"
+_NO_PROXY: Final = "of no MCPProxy"
 #: Bounds of a rule in the API.
 _LONGEST_NAME: Final = 512
 _NAMES_EACH: Final = 128
@@ -106,14 +110,39 @@ def _use(attributes: Mapping[str, Any]) -> RecordedUse | str:
         return "denied or failed"
     primitive, verb, key = used
     name, consumer = attributes.get(key), attributes.get("user.id", _ANONYMOUS)
-    if not isinstance(name, str) or not 0 < len(name) <= _LONGEST_NAME or not name.isprintable() or "*" in name:
-        return "of a name that no rule can have"
+    if (problem := _unusable_name(name)) or not isinstance(name, str):
+        return problem
     if "user.hash" in attributes or not isinstance(consumer, str):
-        return "of a caller that is no consumer: map a claim to the consumer, or write a rule for its group"
+        return _NO_CONSUMER
     proxy = [attributes.get(key) for key in ("ostiary.proxy.namespace", "ostiary.proxy.name")]
     if not all(isinstance(part, str) and part for part in proxy):
-        return "of no MCPProxy"
+        return _NO_PROXY
     return RecordedUse("/".join(map(str, proxy)), consumer, primitive, verb, name)
+
+
+def use_of(*, proxy: str, principal: str, method: str, name: str) -> RecordedUse | str:
+    """Return what a recorded call used, or why it is omitted; empty where it used nothing.
+
+    ``proxy`` is ``namespace/name``, and ``principal`` a consumer (``namespace/name``), an id that stands for a caller
+    without a name, or empty.
+    """
+    used = _USES.get(method)
+    if used is None:
+        return ""
+    primitive, verb, _ = used
+    if problem := _unusable_name(name):
+        return problem
+    consumer = _ANONYMOUS if principal == ANONYMOUS.id else principal
+    if consumer and (":" in consumer or "/" not in consumer):
+        return _NO_CONSUMER
+    return RecordedUse(proxy, consumer, primitive, verb, name) if "/" in proxy else _NO_PROXY
+
+
+def _unusable_name(name: object) -> str:
+    """Return why no rule can name this; empty where one can."""
+    if not isinstance(name, str) or not 0 < len(name) <= _LONGEST_NAME or not name.isprintable() or "*" in name:
+        return "of a name that no rule can have"
+    return ""
 
 
 def suggest(recording: Recording, *, enforce: bool) -> Iterator[dict[str, Any]]:

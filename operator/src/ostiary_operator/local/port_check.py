@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ostiary_core.errors import OstiaryError
+from ostiary_operator.local.run_options import RunOptions
 
 #: The default EXAMPLE of `make run`.
 _EXAMPLE: Final = "examples/quickstart"
@@ -32,6 +33,14 @@ class PortRequest:
     port: int
     purpose: str
     offset: int = 0
+
+
+def of_options(options: RunOptions) -> list[PortRequest]:
+    """Return the ports of the gateway of a run."""
+    return [
+        PortRequest("--port", options.host, options.port, "where MCP clients connect"),
+        PortRequest("--admin-port", options.admin_host, options.admin_port, "health and metrics"),
+    ]
 
 
 def check(wanted: Sequence[PortRequest], *, command: Sequence[str]) -> None:

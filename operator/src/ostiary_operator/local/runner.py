@@ -12,10 +12,12 @@ from typing import Final
 
 from ostiary_core.contract import key_names
 from ostiary_core.contract.documents import PolicyDocument
+from ostiary_core.contract.manifest import Manifest
 from ostiary_core.errors import OstiaryError
 from ostiary_operator.delivery.directory import ConfigDirectory
 from ostiary_operator.local import call_log, files, port_check, project_state, upstreams, welcome
 from ostiary_operator.local.call_log import CallRecord
+from ostiary_operator.local.companion import Companion, RunState
 from ostiary_operator.local.console import Console, Style, printable
 from ostiary_operator.local.embedded_gateway import LocalGateway
 from ostiary_operator.local.manifests import ManifestKey, ObjectManifest, Read
@@ -39,16 +41,16 @@ _LOAD_SECONDS: Final = 10.0
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-async def run(options: RunOptions, console: Console) -> int:
+async def run(options: RunOptions, console: Console, companion: Companion | None = None) -> int:
     """Serve until SIGINT, SIGTERM or SIGHUP; return the exit code.
 
-    It is 1 if nothing could be served.
+    It is 1 if nothing could be served. ``companion`` runs as long as the gateway does.
     """
     stop = asyncio.Event()
     for number in _SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup leaves SIGHUP
             asyncio.get_running_loop().add_signal_handler(number, _once, stop)
-    serving = asyncio.create_task(LocalRun(options, console).serve(), name="run")
+    serving = asyncio.create_task(LocalRun(options, console, companion).serve(), name="run")
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()
@@ -74,9 +76,10 @@ def _once(stop: asyncio.Event) -> None:
 class LocalRun:
     """One run of the command."""
 
-    def __init__(self, options: RunOptions, console: Console) -> None:
+    def __init__(self, options: RunOptions, console: Console, companion: Companion | None) -> None:
         self._options = options
         self._console = console
+        self._companion = companion
         self._report = Reporter(console, records=options.audit_file is not None)
         self._sources = SourceFiles(options.paths, namespace=options.namespace)
         self._mocks = MockServers(options.mock_port, say=lambda text: console.event("mock", text, Style.WARN))
@@ -122,7 +125,9 @@ class LocalRun:
 
         The end is in reverse order, so that the gateway drains while the mock servers run.
         """
-        self._check_ports(read)
+        wanted = [*port_check.of_options(self._options), *(self._companion.ports() if self._companion else ())]
+        wanted += self._mocks.ports_wanted(read.manifests) if self._options.mock_server else ()
+        port_check.check(wanted, command=["ostiary", *sys.argv[1:]])
         folder = stack.enter_context(project_state.temporary_folder())
         stack.push_async_callback(self._mocks.stop)
         options, gateway = self._options, f"{self._options.operator_namespace}/{GATEWAY}"
@@ -135,12 +140,16 @@ class LocalRun:
         await self._ensure_mock_servers(read)
         self._directory = ConfigDirectory(folder, gateway=gateway, keys=keys)
         state = self._files.update(read)
-        await self._put_in_force(state)
+        manifest = await self._put_in_force(state)
         admin = published(keys.parent, paths=options.paths, host=options.admin_host, port=self._gateway.admin_port)
-        stack.enter_context(admin)
+        project = stack.enter_context(admin)
+        self._state = RunState(project, state, manifest)
         stack.callback(asyncio.create_task(self._directory.renewing(), name="keys").cancel)
         self._live = live({}, state)
         self._report.remember(state)
+        if self._companion is not None:
+            stack.push_async_callback(self._companion.stop)
+            await self._companion.start(self._state)
         await self._greet(read, state)
 
     def _keys(self, stack: AsyncExitStack, gateway: str) -> Path:
@@ -152,24 +161,6 @@ class LocalRun:
             self._console.event("note", f"sessions will end with this run: {error}", Style.DIM)
             return stack.enter_context(project_state.temporary_folder()) / key_names.FOLDER
 
-    def _check_ports(self, read: Read) -> None:
-        """Check that every port is free, before anything is started.
-
-        Raises:
-            PortsTakenError: some are in use.
-        """
-        options = self._options
-        wanted = [
-            port_check.PortRequest("--port", options.host, options.port, "where MCP clients connect"),
-            port_check.PortRequest("--admin-port", options.admin_host, options.admin_port, "health and metrics"),
-        ]
-        if options.mock_server:
-            wanted += [
-                port_check.PortRequest("--mock-port", "127.0.0.1", port, "the mock MCP server", offset=row.offset)
-                for row, port in self._mocks.wanted(read.manifests).items()
-            ]
-        port_check.check(wanted, command=["ostiary", *sys.argv[1:]])
-
     async def _ensure_mock_servers(self, read: Read) -> None:
         """Start the mock servers that proxies need and that do not run, if the options allow it.
 
@@ -180,8 +171,8 @@ class LocalRun:
             await self._mocks.ensure(read.manifests)
             self._files.mock_ports = self._mocks.ports
 
-    async def _put_in_force(self, state: ProjectState) -> None:
-        """Write the compiled config, and wait until the gateway serves it.
+    async def _put_in_force(self, state: ProjectState) -> Manifest:
+        """Write the compiled config, wait until the gateway serves it, and return its manifest.
 
         Raises:
             OstiaryError: the gateway does not serve it.
@@ -193,6 +184,7 @@ class LocalRun:
         problem = await self._gateway.until_live(manifest.revision, seconds=_LOAD_SECONDS)
         if problem is not None:
             raise NotInForceError(f"the gateway refuses its config: {problem}")
+        return manifest
 
     async def _reload(self) -> None:
         """Read the files again, and put in force what is valid."""
@@ -205,10 +197,12 @@ class LocalRun:
         before = self._live
         self._report.faults(state)
         try:
-            await self._put_in_force(state)
+            self._state.manifest = await self._put_in_force(state)
         except (OstiaryError, OSError) as error:
+            self._state.problem = str(error)
             self._console.event("broken", str(error), Style.BAD)
             return
+        self._state.files, self._state.problem = state, ""
         self._report.meanwhile(state, before)
         self._live = live(before, state)
         self._report.news(state, before, self._live)
@@ -226,6 +220,7 @@ class LocalRun:
             edit=file_to_edit(state),
             admin_url=f"http://localhost:{self._gateway.admin_port}",
             tracing_off=self._gateway.tracing_off,
+            companion=self._companion.welcome() if self._companion is not None else "",
         )
         welcome.greet(self._console, summary)
         self._start_slip_check(state, unreachable=await self._warn_of_unreachable(state))
@@ -282,8 +277,7 @@ class LocalRun:
     def _show(self, call: CallRecord) -> None:
         """Write a call as one line."""
         if call.is_shown_by_default or self._options.verbose:
-            word, style = call.outcome.value
-            self._console.event(word, call_log.line(call), style)
+            self._console.event(call.outcome.value, call_log.line(call), call_log.STYLES[call.outcome])
 
 
 def _names_items(policy: PolicyDocument) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from ostiary_core.contract import key_names
 from ostiary_core.secret_bytes import SecretBytes
@@ -47,22 +47,22 @@ class RunningProject:
 
 
 @contextmanager
-def published(folder: Path, *, paths: tuple[Path, ...], host: str, port: int) -> Iterator[None]:
+def published(folder: Path, *, paths: tuple[Path, ...], host: str, port: int) -> Iterator[RunningProject]:
     """Let commands find this run while the context lasts, if ``folder`` is its state folder.
+
+    Yield it. Its keys are in the folder already.
 
     Raises:
         OSError: the folder cannot be written.
     """
     file = folder / _FILE
     shown = _WILDCARDS.get(host, f"[{host}]" if ":" in host else host)
-    content = json.dumps(
-        {"url": f"http://{shown}:{port}", "paths": [str(path) for path in paths], "folder": str(Path.cwd())}
-    )
+    content = {"url": f"http://{shown}:{port}", "paths": [str(path) for path in paths], "folder": str(Path.cwd())}
     new = folder / f"{_FILE}.new"
-    new.write_text(content, encoding="utf-8")
+    new.write_text(json.dumps(content), encoding="utf-8")
     new.replace(file)
     try:
-        yield
+        yield _project(folder, content)
     finally:
         file.unlink(missing_ok=True)
 
@@ -83,11 +83,22 @@ def _read(folder: Path) -> RunningProject | None:
         if not _is_locked(folder):
             return None
         content = json.loads((folder / _FILE).read_text(encoding="utf-8"))
-        token = secret.parse(Volume(folder / key_names.FOLDER).files()).admin_token
-        if token is not None:
-            paths, where = tuple(map(str, content["paths"])), str(content.get("folder", ""))
-            return RunningProject(paths, where, str(content["url"]), token)
+        return _project(folder, content)
     return None
+
+
+def _project(folder: Path, content: Mapping[str, Any]) -> RunningProject:
+    """Return the run of a state folder.
+
+    Raises:
+        KeyError: something is missing.
+        OSError: the keys cannot be read.
+    """
+    token = secret.parse(Volume(folder / key_names.FOLDER).files()).admin_token
+    if token is None:
+        raise KeyError(key_names.ADMIN_TOKEN)
+    paths, where = tuple(map(str, content["paths"])), str(content.get("folder", ""))
+    return RunningProject(paths, where, str(content["url"]), token)
 
 
 def _is_locked(folder: Path) -> bool:

@@ -76,6 +76,8 @@ class RunSummary:
     edit: str
     admin_url: str
     tracing_off: str | None
+    companion: str = ""
+    """The line of what runs next to the gateway; empty without it."""
 
 
 def greet(console: Console, summary: RunSummary) -> None:
@@ -89,6 +91,8 @@ def greet(console: Console, summary: RunSummary) -> None:
         for line in _first_steps(summary.endpoints[0]):
             console.write(line)
         console.write(f"\nThen edit {summary.edit} and save it: a change is live at once.")
+    if summary.companion:
+        console.write(summary.companion)
     console.write(f"Health and metrics: {summary.admin_url}/readyz, {summary.admin_url}/metrics")
     console.write(f"Traces: {_traces(summary.tracing_off)}")
     console.write("\nTool calls and refusals follow, a line each. Ctrl-C ends it.\n")

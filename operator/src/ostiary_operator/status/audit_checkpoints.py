@@ -15,7 +15,7 @@ from ostiary_operator.clock import Clock, rfc3339
 from ostiary_operator.kube.client import KubernetesClient
 from ostiary_operator.kube.errors import ClusterError, NotFound
 from ostiary_operator.kube.kinds import CONFIG_MAP
-from ostiary_operator.status.replica_reports import Report
+from ostiary_operator.status.replica_reports import Report, ReportedCheckpoint
 
 _log = logging.getLogger(__name__)
 PUBLIC_KEYS: Final = "public-keys"
@@ -55,22 +55,25 @@ class AuditCheckpoints:
         self._noted: dict[str, _NotedCheckpoints] = {}
 
     def note(self, identity: str, report: Report) -> None:
-        """Take the checkpoint of a report, unless a later one of its trail is known."""
-        if report.audit is None or report.audit.checkpoint is None:
+        """Take the checkpoints of a report, unless a later one of their trail is known."""
+        if report.audit is None or not report.audit.trails:
             return
         noted = self._noted.setdefault(identity, _NotedCheckpoints())
-        found = report.audit.checkpoint
+        for found in report.audit.trails:
+            self._note(noted, found, report.replica)
+        if not set(report.audit.public_keys) <= set(noted.keys):
+            noted.keys = _joined(noted.keys, report.audit.public_keys)
+            noted.urgent = True
+            noted.changed.add(PUBLIC_KEYS)
+
+    def _note(self, noted: _NotedCheckpoints, found: ReportedCheckpoint, replica: str) -> None:
         name = _key_of(found.chain)
         before = noted.trails.get(name)
         if before is None or before["seq"] < found.seq:
             noted.urgent |= before is None or found.closing
             now = rfc3339(self._clock.time())
-            noted.trails[name] = {**found.model_dump(), "replica": report.replica, "seenAt": now}
+            noted.trails[name] = {**found.model_dump(), "replica": replica, "seenAt": now}
             noted.changed.add(name)
-        if not set(report.audit.public_keys) <= set(noted.keys):
-            noted.keys = _joined(noted.keys, report.audit.public_keys)
-            noted.urgent = True
-            noted.changed.add(PUBLIC_KEYS)
 
     async def run(self) -> None:
         """Write what is due, until cancelled."""

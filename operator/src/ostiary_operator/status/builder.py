@@ -4,9 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from ostiary_core.canonical import canonical, digest
-from ostiary_operator.api.conditions import ASIDE, MESSAGE_LIMIT, UNJUDGED_SINCE, ConditionStatus, ConditionType
-from ostiary_operator.api.reasons import ReadyReason
-from ostiary_operator.compile.model import ConditionDraft, ResourceStatus
+from ostiary_operator.api.conditions import ASIDE, MESSAGE_LIMIT, UNJUDGED_SINCE, ConditionType
+from ostiary_operator.compile.model import ConditionDraft, ResourceStatus, ready
 from ostiary_operator.kube.kinds import LOCK, POLICY
 from ostiary_operator.status.programmed import GatewayCount, ProgrammedState
 
@@ -78,15 +77,6 @@ def build(
     if status.key.kind == POLICY.name:
         return whole | _of_policy(status)
     return whole | _of_proxy(status, gateways, seen)
-
-
-def ready(conditions: Sequence[ConditionDraft]) -> ConditionDraft:
-    """Summarize the other conditions: the first that is False, else Unknown, else True."""
-    for value in (ConditionStatus.FALSE, ConditionStatus.UNKNOWN):
-        for each in conditions:
-            if each.status == value:
-                return ConditionDraft(ConditionType.READY, value, each.reason, f"{each.type}: {each.message}")
-    return ConditionDraft(ConditionType.READY, ConditionStatus.TRUE, ReadyReason.READY, ReadyReason.READY.meaning)
 
 
 def _of_proxy(

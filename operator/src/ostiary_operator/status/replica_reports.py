@@ -37,8 +37,10 @@ _MISPLACED: Final = 100
 _SIGNALS: Final = 8
 #: The most slips that are read of one proxy, and characters of each name.
 _SLIPS: Final = 32
+#: The most workers of a replica.
+_WORKERS: Final = 64
 #: The most sinks of an audit trail.
-_SINKS: Final = 64
+_SINKS: Final = 256
 
 
 class ReportError(OstiaryError):
@@ -168,13 +170,22 @@ class ReportedCheckpoint(ReportPart):
 
 
 class ReportedAudit(ReportPart):
-    """The audit trail of a replica: its last checkpoint, and the gateway's public keys."""
+    """The audit trail of a replica: its last checkpoint, and the gateway's public keys.
+
+    A replica with several workers has a trail of each: ``checkpoints`` are those of all.
+    """
 
     checkpoint: ReportedCheckpoint | None = None
+    checkpoints: Annotated[tuple[ReportedCheckpoint, ...], Field(max_length=_WORKERS)] = ()
     public_keys: Annotated[
         tuple[Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_-]{43}$")], ...],
         Field(max_length=8, alias="publicKeys"),
     ] = ()
+
+    @property
+    def trails(self) -> tuple[ReportedCheckpoint, ...]:
+        """The last checkpoint of each trail."""
+        return self.checkpoints or (() if self.checkpoint is None else (self.checkpoint,))
 
 
 class ReportedSink(ReportPart):

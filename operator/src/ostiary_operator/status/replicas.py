@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Any, Final
 
@@ -27,10 +27,14 @@ class Refused(NoResponse):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Replica:
-    """One replica: the base URL of its admin port, and its name in messages."""
+    """One replica.
+
+    The base URL of its admin port, its name in messages, and the name of its Pod, empty where it is not known.
+    """
 
     url: str
     name: str
+    pod: str = field(default="", compare=False)
 
 
 def from_slices(slices: Iterable[Mapping[str, Any]]) -> tuple[Replica, ...]:
@@ -63,8 +67,9 @@ def _replica(endpoint: Mapping[str, Any], port: int) -> Replica | None:
     except ValueError:
         return None
     host = f"[{address}]" if address.version == 6 else str(address)
-    name = (endpoint.get("targetRef") or {}).get("name") or host
-    return Replica(f"http://{host}:{port}", str(name))
+    target = endpoint.get("targetRef") or {}
+    name = str(target.get("name") or "")
+    return Replica(f"http://{host}:{port}", name or host, name if target.get("kind") == "Pod" else "")
 
 
 async def ask(

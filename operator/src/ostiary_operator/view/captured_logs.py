@@ -7,12 +7,12 @@ from typing import Any, Final, TypeAlias
 import aiohttp
 
 from ostiary_core.errors import OstiaryError
+from ostiary_core.evidence.document import EvidencePath
 from ostiary_operator.local.console import printable
 from ostiary_operator.status.replicas import NoResponse
 from ostiary_operator.view import admin_client
 from ostiary_operator.view.admin_client import AdminPort, NotServed
 
-_PATH: Final = "/capture"
 #: Seconds before a replica that stopped answering is asked again.
 _RETRY_SECONDS: Final = 1.0
 #: Records that wait to be written; then replicas wait.
@@ -103,7 +103,7 @@ class CaptureSources:
 
     async def _lines(self, port: AdminPort, more: dict[str, str]) -> AsyncIterator[dict[str, Any]]:
         query = {"proxy": self._proxy, "since": str(self._since), **more}
-        async for record in admin_client.lines(self._http, port, _PATH, query):
+        async for record in admin_client.lines(self._http, port, EvidencePath.CAPTURE, query):
             self._describe(port, record)
             yield record
 

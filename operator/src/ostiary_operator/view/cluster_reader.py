@@ -4,7 +4,7 @@ The resources themselves must be readable. The Service and the config of a gatew
 omitted with a note.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,7 @@ from ostiary_operator.compile.gateways import discover, elected, gateway_of
 from ostiary_operator.delivery import reader
 from ostiary_operator.kube.errors import ClusterError, Forbidden, NotFound
 from ostiary_operator.kube.kinds import CONFIG_MAP, POLICY, PROXY, SERVICE
-from ostiary_operator.kube.kubeconfig import ReadOnlyClient
+from ostiary_operator.kube.read_only_client import ReadOnlyClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,26 @@ async def read_overview(cluster: ReadOnlyClient, *, namespace: str | None, opera
     """
     proxies = tuple(await cluster.list(PROXY, namespace=namespace))
     policies = tuple(await cluster.list(POLICY, namespace=namespace))
-    places = {operator_namespace} if namespace is None else {operator_namespace, namespace}
-    services, notes = await _services(cluster, everywhere=namespace is None, namespaces=sorted(places))
+    namespaces = None if namespace is None else (namespace,)
+    gateways, notes = await read_gateways(
+        cluster, proxies, namespaces=namespaces, operator_namespace=operator_namespace
+    )
+    return ClusterOverview(proxies, policies, gateways, tuple(notes))
+
+
+async def read_gateways(
+    cluster: ReadOnlyClient,
+    proxies: Iterable[Mapping[str, Any]],
+    *,
+    namespaces: Collection[str] | None,
+    operator_namespace: str,
+) -> tuple[dict[str, GatewayOverview], list[str]]:
+    """Return by identity the gateways of some namespaces, or of all (None).
+
+    Those that serve the proxies are among them. The second result says what could not be read, and why.
+    """
+    places = {operator_namespace, *(namespaces or ())}
+    services, notes = await _services(cluster, everywhere=namespaces is None, namespaces=sorted(places))
     identities = {identity: each.service for identity, each in elected(discover(services, ()).gateways).items()}
     serving = {identity: identities.get(identity) for proxy in proxies for identity in serving_gateways(proxy)}
     gateways = {}
@@ -75,7 +93,7 @@ async def read_overview(cluster: ReadOnlyClient, *, namespace: str | None, opera
         manifest, problem = await read_manifest(cluster, identity)
         gateways[identity] = GatewayOverview.of(identity, service, manifest, problem)
         notes += [problem or f"gateway {identity} has no config yet"] if manifest is None else []
-    return ClusterOverview(proxies, policies, gateways, tuple(notes))
+    return gateways, notes
 
 
 async def _services(
@@ -110,7 +128,7 @@ async def read_manifest(cluster: ReadOnlyClient, identity: str) -> tuple[Manifes
         return None, f"the config of gateway {identity} cannot be shown: {error}"
 
 
-def identity_of(service: Mapping[str, Any]) -> str:
+def gateway_identity(service: Mapping[str, Any]) -> str:
     """Return the identity of the gateway that a Service declares."""
     return "/".join(gateway_of(service))
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from ostiary_operator.local.console import Style, printable
-from ostiary_operator.view.tables import Paint
+from ostiary_operator.view.tables import Paint, plain
 
 _INDENT: Final = " " * 14
 _LABEL: Final = 10
@@ -23,12 +23,21 @@ _RESPONSE: Final = "response"
 
 def exchange_lines(record: Mapping[str, Any], *, paint: Paint, replica: str = "") -> Iterator[str]:
     """Yield the lines of a record; ``replica`` is shown where there are several."""
+    where = f"  [{printable(replica, limit=64)}]" if replica else ""
+    yield f"{paint(_time(record), Style.DIM)}  {exchange_summary(record, paint=paint)}{where}"
+    yield from exchange_details(record)
+
+
+def exchange_summary(record: Mapping[str, Any], *, paint: Paint = plain) -> str:
+    """Return who sent what to whom, and how it ended."""
     if record.get("kind") == _SERVER:
-        yield _head(record, "server", ">", "client", _what(record), replica, paint)
-    else:
-        caller = _word(record, "caller") or "client"
-        summary = f"{_what(record)}  {_outcome(record, paint)}"
-        yield _head(record, caller, ">", "server", summary, replica, paint)
+        return f"server > client  {_what(record)}"
+    return f"{_word(record, 'caller') or 'client'} > server  {_what(record)}  {_outcome(record, paint)}"
+
+
+def exchange_details(record: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the lines below the summary: the decision, and the contents."""
+    if record.get("kind") != _SERVER:
         yield from _decision(record)
     cut = record.get("cut")
     cut_members = cut if isinstance(cut, list) else []
@@ -36,13 +45,6 @@ def exchange_lines(record: Mapping[str, Any], *, paint: Paint, replica: str = ""
         if member in record:
             shown = _shown(member, record[member])
             yield from _block(member, [*shown, "(cut)"] if member in cut_members else shown)
-
-
-def _head(
-    record: Mapping[str, Any], source: str, arrow: str, target: str, summary: str, replica: str, paint: Paint
-) -> str:
-    where = f"  [{printable(replica, limit=64)}]" if replica else ""
-    return f"{paint(_time(record), Style.DIM)}  {source} {arrow} {target}  {summary}{where}"
 
 
 def _what(record: Mapping[str, Any]) -> str:

@@ -8,15 +8,14 @@ from typing import Final, NoReturn
 
 from pydantic import ValidationError
 
-from ostiary_core.contract.bundle import open_parts
+from ostiary_core.contract.bundle import OpenedBundle, open_parts
 from ostiary_core.contract.documents import EntryDocument, PolicyDocument
-from ostiary_core.contract.manifest import Manifest
 from ostiary_core.contract.parts import config_map_name
 from ostiary_core.errors import ContractError
 from ostiary_operator.delivery import reader
 from ostiary_operator.kube.errors import Forbidden, NotFound
 from ostiary_operator.kube.kinds import CONFIG_MAP, PROXY
-from ostiary_operator.kube.kubeconfig import ReadOnlyClient
+from ostiary_operator.kube.read_only_client import ReadOnlyClient
 from ostiary_operator.local.governed_proxy import GovernedProxy, UnknownProxy
 from ostiary_operator.view.cluster_reader import read_manifest, serving_gateways
 
@@ -42,10 +41,10 @@ async def read(cluster: ReadOnlyClient, *, namespace: str, name: str) -> Governe
     if manifest is None:
         _fail(identity, problem or f"gateway {gateways[0]} has no config yet")
     try:
-        return _opened(manifest, await _files(cluster, gateways[0], len(manifest.parts)), identity)
+        return governed(open_parts(manifest, await read_parts(cluster, gateways[0], len(manifest.parts))), identity)
     except Forbidden:
         _fail(identity, f"you may not read the config of gateway {gateways[0]}; {_FILES_INSTEAD}")
-    except (ContractError, ValidationError) as error:
+    except ContractError as error:
         _fail(identity, f"the config of gateway {gateways[0]} cannot be read: {error}")
 
 
@@ -53,7 +52,7 @@ def _fail(identity: str, problem: str) -> NoReturn:
     raise UnknownProxy(f"MCPProxy {identity}: {problem}")
 
 
-async def _files(cluster: ReadOnlyClient, gateway: str, parts: int) -> dict[str, bytes]:
+async def read_parts(cluster: ReadOnlyClient, gateway: str, parts: int) -> dict[str, bytes]:
     """Return the files of a config; parts that are missing fail when they are opened."""
     namespace, _, name = gateway.partition("/")
     found: dict[str, bytes] = {}
@@ -67,11 +66,19 @@ async def _files(cluster: ReadOnlyClient, gateway: str, parts: int) -> dict[str,
     return found
 
 
-def _opened(manifest: Manifest, files: dict[str, bytes], identity: str) -> GovernedProxy:
+def governed(config: OpenedBundle, identity: str) -> GovernedProxy:
+    """Return an MCPProxy (``namespace/name``) of a gateway's config, with its policies.
+
+    Raises:
+        UnknownProxy: it is not in the config, or not in a form that this version can read.
+    """
+    manifest = config.manifest
     digest = next((each.digest for each in manifest.entries if each.proxy == identity), None)
     if digest is None:
         _fail(identity, f"it is not in the config of gateway {manifest.gateway.identity}")
-    bundle = open_parts(manifest, files)
-    entry = EntryDocument.model_validate_json(bundle.take(digest))
-    policies = tuple(PolicyDocument.model_validate_json(bundle.take(key)) for key in entry.policies)
+    try:
+        entry = EntryDocument.model_validate_json(config.take(digest))
+        policies = tuple(PolicyDocument.model_validate_json(config.take(key)) for key in entry.policies)
+    except (ContractError, ValidationError) as error:
+        _fail(identity, f"the config of gateway {manifest.gateway.identity} cannot be read: {error}")
     return GovernedProxy(entry, policies)

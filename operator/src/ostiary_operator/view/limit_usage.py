@@ -1,24 +1,21 @@
 """What callers have used of limits, read from replicas and joined into one table."""
 
-import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final, Self
+from typing import Annotated, Any, Final, Self
 
-import aiohttp
+from pydantic import Field
 
-from ostiary_core.errors import OstiaryError
+from ostiary_core.evidence.document import EvidenceDocument, Word
 from ostiary_operator.local.console import printable
 from ostiary_operator.status.replicas import NoResponse
-from ostiary_operator.view import admin_client, tables
-from ostiary_operator.view.admin_client import AdminPort
+from ostiary_operator.view import tables
 
 HEADER: Final = ("POLICY", "LIMIT", "FOR", "USED", "OF", "LEFT", "UNIT", "AVAILABLE AGAIN")
-_PATH: Final = "/limits"
 #: Keys of one replica that are read, a page at a time.
-_PAGE: Final = 1000
-_MOST_PAGES: Final = 10
+PAGE: Final = 1000
+MOST_PAGES: Final = 10
 _SHARED: Final = "Shared"
 
 
@@ -92,35 +89,37 @@ class LimitUsage:
         whom = ", ".join(f"{name} {value}" if value else f"no {name.lower()}" for name, value in self.dimensions)
         unit = f"{self.unit} (shadow)" if self.shadow else self.unit
         numbers = f"{self.used:,}", f"{self.amount:,}", f"{self.remaining:,}"
-        return self.policy, self.limit, whom, *numbers, unit, _when(self.reset_at, now)
+        return self.policy, self.limit, whom, *numbers, unit, available_again(self.reset_at, now)
+
+
+class LimitsDocument(EvidenceDocument):
+    """What ``/evidence/limits`` answers: keys, and whether replicas share their counters.
+
+    ``next`` is set where there are more keys: give it as ``after``.
+    """
+
+    keys: Annotated[tuple[dict[str, Any], ...], Field(max_length=PAGE, strict=False)] = ()
+    counters: Word = ""
+    next: Annotated[str, Field(max_length=8192)] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LimitUsages:
-    """All keys, of the ``replicas`` that answered; ``problems`` are of those that did not.
+    """What all keys have used, of several replicas together.
 
-    ``shared`` says that the replicas share their counters.
+    ``replicas`` are those that answered; ``shared`` says that they share their counters. With ``is_cut`` there are
+    more keys than were read.
     """
 
-    keys: tuple[LimitUsage, ...]
-    problems: tuple[str, ...]
-    replicas: int
+    keys: tuple[LimitUsage, ...] = ()
+    replicas: int = 0
     shared: bool = False
     is_cut: bool = False
-
-    @property
-    def answered(self) -> bool:
-        """Whether any replica did."""
-        return self.replicas > 0
 
     @property
     def is_sum(self) -> bool:
         """Whether numbers are sums over replicas, each of which lets the whole limit through."""
         return self.replicas > 1 and not self.shared and bool(self.keys)
-
-    def as_object(self) -> dict[str, Any]:
-        """Return it for programs."""
-        return {"shared": self.shared, "keys": [each.as_object() for each in self.keys], "problems": self.problems}
 
     def table(self, *, proxy: str = "", paint: tables.Paint = tables.plain) -> str:
         """Return the table for people: of one MCPProxy (``namespace/name``), or of all."""
@@ -130,23 +129,30 @@ class LimitUsages:
         return tables.render(HEADER, rows, paint=paint) if rows else f"{whose} has counted anything\n"
 
 
-async def read(http: aiohttp.ClientSession, ports: Sequence[AdminPort], *, proxy: str) -> LimitUsages:
-    """Read the usage of the limits of an MCPProxy (``namespace/name``), or of all."""
-    found = await asyncio.gather(*(_of_replica(http, port, proxy) for port in ports))
-    pages = [each for each in found if not isinstance(each, str)]
-    shared = bool(pages) and all(each.shared for each in pages)
-    problems = tuple(each for each in found if isinstance(each, str))
+def of_replica(pages: Sequence[LimitsDocument]) -> LimitUsages:
+    """Return what one replica reports on its pages, of which there is at least one.
+
+    Raises:
+        NoResponse: a key is none.
+    """
+    keys = tuple(LimitUsage.parse(key) for page in pages for key in page.keys)
+    is_shared = all(page.counters == _SHARED for page in pages)
+    return LimitUsages(keys, 1, is_shared, is_cut=pages[-1].next is not None)
+
+
+def joined_usages(found: Iterable[LimitUsages]) -> LimitUsages:
+    """Return what several replicas report as one, the most used keys of each limit first."""
+    parts = list(found)
+    shared = bool(parts) and all(each.shared for each in parts)
     return LimitUsages(
-        keys=_joined((usage for each in pages for usage in each.keys), shared=shared),
-        problems=problems,
-        replicas=len(pages),
+        keys=_joined((usage for each in parts for usage in each.keys), shared=shared),
+        replicas=sum(each.replicas for each in parts),
         shared=shared,
-        is_cut=any(each.is_cut for each in pages),
+        is_cut=any(each.is_cut for each in parts),
     )
 
 
 def _joined(usages: Iterable[LimitUsage], *, shared: bool) -> tuple[LimitUsage, ...]:
-    """Return one usage for each key, the most used first."""
     by_key: dict[tuple[str, str, str], LimitUsage] = {}
     for each in usages:
         known = by_key.get(each.identity)
@@ -154,44 +160,12 @@ def _joined(usages: Iterable[LimitUsage], *, shared: bool) -> tuple[LimitUsage, 
     return tuple(sorted(by_key.values(), key=lambda each: (each.policy, each.limit, -each.used, each.key)))
 
 
-@dataclass(frozen=True, slots=True)
-class _ReplicaPages:
-    keys: tuple[LimitUsage, ...]
-    shared: bool
-    is_cut: bool
-
-
-async def _of_replica(http: aiohttp.ClientSession, port: AdminPort, proxy: str) -> "_ReplicaPages | str":
-    """Return what a replica reports, or why it does not."""
-    try:
-        return await _pages(lambda query: admin_client.document(http, port, _PATH, query), proxy)
-    except OstiaryError as error:
-        return f"replica {port.replica}: {error}"
-
-
-async def _pages(ask: Callable[[Mapping[str, str]], Any], proxy: str) -> _ReplicaPages:
-    keys: list[LimitUsage] = []
-    shared = False
-    query = {"most": str(_PAGE), **({"proxy": proxy} if proxy else {})}
-    for _ in range(_MOST_PAGES):
-        page = await ask(query)
-        if not isinstance(page, dict) or not isinstance(page.get("keys"), list):
-            raise NoResponse("its answer is no page of limits")
-        keys += map(LimitUsage.parse, page["keys"])
-        shared = page.get("counters") == _SHARED
-        following = page.get("next")
-        if not isinstance(following, str):
-            return _ReplicaPages(tuple(keys), shared, is_cut=False)
-        query["after"] = following
-    return _ReplicaPages(tuple(keys), shared, is_cut=True)
-
-
 def _text(value: Any) -> str:
     return printable(str(value), limit=128)
 
 
-def _when(reset_at: str, now: datetime) -> str:
-    """Return in how much time a limit is whole again."""
+def available_again(reset_at: str, now: datetime) -> str:
+    """Return in how much time a limit is whole again; empty where it is not known."""
     if not reset_at:
         return ""
     try:

@@ -10,9 +10,9 @@ from ostiary_operator.api.objects import Object, name_of, namespace_of
 from ostiary_operator.compile.gateways import age, data_port, gateway_of, names_gateway
 from ostiary_operator.kube.errors import Forbidden, NotFound
 from ostiary_operator.kube.kinds import POLICY, PROXY, SERVICE, Kind
-from ostiary_operator.kube.kubeconfig import ReadOnlyClient
+from ostiary_operator.kube.read_only_client import ReadOnlyClient
 from ostiary_operator.view import tables
-from ostiary_operator.view.cluster_reader import GatewayOverview, identity_of, read_manifest, serving_gateways
+from ostiary_operator.view.cluster_reader import GatewayOverview, gateway_identity, read_manifest, serving_gateways
 from ostiary_operator.view.rows import SHORT, policy_row, proxy_row
 from ostiary_operator.view.summary import governs
 from ostiary_operator.view.tables import Paint
@@ -100,7 +100,7 @@ async def _gateways(
 ) -> tuple[dict[str, GatewayOverview], list[str]]:
     named = {identity for proxy in by_kind.get(PROXY, ()) for identity in serving_gateways(proxy)}
     found, notes = {}, []
-    for identity in sorted(named | {identity_of(each) for each in by_kind.get(SERVICE, ())}):
+    for identity in sorted(named | {gateway_identity(each) for each in by_kind.get(SERVICE, ())}):
         manifest, problem = await read_manifest(cluster, identity)
         found[identity] = GatewayOverview.of(identity, None, manifest, problem)
         notes += [problem or f"gateway {identity} has no config yet"] if manifest is None else []
@@ -212,7 +212,7 @@ def _gateway_header(wide: bool) -> list[str]:
 
 def _gateway_row(service: Object, found: ListResult, wide: bool) -> list[str]:
     row = [gateway_of(service)[1], name_of(service), str(data_port(service) or "")]
-    seen = found.gateways.get(identity_of(service))
+    seen = found.gateways.get(gateway_identity(service))
     manifest = seen.manifest if seen is not None else None
     if not wide:
         return row

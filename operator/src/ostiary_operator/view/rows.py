@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from ostiary_operator.api.conditions import ASIDE, REASONS, ConditionStatus, ConditionType
-from ostiary_operator.api.objects import name_of, namespace_of
+from ostiary_operator.api.objects import identity_of, name_of, namespace_of
 from ostiary_operator.api.reasons import ReadyReason
 from ostiary_operator.kube.kinds import POLICY, PROXY
 from ostiary_operator.local.console import printable
@@ -165,12 +165,12 @@ class GatewayRow:
 def proxy_row(proxy: Mapping[str, Any], gateways: Mapping[str, GatewayOverview]) -> ProxyRow:
     """Return the row of an MCPProxy."""
     status = proxy.get("status") or {}
-    identity = f"{namespace_of(proxy)}/{name_of(proxy)}"
+    identity = identity_of(proxy)
     found = {each: gateways[each].digests.get(identity) for each in serving_gateways(proxy) if each in gateways}
     return ProxyRow(
         namespace_of(proxy),
         name_of(proxy),
-        _verdict(proxy, identity, gateways),
+        proxy_readiness(proxy, gateways),
         url=printable(status.get("url") or "", limit=_URL),
         urls=tuple(printable(each.get("url") or "", limit=_URL) for each in status.get("urls") or ()),
         replicas={
@@ -187,9 +187,9 @@ def proxy_row(proxy: Mapping[str, Any], gateways: Mapping[str, GatewayOverview])
     )
 
 
-def _verdict(proxy: Mapping[str, Any], identity: str, gateways: Mapping[str, GatewayOverview]) -> Readiness:
+def proxy_readiness(proxy: Mapping[str, Any], gateways: Mapping[str, GatewayOverview]) -> Readiness:
     """Return the readiness in the status, or Unknown if no operator seems to update it."""
-    judged = readiness_of(proxy)
+    judged, identity = readiness_of(proxy), identity_of(proxy)
     lacking = [each for each in serving_gateways(proxy) if each in gateways and gateways[each].lacks(identity)]
     if not judged.ready or not lacking:
         return judged

@@ -16,7 +16,7 @@ from ostiary_operator.compile.published_urls import speaks_superseded_transport
 from ostiary_operator.compile.routes import DEFAULT_PORTS
 from ostiary_operator.kube.errors import Forbidden, NotFound
 from ostiary_operator.kube.kinds import PROXY, REFERENCE_GRANTS
-from ostiary_operator.kube.kubeconfig import ReadOnlyClient
+from ostiary_operator.kube.read_only_client import ReadOnlyClient
 from ostiary_operator.kube.server_reader import kind_of
 
 _LONGEST_LABEL: Final = 63

@@ -29,7 +29,8 @@ def test_the_schemas_for_editors_are_written_below_their_group(ostiary: Ostiary,
     written = {str(path.relative_to(below)): path.read_text() for path in below.rglob("*") if path.is_file()}
     assert written == render_json_schemas()
     kinds = {f"ostiary.dev/{kind}_v1alpha1.json" for kind in ("mcpproxy", "mcppolicy", "mcplock")}
-    documents = {"audit-record", "scorer-request", "scorer-response"}
+    evidence = {f"evidence-{name}" for name in ("traffic", "calls", "refusals", "definitions")}
+    documents = {"audit-record", "scorer-request", "scorer-response", *evidence}
     assert set(written) == {*kinds, *(f"{name}.schema.json" for name in documents)}
 
 

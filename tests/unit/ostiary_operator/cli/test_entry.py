@@ -9,6 +9,7 @@ from command_line import Ostiary
 from ostiary_core.version import __version__
 from ostiary_operator.cli.commands import COMMANDS, OPTIONAL_PACKAGES
 
+EXAMPLES = Path(__file__).parents[4] / "examples"
 #: Runs `ostiary` as if the extras were not installed.
 _WITHOUT_EXTRAS = f"""
 import sys
@@ -83,11 +84,18 @@ sys.exit("cel_expr_python" in sys.modules)
     assert result.returncode == 0, result.stderr
 
 
+def test_a_run_on_this_machine_loads_no_library_for_clusters() -> None:
+    modules = "ostiary_operator.local.runner, ostiary_operator.console.run_console"
+    code = f"import sys, {modules}; sys.exit(sorted({{'kubernetes', 'kopf'}} & set(sys.modules)) or 0)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "extras"),
     [
         (["gateway", "--config", "/"], "gateway"),
-        (["run", str(Path(__file__).parents[4] / "examples" / "quickstart")], "gateway,demo"),
+        (["run", str(Path(__file__).parents[4] / "examples" / "quickstart")], "gateway,console,demo"),
         (["operator", "--operator-namespace", "o"], "operator"),
         (["mock-server"], "demo"),
     ],
@@ -99,7 +107,9 @@ def test_a_missing_extra_is_named_with_its_remedy(arguments: list[str], extras: 
     assert "Traceback" not in result.stderr
 
 
-@pytest.mark.parametrize("arguments", [["crds"], ["validate", str(Path(__file__).parents[4] / "examples")]])
+@pytest.mark.parametrize(
+    "arguments", [["crds"], ["validate", str(Path(__file__).parents[4] / "examples" / "quickstart")]]
+)
 def test_what_needs_no_extra_works_without_them(arguments: list[str]) -> None:
     result = without_extras(*arguments)
     assert result.returncode == 0, result.stderr

@@ -74,6 +74,11 @@ def test_a_denied_call_shows_both_tiers_and_why_each_rule_does_not_match(ostiary
         "    Allow  read: the name is not among read_*\n"
         " => Allow  pay: argument 'n' must be given and be a number of at most 5\n"
         "    Allow  admin: the name is not among delete\n"
+        "\n"
+        "what would allow it\n"
+        "    the call must meet: argument 'n' must be given and be a number of at most 5 "
+        "(rule pay of MCPPolicy team-a/tickets)\n"
+        "    add a rule to an MCPPolicy of tier owner: effect Allow, tools pay\n"
     )
 
 
@@ -250,7 +255,7 @@ def test_the_rules_about_contents_that_apply_are_named(ostiary: Ostiary, path: s
     file = Path(path)
     file.write_text(FILES + CONTENTS)
     result = ostiary("explain", "--tool", "read_ticket", path)
-    assert result.out.split("\n\ncontents\n")[1] == (
+    assert result.out.split("\n\ncontents\n")[1].partition("\nwhat would")[0] == (
         "    transform region of MCPPolicy team-a/contents: changes arguments\n"
         "    validation of MCPPolicy team-a/contents: arguments Enforce, results Warn\n"
         "    mask cards of MCPPolicy team-a/contents: Mask of CardNumber, employee in Arguments, Results, Records\n"

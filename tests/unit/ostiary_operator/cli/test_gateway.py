@@ -13,7 +13,9 @@ from command_line import Ostiary
 from timeouts import TIMEOUT_SECONDS
 
 from ostiary_gateway.options import GatewayOptions, KubernetesOptions, TlsFiles
+from ostiary_gateway.server import http_servers
 from ostiary_operator.cli import common_arguments, gateway
+from ostiary_operator.cli.gateway import HTTP_SERVERS
 
 
 def options(*arguments: str) -> GatewayOptions:
@@ -27,6 +29,7 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (
         "PORT",
         "ADMIN_PORT",
+        "HTTP_SERVER",
         "OSTIARY_CONFIG",
         "OSTIARY_KEYS",
         "OSTIARY_ADVERTISE",
@@ -99,6 +102,7 @@ def test_every_option_can_be_given(tmp_path: Path) -> None:
         *("--config", str(tmp_path), "--gateway", "ostiary-system/default"),
         *("--host", "0.0.0.0", "--port", "1", "--admin-host", "::", "--admin-port", "2"),  # noqa: S104  said, not listened on
         *("--drain-seconds", "3.5", "--drain-delay-seconds", "4"),
+        *("--http-server", "aiohttp"),
     )
     assert given == GatewayOptions(
         config=tmp_path,
@@ -109,7 +113,24 @@ def test_every_option_can_be_given(tmp_path: Path) -> None:
         admin_port=2,
         drain_seconds=3.5,
         drain_delay_seconds=4.0,
+        http_server="aiohttp",
     )
+
+
+def test_the_http_servers_are_those_of_the_gateway_and_its_default_is_the_first() -> None:
+    assert set(HTTP_SERVERS) == set(http_servers.HTTP_SERVERS)
+    assert GatewayOptions(config=None).http_server == HTTP_SERVERS[0]
+
+
+def test_the_http_server_can_be_named_by_the_environment_and_an_unknown_one_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HTTP_SERVER", "aiohttp")
+    assert options("--config", str(tmp_path)).http_server == "aiohttp"
+    monkeypatch.setenv("HTTP_SERVER", "apache")
+    with pytest.raises(SystemExit):
+        options("--config", str(tmp_path))
+    assert "--http-server or HTTP_SERVER: 'apache' is neither llhttp nor aiohttp" in capsys.readouterr().err
 
 
 def test_watching_uses_what_a_pod_has(

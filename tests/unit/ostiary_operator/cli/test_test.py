@@ -94,7 +94,7 @@ def test_a_path_that_does_not_exist_is_wrong_usage(ostiary: Ostiary, tmp_path: P
 
 
 def test_the_tests_of_the_guide_pass(ostiary: Ostiary, tmp_path: Path) -> None:
-    example, contents = re.findall(r"^```yaml\n(.*?)^```", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
+    example, contents, _source = re.findall(r"^```yaml\n(.*?)^```", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
     result = ostiary("test", policies(tmp_path, example))
     assert result.out.endswith("5 tests in 1 policy: all passed\n")
 

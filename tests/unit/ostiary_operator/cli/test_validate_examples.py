@@ -13,4 +13,6 @@ def test_every_example_is_valid_by_itself(folder: str, ostiary: Ostiary) -> None
 
 
 def test_the_examples_are_valid_together(ostiary: Ostiary) -> None:
-    assert ostiary("validate", "--strict", str(EXAMPLES)).code == 0
+    # The console shows the endpoints of two other examples.
+    together = [str(path) for path in sorted(EXAMPLES.iterdir()) if path.is_dir() and path.name != "console"]
+    assert ostiary("validate", "--strict", *together).code == 0

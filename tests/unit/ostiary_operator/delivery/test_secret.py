@@ -2,6 +2,7 @@ import json
 import logging
 import os
 import pickle
+from dataclasses import replace
 
 import pytest
 
@@ -23,9 +24,9 @@ def as_entries(keys: Keys) -> dict[str, bytes]:
 def test_the_first_session_key_is_used_by_all_replicas_at_once_whatever_their_clocks() -> None:
     keys = at(Keys(), NOW)
     assert sorted(keys.entries()) == [
-        "admin-token", "assertion-0", f"audit-{int(NOW)}", "content-0", f"mac-{int(NOW)}", "session-0"
+        "admin-token", "assertion-0", f"audit-{int(NOW)}", "content-0", "evidence-token", f"mac-{int(NOW)}", "session-0"
     ]  # fmt: skip
-    assert {len(value) for name, value in as_entries(keys).items() if name != "admin-token"} == {32}
+    assert {len(value) for name, value in as_entries(keys).items() if not name.endswith("-token")} == {32}
 
 
 def test_keys_that_are_good_stay_as_they_are() -> None:
@@ -101,9 +102,18 @@ def test_over_a_month_there_are_never_more_keys_than_needed_and_one_is_always_in
         assert min(keys.session) <= now
 
 
-def test_the_admin_token_stays() -> None:
+def test_the_tokens_stay() -> None:
     keys = at(Keys(), NOW)
-    assert at(keys, NOW + 90 * DAY).admin_token == keys.admin_token
+    later = at(keys, NOW + 90 * DAY)
+    assert (later.admin_token, later.evidence_token) == (keys.admin_token, keys.evidence_token)
+    assert keys.admin_token != keys.evidence_token
+
+
+def test_a_secret_of_an_older_operator_gets_the_token_that_it_lacks() -> None:
+    old = replace(at(Keys(), NOW), evidence_token=None)
+    new = at(old, NOW + 1)
+    assert new.evidence_token is not None
+    assert replace(new, evidence_token=None) == old
 
 
 def test_a_lost_secret_gets_new_keys_under_a_new_name() -> None:

@@ -3,7 +3,7 @@ import itertools
 import json
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -28,6 +28,7 @@ from ostiary_operator.kube.fake import FakeClient
 from ostiary_operator.kube.kinds import CONFIG_MAP, SECRET, SERVICE
 
 FIRST = "ostiary-default-0"
+SECRETS = ("ostiary-default", "ostiary-default.evidence")
 
 
 @dataclass
@@ -47,14 +48,14 @@ class World:
 
     def gateway_objects(self) -> GatewayObjects:
         maps = [self.cluster.peek(CONFIG_MAP, namespace=SYSTEM, name=f"ostiary-default-{n}") for n in range(16)]
-        stored = self.cluster.peek(SECRET, namespace=SYSTEM, name="ostiary-default")
-        return GatewayObjects({each["metadata"]["name"]: each for each in maps if each is not None}, stored)
+        stored, shared = (self.cluster.peek(SECRET, namespace=SYSTEM, name=name) for name in SECRETS)
+        return GatewayObjects({each["metadata"]["name"]: each for each in maps if each is not None}, stored, shared)
 
     async def deliver(self, what: GatewayConfig, *, acknowledged: int | None = None) -> AppliedConfig:
         return await self.delivery.deliver(self.gateway, what, self.gateway_objects(), acknowledged=acknowledged)
 
     def peek(self, name: str = FIRST) -> dict[str, Any]:
-        found = self.cluster.peek(SECRET if name == "ostiary-default" else CONFIG_MAP, namespace=SYSTEM, name=name)
+        found = self.cluster.peek(SECRET if name in SECRETS else CONFIG_MAP, namespace=SYSTEM, name=name)
         assert found is not None
         return found
 
@@ -85,12 +86,28 @@ async def test_a_config_arrives_whole_and_signed(world: World) -> None:
     done = await world.deliver(config(entry("crm"), entry("wiki")))
     assert world.opens() == {"tools/crm", "tools/wiki"}
     assert done.manifest.revision == 1_800_000_000_000
+    assert done.wrote == (*(f"Secret {name}" for name in SECRETS), f"ConfigMap {FIRST}")
+
+
+async def test_the_bearer_of_evidence_is_shared_in_a_secret_that_holds_nothing_else(world: World) -> None:
+    await world.deliver(config(entry("crm")))
+    keys, shared = (world.peek(name)["data"] for name in SECRETS)
+    assert shared == {"evidence-token": keys["evidence-token"]}
+    obj = world.peek(SECRETS[1])
+    world.cluster.put(SECRET, obj | {"data": {"evidence-token": "ZmZm", "more": "ZmZm"}})
+    done = await world.deliver(config(entry("crm")))
+    assert (done.wrote, world.peek(SECRETS[1])["data"]) == ((f"Secret {SECRETS[1]}",), shared)
+
+
+async def test_without_the_right_to_share_the_bearer_everything_else_is_written(world: World) -> None:
+    seen = replace(world.gateway_objects(), may_share_evidence=False)
+    done = await world.delivery.deliver(world.gateway, config(entry("crm")), seen, acknowledged=None)
     assert done.wrote == ("Secret ostiary-default", f"ConfigMap {FIRST}")
 
 
 async def test_everything_is_owned_by_the_gateways_service_and_labelled(world: World) -> None:
     await world.deliver(config(entry("crm")))
-    for name in (FIRST, "ostiary-default"):
+    for name in (FIRST, *SECRETS):
         metadata = world.peek(name)["metadata"]
         owner = {"apiVersion": "v1", "kind": "Service", "name": "ostiary-gateway-default", "uid": world.gateway.uid}
         assert metadata["ownerReferences"] == [owner]
@@ -280,7 +297,7 @@ async def test_a_lost_secret_is_created_again_and_the_config_signed_again(world:
     world.cluster.remove(SECRET, namespace=SYSTEM, name="ostiary-default")
     await world.clock.advance(5)
     done = await world.deliver(config(entry("crm")))
-    assert done.wrote == ("Secret ostiary-default", f"ConfigMap {FIRST}")
+    assert done.wrote == (*(f"Secret {name}" for name in SECRETS), f"ConfigMap {FIRST}")
     assert world.opens() == {"tools/crm"}
 
 

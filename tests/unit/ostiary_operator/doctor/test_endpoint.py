@@ -7,7 +7,7 @@ from ostiary_gateway.upstream import faults
 from ostiary_operator.doctor.diagnosis import Case, CheckState, Options
 from ostiary_operator.doctor.endpoint import UPSTREAM_REMEDIES, server
 from ostiary_operator.kube.kinds import PROXY
-from ostiary_operator.kube.kubeconfig import ReadOnlyClient
+from ostiary_operator.kube.read_only_client import ReadOnlyClient
 from ostiary_operator.local.mcp_probe import McpReply
 
 REFUSED: dict[str, Any] = {

@@ -7,7 +7,7 @@ from ostiary_operator.api.reasons import Reason
 from ostiary_operator.api.upstream_reasons import AuthDiscoveryReason
 from ostiary_operator.doctor.diagnosis import Case, CheckFunction, CheckState, Options
 from ostiary_operator.doctor.resource_checks import auth_discovery, endpoints_observed
-from ostiary_operator.kube.kubeconfig import ReadOnlyClient
+from ostiary_operator.kube.read_only_client import ReadOnlyClient
 
 TYPES: dict[CheckFunction, str] = {auth_discovery: "AuthDiscovery", endpoints_observed: "EndpointsObserved"}
 

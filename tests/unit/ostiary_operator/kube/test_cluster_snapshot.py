@@ -11,6 +11,7 @@ from ostiary_operator.kube.kinds import CONFIG_MAP, ENDPOINT_SLICE, NAMESPACE, P
 from ostiary_operator.kube.lister import Lister
 from ostiary_operator.kube.options import OperatorOptions
 
+EVIDENCE = "ostiary-default.evidence"
 WHOLE = OperatorOptions(operator_namespace=SYSTEM)
 NARROW = OperatorOptions(operator_namespace=SYSTEM, watch_namespaces=("tools",))
 
@@ -48,6 +49,16 @@ async def test_a_secret_that_cannot_be_read_is_no_absent_secret() -> None:
     cluster.fail("get", SECRET, Busy("503"))
     with pytest.raises(Busy):
         await look(cluster, WHOLE)
+
+
+async def test_a_bearer_of_evidence_that_may_not_be_read_is_left_out_and_all_else_is_read() -> None:
+    cluster = populated(proxy("crm"))
+    cluster.failures.append(
+        lambda verb, kind, name: Forbidden("no") if (verb, kind, name) == ("get", SECRET, EVIDENCE) else None
+    )
+    objects = (await look(cluster, WHOLE)).gateway_objects[GATEWAY]
+    assert (objects.may_share_evidence, objects.evidence_secret, objects.forbidden) == (False, None, None)
+    assert (await look(populated(proxy("crm")), WHOLE)).gateway_objects[GATEWAY].may_share_evidence
 
 
 async def test_a_missing_crd_fails_the_listing() -> None:

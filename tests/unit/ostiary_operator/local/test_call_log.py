@@ -1,114 +1,81 @@
-from collections.abc import Callable
-from dataclasses import replace
-
 import pytest
 
-from ostiary_core.content.finding import ContentFinding, Direction
-from ostiary_gateway.telemetry import ServerSpan, SpanRecord, Telemetry, semantic_conventions
-from ostiary_gateway.telemetry.content_findings import report_findings
-from ostiary_operator.local.call_log import CallOutcome, CallRecord
+from ostiary_core.evidence.recorded_call import CallOutcome
+from ostiary_gateway.evidence.call_ring import CallDetails, EndedCall
+from ostiary_gateway.telemetry.request_labels import PlainLabels
+from ostiary_operator.local.call_log import CallRecord
 from ostiary_operator.local.embedded_gateway import call_of
 
-
-def denied(span: ServerSpan) -> None:
-    span.deny(policy="default/p", rule="r", reason="Denied", code=-31001, message="Denied")
-
-
-def hidden(span: ServerSpan) -> None:
-    span.deny(policy="default/p", reason="NotAllowed", code=-32602)
-
-
-def lost(span: ServerSpan) -> None:
-    span.deny(policy="", rule="eu", reason="NoRoute", code=-31001)
+DENIED = CallDetails(policy="default/p", rule="r", reason="Denied")
+LOST = CallDetails(rule="eu", reason="NoRoute")
+HIDDEN = CallDetails(policy="default/p", reason="NotAllowed")
+BLOCKED = CallDetails(reason="PrincipalBlocked", detail="-31001: PrincipalBlocked")
+LIMITED = CallDetails(policy="default/p", rule="daily", detail="-31002: LimitReached by policy default/p, limit daily")
+UNREACHABLE = CallDetails(detail="-31003: UpstreamUnreachable")
+WRONG_ARGUMENTS = CallDetails(detail="-32602")
+MASKED = CallDetails(findings=("CardNumber: Mask", "/structuredContent/last name: would Remove"))
 
 
-def unreachable(span: ServerSpan) -> None:
-    span.respond(code=-31003, message="UpstreamUnreachable")
-
-
-def wrong_arguments(span: ServerSpan) -> None:
-    span.respond(code=-32602, message="Invalid params")
-
-
-def tool_error(span: ServerSpan) -> None:
-    span.respond(is_error=True)
-
-
-def masked(span: ServerSpan) -> None:
-    mask = ContentFinding("default/pii", "cards", "CardNumber", "Mask", Direction.RESULTS)
-    place = replace(mask, rule="last", detector="/structuredContent/last name", action="Remove", is_shadow=True)
-    report_findings(span, {mask: 2, replace(mask, rule="others"): 1, place: 1})
-    span.respond()
-
-
-def fine(span: ServerSpan) -> None:
-    span.respond()
+def labels_of(method: str, proxy: str) -> PlainLabels:
+    return (method, proxy, "", "", "", "", "", 200, "", "", "", "", "", "", "")
 
 
 def call_after(
-    report: Callable[[ServerSpan], None], method: str = "tools/call", target: str | None = "echo"
+    outcome: CallOutcome = CallOutcome.OK,
+    details: CallDetails | None = None,
+    *,
+    method: str = "tools/call",
+    name: str = "echo",
+    proxy: str = "default/mock",
 ) -> CallRecord:
-    seen: list[SpanRecord] = []
-    with Telemetry.disabled(on_end=seen.append).server_span() as span:
-        span.routed(
-            {semantic_conventions.OSTIARY_PROXY_NAMESPACE: "default", semantic_conventions.OSTIARY_PROXY_NAME: "mock"},
-            revision=1,
-        )
-        span.message(method=method, target=target)
-        report(span)
-    return call_of(seen[0])
+    call = EndedCall(1_790_000_000_000, 0.5, 0.25, labels_of(method, proxy), name, "default/bob", outcome, "", details)
+    return call_of(call)
 
 
 @pytest.mark.parametrize(
-    ("report", "outcome", "why"),
+    ("outcome", "details", "why"),
     [
-        (fine, CallOutcome.OK, ""),
-        (denied, CallOutcome.DENIED, "by rule r of policy default/p"),
-        (lost, CallOutcome.DENIED, "by routing rule eu (NoRoute)"),
-        (hidden, CallOutcome.HIDDEN, "no rule of policy default/p allows it"),
-        (unreachable, CallOutcome.FAILED, "-31003: UpstreamUnreachable"),
-        (wrong_arguments, CallOutcome.FAILED, "-32602"),
-        (tool_error, CallOutcome.TOOL_ERROR, ""),
+        (CallOutcome.OK, None, ""),
+        (CallOutcome.DENIED, DENIED, "by rule r of policy default/p"),
+        (CallOutcome.DENIED, LOST, "by routing rule eu (NoRoute)"),
+        (CallOutcome.HIDDEN, HIDDEN, "no rule of policy default/p allows it"),
+        (CallOutcome.BLOCKED, BLOCKED, "PrincipalBlocked"),
+        (CallOutcome.LIMITED, LIMITED, "-31002: LimitReached by policy default/p, limit daily"),
+        (CallOutcome.FAILED, UNREACHABLE, "-31003: UpstreamUnreachable"),
+        (CallOutcome.FAILED, WRONG_ARGUMENTS, "-32602"),
+        (CallOutcome.TOOL_ERROR, None, ""),
     ],
 )
-def test_each_outcome_of_a_call_has_its_name(
-    report: Callable[[ServerSpan], None], outcome: CallOutcome, why: str
+def test_each_outcome_of_a_call_is_told_with_its_reason(
+    outcome: CallOutcome, details: CallDetails | None, why: str
 ) -> None:
-    call = call_after(report)
+    call = call_after(outcome, details)
     assert (call.outcome, call.why) == (outcome, why)
     assert (call.method, call.target, call.proxy) == ("tools/call", "echo", "default/mock")
-    assert call.seconds > 0
+    assert call.seconds == 0.5
 
 
 def test_a_method_without_a_target_has_none() -> None:
-    assert call_after(fine, "initialize", None).what == "initialize"
+    assert call_after(method="initialize", name="").what == "initialize"
 
 
 def test_a_resource_is_what_a_reading_is_about() -> None:
-    assert call_after(denied, "resources/read", "users://all").what == "resources/read users://all"
+    call = call_after(CallOutcome.DENIED, DENIED, method="resources/read", name="users://all")
+    assert call.what == "resources/read users://all"
 
 
-def test_what_never_became_a_message_is_no_call() -> None:
-    seen: list[SpanRecord] = []
-    with Telemetry.disabled(on_end=seen.append).server_span() as span:
-        span.respond(http_status=404, message="NoSuchProxy")
-    call = call_of(seen[0])
-    assert (call.method, call.proxy, call.outcome) == ("", "", CallOutcome.FAILED)
+@pytest.mark.parametrize(("method", "proxy"), [("", ""), ("GET", "default/mock"), ("DELETE", "default/mock")])
+def test_what_never_became_a_message_is_no_call(method: str, proxy: str) -> None:
+    call = call_after(CallOutcome.FAILED, CallDetails(detail="404: NoSuchProxy"), method=method, name="", proxy=proxy)
+    assert (call.method, call.proxy, call.outcome) == ("", proxy, CallOutcome.FAILED)
     assert not call.is_shown_by_default
 
 
-@pytest.mark.parametrize(("status", "reason"), [(401, "CredentialMissing"), (503, "IdentityProviderUnavailable")])
-def test_a_caller_that_is_not_authenticated_is_shown_with_the_reason(status: int, reason: str) -> None:
-    seen: list[SpanRecord] = []
-    with Telemetry.disabled(on_end=seen.append).server_span() as span:
-        span.routed({semantic_conventions.OSTIARY_PROXY_NAME: "mock"}, revision=1)
-        span.respond(http_status=status, message=reason)
-    call = call_of(seen[0])
+def test_a_caller_that_is_not_authenticated_is_shown_with_the_reason() -> None:
+    call = call_after(CallOutcome.REFUSED, CallDetails(detail="401: CredentialMissing"), method="", name="")
     assert call.is_shown_by_default
-    assert (call.outcome, call.why) == (CallOutcome.REFUSED, f"{status}: {reason}")
+    assert (call.outcome, call.why) == (CallOutcome.REFUSED, "401: CredentialMissing")
 
 
 def test_what_masks_and_guards_found_is_shown_each_once() -> None:
-    call = call_after(masked)
-    assert call.outcome is CallOutcome.OK
-    assert call.why == "[CardNumber: Mask, /structuredContent/last name: would Remove]"
+    assert call_after(details=MASKED).why == "[CardNumber: Mask, /structuredContent/last name: would Remove]"

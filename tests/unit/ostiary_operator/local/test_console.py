@@ -4,8 +4,9 @@ import re
 
 import pytest
 
+from ostiary_core.evidence.recorded_call import CallOutcome
 from ostiary_operator.local import call_log
-from ostiary_operator.local.call_log import CallOutcome, CallRecord
+from ostiary_operator.local.call_log import CallRecord
 from ostiary_operator.local.console import Console, ConsoleHandler, Style, printable, wants_colour
 
 

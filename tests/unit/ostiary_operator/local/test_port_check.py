@@ -1,6 +1,8 @@
 """Ports that are in use: all of them are reported at once, with a command that works."""
 
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -41,9 +43,22 @@ def test_two_ports_are_moved_to_two_that_differ() -> None:
     assert port_check.free_near("127.0.0.1", 40000, avoid=[near]) != near
 
 
+@contextmanager
+def taken_port_above_a_free_one() -> Iterator[int]:
+    """Listen at a port; other programs of this machine may take the one below it, so look for one where none has."""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = int(taken.getsockname()[1])
+            try:
+                socket.create_server(("127.0.0.1", port - 1)).close()
+            except OSError:
+                continue
+            yield port
+            return
+
+
 def test_all_ports_of_the_mock_servers_are_moved_together() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    with taken_port_above_a_free_one() as port:
         wanted = [
             PortRequest("--mock-port", "127.0.0.1", port - 1, "the mock MCP server", offset=0),
             PortRequest("--mock-port", "127.0.0.1", port, "the mock MCP server", offset=1),

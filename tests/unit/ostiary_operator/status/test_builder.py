@@ -4,8 +4,8 @@ import pytest
 
 from ostiary_operator.api.conditions import ASIDE
 from ostiary_operator.api.status import PolicyStatus, ProxyStatus
-from ostiary_operator.compile.model import ConditionDraft, ObjectKey, ResourceStatus
-from ostiary_operator.status.builder import build, fingerprint, only_numbers_differ, ready, same
+from ostiary_operator.compile.model import ConditionDraft, ObjectKey, ResourceStatus, ready
+from ostiary_operator.status.builder import build, fingerprint, only_numbers_differ, same
 from ostiary_operator.status.programmed import GatewayCount, ProgrammedState
 
 NOW, LATER = "2026-11-21T08:00:00Z", "2026-11-21T09:00:00Z"
