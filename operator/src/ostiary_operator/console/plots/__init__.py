@@ -1,0 +1,1 @@
+"""Charts of pages: pure, from series to SVG and tables."""
