@@ -19,20 +19,23 @@ from ostiary_tools.common import private
 _LIFETIME = dt.timedelta(days=30)
 
 
-def write_authority_and_server(directory: Path, *, names: Iterable[str], addresses: Iterable[str]) -> None:
+def write_authority_and_server(
+    directory: Path, *, names: Iterable[str], addresses: Iterable[str], lifetime: dt.timedelta = _LIFETIME
+) -> None:
     """Write `ca.crt`, `server.crt` and `server.key`; the authority's key is not stored.
 
     Args:
         directory: an existing directory.
         names: DNS names of the server.
         addresses: IP addresses of the server.
+        lifetime: how long the server's certificate is valid.
     """
     authority_key, server_key = _key(), _key()
     name = _name("ostiary-local")
     authority = _builder(name, name, authority_key.public_key())
     authority = authority.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
     authority = authority.add_extension(_usage(certificate_sign=True), critical=True)
-    server = _builder(_name("kube-apiserver"), name, server_key.public_key())
+    server = _builder(_name("kube-apiserver"), name, server_key.public_key(), lifetime)
     server = server.add_extension(_alternatives(names, addresses), critical=False)
     server = server.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     server = server.add_extension(_usage(certificate_sign=False), critical=True)
@@ -62,13 +65,15 @@ def _name(common_name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, lifetime: dt.timedelta = _LIFETIME
+) -> x509.CertificateBuilder:
     now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder(subject_name=subject, issuer_name=issuer, public_key=key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(minutes=5))  # clocks differ
-        .not_valid_after(now + _LIFETIME)
+        .not_valid_after(now + lifetime)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )
 

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Final
 
 import ostiary_gateway.metrics
+import ostiary_gateway.workers
 import ostiary_operator.controller.metrics
 from ostiary_core.metric_export.sdk_metrics import otlp_attribute, otlp_name
 from ostiary_core.metric_family import MetricFamily, MetricKind
@@ -37,6 +38,7 @@ LABELS: Final = {
     "gen_ai_tool_name": "a tool that the server has listed, or that a rule or limit writes out; absent for other names",
     "gen_ai_prompt_name": "the same for a prompt",
     "mcp_resource_uri": "a resource that the server has listed",
+    "worker": "number of a worker, from 0; of gateways with several workers only",
     "error_type": (
         "why it failed, absent for a success: a JSON-RPC code, `tool_error`, a fault of the server, an HTTP status, "
         "`caller_left`, `cancelled`; `_OTHER` for codes that servers invent"
@@ -62,7 +64,7 @@ def render() -> str:
     Raises:
         ToolError: it lacks its marks.
     """
-    gateway = [*families(ostiary_gateway.metrics), *OF_THE_PROCESS]
+    gateway = [*families(ostiary_gateway.metrics), *families(ostiary_gateway.workers), *OF_THE_PROCESS]
     operator = [*families(ostiary_operator.controller.metrics), *OF_THE_PROCESS]
     page = filled(PAGE, "labels", "\n".join(_labels()))
     page = filled_text(PAGE, page, "gateway", "\n".join(_table(gateway)))

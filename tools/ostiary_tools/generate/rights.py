@@ -46,6 +46,8 @@ class RightsTable:
     """(kind, name)."""
 
 
+_CONSOLE = ("--set", "console.enabled=true,console.externalURL=https://console.example.com")
+
 _PARTS = (
     RightsTable(
         "The operator, in the whole cluster",
@@ -100,6 +102,20 @@ _PARTS = (
         (("ClusterRole", "ostiary-gateway-ostiary-system-endpoints"),),
     ),
     RightsTable(
+        "The console",
+        "With `console.enabled: true`, off by default. It asks the API server about each viewer, and shows them what "
+        "they may see: a review stores nothing. With `watchNamespaces` there is a Role in each of them instead, with "
+        "`localsubjectaccessreviews`, and no ClusterRole.",
+        _CONSOLE,
+        (("ClusterRole", "ostiary-console"),),
+    ),
+    RightsTable(
+        "The console, for each gateway",
+        "A Role in the gateway's namespace.",
+        _CONSOLE,
+        (("Role", "ostiary-gateway-evidence"),),
+    ),
+    RightsTable(
         "People",
         "With `rbac.aggregate: true`, the default, these are part of Kubernetes' own `view`, `edit` and `admin`; each "
         "can also be bound by itself.",
@@ -109,6 +125,7 @@ _PARTS = (
             ("ClusterRole", "ostiary-editor"),
             ("ClusterRole", "ostiary-admin"),
             ("ClusterRole", "ostiary-approver"),
+            ("ClusterRole", "ostiary-observer"),
         ),
     ),
 )
@@ -116,6 +133,8 @@ _PARTS = (
 _SERVERS = "the MCP servers of other operators that MCPProxies refer to (`serverKinds`)"
 _CONFIG = "`ostiary-…-0` to `-15`"
 _KEYS = "`ostiary-…`"
+_EVIDENCE = "see traffic, denials and limits of proxies in the console; no object has this subresource"
+_CALLS = "likewise, and single calls with who made them"
 _USERS = {
     "ostiary-viewer": "see proxies and policies with their status; enough for `ostiary status`",
     "ostiary-editor": "create and change proxies and policies",
@@ -148,6 +167,11 @@ _REASONS: dict[tuple[str, str, str], str] = {
         "`ostiary-default-audit`",
     ): "the last checkpoints of audit trails, which outlive the gateway's Pods",
     ("ostiary-gateway-config", "secrets", _KEYS): "the gateway's keys, which the operator creates and renews",
+    (
+        "ostiary-gateway-config",
+        "secrets",
+        "`ostiary-default.evidence`",
+    ): "the bearer of the gateway's evidence alone, for a console that may not read its keys",
     ("ostiary-gateway-config", "endpointslices", ""): "which replicas there are, to query what they run",
     (
         "ostiary-operator-secrets",
@@ -159,6 +183,20 @@ _REASONS: dict[tuple[str, str, str], str] = {
     ("ostiary-gateway-ostiary-system-endpoints", "endpointslices", ""): (
         "where the Pods are that requests go to, and in which zone the gateway itself is"
     ),
+    ("ostiary-console", "mcpproxies, mcppolicies, mcplocks", ""): "what pages are about",
+    ("ostiary-console", "services", ""): "the gateways",
+    ("ostiary-console", "subjectaccessreviews", ""): "what a viewer may see",
+    ("ostiary-console", "tokenreviews", ""): "whose a token is; without it if `console.acceptTokens` is false",
+    ("ostiary-gateway-evidence", "configmaps", _CONFIG): "what was delivered, for explanations and catalogues",
+    ("ostiary-gateway-evidence", "secrets", "`ostiary-default.evidence`"): (
+        "the bearer of what replicas recorded, which opens nothing else"
+    ),
+    ("ostiary-gateway-evidence", "endpointslices", ""): "which replicas there are, to ask what they recorded",
+    ("ostiary-viewer", "mcpproxies/evidence", ""): _EVIDENCE,
+    ("ostiary-editor", "mcpproxies/evidence", ""): _EVIDENCE,
+    ("ostiary-admin", "mcpproxies/evidence, mcpproxies/calls", ""): _CALLS,
+    ("ostiary-observer", "mcpproxies, mcppolicies, mcplocks", ""): "look at the console, and at nothing else",
+    ("ostiary-observer", "mcpproxies/evidence, mcpproxies/calls", ""): _CALLS,
     ("ostiary-viewer", "mcplocks", ""): "see which definitions are approved",
     ("ostiary-editor", "mcplocks", ""): "the same: who configures a proxy need not be who approves definitions",
     ("ostiary-admin", "mcplocks", ""): "approve definitions",

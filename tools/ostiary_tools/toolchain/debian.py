@@ -24,8 +24,11 @@ PACKAGES = {
     "promtool": "prometheus",
     "nginx": "nginx-light",
     "wrk": "wrk",
+    "chromium": "chromium",
+    "fish": "fish",
+    "zsh": "zsh",
 }
-TESTED_WITH = ("redis-server", "prometheus", "promtool")
+TESTED_WITH = ("redis-server", "prometheus", "promtool", "chromium", "fish", "zsh")
 # Maintainer scripts ask this program before they start a service; 101 means "forbidden by policy".
 SERVICE_POLICY = Path("/usr/sbin/policy-rc.d")
 # Where servers lie, which is not on the PATH of every user.

@@ -81,7 +81,12 @@ spec:
             - --admin-port=8081
             - "--drain-delay-seconds={{ $gateway.drain.delaySeconds }}"
             - "--drain-seconds={{ $gateway.drain.seconds }}"
+            - "--http-server={{ $gateway.httpServer }}"
             - "--log-format={{ $gateway.logFormat }}"
+            {{- /* Not said where it is the default, since an older image would refuse the flag. */}}
+            {{- if gt (int $gateway.workers) 1 }}
+            - "--workers={{ int $gateway.workers }}"
+            {{- end }}
             {{- if $gateway.tls.secretName }}
             - --tls-cert=/etc/ostiary-tls/tls.crt
             - --tls-key=/etc/ostiary-tls/tls.key

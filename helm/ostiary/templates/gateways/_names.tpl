@@ -19,6 +19,9 @@ it cannot have the name of another gateway's part. Every template here is called
 {{- end }}
 {{- define "ostiary.gateway.secret" -}}ostiary-{{ .gateway.name }}{{- end }}
 
+{{/* The Secret with the bearer of its evidence alone. Names of gateways have no dot: it is no other gateway's Secret. */}}
+{{- define "ostiary.gateway.evidenceSecret" -}}ostiary-{{ .gateway.name }}.evidence{{- end }}
+
 {{- define "ostiary.gateway.labels" -}}{{- include "ostiary.labels" (list .root "gateway") }}{{- end }}
 
 {{/* Labels that select the Pods of this gateway, and not those of other gateways of the same release. */}}

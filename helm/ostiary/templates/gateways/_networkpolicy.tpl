@@ -27,6 +27,14 @@ spec:
         {{- with $policy.adminFrom }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
+    {{- if .root.Values.console.enabled }}
+    # The console asks each replica what it recorded.
+    - ports: [{port: admin}]
+      from:
+        - podSelector:
+            matchLabels:
+              {{- include "ostiary.selectorLabels" (list .root "console") | nindent 14 }}
+    {{- end }}
     # Replicas bring answers of callers to the replica where a call waits for them, sealed with the gateway's key.
     - ports: [{port: admin}]
       from:

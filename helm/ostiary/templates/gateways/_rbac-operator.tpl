@@ -29,6 +29,11 @@ rules:
     resources: [secrets]
     resourceNames: [{{ include "ostiary.gateway.secret" . }}]
     verbs: [get, create, patch]
+  # The bearer of its evidence alone, for a console that may not read its keys.
+  - apiGroups: [""]
+    resources: [secrets]
+    resourceNames: [{{ include "ostiary.gateway.evidenceSecret" . }}]
+    verbs: [get, create, patch]
   {{- with include "ostiary.gateway.limitStoreSecrets" . | fromYamlArray }}
   # User and password of the store that its replicas share.
   - apiGroups: [""]
