@@ -27,7 +27,7 @@ from opentelemetry.sdk.trace.sampling import DEFAULT_ON
 from opentelemetry.trace import SpanKind, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from ostiary_gateway.telemetry import ClientSpan, ServerSpan, Stats, Telemetry, semantic_conventions
+from ostiary_gateway.telemetry import ClientSpan, ServerSpan, Stats, Telemetry
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-"
 PROXY: dict[str, str] = {
@@ -79,7 +79,7 @@ def ours(telemetry: Telemetry, number: int, meta: dict[str, Any]) -> None:
             _ = upstream.context  # for the header
             upstream.respond()
         span.respond()
-        span.set(semantic_conventions.CLIENT_ADDRESS, "10.1.2.3")
+        span.client_address = "10.1.2.3"
 
 
 def _client_span(span: ServerSpan, number: int) -> ClientSpan:

@@ -2,10 +2,12 @@
 
 ``--write-docs`` also writes docs/benchmarks.md.
 
-There are eight parts, each of which can run alone: `calls` measures the cost of a call, `access` that of callers and
-rules, `governed` that of limits, audit and spans on top, `merge` that of several servers and of bridges, `endpoints`
-that of several endpoints, open circuit breakers and REST services, `hostile` the effect of hostile clients and servers
-on others, and `scale` the cost of many proxies. A part replaces its own figures and its own section of the page.
+There are thirteen parts, each of which can run alone: `calls` measures the cost of a call, `profile` where its time
+goes, `access` the cost of callers and rules, `governed` that of limits, audit and spans on top, `http-servers` that
+of each HTTP server, `merge` that of several servers and of bridges, `endpoints` that of several endpoints, open
+circuit breakers and REST services, `content` that of rules about contents, `workers` that of one gateway on several
+cores, `hostile` the effect of hostile clients and servers on others, `scale` the cost of many proxies, and `console`
+that of the console. A part replaces its own figures and its own section of the page.
 """
 
 import argparse
@@ -17,7 +19,24 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from ostiary_bench import access, content, endpoints, governed, isolation, merged, report, scale, servers, streams
+from ostiary_bench import (
+    access,
+    benchmarks_page,
+    console_pages,
+    content,
+    endpoints,
+    evidence_cost,
+    governed,
+    http_server_cost,
+    isolation,
+    merged,
+    profile,
+    report,
+    scale,
+    servers,
+    streams,
+    workers,
+)
 from ostiary_bench.calls import Bench, rows
 from ostiary_bench.edit_latency import measure
 from ostiary_bench.servers import Upstream
@@ -26,8 +45,20 @@ from ostiary_tools.common.errors import ToolError
 
 _ROOT: Final = Path(__file__).parents[2]
 _RESULTS: Final = _ROOT / "benchmarks" / "results" / "latest.json"
-_DOCS: Final = _ROOT / "docs" / "benchmarks.md"
-_PARTS: Final = ("calls", "access", "governed", "merge", "endpoints", "content", "hostile", "scale")
+_PARTS: Final = (
+    "calls",
+    "profile",
+    "access",
+    "governed",
+    "http-servers",
+    "merge",
+    "endpoints",
+    "content",
+    "workers",
+    "hostile",
+    "scale",
+    "console",
+)
 _SIZES: Final = (100, 1000, 5000)
 _INTRODUCTION: Final = """# Benchmarks
 
@@ -36,10 +67,16 @@ What a call costs, how soon an edit is enforced, and how this grows with the num
 
 One process on one pinned core, load and upstream on another; a closed loop of 32 connections for CPU and throughput, an
 open loop at {rate} calls/s for latency (counted from when a call was due). The upstream is nginx with fixed responses,
-so the gateway is what is measured. CPU is the kernel's account of the process. The gateway recognises a list that it
-has filtered before by its bytes, and does not parse it again; `list-200-new` differs each time, and is parsed and
-filtered each time. Times of installs, edits and restarts on a Kubernetes node are in
+so the gateway is what is measured. CPU is the kernel's account of the process. All ways to call are measured in turns
+of a second, in one run; a multiple is the median over {rounds} rounds of the quotient with nginx's cost for the same
+message in the same round. Times of installs, edits and restarts on a Kubernetes node are in
 [seen on a node](seen-on-a-node.md).
+
+- `call-json` and `call-sse` are calls without a session, answered by a document or by an event. `session-json` and
+  `session-sse` are the same in 256 sessions of 2025-11-25, of which each call is in the next one. `stateless-json` is a
+  call of 2026-07-28, whose message says what others say once for a session.
+- The gateway recognises a list that it has filtered before by its bytes, and does not parse it again. `list-200-new`
+  differs each time, in a tool and around its tools, and is parsed and filtered each time.
 
 Measured {at} on {machine}.
 
@@ -50,8 +87,15 @@ Measured {at} on {machine}.
 def main() -> int:
     """Run the benchmark; return the exit code."""
     options = _options()
-    parts = {"calls": _calls, "access": _access, "governed": _governed, "merge": _merged}
-    parts |= {"endpoints": _endpoints, "content": _content, "hostile": _hostile, "scale": _scale}
+    parts = {"calls": _calls, "profile": _profile, "access": _access, "governed": _governed, "merge": _merged}
+    parts |= {
+        "http-servers": _http_servers,
+        "endpoints": _endpoints,
+        "content": _content,
+        "hostile": _hostile,
+        "scale": _scale,
+    }
+    parts |= {"console": _console, "workers": _workers}
     try:
         for name in options.only or parts:
             print(f"{name}:", file=sys.stderr, flush=True)
@@ -59,7 +103,7 @@ def main() -> int:
             _keep(figures)
             print(text)
             if options.write_docs:
-                _write_docs(name, text)
+                benchmarks_page.write(text)
     except ToolError as error:
         sys.stderr.write(f"make bench: {error}\n")
         return 1
@@ -93,17 +137,25 @@ def _calls(options: argparse.Namespace) -> tuple[dict[str, object], str]:
     for program in ("nginx", "wrk", "taskset"):
         servers.find(program)
     with tempfile.TemporaryDirectory() as directory:
-        bench = Bench(Path(directory), Upstream(Path(directory)), options.seconds, options.rate)
+        bench = Bench(Path(directory), Upstream(Path(directory)), max(1, round(options.seconds)), options.rate)
         try:
-            found = list(rows(bench))
+            found = rows(bench)
         finally:
             bench.upstream.process.stop(grace=2)
     open_streams = streams.measure(options.streams) if options.streams else None
     change = measure(options.edits) if options.edits else None
     figures = report.document(found, change, open_streams)
     table = report.table(found) + streams.sentence(open_streams) + report.sentence(change)
-    words = {"rate": options.rate, "at": str(figures["at"])[:10], "machine": figures["machine"], "table": table}
-    return figures, _INTRODUCTION.format(**words)
+    words = {"rate": options.rate, "rounds": bench.rounds, "machine": figures["machine"], "table": table}
+    return figures, _INTRODUCTION.format(**words, at=str(figures["at"])[:10])
+
+
+def _profile(options: argparse.Namespace) -> tuple[dict[str, object], str]:
+    """Find where the time of a call goes."""
+    found = profile.measure(seconds=options.seconds)
+    at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    figures = {"at": at, "machine": report.machine(), "calls": [asdict(each) for each in found]}
+    return {"profile": figures}, profile.section(found, at=at[:10], machine=report.machine())
 
 
 def _access(options: argparse.Namespace) -> tuple[dict[str, object], str]:
@@ -120,6 +172,14 @@ def _governed(options: argparse.Namespace) -> tuple[dict[str, object], str]:
     at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     figures = {"at": at, "machine": report.machine(), **found.document()}
     return {"governed": figures}, governed.section(found, at=at[:10], machine=report.machine())
+
+
+def _http_servers(options: argparse.Namespace) -> tuple[dict[str, object], str]:
+    """Measure the cost of a call with each HTTP server."""
+    found = http_server_cost.measure(rounds=options.rounds)
+    at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    figures = {"at": at, "machine": report.machine(), **found.document()}
+    return {"http-servers": figures}, http_server_cost.section(found, at=at[:10], machine=report.machine())
 
 
 def _merged(options: argparse.Namespace) -> tuple[dict[str, object], str]:
@@ -147,12 +207,29 @@ def _content(options: argparse.Namespace) -> tuple[dict[str, object], str]:
     return {"content": figures}, text
 
 
+def _workers(options: argparse.Namespace) -> tuple[dict[str, object], str]:
+    """Measure a gateway with one worker and with two."""
+    found = workers.measure(rounds=options.rounds)
+    at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    figures = {"at": at, "machine": report.machine(), **found.document()}
+    return {"workers": figures}, workers.section(found, at=at[:10], machine=report.machine())
+
+
 def _scale(options: argparse.Namespace) -> tuple[dict[str, object], str]:
     """Measure the cost of many proxies."""
     found = scale.measure(options.sizes, edits=options.edits)
     at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     figures = {"at": at, "machine": report.machine(), **found.document()}
     return {"scale": figures}, scale.section(figures)
+
+
+def _console(options: argparse.Namespace) -> tuple[dict[str, object], str]:
+    """Measure what evidence costs a gateway, and what the console costs on a platform of many proxies."""
+    evidence = evidence_cost.measure(rounds=options.rounds).document()
+    found = console_pages.measure(options.sizes)
+    at = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    figures = {"at": at, "machine": report.machine(), "sizes": console_pages.document(found), "evidence": evidence}
+    return {"console": figures}, f"{console_pages.section(figures)}\n{evidence_cost.paragraph(evidence)}"
 
 
 def _hostile(options: argparse.Namespace) -> tuple[dict[str, object], str]:
@@ -168,31 +245,6 @@ def _keep(figures: dict[str, object]) -> None:
     before = json.loads(_RESULTS.read_text()) if _RESULTS.exists() else {}
     _RESULTS.parent.mkdir(exist_ok=True)
     _RESULTS.write_text(json.dumps({**before, **figures}, indent=2) + "\n")
-
-
-def _write_docs(name: str, text: str) -> None:
-    """Replace one part of the page."""
-    page = _DOCS.read_text() if _DOCS.exists() else ""
-    parts = dict(zip(_PARTS, _parts(page), strict=True))
-    parts[name] = text
-    _DOCS.write_text("\n\n".join(part.strip() for part in parts.values() if part.strip()) + "\n")
-
-
-def _parts(page: str) -> list[str]:
-    """Return the parts of the page, each with its title; the first has none."""
-    parts = []
-    for title in (
-        scale.TITLE,
-        isolation.TITLE,
-        content.TITLE,
-        endpoints.TITLE,
-        merged.TITLE,
-        governed.TITLE,
-        access.TITLE,
-    ):
-        page, found, below = page.partition(f"\n{title}\n")
-        parts.append(found + below)
-    return [page, *reversed(parts)]
 
 
 if __name__ == "__main__":

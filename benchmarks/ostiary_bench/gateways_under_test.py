@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ostiary_bench.probes import ready
-from ostiary_bench.servers import KINDS, MEASURED_CORE, Upstream, on_core
+from ostiary_bench.servers import KINDS, MEASURED_CORE, SESSION_KINDS, Upstream, on_core
 from ostiary_operator.delivery.directory import ConfigDirectory
 from ostiary_tools import local_gateway
 from ostiary_tools.common.ports import reserve_port
@@ -54,14 +54,15 @@ def start_gateway(
     env: Mapping[str, str] | None = None,
     command: Sequence[str | Path] = (Path(sys.executable).with_name("ostiary"),),
     admin: int | None = None,
+    cores: str = MEASURED_CORE,
 ) -> tuple[Process, int]:
     """Start a gateway on the measured core, wait until it is ready, return it and its port.
 
-    ``admin`` is the admin port; a free one by default.
+    ``admin`` is the admin port; a free one by default. ``cores`` are others for several workers.
     """
     port, admin = reserve_port(), admin or reserve_port()
     command = [*command, *local_gateway.arguments(config, port=port, admin_port=admin)]
-    process = Process(name, on_core(MEASURED_CORE, *command), log=directory / f"{name}.log", env=env)
+    process = Process(name, on_core(cores, *command), log=directory / f"{name}.log", env=env)
     wait_until(lambda: ready(admin), what="the gateway", processes=[process])
     return process, port
 
@@ -79,9 +80,9 @@ class GatewayUnderTest:
         command: Sequence[str | Path] = (Path(sys.executable).with_name("ostiary"),),
     ) -> None:
         config = directory / f"{name}-config"
-        plain = [proxy(path, upstream.url(path)) for path in KINDS]
-        governed = [proxy(f"governed-{path}", upstream.url(path)) for path in KINDS]
-        rules = policy("hundred", [f"governed-{path}" for path in KINDS], 100)
+        plain = [proxy(path, upstream.url(path)) for path in (*KINDS, *SESSION_KINDS)]
+        governed = [proxy(f"governed-{path}", upstream.url(path)) for path in (*KINDS, *SESSION_KINDS)]
+        rules = policy("hundred", [f"governed-{path}" for path in (*KINDS, *SESSION_KINDS)], 100)
         compile_into(config, [*plain, *governed, rules])
         self.process, self.port = start_gateway(directory, name, config, env=env, command=command)
 

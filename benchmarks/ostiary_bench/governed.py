@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from ostiary_bench import servers, shared_limits, stages
+from ostiary_bench import servers, shared_limits
 from ostiary_bench.access_resources import SigningIssuer
 from ostiary_bench.calls import CALL, collector, ending
 from ostiary_bench.gateways_under_test import compile_into, start_gateway
@@ -22,7 +22,6 @@ from ostiary_bench.governed_resources import PLAIN, STEPS, TWO_RECORDS, WHOLE, r
 from ostiary_bench.load import Load, Open, measured_loop, open_loop, require_result
 from ostiary_bench.servers import Upstream
 from ostiary_bench.shared_limits import SharedLimits
-from ostiary_bench.stages import StageCost
 from ostiary_tools.common.processes import Process
 
 TITLE: Final = "## A fully governed call"
@@ -57,12 +56,6 @@ call with spans at 1 % adds is at most twice the one that nginx adds.
 |---|---:|---:|---:|---:|
 {latencies}
 
-CPU of each stage, by sampling a governed call with spans at 1 %, and an ungoverned one:
-
-| stage | ungoverned | governed |
-|---|---:|---:|
-{stages}
-
 {shared}"""
 
 
@@ -85,7 +78,6 @@ class GovernedCall:
     rate: int
     rows: Sequence[GovernedRow]
     latencies: dict[str, Open]
-    stages: Sequence[StageCost]
     shared: Sequence[SharedLimits]
     load_average: float
 
@@ -121,10 +113,9 @@ def measure(*, rounds: int, rate: int, seconds: float = 1.0) -> GovernedCall:
             with _subjects(directory, upstream, issuer) as subjects:
                 costs = [_round(directory, subjects, number, seconds) for number in range(rounds + 1)][1:]
                 latencies = dict(_latencies(upstream, subjects, rate))
-            profiled = stages.measure(directory, upstream, issuer)
             shared = shared_limits.measure(directory, upstream, issuer, rate=rate)
         load = os.getloadavg()[1]
-        return GovernedCall(rounds, rate, list(_rows(subjects, costs)), latencies, profiled, shared, load)
+        return GovernedCall(rounds, rate, list(_rows(subjects, costs)), latencies, shared, load)
 
 
 @contextmanager
@@ -201,7 +192,6 @@ def section(found: GovernedCall, *, at: str, machine: str) -> str:
         load=found.load_average,
         costs="\n".join(map(_cost_line, found.rows)),
         latencies="\n".join(_latency_line(name, each, direct) for name, each in found.latencies.items()),
-        stages="\n".join(f"| {it.stage} | {it.plain:.1f} µs | {it.governed:.1f} µs |" for it in found.stages),
         shared=shared_limits.section(found.shared, rate=found.rate),
     )
 

@@ -19,6 +19,7 @@ from ostiary_core.contract.content import Direction
 from ostiary_core.contract.guards import GuardAction, GuardConfig, GuardDetector, Sensitivity
 from ostiary_core.contract.masks import DetectConfig, DetectedKind, MaskAction, MaskConfig
 from ostiary_core.steps import InThread, Steps
+from ostiary_gateway.process import tune_collector
 
 _BYTES: Final = 1_000_000
 #: What texts repeat: each almost begins, or is, what some detector looks for.
@@ -47,7 +48,8 @@ class HeldRow:
 
 
 def measure() -> list[HeldRow]:
-    """Measure each text, and many short ones."""
+    """Measure each text, and many short ones, with the garbage collector set as in a gateway."""
+    tune_collector()
     return [HeldRow(name, *_held(_masking, content), *_held(_guarding, content)) for name, content in _contents()]
 
 

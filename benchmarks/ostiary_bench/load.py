@@ -1,15 +1,18 @@
 """Load: a closed loop (wrk) for cost and throughput, an open loop for latency."""
 
 import asyncio
+import http.client
 import re
 import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from ostiary_bench import meters
 from ostiary_bench.servers import OTHER_CORE, find, on_core
@@ -23,12 +26,12 @@ wrk.headers["Content-Type"] = "application/json"
 wrk.headers["Accept"] = "application/json, text/event-stream"
 {headers}
 """
-#: A request for each token in the file, in turns.
-_TOKENS: Final = """
+#: A request for each value in the file, in turns.
+_TURNS: Final = """
 local requests, at = {{}}, 0
 function init(args)
-  for token in io.lines("{file}") do
-    wrk.headers["Authorization"] = "Bearer " .. token
+  for value in io.lines("{file}") do
+    wrk.headers["{name}"] = value
     requests[#requests + 1] = wrk.format()
   end
 end
@@ -41,25 +44,35 @@ end
 
 @dataclass(slots=True)
 class Load:
-    """The requests of a load: one body, further headers, and ``tokens``, of which each request has the next one.
+    """The requests of a load: one body, and further headers.
 
-    ``connections`` are those of a closed loop.
+    Each request has the next one of ``tokens``, or of ``sessions``, where there are any. ``connections`` are those of a
+    closed loop.
     """
 
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
     tokens: Sequence[str] = ()
+    sessions: Sequence[str] = ()
     connections: int = _CONNECTIONS
 
+    @property
+    def turns(self) -> tuple[str, Sequence[str]]:
+        """The header whose value changes with each request, and its values in turns; none where all are the same."""
+        if self.sessions:
+            return "Mcp-Session-Id", self.sessions
+        return "Authorization", [f"Bearer {token}" for token in self.tokens]
+
     def script(self, directory: Path) -> str:
-        """Return the script for wrk; the tokens are written to a file in ``directory``."""
+        """Return the script for wrk; what changes is written to a file in ``directory``."""
         headers = "\n".join(f'wrk.headers["{name}"] = "{value}"' for name, value in self.headers.items())
         script = _SCRIPT.format(body=self.body.decode(), headers=headers)
-        if not self.tokens:
+        name, values = self.turns
+        if not values:
             return script
-        file = directory / "tokens"
-        file.write_text("\n".join(self.tokens) + "\n")
-        return script + _TOKENS.format(file=file)
+        file = directory / "turns"
+        file.write_text("\n".join(values) + "\n")
+        return script + _TURNS.format(file=file, name=name)
 
     def requests(self, port: int, path: str) -> Iterator[bytes]:
         """Yield requests without an end."""
@@ -68,7 +81,8 @@ class Load:
             f"Accept: application/json, text/event-stream\r\nContent-Length: {len(self.body)}\r\n"
         )
         head += "".join(f"{name}: {value}\r\n" for name, value in self.headers.items())
-        more = [f"Authorization: Bearer {token}\r\n" for token in self.tokens] or [""]
+        name, values = self.turns
+        more = [f"{name}: {value}\r\n" for value in values] or [""]
         return (f"{head}{each}\r\n".encode() + self.body for each in cycle(more))
 
     def sent(self, calls: int) -> None:
@@ -104,8 +118,9 @@ def require_result(url: str, load: Load) -> None:
     An error response would be fast, and the figures wrong.
     """
     headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream", **load.headers}
-    if load.tokens:
-        headers["Authorization"] = f"Bearer {load.tokens[-1]}"
+    name, values = load.turns
+    if values:
+        headers[name] = values[-1]
     request = urllib.request.Request(url, data=load.body, headers=headers)  # noqa: S310  our own URL
     with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310  our own URL
         text = response.read()
@@ -113,19 +128,8 @@ def require_result(url: str, load: Load) -> None:
         raise ToolError(f"{url} did not answer with a result: {text[:300]!r}")
 
 
-def closed_loop(directory: Path, *, pid: int, url: str, body: bytes, seconds: float) -> Closed:
-    """Send as fast as possible, after a short warm-up.
-
-    Raises:
-        ToolError: a response was not 200.
-    """
-    load = Load(body)
-    send(directory, load, url, seconds=max(1.0, seconds / 4))
-    return measured_loop(directory, load, pid=pid, url=url, seconds=seconds)
-
-
 def measured_loop(directory: Path, load: Load, *, pid: int, url: str, seconds: float) -> Closed:
-    """Send as fast as possible, without a warm-up.
+    """Send as fast as possible, and account for it.
 
     Raises:
         ToolError: a response was not 200.
@@ -149,6 +153,23 @@ def send(directory: Path, load: Load, url: str, *, seconds: float) -> tuple[int,
         raise ToolError(f"the load found errors at {url}:\n{text}")
     load.sent(int(found[1]))
     return int(found[1]), float(found[2])
+
+
+def calls_of_one(url: str, load: Load, *, calls: int) -> None:
+    """Send calls one after the other on one connection.
+
+    Raises:
+        ToolError: a response was not a result.
+    """
+    parts = urlsplit(url)
+    headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream", **load.headers}
+    connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=30)
+    with closing(connection):
+        for _ in range(calls):
+            connection.request("POST", parts.path, load.body, headers)
+            text = connection.getresponse().read()
+            if b'"result"' not in text:
+                raise ToolError(f"{url} did not answer with a result: {text[:300]!r}")
 
 
 def open_loop(*, port: int, path: str, load: Load, rate: int, seconds: float) -> Open:

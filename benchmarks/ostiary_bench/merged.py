@@ -4,12 +4,11 @@ All ways to call are measured in turns, one second each, on one core. A multiple
 quotient with what it is compared with in the same round, so other work on the machine changes it little.
 """
 
-import json
 import os
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -18,20 +17,15 @@ from ostiary_bench import messages, servers
 from ostiary_bench.access_resources import API_KEY, key_secret
 from ostiary_bench.calls import ending
 from ostiary_bench.compared_ways import ComparedFigures, ComparedWay, Target, compared_row, line, measured_costs
+from ostiary_bench.eras import call_in_session, stateless_call, stateless_list
 from ostiary_bench.gateways_under_test import compile_into, policy, proxy, start_gateway
-from ostiary_bench.load import Load, require_result
+from ostiary_bench.load import require_result
 from ostiary_bench.probes import answers
 from ostiary_tools.common.ports import reserve_port
 from ostiary_tools.common.processes import Process, wait_until
 
 TITLE: Final = "## Several servers, and servers of the other era"
 _KEY: Final = {"Authorization": f"Bearer {API_KEY}"}
-_META: Final = {
-    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-    "io.modelcontextprotocol/clientInfo": {"name": "bench", "version": "1"},
-    "io.modelcontextprotocol/clientCapabilities": {},
-}
-_PARAMS: Final[Mapping[str, Any]] = {"name": messages.TOOL, "arguments": {"limit": 10}}
 #: The tools that each of the merged servers lists: 200 in all.
 _TOOLS: Final = (80, 60, 60)
 _CALLS_COUNTED: Final = 100
@@ -83,7 +77,7 @@ def _targets(directory: Path) -> Iterator[tuple[list[Target], int]]:
         stack.enter_context(ending(gateway))
         floor, floor_port = servers.nginx_proxy(directory, files)
         stack.enter_context(ending(floor))
-        plain = ComparedWay(_NGINX, "list-200", _stateless_list())
+        plain = ComparedWay(_NGINX, "list-200", stateless_list(_KEY))
         found = [Target(plain, floor, f"http://127.0.0.1:{floor_port}/list-200")]
         found += [Target(way, gateway, _endpoint(port, way.path)) for way in _ways(port)]
         for each in found:
@@ -108,49 +102,19 @@ def _ways(port: int) -> list[ComparedWay]:
     one, merged = _endpoint(port, "plain-legacy"), _endpoint(port, "tools")
     bridged = _endpoint(port, "plain-modern")
     return [
-        ComparedWay(_STATELESS, "plain-modern", _stateless(messages.TOOL)),
-        ComparedWay("a call, stateless, merged", "tools", _stateless(f"a_{messages.TOOL}"), _STATELESS, 1.15),
-        ComparedWay("a call, stateless, bridged to a server with sessions", "plain-legacy", _stateless(messages.TOOL),
-                  _STATELESS, 1.5),
-        ComparedWay(_SESSION, "plain-legacy", _in_session(one, messages.TOOL)),
-        ComparedWay("a call in a session, merged", "tools", _in_session(merged, f"b_{messages.TOOL}"), _SESSION, 1.15),
+        ComparedWay(_STATELESS, "plain-modern", stateless_call(messages.TOOL, _KEY)),
+        ComparedWay("a call, stateless, merged", "tools", stateless_call(f"a_{messages.TOOL}", _KEY), _STATELESS, 1.15),
+        ComparedWay("a call, stateless, bridged to a server with sessions", "plain-legacy",
+                  stateless_call(messages.TOOL, _KEY), _STATELESS, 1.5),
+        ComparedWay(_SESSION, "plain-legacy", call_in_session(one, messages.TOOL, _KEY)),
+        ComparedWay("a call in a session, merged", "tools",
+                  call_in_session(merged, f"b_{messages.TOOL}", _KEY), _SESSION, 1.15),
         ComparedWay("a call in a session, merged, at a stateless server", "tools",
-                  _in_session(merged, f"a_{messages.TOOL}"), _SESSION),
+                  call_in_session(merged, f"a_{messages.TOOL}", _KEY), _SESSION),
         ComparedWay("a call in a session, bridged to a stateless server", "plain-modern",
-                  _in_session(bridged, messages.TOOL), _SESSION, 1.5),
-        ComparedWay("merged list of 200, cached", "tools", _stateless_list(), _NGINX, 0.6),
+                  call_in_session(bridged, messages.TOOL, _KEY), _SESSION, 1.5),
+        ComparedWay("merged list of 200, cached", "tools", stateless_list(_KEY), _NGINX, 0.6),
     ]  # fmt: skip
-
-
-def _stateless(tool: str) -> Load:
-    params = {**_PARAMS, "name": tool, "_meta": _META}
-    headers = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": tool, **_KEY}
-    return Load(messages.encoded({**messages.CALL, "params": params}), headers=headers)
-
-
-def _stateless_list() -> Load:
-    headers = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/list", **_KEY}
-    return Load(messages.encoded({**messages.LIST, "params": {"_meta": _META}}), headers=headers)
-
-
-def _in_session(url: str, tool: str) -> Load:
-    """Return calls in a session that is opened here."""
-    client = {"name": "bench", "version": "1"}
-    params = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client}
-    opened = _post(url, {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params}, _KEY)
-    headers = {"MCP-Protocol-Version": "2025-11-25", "Mcp-Session-Id": opened["Mcp-Session-Id"], **_KEY}
-    _post(url, {"jsonrpc": "2.0", "method": "notifications/initialized"}, headers)
-    call = {**messages.CALL, "params": {**_PARAMS, "name": tool}}
-    return Load(messages.encoded(call), headers=headers)
-
-
-def _post(url: str, message: Mapping[str, Any], headers: Mapping[str, str]) -> Mapping[str, str]:
-    """Send a message and return the headers of the response."""
-    accepted = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
-    body = json.dumps(message).encode()
-    request = urllib.request.Request(url, data=body, headers={**accepted, **headers})  # noqa: S310  our own URL
-    with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310  our own URL
-        return {name.title(): value for name, value in response.headers.items()}
 
 
 def _endpoint(port: int, path: str) -> str:

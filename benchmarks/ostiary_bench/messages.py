@@ -8,6 +8,12 @@ TOOL: Final = "get_users"
 CALL: Final = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": TOOL, "arguments": {"limit": 10}}}
 LIST: Final = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
 TEXT: Final = "Ada Lovelace, Grace Hopper, Annie Easley"
+#: The result of an initialize.
+INITIALIZED: Final = {
+    "protocolVersion": "2025-11-25",
+    "capabilities": {"tools": {}},
+    "serverInfo": {"name": "bench", "version": "1"},
+}
 RESULT: Final = {"content": [{"type": "text", "text": TEXT}], "isError": False}
 
 
@@ -29,12 +35,12 @@ def as_event(data: bytes) -> bytes:
 def tools(count: int, variant: int = 0) -> dict[str, Any]:
     """Return a list of tools; every tenth starts with ``get_``.
 
-    Lists of another ``variant`` differ in one number.
+    Lists of another ``variant`` differ in one number, and in what one of their tools says of itself.
     """
-    return {
-        "_meta": {"variant": variant},
-        "tools": [_tool(f"{'get' if n % 10 == 0 else 'do'}_something_{n}") for n in range(count)],
-    }
+    tools = [_tool(f"{'get' if n % 10 == 0 else 'do'}_something_{n}") for n in range(count)]
+    if variant:
+        tools[variant % count]["description"] += f" This is variant {variant}."
+    return {"_meta": {"variant": variant}, "tools": tools}
 
 
 def _tool(name: str) -> dict[str, Any]:

@@ -4,14 +4,17 @@ import asyncio
 import sys
 
 
-class _Collector(asyncio.Protocol):
-    """Answers each POST with 200 as soon as its body is complete."""
+class CollectorConnection(asyncio.Protocol):
+    """Answers each request with 200 as soon as its body is complete."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport of a new connection."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101  a stream transport is one
         self._transport = transport
         self._buffer = b""
 
     def data_received(self, data: bytes) -> None:
+        """Answer the requests that are whole now."""
         self._buffer += data
         while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
             head = self._buffer[:end].lower()
@@ -19,14 +22,19 @@ class _Collector(asyncio.Protocol):
             length = int(head[start + 15 :].split(b"\r\n")[0]) if start >= 0 else 0
             if len(self._buffer) < end + 4 + length:
                 return
+            body = self._buffer[end + 4 : end + 4 + length]
             self._buffer = self._buffer[end + 4 + length :]
-            assert isinstance(self._transport, asyncio.Transport)  # noqa: S101  a stream transport is one
-            self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+            said = self.taken(head, body)
+            self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(said), said))
+
+    def taken(self, head: bytes, body: bytes) -> bytes:  # noqa: ARG002  for those who count
+        """Take a request, of which ``head`` is in lower case; return the body of the response."""
+        return b""
 
 
 async def main() -> None:
     """Listen until the process is ended."""
-    server = await asyncio.get_running_loop().create_server(_Collector, "127.0.0.1", int(sys.argv[1]))
+    server = await asyncio.get_running_loop().create_server(CollectorConnection, "127.0.0.1", int(sys.argv[1]))
     await server.serve_forever()
 
 

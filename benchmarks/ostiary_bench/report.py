@@ -43,12 +43,11 @@ def machine() -> str:
 
 def table(rows: Sequence[CallRow]) -> str:
     """Return the table in Markdown. ``x`` is the multiple of nginx's CPU for the same message."""
-    floors = {row.kind: row.closed.cpu_microseconds for row in rows if row.name.startswith("nginx")}
     lines = [
         "| what | message | CPU a call | x nginx | calls/s, one core | p50 / p99 | memory |",
         "|---|---|---:|---:|---:|---:|---:|",
     ]
-    return "\n".join([*lines, *(_line(row, floors) for row in rows)])
+    return "\n".join([*lines, *map(_line, rows)])
 
 
 def sentence(change: Change | None) -> str:
@@ -62,9 +61,9 @@ def sentence(change: Change | None) -> str:
     )
 
 
-def _line(row: CallRow, floors: dict[str, float]) -> str:
-    closed, floor = row.closed, floors.get(row.kind)
-    multiple = f"{closed.cpu_microseconds / floor:.1f}" if floor else ""
+def _line(row: CallRow) -> str:
+    closed = row.closed
+    multiple = f"{row.multiple:.2f}" if row.multiple is not None else ""
     latency = f"{row.latency.p50:.2f} / {row.latency.p99:.2f} ms" if row.latency else ""
     return (
         f"| {row.name} | {row.kind} | {closed.cpu_microseconds:.1f} µs | {multiple} | "

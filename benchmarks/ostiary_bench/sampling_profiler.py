@@ -14,24 +14,22 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
+from ostiary_bench.stages import callers, module_of
 from ostiary_operator.cli import main
 
 _EVERY_SECONDS: Final = 0.001
-_PACKAGE: Final = "ostiary_gateway/"
 
 _counts: Counter[tuple[str, str]] = Counter()
 
 
 def _sample(_: int, frame: FrameType | None) -> None:
     """Count the innermost frame of the gateway's package, or else the current function."""
-    inner = f"{frame.f_code.co_qualname}" if frame is not None else ""
-    while frame is not None:
-        found, module = frame.f_code.co_filename.partition(_PACKAGE)[1:]
-        if found:
-            _counts[module.removesuffix(".py"), frame.f_code.co_qualname] += 1
+    for each in callers(frame):
+        module = module_of(each.f_code.co_filename)
+        if module:
+            _counts[module, each.f_code.co_qualname] += 1
             return
-        frame = frame.f_back
-    _counts["asyncio", inner] += 1
+    _counts["asyncio", frame.f_code.co_qualname if frame is not None else ""] += 1
 
 
 def _write(out: Path) -> None:

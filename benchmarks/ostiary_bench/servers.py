@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -13,9 +13,11 @@ from ostiary_tools.common.errors import ToolError
 from ostiary_tools.common.ports import reserve_port
 from ostiary_tools.common.processes import Process, wait_until
 
-#: One core for what is measured, the other for load and upstream.
-MEASURED_CORE: Final = "0"
-OTHER_CORE: Final = "1"
+#: The cores that this process may use.
+CORES: Final = sorted(os.sched_getaffinity(0))
+#: One core for what is measured, the other for load and upstream: the same one where there is no other.
+MEASURED_CORE: Final = str(CORES[0])
+OTHER_CORE: Final = str(CORES[-1])
 
 _NGINX: Final = """
 daemon off; master_process off; worker_processes 1; pid {directory}/nginx.pid; error_log {directory}/error.log error;
@@ -29,10 +31,24 @@ http {{
 """
 #: The responses of the upstream, one path each. ``list-200-new`` hardly ever returns the same list twice.
 KINDS: Final = ("call-json", "call-sse", "list-15", "list-200", "list-200-new")
+#: Those of a server of the handshake revisions, which opens a session with its response to initialize.
+SESSION_KINDS: Final = ("session-json", "session-sse")
 #: The number of lists, of which one is chosen at random: far more than a gateway caches of one server.
 _VARIANTS: Final = 400
 _SHARES: Final = " ".join(f"{100 / _VARIANTS:g}% {n};" for n in range(_VARIANTS - 1)) + f" * {_VARIANTS - 1};"
-_LOCATION: Final = "location /{name} {{ default_type {type}; alias {file}; error_page 405 =200 /{name}; }}"
+#: A request without a session is one to initialize, and gets a new session.
+_SESSIONS: Final = (
+    'map $http_mcp_session_id $opens { "" "-initialize"; default ""; } '
+    'map $http_mcp_session_id $opened { "" $request_id; default ""; } '
+)
+_LOCATION: Final = "location /{name} {{ default_type {type}; alias {file}; error_page 405 =200 /{name}; {more}}}"
+
+
+#: The type of the responses of a server with sessions, and how they are written.
+_FORMS: Final[Mapping[str, tuple[str, Callable[[bytes], bytes]]]] = {
+    "session-json": ("application/json", bytes),
+    "session-sse": ("text/event-stream", messages.as_event),
+}
 
 
 def on_core(core: str, *command: str | Path) -> list[str | Path]:
@@ -57,7 +73,8 @@ def find(program: str) -> str:
 class Upstream:
     """nginx with the responses as files, one path for each of :data:`KINDS`.
 
-    It listens on as many ``addresses`` of loopback, at one port. ``more`` are further responses of JSON, by path.
+    So have :data:`SESSION_KINDS`. It listens on as many ``addresses`` of loopback, at one port. ``more`` are further
+    responses of JSON, by path.
     """
 
     def __init__(self, directory: Path, *, addresses: int = 1, more: Mapping[str, bytes] | None = None) -> None:
@@ -74,9 +91,10 @@ class Upstream:
         locations = []
         for name, (kind, content) in files.items():
             (directory / name).write_bytes(content)
-            locations.append(_LOCATION.format(name=name, type=kind, file=directory / name))
+            locations.append(_LOCATION.format(name=name, type=kind, file=directory / name, more=""))
         locations.append(_changing_list(directory, "list-200-new"))
-        server = f"split_clients $request_id $variant {{ {_SHARES} }} "
+        locations += [_sessions(directory, name) for name in SESSION_KINDS]
+        server = f"{_SESSIONS} split_clients $request_id $variant {{ {_SHARES} }} "
         listen = " ".join(f"listen 127.0.0.{number + 1}:{self.port} backlog=1024;" for number in range(addresses))
         server += f"server {{ {listen} {' '.join(locations)} }}"
         self.process = nginx(directory / "upstream", server, core=OTHER_CORE, port=self.port)
@@ -90,7 +108,16 @@ def _changing_list(directory: Path, name: str) -> str:
     """Write the variants of a list and return the location that serves one of them at random."""
     for number in range(_VARIANTS):
         (directory / f"{name}-{number}").write_bytes(messages.answer(messages.tools(200, number)))
-    return _LOCATION.format(name=name, type="application/json", file=directory / f"{name}-$variant")
+    return _LOCATION.format(name=name, type="application/json", file=directory / f"{name}-$variant", more="")
+
+
+def _sessions(directory: Path, name: str) -> str:
+    """Write the responses of a server with sessions and return its location."""
+    kind, written = _FORMS[name]
+    (directory / name).write_bytes(written(messages.answer(messages.RESULT)))
+    (directory / f"{name}-initialize").write_bytes(written(messages.answer(messages.INITIALIZED)))
+    more = "add_header Mcp-Session-Id $opened; "
+    return _LOCATION.format(name=name, type=kind, file=f"{directory / name}$opens", more=more)
 
 
 def nginx(directory: Path, content: str, *, core: str, port: int) -> Process:

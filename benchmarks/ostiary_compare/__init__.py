@@ -1,0 +1,1 @@
+"""Measures this gateway and others by the same calls, policies and load: `make compare`."""
