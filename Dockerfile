@@ -10,7 +10,7 @@
 ARG PYTHON_IMAGE=python:3.11-slim
 
 FROM ${PYTHON_IMAGE} AS build
-ARG EXTRAS=gateway,grpc,operator,demo
+ARG EXTRAS=gateway,grpc,operator,console,demo
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /build
 

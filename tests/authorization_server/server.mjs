@@ -9,6 +9,8 @@
 //   {"op": "rotate", "keep": true|false}         signs with a new key; false withdraws the former keys
 //   {"op": "issued"}                             all tokens and secrets that it ever handed out
 //   {"op": "registered"}                         the clients that registered themselves
+//   {"op": "client", "id", "secret", "redirect"} is a client from now on, of OpenID Connect
+//   {"op": "claims", "user", "claims"}           what id tokens say of a user, besides `sub`
 
 import { createServer as createHttp } from 'node:http';
 import { createServer as createHttps } from 'node:https';
@@ -36,6 +38,11 @@ const CLIENTS = [
   { client_id: 'gateway', client_secret: 'canary-secret-of-the-gateway', redirect_uris: [], response_types: [], grant_types: [] },
 ];
 
+const people = new Map();
+
+/** Anyone may sign in; what is known of them was told by the command `claims`. */
+const findAccount = (ctx, id) => ({ accountId: id, claims: () => ({ sub: id, ...people.get(id) }) });
+
 function resourceServer(ctx, indicator) {
   const found = resources.get(indicator);
   if (found === undefined) throw new errors.InvalidTarget();
@@ -55,6 +62,8 @@ const fetchFromLoopback = (url, { dispatcher, ...rest }) => fetch(url, rest);
 const configuration = {
   adapter: createMemoryAdapter(), // one for all providers: sign-ins and tokens survive a new key
   clients: CLIENTS,
+  claims: { openid: ['sub', 'email', 'email_verified', 'groups'] },
+  findAccount,
   clientDefaults: { id_token_signed_response_alg: 'ES256' },
   scopes: ['openid', 'offline_access', ...SCOPES.split(' ')], // all that a client may register for
   cookies: { keys: ['cookies-of-a-test'] },
@@ -105,6 +114,11 @@ const COMMANDS = {
   },
   issued: () => ({ issued: [...issued] }),
   registered: () => ({ registered }),
+  client: ({ id, secret, redirect }) => {
+    CLIENTS.push({ ...usual, client_id: id, client_secret: secret, redirect_uris: [redirect], grant_types: ['authorization_code'] });
+    return build() ?? {};
+  },
+  claims: ({ user, claims }) => people.set(user, claims) && {},
 };
 
 const listener = (request, response) => handle(request, response);

@@ -52,7 +52,8 @@ def test_an_entry_has_the_last_word_also_with_no_and_none() -> None:
     assert "--watch" in container(front)["args"]
     assert "--watch" not in container(back)["args"]
     assert ("replicas" in front["spec"], back["spec"]["replicas"]) == (False, 1)
-    assert [obj["metadata"]["name"] for obj in of_kind(objects, "Ingress")] == ["tools-platform-front-gateway"]
+    routed = {obj["metadata"]["name"] for obj in of_kind(objects, "Ingress")}
+    assert routed == {"tools-platform-front-gateway", "tools-platform-console"}
 
 
 def endpoint_roles(*arguments: str) -> set[tuple[str, str | None]]:
@@ -125,11 +126,11 @@ def test_routes_lead_to_the_data_port() -> None:
     objects = render("-f", values("everything"))
     service = one(objects, "Service", "tools-platform-front-gateway")
     ports = {port["name"]: port["port"] for port in service["spec"]["ports"]}
-    (ingress,) = of_kind(objects, "Ingress")
+    ingress = one(objects, "Ingress", "tools-platform-front-gateway")
     (rule,) = ingress["spec"]["rules"]
     backend = rule["http"]["paths"][0]["backend"]["service"]
     assert (backend["name"], backend["port"]["name"]) == (service["metadata"]["name"], "http")
-    (route,) = of_kind(objects, "HTTPRoute")
+    route = one(objects, "HTTPRoute", "tools-platform-front-gateway")
     (reference,) = route["spec"]["rules"][0]["backendRefs"]
     assert (reference["name"], reference["port"]) == (service["metadata"]["name"], ports["http"])
     assert route["spec"]["rules"][0]["timeouts"] == {"request": "0s"}, "streams last"

@@ -12,7 +12,7 @@ import yaml
 from charts import CASES, CHART, NAMESPACE, Object, container, helm, of_kind, one, render, values
 from fenced_blocks import fenced_blocks
 
-from ostiary_core.contract.key_names import secret_name
+from ostiary_core.contract.key_names import evidence_secret_name, secret_name
 from ostiary_core.contract.parts import MAX_PARTS, config_map_name
 from ostiary_operator.api.load import parse_settings
 from ostiary_operator.cli.commands import COMMANDS
@@ -23,6 +23,7 @@ from ostiary_operator.status import replicas
 from ostiary_tools.common.errors import CommandError
 
 SCALING = "gatewayDefaults.autoscaling"
+CONSOLE = "console.enabled=true,console.externalURL=https://a"
 CONFIG_MAPS = [config_map_name("default", number) for number in range(MAX_PARTS)]
 
 
@@ -157,7 +158,9 @@ def test_the_programs_understand_their_arguments(case: str, monkeypatch: pytest.
     for obj in of_kind(render(*(("-f", values(case)) if case else ())), "Deployment"):
         arguments = container(obj)["args"]
         parsed = parse(arguments)
-        if arguments[0] == "gateway":
+        if arguments[0] == "console":
+            assert (parsed.operator_namespace, parsed.port) == (NAMESPACE, 8090)
+        elif arguments[0] == "gateway":
             assert read_options(parsed).gateway.startswith(f"{NAMESPACE}/")
         else:
             assert options.from_arguments(parsed).operator_namespace == NAMESPACE
@@ -261,7 +264,9 @@ def test_no_gateway_mounts_its_secret_where_a_config_map_is_mounted(case: str) -
 def test_both_sides_have_rights_on_exactly_what_is_mounted(objects: list[Object]) -> None:
     mounted = [("configmaps", CONFIG_MAPS), ("secrets", [secret_name("default")])]
     checkpoints = ("configmaps", ["ostiary-default-audit"])  # it is the operator's own: no gateway reads it
-    for role, expected in (("ostiary-gateway", mounted), ("ostiary-gateway-config", [*mounted, checkpoints])):
+    shared = ("secrets", [evidence_secret_name("default")])  # for a console: the gateway has it among its keys
+    of_operator = [*mounted, checkpoints, shared]
+    for role, expected in (("ostiary-gateway", mounted), ("ostiary-gateway-config", of_operator)):
         named = [rule for rule in one(objects, "Role", role)["rules"] if "resourceNames" in rule]
         assert sorted((rule["resources"][0], rule["resourceNames"]) for rule in named) == sorted(expected)
 
@@ -291,6 +296,12 @@ def test_the_grace_period_covers_the_drain() -> None:
     options = read_options_of(gateway)
     drain = options.drain_delay_seconds + options.drain_seconds
     assert gateway["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] > drain
+
+
+def test_several_workers_are_asked_for_only_where_a_value_says_so() -> None:
+    usual, several = (deployment(render(*more), "gateway") for more in ((), ("--set", "gatewayDefaults.workers=3")))
+    assert not [each for each in container(usual)["args"] if "workers" in each], "an older image knows no such flag"
+    assert read_options_of(several).workers == 3
 
 
 def read_options_of(gateway: Object) -> Any:
@@ -325,6 +336,14 @@ def read_options_of(gateway: Object) -> Any:
         ("telemetry.headersSecret.name=x", "set telemetry.endpoint too"),
         ("image.digest=sha256:1", "does not match pattern"),
         ("operator.enabled=false,gateways=null,crds.install=false", "nothing to install"),
+        ("console.enabled=true", "console.externalURL: cookies"),
+        ("console.externalURL=console.example.com", "does not match pattern"),
+        (f"{CONSOLE},console.acceptTokens=false", "no one could sign in"),
+        (f"{CONSOLE},console.oidc.issuer=https://a", "console.oidc.clientID"),
+        (f"{CONSOLE},console.replicas=2", "set sessionKeySecret.name"),
+        (f"{CONSOLE},console.httpRoute.enabled=true", "console.httpRoute has no parent"),
+        (f"{CONSOLE},watchNamespaces={{sales}}", "console.acceptTokens needs a ClusterRole"),
+        ("console.oidc.signingAlgorithms={HS256}", "must be one of"),
         ("watchNamespaces={sales},secretNamespaces={support}", "does not watch support"),
     ],
 )

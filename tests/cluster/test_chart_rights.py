@@ -50,6 +50,7 @@ OPERATOR_MAY = (
     "watch configmaps -n {own}",
     "create configmaps/ostiary-default-15 -n {own}",
     "patch secrets/ostiary-default -n {own}",
+    "create secrets/ostiary-default.evidence -n {own}",
     "list endpointslices -n {own}",
     "create leases.coordination.k8s.io/ostiary-claim -n {other}",
     "get endpointslices/kubernetes -n default",
@@ -97,6 +98,7 @@ GATEWAY_MAY_NOT = (
     "get configmaps/ostiary-edge-0 -n {own}",
     "list configmaps -n {own}",
     "get secrets/other -n {own}",
+    "get secrets/ostiary-default.evidence -n {own}",
     "get secrets/ostiary-default -n {other}",
     "list mcpproxies --all-namespaces",
 )

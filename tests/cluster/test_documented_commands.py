@@ -53,12 +53,21 @@ ELSEWHERE = {
     "docs/tutorials/12-prove-it-to-an-auditor.md": "tests/protocol/test_audit_tutorial.py",
     "docs/guides/audit.md": "tests/cluster/test_audit_in_cluster.py",
     "examples/access-tiers/README.md": "tests/cluster/test_access_tiers.py",
+    "docs/tutorials/21-see-your-proxies.md": "tests/browser/test_console_example.py",
+    "docs/tutorials/22-a-proxy-in-three-steps.md": "tests/browser/test_wizard.py",
+    "examples/console/README.md": "tests/browser/test_console_example.py",
+    "docs/guides/command-line.md": "tests/cluster/test_kubectl_plugin.py",
+    "docs/guides/console.md": "tests/cluster/test_console_command.py",
+    "docs/guides/tracing-backends.md": "tests/backends/test_recipes.py",
+    "docs/guides/traffic.md": "tests/protocol/test_traffic_commands.py",
     "docs/guides/locks.md": "tests/protocol/test_lock_example.py",
     "docs/guides/decisions.md": "tests/unit/ostiary_operator/cli/test_test.py",
 }
 #: Commands that another test runs, by their beginning.
 RUN_BY = {
     "ostiary run examples/access-tiers": "tests/protocol/test_access_tiers.py",
+    "ostiary run examples/console": "tests/browser/test_console_example.py",
+    "ostiary run first-proxy": "tests/browser/test_wizard.py",
     "ostiary run one-endpoint": "tests/protocol/test_one_endpoint_example.py",
     "ostiary run eu-route": "tests/protocol/test_eu_route_example.py",
     "ostiary run rest": "tests/protocol/test_openapi_example.py",

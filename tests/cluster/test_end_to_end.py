@@ -92,11 +92,14 @@ async def is_gone(cluster: LocalCluster, name: str) -> bool:
 
 
 async def until_tools(cluster: LocalCluster, name: str, expected: set[str]) -> None:
-    """Wait until every replica shows exactly these."""
+    """Wait until every replica shows exactly these; one that does not know the proxy yet is waited for, too."""
     for replica in cluster.replicas:
 
         async def shows(number: int = replica) -> bool:
-            return await tools(cluster, name, number) == expected
+            try:
+                return await tools(cluster, name, number) == expected
+            except MCPError:
+                return False
 
         await eventually(shows)
 

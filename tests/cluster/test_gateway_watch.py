@@ -2,10 +2,15 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Iterator
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
 from configs import TIMEOUTS, ConfigWriter, entry
@@ -18,11 +23,13 @@ from ostiary_core.contract.documents import ServerConfig
 from ostiary_gateway.app import GatewayApp
 from ostiary_gateway.options import GatewayOptions, KubernetesOptions
 from ostiary_gateway.telemetry import Telemetry
+from ostiary_gateway.workers.supervisor import Supervisor
 from ostiary_tools.cluster.control_plane import ControlPlane
 from ostiary_tools.common.processes import wait_until
 
 NAMESPACE, ACCOUNT = "ostiary", "gateway"
 CONFIG, SECRET = "ostiary-default-0", "ostiary-default"
+ADMIN = {"Authorization": "Bearer admin-for-tests"}
 ONE = {"name": "one", "effect": "Allow", "tools": {"names": ["get_users"]}}
 
 
@@ -74,6 +81,87 @@ async def shows(gateway: GatewayApp, *names: str, seconds: float = 5.0) -> None:
     await eventually(so, seconds=seconds)
 
 
+def watching(plane: ControlPlane, token_file: Path) -> GatewayOptions:
+    """The options of a gateway that watches its config."""
+    return GatewayOptions(
+        config=None,
+        gateway=f"{NAMESPACE}/default",
+        port=0,
+        admin_port=0,
+        drain_seconds=1.0,
+        kubernetes=KubernetesOptions(plane.url, token_file, plane.ca_file),
+    )
+
+
+@asynccontextmanager
+async def two_workers(options: GatewayOptions) -> AsyncIterator[Supervisor]:
+    """A gateway of two workers that watches."""
+    stopping = asyncio.Event()
+    supervisor = Supervisor(replace(options, workers=2))
+    running = asyncio.create_task(supervisor.run(stopping))
+
+    async def is_up() -> bool:
+        assert not running.done(), running.exception()
+        return supervisor.is_up
+
+    try:
+        await eventually(is_up)
+        yield supervisor
+    finally:
+        stopping.set()
+        await running
+
+
+async def report(supervisor: Supervisor) -> dict[str, Any]:
+    """What the operator reads of the gateway."""
+    url = f"http://127.0.0.1:{supervisor.admin_port}/config"
+    async with aiohttp.ClientSession() as http, http.get(url, headers=ADMIN) as response:
+        found: dict[str, Any] = await response.json() if response.status == 200 else {}
+        return found
+
+
+@pytest.mark.timeout(240)
+async def test_each_worker_watches_and_the_report_waits_for_the_last_one(
+    own: ControlPlane, upstream: Upstream, tmp_path: Path
+) -> None:
+    operator = ConfigWriter()
+    server = ServerConfig(name="up", url=upstream.url, timeouts=TIMEOUTS, addresses=LOOPBACK)
+    p = policy("p", ONE)
+    write(own, "secrets", SECRET, {"data": encoded(operator)})
+    deliver(own, operator.files(entry("mock", servers=[server])))
+    token_file = tmp_path / "token"
+    token_file.write_text(await asyncio.to_thread(own.service_account_token, NAMESPACE, ACCOUNT))
+    async with two_workers(watching(own, token_file)) as gateway:
+
+        async def revisions() -> list[int]:
+            return [each["revision"] for each in (await report(gateway)).get("workers", ())]
+
+        async def both_run(revision: int) -> bool:
+            return await revisions() == [revision] * 2
+
+        await eventually(lambda: both_run(1))
+        before = (await report(gateway))["entries"]["default/mock"]["active"]
+        stopped = gateway.slots[1].pid
+        assert stopped is not None
+        os.kill(stopped, signal.SIGSTOP)
+        deliver(own, operator.files(entry("mock", [p], servers=[server]), policies=[p]))
+        await eventually(lambda: has(revisions, 2))
+        assert (await report(gateway))["entries"]["default/mock"]["active"] == before, "one worker still runs it"
+        with suppress(ProcessLookupError):  # it was replaced meanwhile
+            os.kill(stopped, signal.SIGCONT)
+        await eventually(lambda: both_run(2))
+        assert (await report(gateway))["entries"]["default/mock"]["active"] != before
+
+
+async def has(numbers: Callable[[], Awaitable[list[int]]], wanted: int) -> bool:
+    return wanted in await numbers()
+
+
+def encoded(operator: ConfigWriter) -> dict[str, str]:
+    """The entries of the gateway's Secret, as the API server has them."""
+    return {name: base64.b64encode(value).decode() for name, value in operator.secret.items()}
+
+
 @pytest.mark.timeout(120)
 async def test_a_change_is_in_force_and_neither_a_lost_token_nor_a_lost_api_server_costs_the_config(
     own: ControlPlane, upstream: Upstream, tmp_path: Path
@@ -84,20 +172,11 @@ async def test_a_change_is_in_force_and_neither_a_lost_token_nor_a_lost_api_serv
     p = policy("p", ONE)
     governed = entry("mock", [p], servers=[server])
 
-    secret = {name: base64.b64encode(value).decode() for name, value in operator.secret.items()}
-    write(own, "secrets", SECRET, {"data": secret})
+    write(own, "secrets", SECRET, {"data": encoded(operator)})
     deliver(own, operator.files(open_proxy))
     token_file = tmp_path / "token"
     token_file.write_text("not a token")
-    options = GatewayOptions(
-        config=None,
-        gateway=f"{NAMESPACE}/default",
-        port=0,
-        admin_port=0,
-        drain_seconds=1.0,
-        kubernetes=KubernetesOptions(own.url, token_file, own.ca_file),
-    )
-    gateway = GatewayApp(options, Telemetry.disabled())
+    gateway = GatewayApp(watching(own, token_file), Telemetry.disabled())
     await gateway.start()
     try:
         assert gateway.not_ready() == "no config yet"

@@ -129,7 +129,8 @@ def test_a_caller_without_the_right_to_the_token_is_told_which_right_it_is(
     for command in (("logs", EXAMPLE_PROXY), ("limits",)):
         refused = call(*command, "-n", "default", "--kubeconfig", kubeconfig)
         assert (refused.code, refused.out) == (2, "")
-        assert "you may not read the Secret ostiary-default of namespace ostiary-system" in refused.err
+        named = "ostiary-default.evidence or ostiary-default of namespace ostiary-system"
+        assert f"you may not read the Secret {named}" in refused.err
 
 
 def test_an_mcpproxy_that_does_not_exist_is_named(ask: Ask) -> None:

@@ -31,7 +31,8 @@ async def test_an_applied_proxy_becomes_a_signed_config_owned_by_the_gateways_se
         await eventually(lambda: world.served() == {"crm"})
     gateway = world.get(SERVICE, "ostiary-gateway-default")
     assert gateway is not None
-    for kind, name in ((CONFIG_MAP, "ostiary-default-0"), (SECRET, "ostiary-default")):
+    owned = ((CONFIG_MAP, "ostiary-default-0"), (SECRET, "ostiary-default"), (SECRET, "ostiary-default.evidence"))
+    for kind, name in owned:
         obj = world.get(kind, name)
         assert obj is not None
         (owner,) = obj["metadata"]["ownerReferences"]
@@ -96,6 +97,20 @@ async def test_the_gateway_is_asked_with_the_bearer_of_its_secret(world: Operato
             await eventually(lambda: world.get(SECRET, "ostiary-default"))
             await eventually(lambda: one.bearers)
     assert len(one.bearers[0].removeprefix("Bearer ")) >= 40
+
+
+async def test_the_bearer_of_evidence_is_in_a_secret_of_its_own_that_holds_nothing_else(
+    world: OperatorEnvironment,
+) -> None:
+    async with running_operator(world.options()):
+        keys = await eventually(lambda: world.get(SECRET, "ostiary-default"))
+        shared = await eventually(lambda: world.get(SECRET, "ostiary-default.evidence"))
+        assert shared["data"] == {"evidence-token": keys["data"]["evidence-token"]}
+        assert keys["data"]["admin-token"] not in shared["data"].values()
+
+        world.patch(SECRET, "ostiary-default.evidence", {"data": {"evidence-token": "ZmZm", "notes": "ZmZm"}})
+        world.has_proxy("crm")  # its pass restores what others changed
+        await eventually(lambda: (world.get(SECRET, "ostiary-default.evidence") or {}).get("data") == shared["data"])
 
 
 async def test_a_config_that_was_edited_by_hand_is_restored(world: OperatorEnvironment) -> None:

@@ -13,7 +13,11 @@ from gateways import RunningGateway, policy, running_gateway
 from mcp_caller import legacy, mcp_caller, modern
 from mcp_clients import ERAS, Era, connect, eventually
 
+from ostiary_core.audit.record_layout import MAX_LINE_BYTES
 from ostiary_core.contract.audit import AuditConfig, AuditFileConfig, AuditSinkConfig, GatewayAuditConfig
+from ostiary_gateway.audit import record_members
+from ostiary_gateway.audit.record_encoder import RecordEncoder
+from ostiary_gateway.pipeline import audit_stage, audited_request
 
 ALLOW = {"name": "yes", "effect": "Allow"}
 DENY = {"name": "no", "effect": "Deny", "tools": {"verbs": ["Call"], "names": ["delete_*"]}}
@@ -66,6 +70,47 @@ async def test_a_call_leaves_two_records_and_a_list_one_with_its_items(tmp_path:
     kinds = [record["kind"] for record in records(path)]
     assert kinds[:3] == ["GatewayStarted", "Checkpoint", "ConfigurationChanged"]
     assert kinds[-2:] == ["GatewayStopped", "Checkpoint"]
+
+
+@pytest.mark.parametrize("era", ERAS)
+async def test_a_usual_request_is_recorded_with_the_bytes_of_a_whole_record(
+    tmp_path: Path, mock: str, era: Era, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[tuple[bytes, bytes]] = []
+
+    def both(encoder: RecordEncoder, *request: Any) -> bytes | None:
+        line = audited_request.usual_record(encoder, *request)
+        if line is not None:
+            event = audited_request.request_event(*request)
+            compared.append((line, encoder.encode(event._replace(arguments={}))))  # content: no template is used
+        return line
+
+    monkeypatch.setattr(audited_request, "time_ns", lambda: 1_800_000_000_123_456_789)
+    monkeypatch.setattr(audit_stage, "usual_record", both)
+    async with audited(tmp_path / "audit.jsonl") as gateway:
+        await gateway.apply(gateway.entry("mock", mock, [keyed(api_key("k", "default/a")), policy("p", ALLOW, DENY)]))
+        async with connect(gateway.url(), era=era, headers=bearer("k")) as client:
+            for number in range(3):
+                await client.call_tool("create_post", {"user_id": number + 1, "title": "hello", "body": "hello"})
+                await client.call_tool("echo", {"message": "hello"})
+            await client.list_tools()
+            await client.call_tool("delete_all", {})
+    assert [line for line, _ in compared] == [whole for _, whole in compared]
+    assert sum(b'"tool":"create_post"' in line for line, _ in compared) == 6
+    assert not any(b"delete_all" in line for line, _ in compared)
+
+
+async def test_a_usual_record_that_would_be_too_long_is_shortened(
+    tmp_path: Path, mock: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record_members, "TEXT", 100_000)  # more than any identity provider can send
+    path = tmp_path / "audit.jsonl"
+    async with audited(path) as gateway:
+        key = api_key("k", f"default/{'a' * 30_000}")
+        await gateway.apply(gateway.entry("mock", mock, [keyed(key), policy("p", ALLOW)]))
+        for _ in range(2):
+            await call(gateway, CALL, bearer("k"))
+    assert [len(json.dumps(each)) < MAX_LINE_BYTES for each in calls(path)] == [True, True]
 
 
 async def test_a_denied_call_is_recorded_with_policy_and_rule(tmp_path: Path, mock: str) -> None:

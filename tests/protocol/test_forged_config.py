@@ -9,8 +9,9 @@ from configs import ConfigWriter
 from gateways import RunningGateway, policy, running_gateway
 from mcp_caller import legacy, mcp_caller
 
+from ostiary_gateway.pipeline.opened_sessions import OpenedSessions
 from ostiary_gateway.seal import Sealer
-from ostiary_gateway.session_ids import open_session_id, seal_session
+from ostiary_gateway.session_ids import seal_session
 
 FORGED = b"f" * 32
 TOKEN = "forged-token"
@@ -67,7 +68,8 @@ async def test_a_session_key_of_a_config_map_opens_no_session(gateway: RunningGa
     async with mcp_caller(gateway.url()) as caller:
         await caller.initialize()
         bound = {"proxy_uid": "uid-mock", "principal": "anonymous"}
-        mine = open_session_id(Sealer(lambda: {0: gateway.session_key}), caller.session or "", **bound, max_age=60.0)
+        sessions = OpenedSessions(Sealer(lambda: {0: gateway.session_key}))
+        mine = sessions.open(caller.session or "", **bound, max_age=60.0)
         assert mine is not None
         assert (await caller.post(legacy("ping"))).status == 200
         caller.session = seal_session(Sealer(lambda: {1: FORGED}), mine, **bound)

@@ -355,7 +355,8 @@ async def test_a_body_that_belongs_to_no_post_is_refused(
     head = f"{method} /mock/mcp HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n"
     head += f"Origin: http://localhost:{gateway.app.port}\r\nAccess-Control-Request-Method: POST\r\n{framing}\r\n\r\n"
     async with connected(gateway.app.port) as wire:
-        await wire.send(head.encode() + b"5\r\nhello\r\n")
+        # No more than the body: aiohttp refuses a packet whole of which any part is malformed.
+        await wire.send(head.encode() + (b"hello" if framing.endswith(": 5") else b"5\r\nhello\r\n"))
         reply = await wire.reply()
         assert (reply.status, reply.json["error"], reply.headers["connection"]) == (400, "UnexpectedBody", "close")
         assert await wire.closed()

@@ -51,10 +51,10 @@ async def replica(*pages: Mapping[str, Any]) -> AsyncIterator[str]:
             return web.Response(status=401)
         number = int(request.query.get("after", "0"))
         following = str(number + 1) if number + 1 < len(pages) else None
-        return web.json_response({"replica": "r", "next": following, **pages[number]})
+        return web.json_response({"replica": "r", "since": 1, "now": 2, "next": following, **pages[number]})
 
     app = web.Application()
-    app.add_routes([web.get("/limits", limits)])
+    app.add_routes([web.get("/evidence/limits", limits)])
     async with serving_application(app) as origin:
         yield origin
 

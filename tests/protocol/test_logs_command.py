@@ -94,7 +94,7 @@ async def test_following_ends_with_the_capture(
     async with mcp_caller(gateway.url()) as caller:
         await caller.post(modern("tools/call", {"name": "echo", "arguments": {"message": "hello"}}))
     ring = next(iter(gateway.app.pipeline.captures)).ring
-    await eventually(lambda: bool(ring._waiting))
+    await eventually(lambda: bool(ring._waiting._events))
     await gateway.apply(gateway.entry("mock", mock))
     done = await following
 

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
+from ended_calls import ended_call
 from gateways import RunningGateway, policy, running_gateway
 from limits import limit_config, limiting
 from mcp_caller import legacy, mcp_caller, modern
@@ -18,6 +18,7 @@ from upstreams import Arrived, initialize_answer, serving
 
 from ostiary_gateway.metrics.request_metrics import MOST_OF_PROXY
 from ostiary_gateway.telemetry import Telemetry
+from ostiary_gateway.telemetry.request_labels import PlainLabels
 
 DURATION = "mcp_server_operation_duration_seconds"
 UPSTREAM = "mcp_client_operation_duration_seconds"
@@ -158,13 +159,11 @@ async def invent_otherwise(gateway: RunningGateway, numbers: range) -> None:
 
 
 async def test_a_server_with_endless_error_codes_fills_no_memory(gateway: RunningGateway) -> None:
-    metrics = gateway.app.metrics
-    labels: Any = ("tools/call", "default/mock", "echo", "", "", "", "", 200, "up", "", "", "", "", "", "")
-    figures: Any = {"seconds": 0.1, "upstream_seconds": 0.1, "request_bytes": 1, "response_bytes": 1, "trace": None}
+    call = ended_call(proxy="default/mock", seconds=0.1, upstream_seconds=0.1)
+    labels = call[3]
     for number in range(3 * MOST_OF_PROXY):
-        metrics.observe(
-            (*labels[:2], f"tool-{number}", *labels[3:9], f"-{number}", f"-{number}", *labels[11:]), **figures
-        )
+        invented: PlainLabels = (*labels[:2], f"tool-{number}", *labels[3:9], f"-{number}", f"-{number}", *labels[11:])
+        gateway.app.ended.add(("", 1, 1, "", (*call[:3], invented, *call[4:])))
     counted = await scrape(gateway)
 
     assert counted.value(f"{DURATION}_count") == 3 * MOST_OF_PROXY

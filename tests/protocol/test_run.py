@@ -21,7 +21,7 @@ from aiohttp import web
 from local_run import Run, running, running_before, start
 from mcp import MCPError
 from mcp.types import TextContent
-from mcp_caller import legacy, mcp_caller
+from mcp_caller import legacy, mcp_caller, modern
 from mcp_clients import ERAS, Era, connect, eventually
 from timeouts import TIMEOUT_SECONDS
 from upstreams import Arrived, serving, with_handshake
@@ -228,6 +228,22 @@ async def test_requests_of_the_run_itself_are_not_printed_as_requests_of_a_clien
     after = run.edit("mcppolicy.yaml", "# Who may", "# Who, indeed, may")
     await run.prints("saved", after=after)
     assert not run.has_line("failed", after=before)
+
+
+async def test_requests_of_the_run_itself_are_counted_nowhere(run: Run) -> None:
+    before = run.edit("mcppolicy.yaml", "# Who may", "# Who, indeed, may")
+    await run.prints("saved", after=before)  # it has asked its servers twice now, through the gateway
+    assert await asyncio.to_thread(counted_methods, run) == set()
+    async with mcp_caller(run.url) as caller:
+        await caller.post(modern("tools/list"))
+    assert await asyncio.to_thread(counted_methods, run) == {"tools/list"}
+
+
+def counted_methods(run: Run) -> set[str]:
+    """The methods of requests that the gateway's metrics count."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{run.admin_port}/metrics", timeout=TIMEOUT_SECONDS) as answer:
+        text = answer.read().decode()
+    return set(re.findall(r'mcp_server_operation_duration_seconds_count\{.*?mcp_method_name="([^"]*)"', text))
 
 
 async def test_a_server_that_dies_is_started_again_and_calls_meanwhile_get_an_error(whole_run: Run) -> None:

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from gateways import RunningGateway, running_gateway
+from gateways import BOUNDS, RunningGateway, running_gateway
 from mcp_caller import LEGACY, MODERN, McpCaller, legacy, mcp_caller, modern
 from mcp_clients import connect
 from otlp_sink import http_sink
+from session_scenes import SessionScene
 from upstreams import Arrived, answer, document, events, initialize_answer, serving, with_handshake
 from waiting import for_ever
 
@@ -230,6 +231,44 @@ async def test_a_session_expires() -> None:
         session = (await caller.post(legacy("initialize", params))).headers["Mcp-Session-Id"]
         gateway.app.pipeline.services.sealer._clock = lambda: time.time() + 5
         await dead(caller, session)
+
+
+async def test_a_session_in_use_ends_with_its_age(gateway: RunningGateway) -> None:
+    async with serving(with_handshake(echo)) as upstream, mcp_caller(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
+        await caller.initialize()
+        assert (await caller.post(CALL)).result == RESULT
+        assert caller.session is not None
+
+        gateway.app.pipeline.services.sealer._clock = lambda: time.time() + 2 * BOUNDS.session_max_age / 1000
+
+        await dead(caller, caller.session)
+
+
+async def test_a_session_in_use_ends_when_its_key_is_taken_back(gateway: RunningGateway) -> None:
+    async with serving(with_handshake(echo)) as upstream, mcp_caller(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
+        await caller.initialize()
+        assert (await caller.post(CALL)).result == RESULT
+        assert caller.session is not None
+
+        gateway.session_key = os.urandom(32)
+        await gateway.apply(gateway.entry("mock", upstream.url))
+
+        await dead(caller, caller.session)
+
+
+async def test_a_session_that_the_server_forgets_while_it_is_in_use_is_404(gateway: RunningGateway) -> None:
+    scene = SessionScene("crm")
+    async with serving(scene.script) as upstream, mcp_caller(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
+        await caller.initialize()
+        assert (await caller.post(CALL)).status == 200
+        assert caller.session is not None
+
+        scene.forget()
+
+        await dead(caller, caller.session)
 
 
 async def test_a_session_that_the_server_has_forgotten_is_404(gateway: RunningGateway) -> None:

@@ -91,7 +91,7 @@ async def test_the_endpoint_is_found_by_its_path(gateway: RunningGateway, path: 
 async def test_no_other_spelling_of_a_path_is_served(gateway: RunningGateway, upstream: Upstream, path: str) -> None:
     reply = await raw(gateway, post(path, PING))
 
-    assert reply.status == 404
+    assert reply.status in {404, 400}  # aiohttp refuses what is no URL
     assert upstream.arrived == []
 
 

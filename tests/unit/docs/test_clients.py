@@ -7,6 +7,7 @@ import re
 import pytest
 from fenced_blocks import ROOT, fenced_blocks
 
+from ostiary_operator.local.client_setups import CallerCredential, ConnectedEndpoint, setups
 from ostiary_operator.local.console import Console
 from ostiary_operator.local.welcome import EndpointSummary, RunSummary, greet
 
@@ -34,6 +35,16 @@ def test_each_configuration_is_json_and_names_the_endpoint(text: str) -> None:
 def test_each_program_is_python_and_names_the_endpoint(text: str) -> None:
     constants = [node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant)]
     assert ENDPOINTS & {each for each in constants if isinstance(each, str)}
+
+
+@pytest.mark.parametrize("credential", [CallerCredential.NONE, CallerCredential.KEY])
+def test_the_page_shows_what_the_console_shows(credential: CallerCredential) -> None:
+    page = (ROOT / PAGE).read_text().replace("support-agent-example-key", "the-key")
+    is_keyed = credential is CallerCredential.KEY
+    url = "http://localhost:8080/tickets/mcp" if is_keyed else ENDPOINT
+    found = setups(ConnectedEndpoint("tickets" if is_keyed else "mock-mcp-server", url), frozenset({credential}))
+    assert [each.client for each in found] == list(CLIENTS)
+    assert [way.text for each in found for way in each.ways if way.text not in page] == []
 
 
 def test_the_welcome_prints_the_first_command_and_names_the_page_of_the_others(
