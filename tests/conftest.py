@@ -4,17 +4,16 @@ How much Hypothesis tries: `make test` judges every change by the same examples,
 that Ctrl-C reaches what a test starts: a run in the background (`nohup make test &`) begins with these signals ignored,
 its children would inherit that, and `ostiary run` respects it. And that no test depends on whether `make` started it:
 `ostiary run` then names a `make` command to type. And that every console takes a free port. And which HTTP server the
-gateways of the tests have.
+gateways of the tests have. And that no connection outlives its event loop.
 """
 
 import asyncio
-import inspect
 import os
 import signal
-from collections.abc import AsyncIterator
 
 import http_listener
 import pytest
+from closing_loops import close_with_connections
 from hypothesis import HealthCheck, settings
 
 for _number in (signal.SIGINT, signal.SIGHUP):
@@ -23,6 +22,8 @@ for _number in (signal.SIGINT, signal.SIGHUP):
 
 os.environ.pop("MAKELEVEL", None)
 os.environ["CONSOLE_PORT"] = "0"
+
+pytest.MonkeyPatch().setattr(asyncio.SelectorEventLoop, "close", close_with_connections)
 
 # No deadlines: several test processes share few cores, and a slow example is no failure.
 settings.register_profile("ostiary", deadline=None, derandomize=True)
@@ -43,25 +44,3 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["HTTP_SERVER"] = name
         # A conftest.py of the folder that was named may have imported it already.
         http_listener.HTTP_SERVER = name
-
-
-@pytest.fixture
-async def _last_of_the_loop() -> AsyncIterator[None]:
-    """Close what connections a test and its fixtures have left open, before their event loop is closed.
-
-    A transport that outlives its loop is found by the garbage collector only, and reported as a fault of whatever test
-    runs then. Leaks of our own code have tests of their own (tests/load, protocol/test_nothing_for_the_collector.py).
-    """
-    yield
-    for transport in list(getattr(asyncio.get_running_loop(), "_transports", {}).values()):
-        if not transport.is_closing():
-            transport.abort()
-    for _ in range(2):  # one iteration closes their sockets, the other one those that were being accepted
-        await asyncio.sleep(0)
-
-
-@pytest.fixture(autouse=True)
-def _close_what_is_left(request: pytest.FixtureRequest) -> None:
-    """Set it up before all other fixtures of an asynchronous test, so that it is torn down after them."""
-    if inspect.iscoroutinefunction(getattr(request.node, "obj", None)):
-        request.getfixturevalue("_last_of_the_loop")

@@ -1,0 +1,23 @@
+"""Event loops that close what connections are left when they are closed themselves.
+
+A transport that outlives its loop is found by the garbage collector only, and reported as a fault of whatever test runs
+then. Leaks of our own code have tests of their own (tests/load, protocol/test_nothing_for_the_collector.py).
+"""
+
+import asyncio
+from typing import Final
+
+#: One iteration closes the sockets of aborted transports, the other one those that were being accepted.
+_ITERATIONS: Final = 2
+
+_close = asyncio.SelectorEventLoop.close
+
+
+def close_with_connections(loop: asyncio.SelectorEventLoop) -> None:
+    """Close a loop, and before that what connections are open, also those that wait to send what is written."""
+    if not loop.is_closed() and not loop.is_running():
+        for transport in list(getattr(loop, "_transports", {}).values()):
+            transport.abort()
+        for _ in range(_ITERATIONS):
+            loop.run_until_complete(asyncio.sleep(0))
+    _close(loop)
