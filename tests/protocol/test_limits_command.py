@@ -83,11 +83,13 @@ async def test_a_table_of_sums_says_that_each_replica_lets_the_whole_limit_throu
     assert ("used is the sum of 2 replicas that count each by itself" in done.err) is said
 
 
-async def test_the_table_says_for_whom_and_when_it_is_available_again(ostiary: Ostiary, token: str) -> None:
+async def test_the_table_says_for_whom_and_when_it_is_available_again_nearest_first(
+    ostiary: Ostiary, token: str
+) -> None:
     agent = usage(3, limit="agent-hourly", key="u/agent-hourly/a", dimensions={"Consumer": "default/a"}, amount=1000)
     async with replica({"keys": [agent]}, {"keys": [usage(100)]}) as url:
         done = await limits(ostiary, token, [url])
-    header, first, second = done.out.splitlines()
+    header, second, first = done.out.splitlines()
 
     assert header.split() == [*["POLICY", "LIMIT", "FOR", "USED", "OF", "LEFT", "UNIT"], "AVAILABLE", "AGAIN"]
     assert first.split()[1:7] == ["agent-hourly", "Consumer", "default/a", "3", "1,000", "997"]
@@ -101,7 +103,16 @@ async def test_a_replica_that_does_not_answer_is_named(ostiary: Ostiary, token: 
     assert "replica http://127.0.0.1:1: no answer: Connection refused" in done.err
 
 
-@pytest.mark.parametrize("page", [{"keys": [{}]}, {"keys": 3}, {"keys": [usage(1) | {"dimensions": []}]}])
+@pytest.mark.parametrize(
+    "page",
+    [
+        {"keys": [{}]},
+        {"keys": 3},
+        {"keys": [usage(1) | {"dimensions": []}]},
+        *({"keys": [usage(1) | {member: number}]} for member in ("used", "amount") for number in (-1, 2**64, 10**400)),
+        {"keys": [usage(1) | {"used": float("inf")}]},
+    ],
+)
 async def test_a_page_of_another_form_is_no_crash(ostiary: Ostiary, token: str, page: dict[str, Any]) -> None:
     async with replica(page) as url:
         done = await limits(ostiary, token, [url])

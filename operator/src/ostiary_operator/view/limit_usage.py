@@ -1,13 +1,14 @@
 """What callers have used of limits, read from replicas and joined into one table."""
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Self
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
 
-from ostiary_core.evidence.document import EvidenceDocument, Word
+from ostiary_core.evidence.document import EvidenceDocument, Number, Word
 from ostiary_operator.local.console import printable
 from ostiary_operator.status.replicas import NoResponse
 from ostiary_operator.view import tables
@@ -17,6 +18,9 @@ HEADER: Final = ("POLICY", "LIMIT", "FOR", "USED", "OF", "LEFT", "UNIT", "AVAILA
 PAGE: Final = 1000
 MOST_PAGES: Final = 10
 _SHARED: Final = "Shared"
+#: Dimensions of one key: there are no more to count by.
+_MOST_DIMENSIONS: Final = 16
+_NUMBER: Final = TypeAdapter(Number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,11 @@ class LimitUsage:
         return max(0, self.amount - self.used)
 
     @property
+    def share(self) -> float:
+        """The part of the limit that is used: above 1 where more was used than there is."""
+        return self.used / self.amount if self.amount > 0 else 1.0
+
+    @property
     def identity(self) -> tuple[str, str, str]:
         """What makes it the same key on another replica."""
         return self.policy, self.limit, self.key
@@ -51,19 +60,20 @@ class LimitUsage:
             NoResponse: it is none.
         """
         try:
-            dimensions = tuple((_text(name), _text(value)) for name, value in found["dimensions"].items())
+            named = itertools.islice(found["dimensions"].items(), _MOST_DIMENSIONS)
+            dimensions = tuple((_text(name), _text(value)) for name, value in named)
             return cls(
                 policy=_text(found["policy"]),
                 limit=_text(found["limit"]),
                 key=str(found["key"]),
                 dimensions=dimensions,
                 unit=_text(found["unit"]),
-                used=int(found["used"]),
-                amount=int(found["amount"]),
+                used=_NUMBER.validate_python(found["used"], strict=True),
+                amount=_NUMBER.validate_python(found["amount"], strict=True),
                 reset_at=_text(found.get("resetAt") or ""),
                 shadow=found.get("shadow") is True,
             )
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, TypeError, ValidationError, AttributeError):
             raise NoResponse("its page of limits has another form: is it of another version?") from None
 
     def joined(self, other: "LimitUsage", *, shared: bool) -> "LimitUsage":
@@ -141,7 +151,7 @@ def of_replica(pages: Sequence[LimitsDocument]) -> LimitUsages:
 
 
 def joined_usages(found: Iterable[LimitUsages]) -> LimitUsages:
-    """Return what several replicas report as one, the most used keys of each limit first."""
+    """Return what several replicas report as one, the keys that are nearest to the end first."""
     parts = list(found)
     shared = bool(parts) and all(each.shared for each in parts)
     return LimitUsages(
@@ -157,7 +167,7 @@ def _joined(usages: Iterable[LimitUsage], *, shared: bool) -> tuple[LimitUsage, 
     for each in usages:
         known = by_key.get(each.identity)
         by_key[each.identity] = each if known is None else known.joined(each, shared=shared)
-    return tuple(sorted(by_key.values(), key=lambda each: (each.policy, each.limit, -each.used, each.key)))
+    return tuple(sorted(by_key.values(), key=lambda each: (-each.share, each.policy, each.limit, each.key)))
 
 
 def _text(value: Any) -> str:

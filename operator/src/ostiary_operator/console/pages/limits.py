@@ -67,7 +67,7 @@ def _model(
 ) -> LimitsModel:
     usages = gathered.value
     seen = rights.visible(usages.keys)
-    found = sorted((each for each in seen if _matches(each, search)), key=_nearest)
+    found = [each for each in seen if _matches(each, search)]
     shown = paged(found, context.query.page)
     now = datetime.fromtimestamp(context.now, UTC)
     rows = PagedRows(tuple(_row(each, now) for each in shown.rows), shown.number, shown.last, shown.total)
@@ -87,15 +87,6 @@ def _matches(usage: LimitUsage, search: str) -> bool:
     return all(word in text for word in search.lower().split())
 
 
-def _nearest(usage: LimitUsage) -> tuple[float, str, str, str]:
-    """Return what sorts the usage that is nearest to its end first."""
-    return -_share(usage), usage.policy, usage.limit, usage.key
-
-
-def _share(usage: LimitUsage) -> float:
-    return usage.used / usage.amount if usage.amount > 0 else 1.0
-
-
 def _row(usage: LimitUsage, now: datetime) -> LimitRow:
     return LimitRow(
         policy=usage.policy,
@@ -105,7 +96,7 @@ def _row(usage: LimitUsage, now: datetime) -> LimitRow:
         used=usage.used,
         amount=usage.amount,
         remaining=usage.remaining,
-        share=_share(usage),
+        share=usage.share,
         reset_at=usage.reset_at,
         resets=available_again(usage.reset_at, now),
         shadow=usage.shadow,

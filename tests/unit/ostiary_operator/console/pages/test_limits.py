@@ -49,6 +49,17 @@ async def test_who_is_nearest_to_a_limit_comes_first_with_the_time_until_it_is_w
     assert "90 %" in page
 
 
+async def test_a_replica_that_says_an_impossible_number_does_not_take_the_page_away() -> None:
+    lies = [key("a", number) for number in (10**400, -1, 2**64)] + [key("a", 1, amount=2**64)]
+    for lie in lies:
+        async with evidence_console(says(replica(key("b", 30))), says(replica(lie))) as pages:
+            twin, page = await pages.page("/limits.json"), await pages.page("/limits")
+
+        assert (twin.status, page.status) == (200, 200)
+        assert [each["used"] for each in twin.json["rows"]["rows"]] == [30]
+        assert "gw-1" in page.text
+
+
 async def test_counters_of_replicas_are_summed_and_the_page_says_what_that_means() -> None:
     replicas = says(replica(key("a", 10))), says(replica(key("a", 30)))
     async with evidence_console(*replicas) as pages:
