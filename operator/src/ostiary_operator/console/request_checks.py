@@ -25,6 +25,8 @@ BODY_SECONDS: Final = 10.0
 _MOST_FIELDS: Final = 64
 _MOST_URL_FIELDS: Final = 32
 _FORM: Final = "application/x-www-form-urlencoded"
+#: Others than browsers send may cost seconds, such as punycode.
+_CHARSETS: Final = frozenset({None, "utf-8", "utf8"})
 
 
 def check_host(request: web.Request, options: ConsoleOptions) -> None:
@@ -53,6 +55,8 @@ def _is_loopback(host: str) -> bool:
 
     Its port is free, since a tunnel may use another one.
     """
+    if "@" in host:
+        return False
     try:
         name = urlsplit(f"//{host}").hostname or ""
         return name == "localhost" or ipaddress.ip_address(name).is_loopback
@@ -76,8 +80,8 @@ async def form_of(request: web.Request) -> PageQuery:
         BadQuery: it is no form, has too many fields, one occurs twice, or it does not arrive in time.
         web.HTTPRequestEntityTooLarge: it is larger than 256 KiB.
     """
-    if request.content_type != _FORM or "Content-Encoding" in request.headers:
-        raise BadQuery(f"a form must be sent as {_FORM}, not compressed")
+    if request.content_type != _FORM or "Content-Encoding" in request.headers or not _is_utf8(request):
+        raise BadQuery(f"a form must be sent as {_FORM} in UTF-8, not compressed")
     try:
         async with asyncio.timeout(BODY_SECONDS):
             fields = await request.post()
@@ -86,6 +90,11 @@ async def form_of(request: web.Request) -> PageQuery:
     except (web.RequestPayloadError, UnicodeError, LookupError):
         raise BadQuery("the form cannot be read: send it whole and in UTF-8") from None
     return _once([(name, value) for name, value in fields.items() if isinstance(value, str)], most=_MOST_FIELDS)
+
+
+def _is_utf8(request: web.Request) -> bool:
+    charset = request.charset
+    return (charset.lower() if charset is not None else None) in _CHARSETS
 
 
 def _once(pairs: list[tuple[str, str]], *, most: int) -> PageQuery:

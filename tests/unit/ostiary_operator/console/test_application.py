@@ -112,6 +112,9 @@ async def test_without_a_viewer_nothing_is_shown(headers: dict[str, str]) -> Non
         assert (await twin.json())["title"] == "Sign in"
 
 
+UTF8_FORM = "application/x-www-form-urlencoded; charset=UTF-8"
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1:8090", "localhost", "LOCALHOST:1", "[::1]:8090", "127.0.0.2"])
 async def test_names_of_this_machine_are_accepted(host: str) -> None:
     async with console(Objects()) as client:
@@ -121,7 +124,14 @@ async def test_names_of_this_machine_are_accepted(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:8090", "localhost.evil.example", "10.0.0.1", "", "[", "1"]
+    "host",
+    [
+        *("evil.example", "evil.example:8090", "localhost.evil.example", "evil.example@localhost"),
+        "10.0.0.1",
+        "",
+        "[",
+        "1",
+    ],
 )
 async def test_another_host_is_refused_before_the_viewer_is_known(host: str) -> None:
     async with console(Objects([proxy("tickets")])) as client:
@@ -173,6 +183,7 @@ async def test_a_form_is_read_up_to_a_size() -> None:
         {"Content-Encoding": "gzip"},
         {"Content-Type": "application/x-www-form-urlencoded; charset=rot13"},
         {"Content-Type": "application/x-www-form-urlencoded; charset=utf-16"},
+        {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"},
         {},
     ],
 )
@@ -186,6 +197,17 @@ async def test_a_form_that_cannot_be_read_is_no_error_of_the_console(
         )
         assert response.status == 400
     assert not [each for each in caplog.records if each.name.startswith("ostiary") and each.levelname == "ERROR"]
+
+
+@pytest.mark.parametrize("charset", ["punycode", "idna", "utf-7", "unicode_escape"])
+async def test_a_form_in_a_charset_that_no_browser_sends_is_not_decoded(charset: str) -> None:
+    headers = {"Content-Type": f"application/x-www-form-urlencoded; charset={charset}", **BEARER}
+    async with console(Objects()) as client:
+        refused = await client.post("/echo.json", data=b"say=hello-", headers=headers)
+        plain = await client.post("/echo.json", data=b"say=hello-", headers={**headers, "Content-Type": UTF8_FORM})
+
+        assert (refused.status, plain.status) == (400, 200)
+        assert "UTF-8" in (await refused.json())["message"]
 
 
 async def test_a_page_without_forms_only_reads() -> None:
