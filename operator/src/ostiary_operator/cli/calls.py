@@ -43,8 +43,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 async def _show(arguments: argparse.Namespace) -> int:
     """Write the latest calls, oldest first, as they would have come with `--watch`."""
+    from ostiary_core.evidence.recorded_call import MOST_CALLS  # noqa: PLC0415  --help must work without these packages
+
     async with evidence.asking(arguments, command="calls") as asked:
-        found = await asked.reader.calls(asked.scope, limit=arguments.limit)
+        # Those of an outcome may lie far back: they are looked for in all that is kept.
+        found = await asked.reader.calls(asked.scope, limit=MOST_CALLS if arguments.outcome else arguments.limit)
         code = evidence.show_once(asked, found, lambda seen: _write_all(arguments, seen, asked))
         if arguments.watch and code != cluster.UNANSWERED:
             await _follow(arguments, asked, found.value.last)
@@ -52,14 +55,17 @@ async def _show(arguments: argparse.Namespace) -> int:
 
 
 def _write_all(arguments: argparse.Namespace, seen: "Gathered[ObservedCalls]", asked: evidence.Asking) -> None:
-    for each in reversed(seen.value.calls):
+    shown = [each for each in seen.value.calls if _is_wanted(arguments, each)][: arguments.limit]
+    for each in reversed(shown):
         _write(arguments, each, several=len(asked.ports) > 1)
-    if not seen.value.calls:
-        cluster.note("calls", f"no calls{asked.where} are kept" + ("; waiting for new ones" if arguments.watch else ""))
+    if not shown:
+        kind = f" that ended {' or '.join(arguments.outcome)}" if arguments.outcome else ""
+        waiting = "; waiting for new ones" if arguments.watch else ""
+        cluster.note("calls", f"no calls{asked.where}{kind} are kept{waiting}")
 
 
 async def _follow(arguments: argparse.Namespace, asked: evidence.Asking, known: "Mapping[str, int]") -> None:
-    from ostiary_operator.view.evidence.call_stream import CallGap, ReplicaBack  # noqa: PLC0415  --help must work without these packages
+    from ostiary_operator.view.evidence.call_stream import CallGap, ReplicaBack  # noqa: PLC0415  likewise
     from ostiary_operator.view.evidence.gathered import ReplicaProblem  # noqa: PLC0415  likewise
 
     async with aclosing(asked.follow(known)) as events:
@@ -70,15 +76,17 @@ async def _follow(arguments: argparse.Namespace, asked: evidence.Asking, known: 
                 cluster.note("calls", f"replica {event.replica} answers again")
             elif isinstance(event, CallGap):
                 cluster.note("calls", f"replica {event.replica}: {event.missed:,} calls are missing here")
-            else:
+            elif _is_wanted(arguments, event):
                 _write(arguments, event, several=len(asked.ports) > 1)
+
+
+def _is_wanted(arguments: argparse.Namespace, observed: "ObservedCall") -> bool:
+    return not arguments.outcome or observed.call.outcome in arguments.outcome
 
 
 def _write(arguments: argparse.Namespace, observed: "ObservedCall", *, several: bool) -> None:
     from ostiary_operator.view.call_lines import call_line  # noqa: PLC0415  likewise
 
-    if arguments.outcome and observed.call.outcome not in arguments.outcome:
-        return
     if arguments.output == "json":
         sys.stdout.write(json.dumps(as_object(observed), ensure_ascii=False) + "\n")
     else:

@@ -5,7 +5,8 @@ import json
 from typing import Any
 
 import pytest
-from evidence_replicas import NOW, AskReplicas, StartReplica, answers, head
+from aiohttp import web
+from evidence_replicas import NOW, AskReplicas, Handler, StartReplica, answers, head
 
 
 @pytest.fixture
@@ -39,6 +40,32 @@ async def test_only_outcomes_that_were_asked_for_are_shown(start: StartReplica, 
     port = await start(answers(head(calls=[call(1), DENIED], last=2)))
     done = await ask("--outcome", "denied", admin=(port.admin.url,))
     assert [line.split()[1] for line in done.out.splitlines()] == ["denied"]
+
+
+def keeps(*calls: dict[str, Any]) -> Handler:
+    """A replica that keeps these calls, and tells as many of the newest as it is asked for."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        told = calls[-int(request.query["limit"]) :]
+        return web.json_response(head(calls=list(told), last=len(calls)))
+
+    return handler
+
+
+async def test_an_outcome_is_found_behind_many_calls_that_ended_otherwise(
+    start: StartReplica, ask: AskReplicas
+) -> None:
+    denied = [call(number, outcome="denied", name=f"delete_{number}") for number in range(1, 4)]
+    port = await start(keeps(*denied, *(call(number) for number in range(4, 1000))))
+    done = await ask("--outcome", "denied", "--limit", "2", admin=(port.admin.url,))
+    assert [line.split()[3] for line in done.out.splitlines()] == ["delete_2", "delete_3"]
+
+
+async def test_where_none_of_an_outcome_is_kept_a_note_says_so(start: StartReplica, ask: AskReplicas) -> None:
+    port = await start(answers(head(calls=[call(1)], last=1)))
+    done = await ask("--outcome", "denied", "--outcome", "hidden", admin=(port.admin.url,))
+    assert (done.code, done.out) == (0, "")
+    assert "no calls that ended denied or hidden are kept" in done.err
 
 
 async def test_programs_get_an_object_for_each_call_with_its_replica(start: StartReplica, ask: AskReplicas) -> None:

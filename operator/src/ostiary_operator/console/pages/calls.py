@@ -5,7 +5,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from ostiary_core.evidence.recorded_call import CallOutcome, RecordedCall
+from ostiary_core.evidence.recorded_call import MOST_CALLS, CallOutcome, RecordedCall
 from ostiary_operator.console.access.rights import Right
 from ostiary_operator.console.call_positions import parameter, positions
 from ostiary_operator.console.captured_contents import CaptureView, captured_contents
@@ -21,7 +21,7 @@ from ostiary_operator.console.shown_calls import CallRow, ShownCall, call_row, s
 from ostiary_operator.kube.errors import ClusterError
 from ostiary_operator.view.evidence.call_stream import CallGap, ReplicaBack
 from ostiary_operator.view.evidence.gathered import Gathered, ReplicaProblem
-from ostiary_operator.view.evidence.reader import ObservedCall, ObservedCalls
+from ostiary_operator.view.evidence.reader import MOST_SHOWN, ObservedCall, ObservedCalls
 
 _TEMPLATE: Final = "calls.html"
 LIVE_PATH: Final = "/calls/live"
@@ -102,7 +102,8 @@ async def _view(context: PageContext) -> PageView:
     if scope.empty is not None:
         return PageView(_TEMPLATE, CallsModel(scope.choice, narrowed, empty=scope.empty))
     evidence = context.sources.evidence
-    gathered = await evidence.calls(scope.scope)
+    # What is searched for may lie far back: it is looked for in all that replicas keep.
+    gathered = await evidence.calls(scope.scope, limit=MOST_CALLS if narrowed.is_set else MOST_SHOWN)
     model = _model(context, scope, narrowed, gathered)
     if scope.choice.proxy:
         model = replace(model, contents=captured_contents(await evidence.captured(scope.choice.proxy)))

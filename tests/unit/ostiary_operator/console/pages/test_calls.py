@@ -12,10 +12,12 @@ from evidence_replicas import Handler
 from timeouts import TIMEOUT_SECONDS
 
 from ostiary_core.evidence.document import EvidencePath
+from ostiary_core.evidence.recorded_call import MOST_CALLS
 from ostiary_core.strict_json import dumps
 from ostiary_operator.console.access.rights import Right
 from ostiary_operator.console.call_positions import positions
 from ostiary_operator.console.pages.calls import LIVE_PATH
+from ostiary_operator.view.evidence.reader import MOST_SHOWN
 
 CALLS = EvidencePath.CALLS.value
 CAPTURE = EvidencePath.CAPTURE.value
@@ -81,6 +83,15 @@ async def test_filters_narrow_the_list(query: str, names: list[str]) -> None:
 
     assert [each["call"]["name"] for each in twin["rows"]["rows"]] == names
     assert (twin["empty"] or {}).get("reason") == (None if names else "FilteredOut")
+
+
+async def test_a_filter_finds_what_lies_behind_many_other_calls() -> None:
+    async with evidence_console(replica(denied())) as pages:
+        await pages.page("/calls.json")
+        await pages.page("/calls.json?outcome=denied")
+
+    few, all_kept = (dict(parse_qsl(urlsplit(each).query))["limit"] for each in pages.asked)
+    assert (int(few), int(all_kept)) == (MOST_SHOWN, MOST_CALLS)
 
 
 async def test_calls_need_a_right_of_their_own() -> None:
