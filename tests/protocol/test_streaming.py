@@ -15,6 +15,7 @@ from waiting import for_ever
 
 from ostiary_core.contract.documents import TimeoutsConfig
 from ostiary_gateway.pipeline import leg_events, sse_transport
+from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 
 ALLOW = {"name": "all", "effect": "Allow"}
 GET_ONLY = {"name": "get", "effect": "Allow", "tools": {"names": ["get_*"]}, "resources": {"names": ["doc://*"]}}
@@ -313,6 +314,34 @@ async def test_a_get_stream_may_be_silent_for_longer_than_that(
         await caller.initialize()
         async with caller.listen() as stream:
             assert [await stream.block() for _ in range(4)] == [": keep-alive"] * 4
+
+
+def frames(task: asyncio.Task[Any]) -> list[str]:
+    """The coroutines of a task, from the outermost to the one that waits."""
+    found: list[str] = []
+    each: Any = task.get_coro()
+    while (frame := getattr(each, "cr_await", None)) is not None:
+        found.append(each.__qualname__)
+        each = frame
+    return found
+
+
+async def test_a_stream_that_waits_holds_one_frame_and_no_header_of_its_server(gateway: RunningGateway) -> None:
+    async def script(request: web.BaseRequest, arrived: Arrived) -> web.StreamResponse:
+        async with events(request) as stream:
+            await for_ever()
+        return stream.response
+
+    async with serving(with_handshake(script)) as upstream, mcp_caller(gateway.url()) as caller:
+        await gateway.apply(gateway.entry("mock", upstream.url))
+        await caller.initialize()
+        async with caller.listen():
+            [task] = [each for each in asyncio.all_tasks() if "EventRelay.run" in frames(each)]
+            await eventually(lambda: frames(task)[-1] == "EventRelay.run")  # not in what it awaits for a moment
+            assert frames(task) == ["Connection._answer", "RequestPipeline.handle", "_attempt", "EventRelay.run"]
+            [stream] = gateway.app.pipeline.streams
+            assert isinstance(stream.response, UpstreamResponse)
+            assert stream.response.header("content-type") is None
 
 
 @both_eras

@@ -71,7 +71,7 @@ class CallerStream:
         #: Made where several feed the stream: most have one.
         self._turn: asyncio.Lock | None = None
         if stream is not None:
-            stream.notices.ready = self.send_notices
+            stream.notices.sender = self
 
     @property
     def begun(self) -> bool:

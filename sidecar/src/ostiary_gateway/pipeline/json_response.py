@@ -126,7 +126,7 @@ async def relay_document(
         text = await process_large(kept_private(exchange, text, message), text=text, proxy=exchange.proxy.uid)
     headers: Mapping[str, str] = JSON_HEADERS
     if method is None or method.authorization is _LIFECYCLE or "error" in message or response.status >= 400:
-        session = session_header(exchange, response, message, seal)
+        session = session_header(exchange, leg, response, message, seal)
         server_revisions.learn(exchange, message)
         text = with_list_changed(exchange, text, message, in_session=bool(session))
         headers = _headers(response, session)

@@ -5,7 +5,7 @@ by several servers.
 """
 
 import asyncio
-from collections.abc import Awaitable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from time import monotonic
 from typing import TYPE_CHECKING, Final
@@ -35,6 +35,7 @@ KEEP_ALIVE_SECONDS: Final = 15.0
 AFTERMATH_SECONDS: Final = 1.0
 #: The most events of one chunk that are filtered before other requests are served.
 BLOCKS_AT_ONCE: Final = 256
+_FOREVER: Final = float("inf")
 
 
 class LegEvents:
@@ -50,9 +51,11 @@ class LegEvents:
         "_filter",
         "_is_reopened",
         "_large",
+        "_left",
         "_reopening",
         "_reserved",
         "_server",
+        "_silent_since",
         "_to",
         "_upstream",
         "_waiting",
@@ -64,15 +67,15 @@ class LegEvents:
         self._exchange = exchange
         self._server = leg.server
         self._reopening = leg.reopening
-        self._upstream = response
-        self._to = to
+        self._upstream, self._to = response, to
         to.readers.append(self)
         self._arriving = UpstreamEvents(limit=exchange.snapshot.settings.bounds.message_bytes)
-        self._filter = SseFilter(exchange, leg, response, stream=to.stream, seal=seal, add_headers=to.add_headers)
+        self._filter = SseFilter(exchange, leg, response, stream=to.stream, seal=seal, to=to)
         self._answered_at = 0.0
-        #: A large event that waits for its turn, before what follows it.
+        #: Since when nothing has come, 0 while something comes; and how many seconds that might last.
+        self._silent_since = self._left = 0.0
+        #: A large event that waits for its turn, and one whose filtering waits for something, such as a scorer.
         self._large: bytes | None = None
-        #: An event whose filtering waits for something, such as a scorer.
         self._waiting: RunningSteps[bytes] | None = None
         self._reserved = 0
         self._is_reopened = False
@@ -100,28 +103,35 @@ class LegEvents:
         """
         check_end(foreign_responses=self._filter.foreign_responses, is_resumable=self._filter.resumable)
 
-    def run(self) -> Awaitable[None]:
-        """Return what to await until the server ends its response, or we end the stream.
+    async def run(self) -> None:
+        """Pass on events to the end, as :meth:`pass_on` does; it raises the same."""
+        has_come = True
+        while (more := await self.pass_on(has_come=has_come)) is not None:
+            has_come = await more
 
-        A stream that goes on at another endpoint of the server is read there.
+    async def pass_on(self, *, has_come: bool) -> asyncio.Future[bool] | None:
+        """Pass on what has arrived, and return what to await for more; None at the end.
+
+        ``has_come`` is the result of what was awaited last, True at first. The caller awaits in its own frame: that may
+        be for days, with thousands of others. A stream that goes on at another endpoint is read there.
 
         Raises:
             UpstreamFault: the server failed.
             InputAsked: the server of a bridged leg asks for input. The stream to the caller stays open.
         """
-        return self._read() if self._reopening is None else self._read_on(self._reopening)
-
-    async def _read_on(self, reopening: "StreamReopening") -> None:
-        """Read a stream, and after its end the one that takes its place."""
+        if (reopening := self._reopening) is None:
+            return await self._pass_on_arrived(has_come=has_come)
         while True:
             try:
-                await self._read()
+                more = await self._pass_on_arrived(has_come=has_come)
             except UpstreamFault as fault:
                 if fault.kind != faults.RESET:
                     raise
                 self._server.health.absorbed(fault)
-            if self.outcome is not None or not await self._goes_on(reopening):
-                return
+                more = None
+            if more is not None or self.outcome is not None or not await self._goes_on(reopening):
+                return more
+            has_come = True
 
     async def _goes_on(self, reopening: "StreamReopening") -> bool:
         """Return whether another response takes the place of the one that has ended."""
@@ -132,30 +142,31 @@ class LegEvents:
         self._upstream, self._large, self._waiting = found, None, None
         self._arriving = UpstreamEvents(limit=self._exchange.snapshot.settings.bounds.message_bytes)
         self._reserve()
-        self._is_reopened = True
+        self._silent_since, self._is_reopened = 0.0, True
         return True
 
-    async def _read(self) -> None:
-        # It waits in this very frame: that may be for days, with thousands of others.
-        since = 0.0
-        while True:
+    async def _pass_on_arrived(self, *, has_come: bool) -> asyncio.Future[bool] | None:
+        while has_come or self._bears_silence():
             # An end that has arrived already is empty: then response and end are sent in one piece.
             if (chunk := self._upstream.ready()) is None:
                 await self._to.flush()
                 chunk = self._next_chunk()
             if chunk is None:
-                since = since or self._answered_at or monotonic()
-                left = self._seconds_left(since=monotonic() - since)
-                if await self._upstream.arrival(min(left, KEEP_ALIVE_SECONDS)) or self._bears_silence(left):
-                    continue
+                return self._more()
             if not chunk:
                 break
-            since = 0.0
+            self._silent_since, has_come = 0.0, True
             await self._pass_all(self._arriving.feed(chunk))
             if self._filter.outcome is not None and self._aftermath_is_over():
                 break
         if self._arriving.is_document and not self._arriving.splitter.between_blocks:
             await self._pass_all(iter((sse.event(self._arriving.splitter.rest()),)))
+        return None
+
+    def _more(self) -> asyncio.Future[bool]:
+        self._silent_since = self._silent_since or self._answered_at or monotonic()
+        self._left = self._seconds_left(since=monotonic() - self._silent_since)
+        return self._upstream.arrival(min(self._left, KEEP_ALIVE_SECONDS))
 
     async def _pass_all(self, blocks: Iterator[bytes]) -> None:
         """Filter and send the events that a chunk has completed."""
@@ -259,13 +270,13 @@ class LegEvents:
             raise self._upstream.fault
         return b""
 
-    def _bears_silence(self, left: float) -> bool:
+    def _bears_silence(self) -> bool:
         """Return whether to wait longer for a silent server, and send a comment meanwhile.
 
         Raises:
             UpstreamFault: it has been silent for too long, and has not answered.
         """
-        if left > KEEP_ALIVE_SECONDS:
+        if self._left > KEEP_ALIVE_SECONDS:
             self._keep_alive()
             return True
         if self._filter.outcome is None:
@@ -276,7 +287,7 @@ class LegEvents:
         """Return how many seconds the upstream may still be silent."""
         if self._filter.outcome is not None:
             return max(0.0, AFTERMATH_SECONDS - since)
-        return float("inf") if self._to.stream is not None else max(0.0, self._server.idle_seconds - since)
+        return _FOREVER if self._to.stream is not None else max(0.0, self._server.idle_seconds - since)
 
     def _aftermath_is_over(self) -> bool:
         """Return whether a server that continues after its response has used up its time."""

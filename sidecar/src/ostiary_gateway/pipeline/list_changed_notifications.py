@@ -15,8 +15,8 @@ a proxy get theirs at different times, so that the clients do not all return in 
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
 from weakref import WeakKeyDictionary, ref
 
 from ostiary_core import strict_json
@@ -52,18 +52,25 @@ def changed_lists(old: Visibility, new: Visibility) -> frozenset[Primitive]:
     return found[1]
 
 
+class NoticeSender(Protocol):
+    """The stream that gets the notifications."""
+
+    def send_notices(self) -> None:
+        """Send what there is to :meth:`ListNotices.take`."""
+
+
 class ListNotices:
     """The notifications that one stream still has to get.
 
-    ``ready`` is called when there is something to :meth:`take`. ``is_acknowledged`` once the server has acknowledged a
+    ``sender`` is told when there is something to :meth:`take`. ``is_acknowledged`` once the server has acknowledged a
     filter.
     """
 
-    __slots__ = ("_asked", "_open", "_owed", "_subscription", "_timer", "is_acknowledged", "ready")
+    __slots__ = ("_asked", "_open", "_owed", "_subscription", "_timer", "is_acknowledged", "sender")
 
     def __init__(self, exchange: Exchange) -> None:
         message = exchange.message
-        self.ready: Callable[[], None] | None = None
+        self.sender: NoticeSender | None = None
         self.is_acknowledged = False
         self._owed: frozenset[Primitive] = _NONE
         self._timer: asyncio.TimerHandle | None = None
@@ -91,8 +98,8 @@ class ListNotices:
 
     def _due(self) -> None:
         self._timer = None
-        if self.ready is not None:
-            self.ready()
+        if self.sender is not None:
+            self.sender.send_notices()
 
     def retry(self) -> None:
         """Send what is due and could not be sent before."""
@@ -101,7 +108,7 @@ class ListNotices:
 
     def close(self) -> None:
         """Send no more notifications."""
-        self.ready = None
+        self.sender = None
         if self._timer is not None:
             self._timer.cancel()
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from ostiary_core.mcp.protocol_revisions import LEGACY_REVISIONS
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.pipeline.exchange import Exchange
+from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.pinned_sessions.session_endpoint import key_of_sender
 from ostiary_gateway.session_ids import UpstreamSession
 from ostiary_gateway.upstream import faults
@@ -16,11 +17,18 @@ _SESSION: Final = "Mcp-Session-Id"
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 #: Returns the session id for a response to initialize, of the session that it opens and its result.
-SealSession = Callable[[UpstreamSession, Mapping[str, Any]], str]
+SealSession = Callable[[Exchange, Leg, UpstreamSession, Mapping[str, Any]], str]
+
+
+class HeaderSink(Protocol):
+    """Where a response goes, whose head may still be changed."""
+
+    def add_headers(self, headers: Mapping[str, str], /) -> None:
+        """Add headers to the HTTP response."""
 
 
 def session_header(
-    exchange: Exchange, response: UpstreamResponse, message: dict[str, Any], seal: SealSession
+    exchange: Exchange, leg: Leg, response: UpstreamResponse, message: dict[str, Any], seal: SealSession
 ) -> Mapping[str, str]:
     """Return the session header for a response to initialize.
 
@@ -40,7 +48,8 @@ def session_header(
     upstream_id = response.header(_SESSION)
     if upstream_id is None:
         return _NONE
-    return {_SESSION: seal(UpstreamSession(upstream_id, revision, endpoint=key_of_sender(response)), result)}
+    session = UpstreamSession(upstream_id, revision, endpoint=key_of_sender(response))
+    return {_SESSION: seal(exchange, leg, session, result)}
 
 
 def opens_session(exchange: Exchange) -> bool:

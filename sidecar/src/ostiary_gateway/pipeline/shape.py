@@ -4,7 +4,6 @@ The two forms are a JSON document (:mod:`.json_response`) and a stream of events
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
 from typing import Any
 
 from ostiary_gateway.config.snapshot import Snapshot
@@ -20,7 +19,8 @@ from ostiary_gateway.pipeline.open_stream import OpenStream
 from ostiary_gateway.pipeline.open_streams import OpenStreams
 from ostiary_gateway.pipeline.pinned_sessions.pinned_session import seal_pinned
 from ostiary_gateway.pipeline.response_head import no_stream
-from ostiary_gateway.pipeline.sse_response import EventRelay
+from ostiary_gateway.pipeline.session_header import SealSession
+from ostiary_gateway.pipeline.sse_response import EventRelay, OnEnd
 from ostiary_gateway.pipeline.whole_stream import WholeStreamRelay, whole_events
 from ostiary_gateway.seal import Sealer
 from ostiary_gateway.server.request import Request
@@ -51,6 +51,9 @@ class ResponseShaper:
         self._streams = streams
         self._snapshot = snapshot
         self._is_cut_off = is_cut_off
+        # Made once: of thousands of open streams each would keep bound methods of its own.
+        self._seal: SealSession = self._sealed
+        self._on_end: OnEnd = self._ended
 
     def shape(
         self, exchange: Exchange, leg: Leg, response: UpstreamResponse, span: ServerSpan, client: ClientSpan
@@ -79,7 +82,7 @@ class ResponseShaper:
                 SESSIONS.note_ended(exchange.proxy.identity)
             return Response(response.status)
         if exchange.awaits_response:
-            document, outcome = await relay_document(exchange, leg, response, seal=partial(self._seal, exchange, leg))
+            document, outcome = await relay_document(exchange, leg, response, seal=self._seal)
             record.answered(span, client, outcome)
             if exchange.proxy.list_cache is not None:
                 note_outcome(leg, outcome, document.body)
@@ -101,36 +104,30 @@ class ResponseShaper:
         if events is None:
             await self._relay_events(exchange, leg, response, span, client)
             return
-        relay = WholeStreamRelay(exchange, leg, response, events=events, seal=partial(self._seal, exchange, leg))
+        relay = WholeStreamRelay(exchange, leg, response, events=events, seal=self._seal)
         try:
             relay.run()
         finally:
             _record_events(exchange, leg, relay, span, client)
 
-    async def _relay_events(
+    def _relay_events(
         self, exchange: Exchange, leg: Leg, response: UpstreamResponse, span: ServerSpan, client: ClientSpan
-    ) -> None:
+    ) -> Awaitable[None]:
         stream = OpenStream(exchange.proxy, exchange, response) if exchange.stays_open else None
-        relay = EventRelay(
-            exchange,
-            leg,
-            response,
-            stream=stream,
-            seal=partial(self._seal, exchange, leg),
-            ending=self._is_cut_off,
-        )
+        relay = EventRelay(exchange, leg, response, stream=stream, seal=self._seal)
         if stream is not None:
             leg.succeeded()
             exchange.request.connection.accept_no_more()
+            response.forget_headers()
             self._streams.opened(stream, self._snapshot())
-        try:
-            await relay.run()
-        finally:
-            if stream is not None:
-                self._streams.closed(stream)
-            _record_events(exchange, leg, relay, span, client)
+        return relay.run(span, client, is_cut_off=self._is_cut_off, on_end=self._on_end)
 
-    def _seal(self, exchange: Exchange, leg: Leg, session: UpstreamSession, result: Mapping[str, Any]) -> str:
+    def _ended(self, relay: EventRelay, span: ServerSpan, client: ClientSpan) -> None:
+        if relay.stream is not None:
+            self._streams.closed(relay.stream)
+        _record_events(relay.exchange, relay.leg, relay, span, client)
+
+    def _sealed(self, exchange: Exchange, leg: Leg, session: UpstreamSession, result: Mapping[str, Any]) -> str:
         SESSIONS.note_opened(exchange.proxy.identity)
         if leg.declared is not None:
             return seal_pinned(self._sealer, exchange, leg.server, leg.declared, session, result)

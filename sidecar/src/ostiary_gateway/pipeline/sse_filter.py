@@ -3,7 +3,7 @@
 A request has one response: the first that bears its id. Lists are filtered by the policy in force when they come.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from ostiary_core import json_weight, strict_json
@@ -36,7 +36,7 @@ from ostiary_gateway.pipeline.quota_discovery import showing_quotas
 from ostiary_gateway.pipeline.refusal_responses import error_message, message_for
 from ostiary_gateway.pipeline.response_limits import note_result
 from ostiary_gateway.pipeline.server_capabilities import with_list_changed
-from ostiary_gateway.pipeline.session_header import SealSession, session_header
+from ostiary_gateway.pipeline.session_header import HeaderSink, SealSession, session_header
 from ostiary_gateway.pipeline.shown_list import report_list, showing_list
 from ostiary_gateway.pipeline.upstream_ids import with_original_ids
 from ostiary_gateway.telemetry.dropped_items import DROPPED
@@ -53,7 +53,7 @@ class SseFilter:
     ``stream`` is set if it stays open and follows changes of the policy.
 
     ``outcome`` is the response to the request once it has come. ``resumable`` once the client can resume the stream,
-    and ``foreign_responses`` counts responses to other requests. ``add_headers`` adds headers to the HTTP response.
+    and ``foreign_responses`` counts responses to other requests. ``to`` is where the stream goes.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class SseFilter:
         *,
         stream: OpenStream | None,
         seal: SealSession,
-        add_headers: Callable[[Mapping[str, str]], None],
+        to: HeaderSink,
     ) -> None:
         self.outcome: ResponseSummary | None = None
         self.resumable = False
@@ -73,12 +73,11 @@ class SseFilter:
         self._leg = leg
         self._upstream = upstream
         self._stream = stream
-        self._seal = seal
-        self._add_headers = add_headers
+        self._seal, self._to = seal, to
         self._weight = limit_of(exchange.snapshot.settings.bounds)
         #: The rules about content that the event has to pass which is being filtered.
         self._rules: ItemRules | None = None
-        self._tail = NotificationTail()
+        self._tail: NotificationTail | None = None
 
     @property
     def _visibility(self) -> Visibility:
@@ -203,6 +202,7 @@ class SseFilter:
         if self._rules is None:
             return data
         read = message if message is not None else strict_json.loads(data)
+        self._tail = self._tail or NotificationTail()
         try:
             return (yield from shaping_streamed_content(self._exchange, self._rules, self._tail, data, read))
         except Refusal as refusal:
@@ -271,11 +271,11 @@ class SseFilter:
         headers: Mapping[str, str] = {}
         if method is None or method.authorization is _LIFECYCLE or "error" in message:
             server_revisions.learn(self._exchange, message)
-            headers = session_header(self._exchange, self._upstream, message, self._seal)
+            headers = session_header(self._exchange, self._leg, self._upstream, message, self._seal)
             data = with_list_changed(self._exchange, data, message, in_session=bool(headers))
         report_response(self._exchange, message)
         if headers:
-            self._add_headers(headers)
+            self._to.add_headers(headers)
         return data
 
     def _filtering_list(self, method: Method, data: bytes, message: dict[str, Any]) -> Steps[bytes]:

@@ -3,7 +3,7 @@
 The writer sends at the client's pace, until the client disconnects.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from time import monotonic
 from typing import Final, Protocol
@@ -32,6 +32,13 @@ class Closable(Protocol):
 
     def close(self) -> None:
         """Close it at once."""
+
+
+class HeldSource(Protocol):
+    """Where the events of a stream come from."""
+
+    def hold_back(self) -> None:
+        """Read no more until what has arrived is read."""
 
 
 class UpstreamEvents:
@@ -72,20 +79,18 @@ class UpstreamEvents:
 class DownstreamWriter:
     """Writes one stream.
 
-    ``stalled`` is called before waiting for a client that is slower than the upstream, which changes where several
-    responses go into one stream.
+    ``source`` is held back while the client is slower. It changes where several responses go into one stream, and is
+    None where each of them is read at its own pace.
 
     ``gone`` once the client has disconnected; ``untaken`` is how many bytes of large pieces it has not taken yet.
     """
 
-    __slots__ = ("_given_up_at", "_stream", "gone", "stalled", "untaken")
+    __slots__ = ("_given_up_at", "_stream", "gone", "source", "untaken")
 
-    def __init__(
-        self, request: Request, headers: Mapping[str, str], *, stalled: Callable[[], None] = lambda: None
-    ) -> None:
+    def __init__(self, request: Request, headers: Mapping[str, str]) -> None:
         self.gone = False
         self.untaken = 0
-        self.stalled = stalled
+        self.source: HeldSource | None = None
         self._stream = ResponseStream(request, headers)
         self._given_up_at = 0.0
 
@@ -96,7 +101,7 @@ class DownstreamWriter:
 
     def add_headers(self, headers: Mapping[str, str]) -> None:
         """Add headers, before the stream has begun."""
-        self._stream.headers = {**self._stream.headers, **headers}
+        self._stream.add_headers(headers)
 
     @property
     def is_given_up(self) -> bool:
@@ -137,7 +142,8 @@ class DownstreamWriter:
         if not self.gone:
             try:
                 if self._stream.send():
-                    self.stalled()
+                    if self.source is not None:
+                        self.source.hold_back()
                     await self._stream.taken()
             except CallerGone:
                 self.gone = True

@@ -5,9 +5,8 @@ gets is the same as from :class:`~.sse_response.EventRelay`, byte by byte; but n
 none of what that keeps for a stream that goes on is made.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from functools import partial
 from itertools import islice
 from typing import Final
 
@@ -91,9 +90,7 @@ class WholeStreamRelay:
         self._server = leg.server
         self._events = events
         self._caller = ResponseStream(exchange.request, EVENT_STREAM_HEADERS)
-        # Not a method of ours: each relay, and with it the request, would wait for the garbage collector.
-        add_headers = partial(_add_headers, self._caller)
-        self._filter = SseFilter(exchange, leg, response, stream=None, seal=seal, add_headers=add_headers)
+        self._filter = SseFilter(exchange, leg, response, stream=None, seal=seal, to=self._caller)
 
     def run(self) -> None:
         """Send the events as the caller may see them, and end the stream.
@@ -134,7 +131,3 @@ class WholeStreamRelay:
         refusal = faults.refusal(fault)
         self.outcome = ResponseSummary(refusal.code, refusal.message)
         return sse.event(strict_json.dumps(error_message(refusal, self._exchange.request_id)))
-
-
-def _add_headers(caller: ResponseStream, headers: Mapping[str, str]) -> None:
-    caller.headers = {**caller.headers, **headers}

@@ -84,6 +84,10 @@ class ResponseStream:
         self.sent = 0
         self._pending: list[bytes] = []
 
+    def add_headers(self, headers: Mapping[str, str]) -> None:
+        """Add headers, before the response has begun."""
+        self.headers = {**self.headers, **headers}
+
     def begin(self) -> None:
         """Fix status and headers: from now on the request cannot be answered otherwise."""
         if self.begun:

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import json
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -22,6 +23,13 @@ from ostiary_gateway.pipeline.list_changed_notifications import ListNotices, cha
 TOOLS, RESOURCES, PROMPTS = Primitive.TOOLS, Primitive.RESOURCES, Primitive.PROMPTS
 NONE: frozenset[Primitive] = frozenset()
 ALL = frozenset(Primitive)
+
+
+class Sender:
+    """A stream, as far as its notices know it."""
+
+    def __init__(self, told: Callable[[], None]) -> None:
+        self.send_notices = told
 
 
 def allow(**what: Any) -> dict[str, Any]:
@@ -107,7 +115,7 @@ def methods(events: bytes) -> list[str]:
 @pytest.mark.usefixtures("at_once")
 async def test_edits_in_quick_succession_are_reported_once() -> None:
     notices, ready = ListNotices(exchange(None)), asyncio.Event()
-    notices.ready = ready.set
+    notices.sender = Sender(ready.set)
     for old, new in ((ONE, TWO), (TWO, ONE), (ONE, TWO)):
         notices.compare(visibility_by_rules(allow(tools=old)), visibility_by_rules(allow(tools=new)))
         assert notices.take() == b""
@@ -120,7 +128,7 @@ async def test_edits_in_quick_succession_are_reported_once() -> None:
 @pytest.mark.usefixtures("at_once")
 async def test_a_subscription_gets_notices_only_after_its_acknowledgement_and_only_requested_ones() -> None:
     notices, ready = ListNotices(exchange({"toolsListChanged": True, "promptsListChanged": 1})), asyncio.Event()
-    notices.ready = ready.set
+    notices.sender = Sender(ready.set)
     notices.compare(visibility_of(), visibility_of(invalid=True))
     await ready.wait()
     assert notices.take() == b""
@@ -144,7 +152,7 @@ async def test_an_acknowledgement_of_another_shape_passes_as_it_is(params: Any) 
 
 async def test_an_ended_stream_gets_no_notice() -> None:
     notices = ListNotices(exchange(None))
-    notices.ready = lambda: pytest.fail("told")
+    notices.sender = Sender(lambda: pytest.fail("told"))
     notices.compare(visibility_of(), visibility_by_rules())
     notices.close()
     assert notices._timer is not None

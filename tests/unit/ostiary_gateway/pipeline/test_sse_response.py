@@ -249,9 +249,8 @@ def relaying(stub: Chunks) -> "asyncio.Task[None]":
     anything = cast("Any", stub)
     exchange = Exchange(anything, anything, proxy=anything)
     stream = OpenStream(anything, exchange, anything)
-    return asyncio.create_task(
-        EventRelay(exchange, Leg(anything, None, None), anything, stream=stream, seal=lambda *_: "").run()
-    )
+    relay = EventRelay(exchange, Leg(anything, None, None), anything, stream=stream, seal=lambda *_: "")
+    return asyncio.create_task(relay.run(anything, anything, is_cut_off=lambda _: False, on_end=lambda *_: None))
 
 
 async def test_a_chunk_of_many_tiny_events_lets_other_requests_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -119,7 +119,8 @@ def as_it_comes(text: bytes, method: str, caller: Caller) -> Relayed:
     LISTS._memos.clear()
     exchange, leg = exchange_of(caller, method)
     relay = EventRelay(exchange, leg, response_with(text, caller), stream=None, seal=lambda *_: pytest.fail("session"))
-    asyncio.run(relay.run())
+    span = cast("Any", None)
+    asyncio.run(relay.run(span, span, is_cut_off=lambda _: False, on_end=lambda *_: None))
     return told(caller, relay)
 
 

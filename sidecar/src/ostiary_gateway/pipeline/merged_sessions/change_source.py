@@ -10,7 +10,7 @@ are read again. A stream that breaks takes nothing from those of other servers.
 import asyncio
 import enum
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, Final
@@ -178,5 +178,5 @@ class ChangeSource:
         self.on_change(primitive)
 
 
-def _never_opens(_session: UpstreamSession, _result: Mapping[str, Any]) -> str:
+def _never_opens(*_: Any) -> str:
     raise AssertionError("a stream of changes opens no session")

@@ -75,7 +75,7 @@ class StreamReopening:
         if response is None:
             stream.ended = True  # a listen gets its result
             return None
-        stream.response, to.downstream.stalled = response, response.hold_back
+        stream.response = to.downstream.source = response
         stream.notices.owe(self._lists)
         return response
 

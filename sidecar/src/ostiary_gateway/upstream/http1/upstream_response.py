@@ -90,6 +90,18 @@ class UpstreamResponse:
         value = self._headers.get(name.lower().encode("latin-1"))
         return value.decode("latin-1").strip(" \t") if value is not None else None
 
+    def forget_headers(self) -> None:
+        """Drop the headers: a stream is open for days, and only its beginning needs them.
+
+        Its connection reads in the same headers whether it is the last one.
+        """
+        if self.complete or self.fault is not None:
+            return  # they may belong to other responses, too
+        last = self._headers.get(b"connection")
+        self._headers.clear()
+        if last is not None:
+            self._headers[b"connection"] = last
+
     def ready(self) -> bytes | None:
         """Return what has arrived, without waiting: empty at the end, None if more must be awaited."""
         if self._chunks:

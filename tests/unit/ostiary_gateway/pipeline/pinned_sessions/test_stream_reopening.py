@@ -37,7 +37,7 @@ class CallersStream:
         self.response: Any = None
         self.ended = self.is_ended = self.gone = False
         self.owed: frozenset[Any] = frozenset()
-        self.stalled: Any = None
+        self.source: Any = None
 
     def owe(self, primitives: frozenset[Any]) -> None:
         self.owed = primitives

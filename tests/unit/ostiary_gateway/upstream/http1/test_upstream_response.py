@@ -6,7 +6,7 @@ import pytest
 from mcp_clients import eventually
 from scripted_server import answering, read_request
 from timeouts import TIMEOUT_SECONDS
-from upstream_pool import REQUEST, body, pool_for
+from upstream_pool import LAST, OK, REQUEST, body, pool_for
 
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
@@ -102,6 +102,35 @@ async def test_a_paused_response_continues_when_more_is_awaited() -> None:
         assert await answer.read_some(5) == b"def"
         answer.hold_back()  # it is whole: the connection is free
         assert connection._transport.is_reading()
+
+
+async def test_headers_are_dropped_of_a_response_that_goes_on_and_of_no_other_on_its_connection() -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for text in (OK, b"HTTP/1.1 200 OK\r\nMcp-Session-Id: two\r\nContent-Length: 3\r\n\r\nab"):
+            await read_request(reader)
+            writer.write(text)
+        await reader.read()
+
+    async with pool_for(script, limit=1) as pool:
+        first = await pool.exchange(REQUEST, seconds=TIMEOUT_SECONDS)
+        await eventually(lambda: first.complete)
+        second = await pool.exchange(REQUEST, seconds=TIMEOUT_SECONDS)
+        (connection,) = pool._all
+        first.forget_headers()
+        assert first.header("content-length") == "2"
+        assert connection._headers == {b"mcp-session-id": b"two", b"content-length": b"3"}
+        second.forget_headers()
+        assert second.header("mcp-session-id") is None
+        assert not connection._headers
+        second.close()
+
+
+async def test_of_dropped_headers_the_one_stays_that_says_that_a_server_is_about_to_end() -> None:
+    async with pool_for(answering(LAST[:-1])) as pool:
+        answer = await pool.exchange(REQUEST, seconds=TIMEOUT_SECONDS)
+        (connection,) = pool._all
+        answer.forget_headers()
+        assert connection.is_last
 
 
 def large(size: int = 4_000_000) -> bytes:
