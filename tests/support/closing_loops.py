@@ -7,8 +7,9 @@ then. Leaks of our own code have tests of their own (tests/load, protocol/test_n
 import asyncio
 from typing import Final
 
-#: One iteration closes the sockets of aborted transports, the other one those that were being accepted.
-_ITERATIONS: Final = 2
+#: One iteration closes the sockets of aborted transports, and makes transports of those that were being accepted. The
+#: next one closes these, and the last one is for what their ends have started.
+_ITERATIONS: Final = 3
 
 _close = asyncio.SelectorEventLoop.close
 
@@ -16,8 +17,8 @@ _close = asyncio.SelectorEventLoop.close
 def close_with_connections(loop: asyncio.SelectorEventLoop) -> None:
     """Close a loop, and before that what connections are open, also those that wait to send what is written."""
     if not loop.is_closed() and not loop.is_running():
-        for transport in list(getattr(loop, "_transports", {}).values()):
-            transport.abort()
         for _ in range(_ITERATIONS):
+            for transport in list(getattr(loop, "_transports", {}).values()):
+                transport.abort()
             loop.run_until_complete(asyncio.sleep(0))
     _close(loop)
