@@ -6,12 +6,13 @@ error, is not suggested. Names are the callers' own text, so names that no rule 
 """
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
+from ostiary_core.evidence.document import MOST_NAME
 from ostiary_core.mcp.methods import USE, Primitive, Verb
 from ostiary_core.policy.principal import ANONYMOUS
+from ostiary_core.redaction import REPLACEMENT
 from ostiary_operator.api.resources import API_VERSION, POLICY_KIND, PROXY_KIND
 
 #: The methods that use something: primitive and verb, and the span's attribute with the name (semantic conventions).
@@ -25,6 +26,8 @@ _ANONYMOUS: Final = ""
 #: Why a use is omitted.
 _NO_CONSUMER: Final = "of a caller that is no consumer: map a claim to the consumer, or write a rule for its group"
 _NO_PROXY: Final = "of no MCPProxy"
+#: A rule for what was kept of it would allow something else, which a server may offer one day.
+_INEXACT: Final = "of a name that was kept without a secret in it, or without its end"
 #: Bounds of a rule in the API.
 _LONGEST_NAME: Final = 512
 _NAMES_EACH: Final = 128
@@ -130,7 +133,7 @@ def use_of(*, proxy: str, principal: str, method: str, name: str) -> RecordedUse
     if used is None:
         return ""
     primitive, verb, _ = used
-    if problem := _unusable_name(name):
+    if problem := _unusable_name(name) or (_INEXACT if len(name) >= MOST_NAME else ""):
         return problem
     consumer = _ANONYMOUS if principal == ANONYMOUS.id else principal
     if consumer and (":" in consumer or "/" not in consumer):
@@ -142,7 +145,7 @@ def _unusable_name(name: object) -> str:
     """Return why no rule can name this; empty where one can."""
     if not isinstance(name, str) or not 0 < len(name) <= _LONGEST_NAME or not name.isprintable() or "*" in name:
         return "of a name that no rule can have"
-    return ""
+    return _INEXACT if REPLACEMENT in name else ""
 
 
 def suggest(recording: Recording, *, enforce: bool) -> Iterator[dict[str, Any]]:
@@ -170,8 +173,7 @@ def _policy(
     tests = _tests(namespace, consumers[0], uses)
     if tests:
         spec["tests"] = tests
-    title = re.sub(r"[^a-z0-9-]", "-", f"suggested-{name}-{number}")
-    metadata = {"name": title, "namespace": namespace}
+    metadata = {"name": f"suggested-{name}-{number}", "namespace": namespace}
     return {"apiVersion": API_VERSION, "kind": POLICY_KIND, "metadata": metadata, "spec": spec}
 
 

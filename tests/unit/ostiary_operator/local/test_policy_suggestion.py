@@ -1,5 +1,6 @@
 import pytest
 
+from ostiary_core.evidence.document import MOST_NAME
 from ostiary_core.mcp.methods import Primitive, Verb
 from ostiary_operator.local import policy_suggestion
 from ostiary_operator.local.policy_suggestion import RecordedUse, Recording, use_of
@@ -30,6 +31,8 @@ def test_a_caller_without_a_credential_is_the_anonymous_one(principal: str) -> N
         ("default/bot", "*", "of a name that no rule can have"),
         ("default/bot", "a\x1b[31m", "of a name that no rule can have"),
         ("default/bot", "a" * 513, "of a name that no rule can have"),
+        ("default/bot", "a" * MOST_NAME, "of a name that was kept without"),
+        ("default/bot", "get_[redacted]", "of a name that was kept without"),
     ],
 )
 def test_what_no_rule_can_say_is_omitted_with_its_reason(principal: str, name: str, why: str) -> None:
@@ -52,3 +55,12 @@ def test_what_gateways_recorded_gives_the_same_policies_as_spans() -> None:
     assert policy["spec"]["subjects"] == [{"consumers": ["bot"]}]
     (rule,) = policy["spec"]["access"]["rules"]
     assert rule["tools"] == {"verbs": ["List", "Call"], "names": ["a", "b"]}
+
+
+def test_policies_of_proxies_whose_names_differ_in_a_dot_have_names_of_their_own() -> None:
+    uses = [use_of(proxy=each, principal="default/bot", method="tools/call", name="get") for each in ("a/x.y", "a/x-y")]
+    recording = Recording(frozenset(each for each in uses if isinstance(each, RecordedUse)), {})
+
+    found = {each["metadata"]["name"] for each in policy_suggestion.suggest(recording, enforce=False)}
+
+    assert found == {"suggested-x.y-1", "suggested-x-y-1"}
