@@ -82,7 +82,7 @@ def nulls(value: Any, location: tuple[int | str, ...] = ()) -> Iterator[Problem]
 
 def problems(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
     """The problems that pydantic found, as plain messages, in the order of the document."""
-    found = error.errors(include_url=False, include_input=False)
+    found = error.errors(include_url=False)
     faulty = {step for details in found for step in _above(details["loc"])}
     # Pydantic counts only the valid items of a list: one bad item must not make the list too short as well.
     return [_problem(it, model) for it in found if it["type"] != "too_short" or it["loc"] not in faulty]
@@ -94,7 +94,7 @@ def _above(location: tuple[int | str, ...]) -> Iterator[tuple[int | str, ...]]:
 
 def _problem(details: ErrorDetails, model: type[BaseModel]) -> Problem:
     location, context = details["loc"], details.get("ctx", {})
-    kind = details["type"]
+    kind = _kind(details)
     if kind == PROBLEM:
         return Problem(field_path((*location, *context["below"])), context["message"], context["remedy"])
     if kind == "extra_forbidden":
@@ -104,6 +104,12 @@ def _problem(details: ErrorDetails, model: type[BaseModel]) -> Problem:
     message, remedy = _MESSAGES.get(kind, ("is not valid: {msg}", "see the reference of this field"))
     words = {**context, "msg": details["msg"], "choices": _choices(location, model)}
     return Problem(field_path(location), message.format_map(words), remedy.format_map(words))
+
+
+def _kind(details: ErrorDetails) -> str:
+    """Return the type of a problem. Pydantic counts items of a text, too, where it bounds a type once more."""
+    kind = details["type"]
+    return f"string_{kind}" if kind in {"too_long", "too_short"} and isinstance(details["input"], str) else kind
 
 
 _MESSAGES: Mapping[str, tuple[str, str]] = {

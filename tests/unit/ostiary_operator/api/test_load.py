@@ -247,3 +247,7 @@ def test_headers_by_which_servers_route_or_identify_callers_cannot_be_set(name: 
     with pytest.raises(InvalidResource, match=r"than the request's|writes itself"):
         parse_proxy(proxy({"servers": [server]}))
     parse_proxy(proxy({"servers": [{**SERVER, "headers": [{"name": "X-Tenant", "value": "sales"}]}]}))
+
+
+def test_a_name_that_is_too_long_has_too_many_characters_and_not_items() -> None:
+    assert refusal(proxy(name="a" * 64)) == (Problem("metadata.name", "is too long", "write at most 63 characters"),)
