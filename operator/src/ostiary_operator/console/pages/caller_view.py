@@ -2,11 +2,11 @@
 
 import enum
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from ostiary_core.evidence.definitions import ListedItem, ListedServer
+from ostiary_core.evidence.definitions import MOST_ITEMS, ListedItem, ListedServer
 from ostiary_core.mcp.methods import Primitive
 from ostiary_core.policy.name_access import NameAccess
 from ostiary_core.policy.visibility import Visibility
@@ -83,8 +83,9 @@ class CallerView:
     """What a caller sees.
 
     ``refusal`` says why the gateway does not admit it; then it sees none of what servers list. ``seen`` and ``total``
-    count all names, ``found`` are those that the filter keeps. ``unlisted`` are servers of which nothing is known, and
-    ``left_out`` says what of OpenAPI documents is no tool.
+    count all names that are known, ``found`` are those that the filter keeps. ``unlisted`` are servers of which nothing
+    is known, ``cut`` are lists that may be longer than what a replica tells, and ``left_out`` says what of OpenAPI
+    documents is no tool.
     """
 
     refusal: str
@@ -93,6 +94,7 @@ class CallerView:
     total: int
     found: tuple[CallerName, ...]
     unlisted: tuple[str, ...]
+    cut: tuple[str, ...]
     left_out: tuple[str, ...]
 
 
@@ -123,6 +125,7 @@ def caller_view(
         len(entries),
         tuple(_name(view, each, definitions, readable) for each in entries if chosen.keeps(each)),
         tuple(caller_catalogue.unlisted(proxy, names)),
+        tuple(dict.fromkeys(_cut(listed))),
         tuple(f"{server}: {words}" for server, words in caller_catalogue.left_out(proxy)),
     )
 
@@ -162,6 +165,13 @@ def _items(listed: Iterable[ReplicaDefinitions]) -> Iterable[tuple[ListedServer,
                 Primitive.PROMPTS: server.prompts,
             }
             yield from ((server, primitive, item) for primitive, items in of_kinds.items() for item in items)
+
+
+def _cut(listed: Iterable[ReplicaDefinitions]) -> Iterator[str]:
+    """Yield the lists of which replicas tell as many names as they ever do: servers may have more."""
+    for server in (each for replica in listed for each in replica.definitions.servers):
+        lists = {"tools": server.tools, "resources": server.resources, "prompts": server.prompts}
+        yield from (f"{kind} of server {server.name}" for kind, items in lists.items() if len(items) >= MOST_ITEMS)
 
 
 def _name(view: Visibility, entry: CatalogueEntry, definitions: _Definitions, readable: frozenset[str]) -> CallerName:

@@ -9,6 +9,7 @@ import pytest
 from console_scene import SceneEvidence, SceneObjects, console_of, listing
 from console_viewers import EVERYTHING, OnlyRights, tenant
 
+from ostiary_core.evidence.definitions import MOST_ITEMS
 from ostiary_operator.console.access.rights import Right
 from ostiary_operator.view.evidence.gathered import Gathered, ProblemKind, ReplicaProblem
 
@@ -232,3 +233,16 @@ async def test_hostile_definitions_are_shown_as_text_and_break_nothing(objects: 
     assert "<img" not in text
     assert "\u202e" not in text
     assert "\x1b" not in text
+
+
+@pytest.mark.parametrize(("tools", "is_cut"), [(MOST_ITEMS - 1, False), (MOST_ITEMS, True)])
+async def test_a_list_that_may_be_longer_than_what_is_known_of_it_is_said_to_be(
+    objects: SceneObjects, tools: int, is_cut: bool
+) -> None:
+    listed = listing("team-a/crm", {"name": "crm", "tools": [{"name": f"tool_{each}"} for each in range(tools)]})
+    async with console_of(objects, SceneEvidence(listed=listed)) as client:
+        twin = await (await client.get(f"{PATH}.json")).json()
+        page = await (await client.get(PATH)).text()
+
+    assert twin["view"]["cut"] == (["tools of server crm"] if is_cut else [])
+    assert ("There may be more tools of server crm" in page) is is_cut
