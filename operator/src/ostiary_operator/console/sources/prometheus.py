@@ -5,7 +5,6 @@ address may be another server's.
 """
 
 import asyncio
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
@@ -33,6 +32,9 @@ _MOST_POINTS: Final = 11_000
 _WORDS: Final = 200
 _LABEL: Final = 300
 _KEPT: Final = 128
+#: Samples that count or measure something are smaller, and their times are before the year 2248, in seconds.
+_LARGEST: Final = 2.0**63
+_LATEST: Final = 2.0**33
 
 _Label = Annotated[str, Field(max_length=4096)]
 _Point = tuple[float, _Label]
@@ -175,7 +177,7 @@ def _parsed(body: bytes) -> _PrometheusAnswer | None:
 
 def _series(found: _AnsweredSeries) -> LongSeries:
     points = [*found.values, *([found.value] if found.value is not None else [])]
-    numbers = ((round(at * 1000), _number(text)) for at, text in points if math.isfinite(at))
+    numbers = ((round(at * 1000), _number(text)) for at, text in points if 0 <= at < _LATEST)
     return LongSeries(_labels(found.metric), tuple((at, value) for at, value in numbers if value is not None))
 
 
@@ -184,12 +186,12 @@ def _labels(metric: Mapping[str, str]) -> dict[str, str]:
 
 
 def _number(text: Any) -> float | None:
-    """Return a sample; None for one that is no number: a rate of nothing is NaN."""
+    """Return a sample; None for one that no chart can show: a rate of nothing is NaN."""
     try:
         value = float(text)
     except ValueError:
         return None
-    return value if math.isfinite(value) else None
+    return value if -_LARGEST < value < _LARGEST else None
 
 
 def long_ranges(address: PrometheusAddress | None, http: aiohttp.ClientSession) -> PrometheusRanges | None:

@@ -55,6 +55,12 @@ async def test_series_have_their_labels_and_points_and_what_is_no_number_is_left
     assert await series(ranges) == [LongSeries({"tool": "x"}, ((AT, 1.5), (AT + 180_000, 2.0)))]
 
 
+async def test_samples_and_times_that_no_chart_can_show_are_left_out(serve: Serve) -> None:
+    values = [[1_800_000_000, "1e308"], [1_800_000_060, "-1e308"], [1e308, "1"], [-1, "1"], [1_800_000_180, "2"]]
+    ranges = await serve(answering(matrix(({}, values))))
+    assert await series(ranges) == [LongSeries({}, ((AT + 180_000, 2.0),))]
+
+
 async def test_the_query_is_sent_as_a_form_with_the_token_and_whole_steps(serve: Serve) -> None:
     seen: list[tuple[str, dict[str, Any], str]] = []
 
