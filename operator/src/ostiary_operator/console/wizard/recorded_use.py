@@ -35,6 +35,11 @@ class ObservedUse:
     note: str
     is_for_everyone: bool
 
+    @property
+    def names_consumers(self) -> bool:
+        """Whether its policies are for callers that authentication must tell apart."""
+        return any(use.consumer for use in self.recording.uses)
+
 
 async def observed_use(context: PageContext, proxy: str) -> ObservedUse | None:
     """Return what was used at an MCPProxy (``namespace/name``).

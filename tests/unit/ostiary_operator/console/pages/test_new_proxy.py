@@ -11,12 +11,16 @@ from console_sources import Objects, proxy
 from console_viewers import ChosenRights, OneViewer
 from evidence_replicas import NoEvidence
 
+from ostiary_core.evidence.recorded_call import RecordedCall
 from ostiary_operator.api.objects import ReadOnlyObject
 from ostiary_operator.console.access.rights import AllRights, Right, ViewerRights
 from ostiary_operator.console.application import ConsoleParts, application
 from ostiary_operator.console.options import ConsoleOptions
 from ostiary_operator.console.pages.new_proxy import NEW_PROXY
 from ostiary_operator.console.sources.protocols import ConsoleSources
+from ostiary_operator.view.evidence.gathered import Gathered
+from ostiary_operator.view.evidence.proxy_scope import ProxyScope
+from ostiary_operator.view.evidence.reader import MOST_SHOWN, ObservedCall, ObservedCalls
 
 Client = TestClient[web.Request, web.Application]
 URL = {"gateway": "ostiary-system/default", "url": "https://mcp.example.com/default/crm/mcp"}
@@ -27,8 +31,12 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 @asynccontextmanager
-async def console(rights: ViewerRights | None = None, found: Sequence[ReadOnlyObject] = FOUND) -> AsyncIterator[Client]:
-    sources = ConsoleSources(Objects(found), NoEvidence())
+async def console(
+    rights: ViewerRights | None = None,
+    found: Sequence[ReadOnlyObject] = FOUND,
+    evidence: NoEvidence | None = None,
+) -> AsyncIterator[Client]:
+    sources = ConsoleSources(Objects(found), evidence or NoEvidence())
     parts = ConsoleParts(ConsoleOptions(), OneViewer(rights or AllRights()), sources, (NEW_PROXY,))
     async with TestClient(TestServer(application(parts))) as client:
         yield client
@@ -152,3 +160,36 @@ async def test_yaml_of_the_viewer_is_judged_by_line_and_field() -> None:
         sent = {"go": "check", "step": "4", "name": "a", "yaml": yaml}
         model = await (await client.post("/new.json", data=sent)).json()
     assert [(each["line"], each["field"]) for each in model["findings"]] == [(5, "spec.servers")]
+
+
+class OneCall(NoEvidence):
+    """Evidence of one call."""
+
+    def __init__(self, principal: str) -> None:
+        self._call = RecordedCall(
+            number=1, at=1, proxy="default/crm", method="tools/call", name="get_ticket", principal=principal
+        )
+
+    async def calls(self, scope: ProxyScope, *, limit: int = MOST_SHOWN) -> Gathered[ObservedCalls]:
+        del scope, limit
+        return Gathered(ObservedCalls((ObservedCall("g", "r", self._call),)), 1, 1)
+
+
+@pytest.mark.parametrize(("principal", "is_said"), [("default/bot", True), ("", False)])
+async def test_policies_for_consumers_come_with_the_word_that_authentication_must_know_them(
+    principal: str, is_said: bool
+) -> None:
+    sent = {"name": "new", "url": "http://a.example/mcp", "place": "URL", "access": "Used", "usedBy": "default/crm"}
+    async with console(evidence=OneCall(principal)) as client:
+        page = await (await client.post("/new", data={**sent, "step": "3", "go": "3"})).text()
+
+    assert "1 name was used" in page
+    assert ("give this proxy a policy with <code>authentication</code>" in page) is is_said
+
+
+async def test_a_finding_and_its_remedy_are_one_sentence() -> None:
+    async with console() as client:
+        page = await (await client.post("/new", data={"step": "1", "go": "next", "name": "New"})).text()
+
+    assert "</code>: is not the name of a Kubernetes object; use lower-case letters" in page
+    assert "such as my-server.</li>" in page
