@@ -76,6 +76,12 @@ async def test_programs_get_an_object_for_each_call_with_its_replica(start: Star
     assert "principal" not in found
 
 
+async def test_programs_are_told_that_a_call_ended_well(start: StartReplica, ask: AskReplicas) -> None:
+    port = await start(answers(head(calls=[call(1)], last=1)))
+    done = await ask("-o", "json", admin=(port.admin.url,))
+    assert json.loads(done.out)["outcome"] == "ok"
+
+
 async def test_escape_sequences_of_callers_do_not_reach_the_terminal(start: StartReplica, ask: AskReplicas) -> None:
     hostile = "\x1b[2J\u202e\r\n"
     members = ("name", "principal", "outcome", "detail", "reason", "rule", "policy", "errorType", "shadowPolicy")
