@@ -107,7 +107,10 @@ def _problem(details: ErrorDetails, model: type[BaseModel]) -> Problem:
 
 
 def _kind(details: ErrorDetails) -> str:
-    """Return the type of a problem. Pydantic counts items of a text, too, where it bounds a type once more."""
+    """Return the type of a problem.
+
+    Pydantic counts items of a text, too, where it bounds a type once more.
+    """
     kind = details["type"]
     return f"string_{kind}" if kind in {"too_long", "too_short"} and isinstance(details["input"], str) else kind
 

@@ -95,6 +95,6 @@ def _write(arguments: argparse.Namespace, observed: "ObservedCall", *, several: 
 
 
 def as_object(observed: "ObservedCall") -> dict[str, Any]:
-    """Return a call for programs, with the replica that it came through, and always with its outcome."""
+    """Return a call for programs, with its outcome and the replica that it came through."""
     place = {"gateway": observed.gateway, "replica": observed.replica, "outcome": observed.call.outcome}
     return place | observed.call.model_dump(by_alias=True, exclude_defaults=True)

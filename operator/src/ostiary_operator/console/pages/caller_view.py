@@ -168,7 +168,10 @@ def _items(listed: Iterable[ReplicaDefinitions]) -> Iterable[tuple[ListedServer,
 
 
 def _cut(listed: Iterable[ReplicaDefinitions]) -> Iterator[str]:
-    """Yield the lists of which replicas tell as many names as they ever do: servers may have more."""
+    """Yield the lists of which replicas tell as many names as they ever do.
+
+    Their servers may have more.
+    """
     for server in (each for replica in listed for each in replica.definitions.servers):
         lists = {"tools": server.tools, "resources": server.resources, "prompts": server.prompts}
         yield from (f"{kind} of server {server.name}" for kind, items in lists.items() if len(items) >= MOST_ITEMS)
