@@ -181,8 +181,17 @@ def _waits_for(gateway: GatewayState, state: ReplicaState) -> str:
             f": it runs revision {state.report.revision}, more than a day ahead of the newest, {newest}; "
             "correct the operator's clock if that is behind, or else restart the replica"
         )
-    incomplete = state.report.incomplete if state.report is not None else None
-    return f": {incomplete.message}" if incomplete is not None else ""
+    if state.report is None:
+        return ""
+    if missing := state.report.missing_workers:
+        return f": {_workers(missing)}"
+    return f": {state.report.incomplete.message}" if state.report.incomplete is not None else ""
+
+
+def _workers(missing: Sequence[int]) -> str:
+    if len(missing) == 1:
+        return f"its worker {missing[0]} does not answer"
+    return f"its workers {', '.join(map(str, missing))} do not answer"
 
 
 def _tolerated(verdict: _Verdict, *, until: float, now: float) -> _Verdict:

@@ -227,6 +227,8 @@ class Report(ReportPart):
     """A config that waits for a document that it names."""
     limit_store: Annotated[ReportedStore | None, Field(alias="limitStore")] = None
     """The store that the replica counts in; None where it counts by itself."""
+    missing_workers: Annotated[tuple[SmallNumber, ...], Field(max_length=_WORKERS, alias="missingWorkers")] = ()
+    """The workers of the replica that do not answer: what the report says of them is what they said last."""
     telemetry: Annotated[dict[_Word, ReportedExport], Field(max_length=_SIGNALS)] = Field(default_factory=dict)
     """By signal (``traces``, ``metrics``): whether it reaches the collector. It lacks what is not exported."""
     misplaced_keys: Annotated[list[Line], Field(max_length=_MISPLACED, alias="misplacedKeys")] = Field(

@@ -30,7 +30,7 @@ class ReportChanges:
 
 def _apart_from_entries(report: Report) -> tuple[object, ...]:
     # Not the revision: only the digest of an active entry matters.
-    problems = report.rejected, report.incomplete, report.misplaced_keys
+    problems = report.rejected, report.incomplete, report.misplaced_keys, report.missing_workers
     return report.replica, *problems, report.telemetry, report.limit_store, report.audit_trail
 
 

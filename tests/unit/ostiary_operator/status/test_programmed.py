@@ -92,6 +92,20 @@ def test_one_replica_that_runs_something_else_is_enough_to_wait() -> None:
     assert "replica b of gateway ostiary-system/default" in judgement.condition.message
 
 
+def test_the_workers_of_a_replica_that_do_not_answer_are_named_where_it_waits_for_them() -> None:
+    it = watch("a")
+    reports(it, "a", OLD, missingWorkers=[1])
+    judgement = judged(it)
+    assert verdict(judgement) == ("Unknown", "Pending")
+    assert judgement.condition.message.endswith("does not run it yet: its worker 1 does not answer")
+    it.take_changes()
+    reports(it, "a", OLD, missingWorkers=[1, 3])
+    assert it.take_changes().everything
+    assert judged(it).condition.message.endswith("its workers 1, 3 do not answer")
+    reports(it, "a", NEW, missingWorkers=[1])
+    assert verdict(judged(it)) == ("True", "Programmed"), "they had taken it before"
+
+
 def test_a_replica_that_runs_nothing_of_it_is_waited_for() -> None:
     it = watch("a")
     reports(it, "a", entries={})
