@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from asking_server import AskingServer
+from asking_server import called as tool_called
 from gateway_replicas import GatewayReplicas
+from gateways import BOUNDS
 from limits import limit_config, limiting
 from mcp_caller import mcp_caller, modern
 from pod_workers import pod_workers
 from servers_by_era import everything
-from upstreams import Arrived, Upstream, answer, document
+from upstreams import Arrived, Upstream, answer, document, serving
 
 from ostiary_operator.demo.served_eras import ServedEras
 from ostiary_tools.conformance import clients
@@ -80,6 +83,20 @@ async def test_concurrency_counts_over_workers(workers: GatewayReplicas, upstrea
         scene.gate.set()
     assert [each.result() for each in flying] == [[True], [True]]
     assert await called(workers, 2) == [True, True]
+
+
+async def test_an_answer_as_large_as_a_request_may_be_is_brought_to_the_worker_where_its_call_waits(
+    workers: GatewayReplicas,
+) -> None:
+    size = BOUNDS.request_bytes - 2048  # what else is in the request
+    server = AskingServer()
+    async with serving(server.script) as upstream, mcp_caller(workers.url("old")) as caller:
+        await workers.apply(workers.entry("old", upstream.url, server={"protocol_version": "2025-11-25"}))
+        asked = (await caller.post(tool_called("ask"))).result
+        told = {"input-1": {"action": "accept", "content": {"name": "x" * size}}}
+        reply = await caller.post(tool_called("ask", inputResponses=told, requestState=asked["requestState"]))
+        assert reply.result["content"][0]["text"].count("x") >= size, "it came back, too, from worker to worker"
+        assert set(workers.balancer.chosen) == {0, 1}
 
 
 @pytest.mark.timeout(300)

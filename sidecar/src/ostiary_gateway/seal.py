@@ -57,7 +57,7 @@ REQUEST_STATE: Final = Purpose("s1.", "request state v1", 512 * 1024)
 TASK: Final = Purpose("t1.", "task v1", 1024, stable=True)
 
 #: What one replica sends to another, which has no principal of its own.
-HOP: Final = Purpose("h1.", "hop v1", 32 * 1024 * 1024)
+HOP: Final = Purpose("h1.", "hop v1", 3 * 512 * 1024 * 1024)
 
 
 class Sealing(NamedTuple):

@@ -31,7 +31,7 @@ _FACTOR: Final = 1.4
 _EXTRA: Final = 64 * 1024
 #: A response lasts as long as its call: its frames are bound to a request that no one else knows.
 _ANY_AGE: Final = float("inf")
-_FRAME: Final = Purpose("H1.", "hop answer v1", 256 * 1024 * 1024)
+_FRAME: Final = Purpose("H1.", "hop answer v1", HOP.longest)
 LENGTH: Final = struct.Struct(">I")
 
 MESSAGE: Final = b"m"

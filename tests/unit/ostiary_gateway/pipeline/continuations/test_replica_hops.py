@@ -14,8 +14,8 @@ from waiting import for_ever
 from ostiary_core.mcp import codes
 from ostiary_gateway.errors import Refusal, UpstreamFault
 from ostiary_gateway.pipeline.continuations import hop_endpoint
-from ostiary_gateway.pipeline.continuations.handle import Handle, Owner
-from ostiary_gateway.pipeline.continuations.hop_frames import TICKET, FrameReader, HopRequest
+from ostiary_gateway.pipeline.continuations.handle import KEY_BYTES, Handle, Owner
+from ostiary_gateway.pipeline.continuations.hop_frames import TICKET, FrameReader, HopRequest, most_sealed
 from ostiary_gateway.pipeline.continuations.replica_hops import ReplicaHops
 from ostiary_gateway.seal import HOP, Sealer
 from ostiary_gateway.upstream import faults
@@ -188,6 +188,18 @@ async def test_slow_bodies_of_other_clients_take_no_turn_of_a_replica() -> None:
         assert await answered(other, handle) == [b"result"]
         for _, writer in clients:
             writer.close()
+
+
+async def test_whatever_size_the_bounds_of_a_gateway_allow_can_be_sealed_for_another_replica() -> None:
+    payload = b"x" * (33 << 20)  # more than `bounds.requestBytes` is by default, and less than it may be
+    sealer = Sealer(lambda: KEYS)
+    body = HopRequest.new(b"k" * KEY_BYTES, ALICE, payload).sealed(sealer)
+    assert len(body) <= most_sealed(len(payload))
+    opened = HopRequest.opened(sealer, body)
+    assert opened is not None
+    assert opened.payload == payload
+    largest = 1 << 30
+    assert HOP.longest >= most_sealed(largest)
 
 
 async def test_a_request_that_is_too_large_or_of_unknown_length_is_not_read() -> None:
