@@ -12,6 +12,7 @@ import sys
 from ostiary_gateway import process
 from ostiary_gateway.errors import StartupError
 from ostiary_gateway.telemetry.resource import WORKER
+from ostiary_gateway.workers.supervisor_watch import continue_without_supervisor
 from ostiary_gateway.workers.worker_channel import WorkerNews, receive_start
 from ostiary_gateway.workers.worker_log import configure_log
 
@@ -20,6 +21,7 @@ def main() -> int:
     """Serve as a worker until SIGTERM, or until the supervisor has ended; return the exit code."""
     faulthandler.enable()  # where a worker hangs is printed before it is ended
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the supervisor, too, which drains its workers
+    continue_without_supervisor()
     channel = socket.socket(fileno=int(sys.argv[1]))
     try:
         start = receive_start(channel)

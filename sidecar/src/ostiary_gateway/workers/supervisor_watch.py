@@ -2,13 +2,16 @@
 
 No signal, probe or scrape reaches such a worker any more, and another gateway may start at its port. It accepts no more
 connections, finishes what is in flight within a few seconds, and removes the folder that the supervisor left. A thread
-watches, so that a worker whose event loop hangs ends, too.
+watches, so that a worker whose event loop hangs ends, too. A worker that is stopped (SIGSTOP) runs no thread: the
+kernel continues it when its supervisor ends.
 """
 
 import asyncio
+import ctypes
 import os
 import select
 import shutil
+import signal
 import socket
 import threading
 import time
@@ -22,6 +25,17 @@ from ostiary_gateway.options import GatewayOptions
 #: Seconds for requests in flight, and for the end of the process, without a supervisor.
 _DRAIN_SECONDS: Final = 5.0
 _END_SECONDS: Final = 15.0
+#: From prctl(2): the signal that a process gets when its parent ends.
+_PR_SET_PDEATHSIG: Final = 1
+
+
+def continue_without_supervisor() -> None:
+    """Let the kernel continue this process, if it is stopped, when its supervisor ends.
+
+    It goes on to find that out, and ends in order. SIGKILL in place of SIGCONT would end it at once, and with it the
+    workers that are not stopped and have requests to finish; those ignore SIGCONT.
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGCONT))  # workers are for Linux only
 
 
 class SupervisorWatch:
