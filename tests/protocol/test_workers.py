@@ -3,28 +3,26 @@
 import asyncio
 import json
 import os
-import re
 import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
 from configs import ConfigWriter, entry
 from gated_scene import RESULT, GatedScene
-from gateway_process import GatewayProcess, gateway_process
+from gateway_process import GatewayProcess
 from gateways import LONG_TIMEOUTS, LOOPBACK
-from mcp_caller import McpCaller, mcp_caller, modern
 from mcp_clients import eventually
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
 from prometheus_client.parser import text_string_to_metric_families as plain_metrics
 from timeouts import TIMEOUT_SECONDS
 from upstreams import Upstream
 from volumes import swap_in_config
+from worker_gateway import ADMIN, CALL, callers_of_each_worker, page, pids, samples, started, total
 from yarl import URL
 
 from ostiary_core.contract.documents import ServerConfig
@@ -34,9 +32,7 @@ from ostiary_core.evidence.refusals import RefusalsDocument
 from ostiary_core.strict_json import dumps
 from ostiary_operator.status.replica_reports import parse_report
 
-CALL = modern("tools/call", {"name": "get_users", "arguments": {}})
 BOTH_UP = "ok\n2 of 2 workers up\n"
-ADMIN = {"Authorization": "Bearer admin-for-tests"}
 
 
 @pytest.fixture
@@ -50,66 +46,6 @@ def folders(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.fixture
 def scene() -> GatedScene:
     return GatedScene()
-
-
-@asynccontextmanager
-async def started(
-    directory: Path, upstream: Upstream, *, workers: int = 2, operator: ConfigWriter | None = None, **options: Any
-) -> AsyncIterator[GatewayProcess]:
-    """A gateway of several workers in front of the upstream, ready."""
-    operator = operator or ConfigWriter()
-    server = ServerConfig(name="up", url=upstream.url, timeouts=LONG_TIMEOUTS, addresses=LOOPBACK)
-    swap_in_config(directory, operator.files(entry("mock", servers=[server])), secret=operator.secret)
-    async with gateway_process(directory, workers=workers, **options) as gateway:
-
-        async def ready() -> bool:
-            return (await page(gateway, "/readyz"))[0] == 200
-
-        await eventually(ready)
-        yield gateway
-
-
-async def page(gateway: GatewayProcess, path: str, **headers: str) -> tuple[int, str]:
-    """What the admin port answers."""
-    async with (
-        aiohttp.ClientSession() as http,
-        http.get(f"http://127.0.0.1:{gateway.admin_port}{path}", headers={**ADMIN, **headers}) as response,
-    ):
-        return response.status, await response.text()
-
-
-async def samples(gateway: GatewayProcess, name: str) -> dict[str, float]:
-    """The samples of a metric by their labels, as text."""
-    _, text = await page(gateway, "/metrics")
-    lines = re.findall(rf"^{name}(\{{.*\}})? (\S+)$", text, re.MULTILINE)
-    return {labels: float(value) for labels, value in lines}
-
-
-async def total(gateway: GatewayProcess, name: str) -> float:
-    return sum((await samples(gateway, name)).values())
-
-
-@asynccontextmanager
-async def callers_of_each_worker(gateway: GatewayProcess) -> AsyncIterator[list[McpCaller]]:
-    """Callers whose connections are at every worker: the kernel spreads them, so more come until that is so."""
-    async with AsyncExitStack() as stack:
-        callers: list[McpCaller] = []
-
-        async def everywhere() -> bool:
-            caller = await stack.enter_async_context(mcp_caller(f"http://127.0.0.1:{gateway.port}/mock/mcp"))
-            assert (await caller.post(CALL)).result == RESULT
-            callers.append(caller)
-            at = await samples(gateway, "ostiary_worker_connections_open")
-            return len(at) == 2 and all(at.values())
-
-        await eventually(everywhere)
-        yield callers
-
-
-def pids(gateway: GatewayProcess) -> list[int]:
-    """The processes that the supervisor started."""
-    found = Path(f"/proc/{gateway.process.pid}/task/{gateway.process.pid}/children").read_text()
-    return [int(pid) for pid in found.split()]
 
 
 def inside(folder: Path) -> list[Path]:
@@ -370,6 +306,23 @@ async def test_workers_end_with_their_supervisor_and_leave_no_folder(
 
         await eventually(gone)
         assert not inside(folders)
+
+
+async def test_a_worker_that_is_stopped_ends_with_its_supervisor_too(
+    tmp_path: Path, upstream: Upstream, folders: Path
+) -> None:
+    async with started(tmp_path, upstream) as gateway, callers_of_each_worker(gateway):
+        workers = pids(gateway)
+        for pid in workers:
+            os.kill(pid, signal.SIGSTOP)
+        gateway.kill()
+        await gateway.ended()
+
+    async def gone() -> bool:
+        return not any(map(is_running, workers))
+
+    await eventually(gone)
+    assert not inside(folders)
 
 
 async def test_what_a_gateway_left_that_was_killed_as_a_whole_the_next_one_removes(

@@ -153,13 +153,14 @@ class WorkerTotals:
             if kept > _MOST_KEPT:
                 family.samples.clear()
 
-    def joined(self, found: Mapping[int, Scrape], indexes: Sequence[int]) -> Scrape:
-        """Return the sum of what the workers of ``indexes`` said.
+    def parts(self, found: Mapping[int, Scrape], indexes: Sequence[int]) -> tuple[Scrape, ...]:
+        """Return what is to be joined: what the workers of ``indexes`` said, which is in ``found``.
 
-        One that did not answer now, and is not among ``found``, counts with its last totals: they do not shrink.
+        One that did not answer now, and is not among ``found``, counts with its last totals: they do not shrink. What
+        is returned stays as it is when a worker ends meanwhile, which would be counted twice otherwise.
         """
         living = [found.get(index) or self._last.get(index, {}) for index in indexes]
-        return joined_scrapes((*living, self._ended))
+        return (*living, self._ended)
 
 
 def totals_of(scrape: Scrape) -> Scrape:

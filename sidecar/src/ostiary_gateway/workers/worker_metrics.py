@@ -1,7 +1,7 @@
 """``/metrics`` for all workers, and the metrics of the workers themselves."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from aiohttp import web
@@ -73,14 +73,17 @@ class WorkerMetrics:
             for index, scrape in scrapes.items():
                 self._totals.take(index, scrape)
             answering = {index: index in bodies for index in asked if index in alive}
-            text, content_type = await in_background(self._text, scrapes, answering, accept)
+            parts = self._totals.parts(scrapes, [slot.index for slot in self._slots])
+            text, content_type = await in_background(
+                self._text, parts, list(self._families(scrapes, answering)), accept
+            )
         return web.Response(body=text, headers={"Content-Type": content_type})
 
-    def _text(self, scrapes: Mapping[int, Scrape], answering: Mapping[int, bool], accept: str) -> tuple[bytes, str]:
+    def _text(self, parts: Sequence[Scrape], families: Iterable[Metric], accept: str) -> tuple[bytes, str]:
+        """Return the answer; this runs in a thread, while workers may end."""
         encode, content_type = choose_encoder(accept)
-        families = [*self._families(scrapes, answering), *self._own.collect()]
-        own = read_scrape(encode(Families(families)).decode())
-        joined = joined_scrapes((self._totals.joined(scrapes, [slot.index for slot in self._slots]), own))
+        own = read_scrape(encode(Families([*families, *self._own.collect()])).decode())
+        joined = joined_scrapes((*parts, own))
         return scrape_text(joined, is_open=content_type.startswith(_OPEN_METRICS)).encode(), content_type
 
     def _families(self, scrapes: Mapping[int, Scrape], answering: Mapping[int, bool]) -> Iterator[Metric]:

@@ -85,10 +85,10 @@ def test_what_a_worker_had_counted_stays_after_its_end_and_its_states_go() -> No
     for index in (0, 1):
         totals.take(index, read_scrape(ONE))
     totals.worker_ended(0)
-    joined = totals.joined({1: read_scrape(ONE)}, [0, 1])
+    joined = joined_scrapes(totals.parts({1: read_scrape(ONE)}, [0, 1]))
     assert joined["calls"].samples['calls_total{tool="d"}'] == 2
     assert joined["ostiary_config_revision"].samples == {"ostiary_config_revision": 7.0}
-    joined = totals.joined({0: read_scrape(OTHER), 1: read_scrape(ONE)}, [0, 1])
+    joined = joined_scrapes(totals.parts({0: read_scrape(OTHER), 1: read_scrape(ONE)}, [0, 1]))
     assert joined["calls"].samples['calls_total{tool="d"}'] == 2
 
 
@@ -96,7 +96,18 @@ def test_a_worker_that_does_not_answer_counts_with_its_last_totals() -> None:
     totals = WorkerTotals()
     totals.take(0, read_scrape(ONE))
     totals.take(1, read_scrape(ONE))
-    assert totals.joined({0: read_scrape(ONE)}, [0, 1])["calls"].samples['calls_total{tool="d"}'] == 2
+    assert joined_scrapes(totals.parts({0: read_scrape(ONE)}, [0, 1]))["calls"].samples['calls_total{tool="d"}'] == 2
+
+
+def test_a_worker_that_ends_while_a_scrape_is_written_is_counted_once_in_it() -> None:
+    totals = WorkerTotals()
+    found = {index: read_scrape(ONE) for index in (0, 1)}
+    for index, scrape in found.items():
+        totals.take(index, scrape)
+    parts = totals.parts(found, [0, 1])
+    totals.worker_ended(0)
+    assert joined_scrapes(parts)["calls"].samples['calls_total{tool="d"}'] == 2
+    assert joined_scrapes(totals.parts({1: found[1]}, [0, 1]))["calls"].samples['calls_total{tool="d"}'] == 2
 
 
 def test_the_series_of_ended_workers_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +115,7 @@ def test_the_series_of_ended_workers_are_bounded(monkeypatch: pytest.MonkeyPatch
     totals = WorkerTotals()
     totals.take(0, read_scrape(ONE))
     totals.worker_ended(0)
-    kept = totals.joined({}, [])
+    kept = joined_scrapes(totals.parts({}, []))
     assert sum(len(family.samples) for family in kept.values()) <= 3
 
 
