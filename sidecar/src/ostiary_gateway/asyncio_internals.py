@@ -13,6 +13,9 @@ from typing import Final
 #: call: each small message cost 12 µs to map, shrink and unmap memory.
 READ_BYTES: Final = 64 * 1024
 
+#: The bytes of unsent data at which asyncio lets writers go on, by default.
+_LOW_WATER: Final = 16 * 1024
+
 #: The ioctl for the bytes of a socket that were not acknowledged (tcp(7), SIOCOUTQ): an int.
 _COUNT: Final = struct.Struct("i")
 
@@ -23,12 +26,14 @@ _ADDRESSES: Final = ("sockname", "peername")
 
 
 def limit_read_size(transport: asyncio.BaseTransport) -> None:
-    """Make a transport read at most ``READ_BYTES`` at once.
+    """Make a transport read at most ``READ_BYTES`` at once, and share a number with all others.
 
     Without effect on an unknown implementation of asyncio.
     """
     if hasattr(transport, "max_size"):
         transport.max_size = READ_BYTES
+    if getattr(transport, "_low_water", None) == _LOW_WATER:
+        transport._low_water = _LOW_WATER  # type: ignore[attr-defined]  # computed for each: an object of its own
 
 
 def break_cycles(transport: asyncio.BaseTransport | None) -> None:

@@ -34,7 +34,8 @@ class BlockSplitter:
     __slots__ = ("_after_cr", "_at_start", "_buffer", "_limit", "_searched")
 
     def __init__(self, *, limit: int) -> None:
-        self._buffer = bytearray()
+        #: What has come of a block; a bytearray once some was cut in two, which is seldom.
+        self._buffer: bytes | bytearray = b""
         self._limit = limit
         self._searched = 0
         self._at_start = True
@@ -58,16 +59,19 @@ class BlockSplitter:
             chunk = yield from self._whole_blocks(chunk)
             if not chunk:
                 return
-        self._buffer += chunk
-        usual = b"\r" not in chunk or not _holds_two_crs(self._buffer, self._start)
-        while (end := self._end(usual=usual)) >= 0:
+        self._buffer = buffer = self._buffer if isinstance(self._buffer, bytearray) else bytearray(self._buffer)
+        buffer += chunk
+        usual = b"\r" not in chunk or not _holds_two_crs(buffer, self._start)
+        while (end := self._end(buffer, usual=usual)) >= 0:
             self._check(end)
-            block = bytes(self._buffer[:end])
-            del self._buffer[:end]
+            block = bytes(buffer[:end])
+            del buffer[:end]
             self._searched = 0
-            self._after_cr = block.endswith(b"\r") and not self._buffer
+            self._after_cr = block.endswith(b"\r") and not buffer
             yield self._without_mark(block)
-        self._check(len(self._buffer))
+        self._check(len(buffer))
+        if not buffer:
+            self._buffer = b""
 
     def _whole_blocks(self, chunk: bytes) -> Generator[bytes, None, bytes]:
         """Yield the complete blocks of a chunk without CRs (the usual case), and return the rest."""
@@ -113,14 +117,14 @@ class BlockSplitter:
         """
         return max(0, self._searched - 3)
 
-    def _end(self, *, usual: bool) -> int:
+    def _end(self, buffer: bytearray, *, usual: bool) -> int:
         """Find the end of the first block.
 
         ``usual`` says that no CR follows another in the searched part.
         """
-        end = _usual_end(self._buffer, self._start) if usual else _end_of(_BLOCK_END, self._buffer, self._start)
+        end = _usual_end(buffer, self._start) if usual else _end_of(_BLOCK_END, buffer, self._start)
         if end < 0:
-            self._searched = len(self._buffer)
+            self._searched = len(buffer)
         return end
 
 

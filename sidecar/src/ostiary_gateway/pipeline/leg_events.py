@@ -93,7 +93,7 @@ class LegEvents:
     @property
     def is_between_events(self) -> bool:
         """Whether no part of an event has arrived."""
-        return self._arriving.splitter.between_blocks
+        return self._arriving.between_blocks
 
     def check_end(self) -> None:
         """Check that a stream that has ended may end so, where a response is due.
@@ -159,8 +159,8 @@ class LegEvents:
             await self._pass_all(self._arriving.feed(chunk))
             if self._filter.outcome is not None and self._aftermath_is_over():
                 break
-        if self._arriving.is_document and not self._arriving.splitter.between_blocks:
-            await self._pass_all(iter((sse.event(self._arriving.splitter.rest()),)))
+        if self._arriving.is_document and not self._arriving.between_blocks:
+            await self._pass_all(iter((sse.event(self._arriving.rest()),)))
         return None
 
     def _more(self) -> asyncio.Future[bool]:
@@ -241,7 +241,7 @@ class LegEvents:
 
     def _reserve(self) -> None:
         """Count what is buffered: an incomplete event, and what waits to be sent."""
-        size = self._arriving.splitter.pending
+        size = self._arriving.pending
         if size != self._reserved:
             reserve_response_bytes(self._exchange.reservation, size - self._reserved)
             self._reserved = size

@@ -144,8 +144,8 @@ class RequestPipeline:
                 if exchange.content is not None:
                     await guard(exchange, exchange.content)
                 self.request_ids.take(exchange)
-                plan = self._select_and_record(exchange, span)
-                response = await carry_out(plan, exchange, span, self.services)
+                # The plan is not kept: thousands of streams wait here.
+                response = await carry_out(self._select_and_record(exchange, span), exchange, span, self.services)
                 return record.responded(span, request, response)
             except Refusal as refusal:
                 return record.responded(span, request, await self._refuse(refusal, request, exchange, span))

@@ -171,7 +171,7 @@ async def _from_events(
             if "method" in message and "id" in message and asked < _MOST_ASKED:
                 asked += 1
                 await answer_server(message)
-    if events.is_document and (text := events.splitter.rest()):
+    if events.is_document and (text := events.rest()):
         return await _parsed(exchange, text), text
     raise UpstreamFault(faults.RESET, "the stream ended without the answer")
 

@@ -56,6 +56,11 @@ class SseFilter:
     and ``foreign_responses`` counts responses to other requests. ``to`` is where the stream goes.
     """
 
+    __slots__ = (
+        *("_exchange", "_leg", "_rules", "_seal", "_stream", "_tail", "_to", "_upstream", "_weight"),
+        *("foreign_responses", "outcome", "resumable"),
+    )
+
     def __init__(
         self,
         exchange: Exchange,
@@ -67,16 +72,11 @@ class SseFilter:
         to: HeaderSink,
     ) -> None:
         self.outcome: ResponseSummary | None = None
-        self.resumable = False
-        self.foreign_responses = 0
-        self._exchange = exchange
-        self._leg = leg
-        self._upstream = upstream
-        self._stream = stream
-        self._seal, self._to = seal, to
+        self.resumable, self.foreign_responses = False, 0
+        self._exchange, self._leg = exchange, leg
+        self._upstream, self._stream, self._seal, self._to = upstream, stream, seal, to
         self._weight = limit_of(exchange.snapshot.settings.bounds)
-        #: The rules about content that the event has to pass which is being filtered.
-        self._rules: ItemRules | None = None
+        self._rules: ItemRules | None = None  # those about content that the present event has to pass
         self._tail: NotificationTail | None = None
 
     @property

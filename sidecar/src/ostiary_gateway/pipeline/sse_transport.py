@@ -41,17 +41,17 @@ class HeldSource(Protocol):
         """Read no more until what has arrived is read."""
 
 
-class UpstreamEvents:
+class UpstreamEvents(sse_splitter.BlockSplitter):
     """The events of one stream as they arrive.
 
     ``limit`` is the most bytes of one event (``bounds.messageBytes``). ``is_document`` says whether the stream is JSON
     that is only labelled as an event stream; None before its first byte.
     """
 
-    __slots__ = ("is_document", "splitter")
+    __slots__ = ("is_document",)
 
     def __init__(self, *, limit: int) -> None:
-        self.splitter = sse_splitter.BlockSplitter(limit=limit)
+        super().__init__(limit=limit)
         self.is_document: bool | None = None
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
@@ -71,7 +71,7 @@ class UpstreamEvents:
 
     def _split(self, chunk: bytes) -> Iterator[bytes]:
         try:
-            yield from self.splitter.feed(chunk)
+            yield from super().feed(chunk)
         except sse_splitter.BlockTooLargeError as error:
             raise UpstreamFault(faults.TOO_LARGE, f"{error} (bounds.messageBytes)") from error
 

@@ -69,7 +69,7 @@ def _events(text: bytes, limit: int) -> Sequence[bytes] | None:
         return (text,)
     arriving = UpstreamEvents(limit=limit)
     found = list(islice(arriving.feed(text), _FEW + 1))
-    if arriving.is_document is not False or len(found) > _FEW or not arriving.splitter.between_blocks:
+    if arriving.is_document is not False or len(found) > _FEW or not arriving.between_blocks:
         return None
     return found
 

@@ -59,7 +59,7 @@ async def _events(response: UpstreamResponse, limits: MessageLimits, idle_second
             event = sse.read(block)
             if event.data is not None and event.is_message:
                 yield event.data
-    if events.is_document and (rest := events.splitter.rest()):
+    if events.is_document and (rest := events.rest()):
         yield rest
 
 
