@@ -52,6 +52,13 @@ class Response:
 
     def encoded(self, request: Request, *, keep: bool) -> bytes:
         """Return the bytes of the response; ``keep`` says whether another request may follow."""
+        pieces = self.pieces
+        is_usual = keep and self.status == 200 and self.headers is JSON_HEADERS and len(pieces) == 1
+        if is_usual and request.minor_version and not request.response_headers and request.method != "HEAD":
+            return _USUAL % (_date(), len(pieces[0]), pieces[0])
+        return self._joined(request, keep=keep)
+
+    def _joined(self, request: Request, *, keep: bool) -> bytes:
         parts = [_status_line(self.status), _date(), _connection(request, keep=keep)]
         if self.headers:
             parts.append(_lines(self.headers))
@@ -168,6 +175,8 @@ def _written(headers: Mapping[str, str]) -> bytes:
 
 _JSON_LINES: Final = _written(JSON_HEADERS)
 _EVENT_STREAM_LINES: Final = _written(EVENT_STREAM_HEADERS)
+#: What nearly every response is, with places for the date, the length of the body, and the body.
+_USUAL: Final = _STATUS_LINES[200] + b"%b" + _JSON_LINES + b"Content-Length: %d\r\n\r\n%b"
 
 _last_date: tuple[int, bytes] = (0, b"")
 

@@ -3,6 +3,8 @@
 head → handler → response → the next head
 """
 
+import asyncio
+
 from ostiary_gateway.errors import CallerGone
 from ostiary_gateway.server.bad_request import BadRequestError, no_room
 from ostiary_gateway.server.llhttp.parser import RequestParser
@@ -44,13 +46,13 @@ class LlhttpConnection(PipelinedInput):
     # Requests
 
     def _begun(self, request: LlhttpRequest) -> None:
-        if self._phase is END:
-            return  # the last response was sent while this piece was being parsed
-        if self._refusal is not None:
+        if self._phase is HEAD and self._refusal is None:
+            self._start(request)
+        elif self._phase is END:
+            pass  # the last response was sent while this piece was being parsed
+        elif self._refusal is not None:
             self._current = request
             self._answered(request, self._refusal)
-        elif self._phase is HEAD:
-            self._start(request)
         else:
             self._waiting.append(request)
             self.pause_reading()
@@ -59,7 +61,7 @@ class LlhttpConnection(PipelinedInput):
         self._phase = ANSWER
         self._current = request
         self._deadline = NEVER
-        self.task = self._listener.loop.create_task(self._answer(request), name="answer")
+        self.task = asyncio.Task(self._answer(request), loop=self._listener.loop, name="answer")
 
     def _answered(self, request: Request, response: Response | None) -> None:
         """Send a response, or finish one that was streamed, and continue with what comes next."""

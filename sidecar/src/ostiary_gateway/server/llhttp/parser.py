@@ -29,6 +29,7 @@ _log: Final = logging.getLogger(__name__)
 
 _NONE_REPEATED: Final[frozenset[str]] = frozenset()
 _FRAMING: Final = ("content-length", "transfer-encoding")
+_MINOR_VERSIONS: Final = {"1.1": 1, "1.0": 0}
 #: Header names in the usual spellings, so that their case need not be folded for each request.
 _NAMES: Final[dict[bytes, str]] = {
     spelling.encode(): name.lower()
@@ -98,7 +99,10 @@ class RequestParser:
             if self._is_mentioned or self._unended:
                 self._check_protocol(data)
         try:
-            self._parse(data)
+            try:
+                self._parser.feed_data(data)
+            except httptools.HttpParserUpgrade as upgrade:
+                self._parse_on(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             raise _bad_request(error) from None
         if self.in_head or self._unended:
@@ -134,7 +138,9 @@ class RequestParser:
         elif self.request is not None and self._fed - self._taken > FRAMING_BYTES + FRAMING_EACH * self._taken:
             raise too_much_framing()
 
-    def _parse(self, data: bytes) -> None:
+    def _parse_on(self, data: bytes) -> None:
+        """Parse what follows a head that asks for another protocol."""
+        self._stay()
         while data:
             try:
                 self._parser.feed_data(data)
@@ -166,7 +172,7 @@ class RequestParser:
         if self._ended and self._is_mentioned:
             raise other_protocol()  # after a body, a request line cannot be distinguished from data
         self.in_head = self._resuming is None
-        self._fed = self._seen = self._count = self._taken = 0
+        self._fed = self._count = self._taken = 0
         self._target = b""
         self._headers = {}
         if self._repeated:
@@ -186,9 +192,8 @@ class RequestParser:
             self._count_trailer(name, value)
             return
         key = _NAMES.get(name) or name.decode("latin-1").lower()
-        text = value.decode("utf-8", "surrogateescape")
-        if text[-1:] in {" ", "\t"}:
-            text = text.rstrip(" \t")
+        # llhttp leaves blanks at the end of a value, and takes no other white space.
+        text = value.rstrip().decode("utf-8", "surrogateescape")
         headers = self._headers
         if key in headers:
             text = self._joined(key, text)
@@ -227,24 +232,25 @@ class RequestParser:
         self._fed = self._seen = self._count = 0
         parser = self._parser
         version, method = parser.get_http_version(), parser.get_method()
-        if version not in {"1.1", "1.0"}:
+        minor_version = _MINOR_VERSIONS.get(version)
+        if minor_version is None:
             raise other_protocol()
         coding = self._headers.get("transfer-encoding")
-        if coding is not None and (version == "1.0" or coding.lower() != "chunked"):
+        if coding is not None and (not minor_version or coding.lower() != "chunked"):
             raise other_coding()
-        self.request = LlhttpRequest(
+        self.request = request = LlhttpRequest(
             self._connection,
-            method=method.decode("ascii"),
-            target=self._target.decode("utf-8", "surrogateescape"),
-            headers=self._headers,
-            repeated=frozenset(self._repeated) if self._repeated else _NONE_REPEATED,
-            minor_version=1 if version == "1.1" else 0,
+            method.decode("ascii"),
+            self._target.decode("utf-8", "surrogateescape"),
+            self._headers,
+            frozenset(self._repeated) if self._repeated else _NONE_REPEATED,
+            minor_version,
             # What follows CONNECT would not be HTTP.
-            keep_alive=parser.should_keep_alive() and method != b"CONNECT",
+            parser.should_keep_alive() and method != b"CONNECT",
         )
         if parser.should_upgrade():
-            self._changing = self.request
-        self._begun(self.request)
+            self._changing = request
+        self._begun(request)
 
     def on_body(self, data: bytes) -> None:
         """Take a piece of the body."""

@@ -66,7 +66,10 @@ class PipelinedInput(Connection):
             self._count_unhandled(len(data))
             return
         try:
-            self._parse(data)
+            if len(data) <= SLICE_BYTES:
+                self._parser.feed(data)
+            else:
+                self._parse(data)
         except BadRequestError as error:
             self._refuse(error)
             return
@@ -79,9 +82,6 @@ class PipelinedInput(Connection):
 
     def _parse(self, data: bytes) -> None:
         """Parse slice by slice, until the most requests are queued that may be."""
-        if len(data) <= SLICE_BYTES:
-            self._parser.feed(data)
-            return
         for place in range(0, len(data), SLICE_BYTES):
             if len(self._waiting) >= EARLY_REQUESTS:
                 self._unparsed = data[place:]

@@ -17,7 +17,6 @@ class LlhttpRequest(Request):
     def __init__(
         self,
         connection: RequestConnection,
-        *,
         method: str,
         target: str,
         headers: Mapping[str, str],
@@ -25,15 +24,17 @@ class LlhttpRequest(Request):
         minor_version: int,
         keep_alive: bool,
     ) -> None:
-        super().__init__(
-            connection,
-            method=method,
-            target=target,
-            headers=headers,
-            repeated=repeated,
-            minor_version=minor_version,
-            keep_alive=keep_alive,
-        )
+        # All is set here: the constructor of every request as well would cost as much as the rest of this one.
+        self.connection = connection
+        self.method = method
+        self.target = target
+        self.headers = headers
+        self.repeated = repeated
+        self.minor_version = minor_version
+        self.keep_alive = keep_alive
+        self.response_headers = None
+        self.caller = None
+        self.continue_sent = False
         self.complete = False
         self.discarded = False
         #: What has arrived and was not read yet. Pieces are joined as they come: a thousand small ones would take more.
@@ -88,12 +89,14 @@ class LlhttpRequest(Request):
             self._body += data
         if len(self._body) > BODY_HIGH_WATER:
             self.connection.pause_reading()
-        self._wake()
+        if self._waiter is not None:
+            self._wake()
 
     def finish(self) -> None:
         """Note that the body is complete."""
         self.complete = True
-        self._wake()
+        if self._waiter is not None:
+            self._wake()
 
     def fail(self, fault: CallerGone) -> None:
         """Note that the body will never be complete."""

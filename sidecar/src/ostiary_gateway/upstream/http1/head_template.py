@@ -10,14 +10,11 @@ from typing import Final
 
 LENGTH: Final = b"content-length"
 _END: Final = b"\r\n\r\n"
-#: Digits of a length, and bytes of another value that may change.
-_MOST_DIGITS: Final = 8
-_MOST_VALUE: Final = 256
-#: A value that every parser reads in the same way.
-_PLAIN: Final = re.compile(rb"[!-~](?:[ -~]*[!-~])?")
-_UNCHANGED: Final[Mapping[bytes, bytes]] = {}
+#: A value that every parser reads in the same way, of at most 256 bytes; and a length of at most 8 digits.
+_PLAIN: Final = rb"[!-~][ -~]{0,255}+(?<! )"
+_DIGITS: Final = rb"[0-9]{1,8}"
 #: The bytes of a head for which a template is made.
-_MOST_BYTES: Final = 3072
+_MOST_BYTES: Final = 2048
 
 
 class HeadTemplate:
@@ -26,49 +23,45 @@ class HeadTemplate:
     ``places`` are the beginning and the end of each value that may change, with the name of its header.
     """
 
-    __slots__ = ("_holes", "_length", "_tail", "_whole")
+    __slots__ = ("_head", "_length", "_match", "_names", "_values")
 
     def __init__(self, head: bytes, places: Sequence[tuple[int, int, bytes]]) -> None:
-        self._whole = head
-        self._length = next(int(head[begin:end]) for begin, end, name in places if name == LENGTH)
-        #: The bytes before each value, with the name of its header.
-        self._holes: list[tuple[bytes, bytes]] = []
-        before = 0
-        for begin, end, name in sorted(places):
-            self._holes.append((head[before:begin], name))
-            before = end
-        self._tail = head[before:]
+        places = sorted(places)
+        self._names = [name for *_, name in places]
+        self._match = re.compile(_pattern(head, places)).match
+        #: The last head, its values and the length of its body: responses of one second often have the same.
+        self._head = head
+        self._values: Mapping[bytes, bytes] = {name: head[begin:end] for begin, end, name in places}
+        self._length = int(self._values[LENGTH])
 
     def read(self, data: bytes) -> tuple[Mapping[bytes, bytes], int] | None:
-        """Return the values that may have changed, and where the body begins.
+        """Return the values that may change, and where the body begins.
 
-        There are none where all are as they were. It is None for another head, and where the body is not all that
-        follows.
+        It is the same mapping for the same head as the last one. It is None for another head, and where the body is
+        not all that follows.
         """
-        if data.startswith(self._whole):
-            begin = len(self._whole)
-            return (_UNCHANGED, begin) if len(data) - begin == self._length else None
-        found: dict[bytes, bytes] = {}
-        place = 0
-        for before, name in self._holes:
-            if not data.startswith(before, place):
+        if not data.startswith(self._head):
+            match = self._match(data)
+            if match is None:
                 return None
-            place += len(before)
-            end = data.find(b"\r", place, place + _MOST_VALUE + 1)
-            value = found[name] = data[place:end] if end > 0 else b""
-            if not _is_plain(name, value):
-                return None
-            place = end
-        if not data.startswith(self._tail, place):
-            return None
-        begin = place + len(self._tail)
-        return (found, begin) if len(data) - begin == int(found[LENGTH]) else None
+            self._head = match[0]
+            self._values = dict(zip(self._names, match.groups(), strict=True))
+            self._length = int(self._values[LENGTH])
+        begin = len(self._head)
+        return (self._values, begin) if len(data) - begin == self._length else None
 
 
-def _is_plain(name: bytes, value: bytes) -> bool:
-    if name == LENGTH:
-        return 0 < len(value) <= _MOST_DIGITS and value.isdigit()
-    return _PLAIN.fullmatch(value) is not None
+def _pattern(head: bytes, places: Sequence[tuple[int, int, bytes]]) -> bytes:
+    """Return the pattern of a head, in which each value that may change is a group."""
+    parts, before = [], 0
+    for begin, end, name in places:
+        parts += [re.escape(head[before:begin]), b"(", _value(name), b")"]
+        before = end
+    return b"".join([*parts, re.escape(head[before:])])
+
+
+def _value(name: bytes) -> bytes:
+    return _DIGITS if name == LENGTH else _PLAIN
 
 
 def template_of(data: bytes, values: Mapping[bytes, bytes]) -> HeadTemplate | None:
@@ -97,7 +90,7 @@ def _place(head: bytes, name: bytes, value: bytes) -> tuple[int, int, bytes] | N
     at = folded.find(line)
     begin = head.find(value, at + len(line)) if at >= 0 else -1
     end = begin + len(value)
-    if begin < 0 or folded.count(line) > 1 or not _is_plain(name, value):
+    if begin < 0 or folded.count(line) > 1 or re.fullmatch(_value(name), value) is None:
         return None
     around = head[at + len(line) : begin] + head[end : head.find(b"\r", end)]
     return (begin, end, name) if not around.strip(b" \t") else None

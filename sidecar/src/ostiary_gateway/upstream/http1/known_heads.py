@@ -26,11 +26,13 @@ class KnownHeads:
     Where heads differ each time, one is kept ever more rarely: after 2, 4, 8, … other heads.
     """
 
-    __slots__ = ("_headers", "_others", "_template")
+    __slots__ = ("_headers", "_others", "_template", "_values")
 
     def __init__(self) -> None:
         self._template: HeadTemplate | None = None
         self._headers: dict[bytes, bytes] = {}
+        #: The values that the headers have of the last head.
+        self._values: Mapping[bytes, bytes] | None = None
         self._others = 0
 
     def read(self, data: bytes) -> tuple[dict[bytes, bytes], bytes] | None:
@@ -38,8 +40,10 @@ class KnownHeads:
         found = self._template.read(data) if self._template is not None else None
         if found is None:
             return None
-        changed, begin = found
-        return ({**self._headers, **changed} if changed else self._headers), data[begin:]
+        values, begin = found
+        if values is not self._values:
+            self._values, self._headers = values, {**self._headers, **values}  # earlier responses keep theirs
+        return self._headers, data[begin:]
 
     def note(self, data: bytes, headers: Mapping[bytes, bytes]) -> None:
         """Take what llhttp has made of a head, with the bytes of its whole response."""
@@ -50,7 +54,7 @@ class KnownHeads:
             return
         found = template_of(data, {name: headers[name] for name in VARYING if name in headers})
         if found is not None:
-            self._template, self._headers = found, dict(headers)
+            self._template, self._headers, self._values = found, dict(headers), None
 
 
 def _is_usual(headers: Mapping[bytes, bytes]) -> bool:

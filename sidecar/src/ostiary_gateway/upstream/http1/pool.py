@@ -5,9 +5,9 @@ Last in, first out, so that the rest can expire.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
@@ -49,12 +49,13 @@ class Pool:
         self._closed = False
         self._keeps = True
 
-    async def exchange(
+    def exchange(
         self, request: bytes, *, seconds: float, repeatable: bool = False, transmission: Transmission | None = None
-    ) -> UpstreamResponse:
-        """Send a request over a free connection, or a new one.
+    ) -> Coroutine[Any, Any, UpstreamResponse]:
+        """Send a request over a free connection, or a new one; return what to await at once for the response.
 
         ``seconds`` bounds the wait for the response's head. ``transmission`` is told once the request is written.
+        This is no coroutine of its own: every call passes here.
 
         A connection that died while idle is replaced before a byte is sent. After that nothing is sent again, since the
         upstream may have acted on it. A ``repeatable`` request is an exception: it is sent once more if a kept
@@ -64,18 +65,20 @@ class Pool:
             UpstreamFault: no connection, none free in time, or no response in time.
         """
         connection = self._take_idle()
-        is_kept = connection is not None
         if connection is None:
-            connection = await self._take()
-            if not (self._keeps or repeatable):
-                return await self._exchange_held(connection, request, seconds=seconds, transmission=transmission)
-        elif repeatable:
-            return await self._exchange_twice(connection, request, seconds=seconds, transmission=transmission)
-        try:
-            return await connection.exchange(request, seconds=seconds, transmission=transmission)
-        except UpstreamFault as fault:
-            fault.of_idle_connection = is_kept and fault.kind == faults.RESET and not connection.has_heard
-            raise
+            return self._exchange_once_free(request, seconds=seconds, repeatable=repeatable, transmission=transmission)
+        if repeatable:
+            return self._exchange_twice(connection, request, seconds=seconds, transmission=transmission)
+        return connection.exchange(request, seconds=seconds, transmission=transmission, is_kept=True)
+
+    async def _exchange_once_free(
+        self, request: bytes, *, seconds: float, repeatable: bool, transmission: Transmission | None
+    ) -> UpstreamResponse:
+        """Send a request once there is a connection for it."""
+        connection = await self._take()
+        if not (self._keeps or repeatable):
+            return await self._exchange_held(connection, request, seconds=seconds, transmission=transmission)
+        return await connection.exchange(request, seconds=seconds, transmission=transmission)
 
     async def _exchange_held(
         self, connection: UpstreamConnection, request: bytes, *, seconds: float, transmission: Transmission | None
@@ -195,7 +198,8 @@ class Pool:
         self._idle.append((connection, monotonic() + self._keep_seconds))
         if self._sweep is None:
             self._sweep_later()
-        self._wake_one()
+        if self._waiters:
+            self._wake_one()
 
     def _sweep_later(self) -> None:
         self._sweep = asyncio.get_running_loop().call_later(self._keep_seconds, self._close_aged)

@@ -6,6 +6,7 @@ connection unusable: if it were taken for the next response, one client would ge
 
 import asyncio
 from collections.abc import Callable
+from time import monotonic
 from typing import Any, Final, cast
 
 import httptools
@@ -58,35 +59,39 @@ class UpstreamConnection(asyncio.Protocol):
         #: The head that responses repeat; its pool has one for all its connections.
         self.known_heads = KnownHeads()
         self._seconds = 0.0
+        #: Whether it was kept idle before the present exchange, and was not used for another one just then.
+        self._is_kept = False
 
     async def exchange(
-        self, request: bytes, *, seconds: float, transmission: Transmission | None = None
+        self, request: bytes, *, seconds: float, transmission: Transmission | None = None, is_kept: bool = False
     ) -> UpstreamResponse:
         """Send a request and return its response once the head has come, within ``seconds``.
 
-        Cancelling closes the connection.
+        Cancelling closes the connection. Of one that ``is_kept`` a fault says so: a server may close it just then.
 
         Raises:
             UpstreamFault: no response, none in time, or one that is not HTTP/1.1.
         """
-        if self._transport is None or not self.usable or self._head is not None or self._response is not None:
+        transport = self._transport
+        if transport is None or not self.usable or self._head is not None or self._response is not None:
             raise broken_off()
         self._repeated = self._fed = 0
         self._sent = len(request)
-        self._line.is_final = False
-        if not self._line.is_new:
-            self._line.begin()
-        loop = self._loop
-        if loop is None:
-            loop = self._loop = asyncio.get_running_loop()
-        head: asyncio.Future[UpstreamResponse] = loop.create_future()
+        line = self._line
+        line.is_final = False
+        if not line.is_new:
+            line.begin()
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        head: asyncio.Future[UpstreamResponse] = asyncio.Future(loop=self._loop)
         self._head = head
         self._seconds = seconds
-        self.deadline = loop.time() + seconds
-        self.deadlines.add(self, self.deadline)
+        self._is_kept = is_kept
+        self.deadline = deadline = monotonic() + seconds
+        self.deadlines.add(self, deadline)
         if transmission is not None:
             transmission.is_written = True
-        self._transport.write(request)
+        transport.write(request)
         try:
             return await head
         except asyncio.CancelledError:
@@ -119,7 +124,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def still_open(self) -> bool:
         """Check that the server has neither closed nor sent anything while idle."""
-        return self.usable and self._transport is not None and self._socket is not None and self._socket.is_quiet()
+        return self.usable and self._socket is not None and self._socket.is_quiet()
 
     def close(self) -> None:
         """Close at once; its exchange fails."""
@@ -175,9 +180,14 @@ class UpstreamConnection(asyncio.Protocol):
         self._fed = 0
         self._headers = headers
         self._body_ends_with_connection = False
-        self._begin_response(STATUS)
-        self.on_body(body)
-        self._end_of_message(keeps=True)
+        self._answered_early = self._sent > _SMALL and is_unsent(self._transport)
+        response = UpstreamResponse(STATUS, headers, self)
+        response.take_whole(body)
+        self._hand_over(response)
+        if self._answered_early or not self.usable:
+            self.close()
+        elif self.on_idle is not None:
+            self.on_idle(self)
 
     def eof_received(self) -> bool:
         """End a body that has neither length nor chunks: it ends with the connection."""
@@ -243,10 +253,19 @@ class UpstreamConnection(asyncio.Protocol):
 
     def _begin_response(self, status: int) -> None:
         self._answered_early = self._sent > _SMALL and is_unsent(self._transport)
-        self._response = UpstreamResponse(status, self._headers, self)
+        self._response = response = UpstreamResponse(status, self._headers, self)
+        self._hand_over(response)
+
+    def _hand_over(self, response: UpstreamResponse) -> None:
+        """Give the response to who waits for it."""
         head = self._take_head()
-        if head is not None and not head.done():
-            head.set_result(self._response)
+        if head is None:
+            return
+        if head.done():
+            # Who waited was cancelled, and closes the connection in the next iteration: no other exchange may begin.
+            self.usable = False
+        else:
+            head.set_result(response)
 
     def on_body(self, data: bytes) -> None:
         """Pass on a piece of the body."""
@@ -279,6 +298,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.usable = False
         head = self._take_head()
         if head is not None and not head.done():
+            fault.of_idle_connection = self._is_kept and fault.kind == faults.RESET and not self._fed
             head.set_exception(fault)
         if self._response is not None:
             self._response.fail(fault)

@@ -145,7 +145,8 @@ class UpstreamResponse:
 
         It is no coroutine, and has no timer of its own: thousands of open streams wait here for days.
         """
-        self._resume()
+        if self._paused:
+            self._resume()
         loop = asyncio.get_running_loop()
         waiter = self._waiter = loop.create_future()
         if seconds < _FOREVER:
@@ -173,7 +174,8 @@ class UpstreamResponse:
         data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         self._chunks.clear()
         self._size = 0
-        self._resume()
+        if self._paused:
+            self._resume()
         return data
 
     def hold_back(self) -> None:
@@ -183,11 +185,16 @@ class UpstreamResponse:
             self._connection.pause()
 
     def _resume(self) -> None:
-        if self._paused:
-            self._paused = False
-            self._connection.resume()
+        self._paused = False
+        self._connection.resume()
 
     # From the connection:
+
+    def take_whole(self, data: bytes) -> None:
+        """Take the whole body, before anyone has asked for it."""
+        self._chunks.append(data)
+        self._size = len(data)
+        self.complete = True
 
     def feed(self, data: bytes) -> None:
         """Take a piece of the body."""
@@ -195,7 +202,8 @@ class UpstreamResponse:
         self._size += len(data)
         if self._size > HIGH_WATER:
             self.hold_back()
-        self._wake()
+        if self._waiter is not None:
+            self._wake()
 
     def finish(self) -> None:
         """Note that the body is complete.
@@ -203,19 +211,21 @@ class UpstreamResponse:
         The connection belongs to another request now, so it must be reading.
         """
         self.complete = True
-        self._resume()
-        self._wake()
+        if self._paused:
+            self._resume()
+        if self._waiter is not None:
+            self._wake()
 
     def fail(self, fault: UpstreamFault) -> None:
         """Note that the body will never be complete. What has arrived can still be read."""
         if not self.complete and self.fault is None:
             self.fault = fault
-            self._wake()
+            if self._waiter is not None:
+                self._wake()
 
     def _wake(self) -> None:
-        if self._waiter is not None:
-            self._wait_no_longer()
-            self._tell(has_come=True)
+        self._wait_no_longer()
+        self._tell(has_come=True)
 
     def _wait_no_longer(self) -> None:
         if self.deadline and self._waiter is not None:

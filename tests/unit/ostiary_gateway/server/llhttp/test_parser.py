@@ -153,3 +153,21 @@ async def test_a_trailer_is_no_header() -> None:
         assert reply.body == b"['accept', 'content-type', 'host', 'transfer-encoding']"
         await wire.send(post("/", b"{}"))
         assert b"mcp-name" not in (await wire.reply()).body
+
+
+@pytest.mark.parametrize("blanks", ["", " ", "\t", " \t  "])
+async def test_blanks_around_a_value_are_none_of_it_and_those_within_are(blanks: str) -> None:
+    async def named(request: Request) -> Response:
+        return Response(200, request.headers["x"].encode())
+
+    async with serving(named) as (_, port), connected(port) as wire:
+        await wire.send(post("/", b"", f"X:{blanks}a \tb{blanks}"))
+        assert (await wire.reply()).body == b"a \tb"
+
+
+@pytest.mark.parametrize("control", [*set(range(32)) - {9, 10, 13}, 127])
+async def test_a_value_has_no_control_characters(control: int) -> None:
+    async with serving(echo) as (_, port), connected(port) as wire:
+        await wire.send(post("/", b"", f"X: a{chr(control)}"))
+        assert (await wire.reply()).status == 400
+        assert await wire.closed()

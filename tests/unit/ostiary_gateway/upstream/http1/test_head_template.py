@@ -8,10 +8,32 @@ HEAD = b"HTTP/1.1 200 OK\r\nDate: Mon, 30 Nov 2026 12:00:00 GMT\r\nContent-Lengt
 VALUES = {b"content-length": b"2", b"date": b"Mon, 30 Nov 2026 12:00:00 GMT"}
 
 
-def test_the_same_head_has_no_values_that_changed() -> None:
+def test_the_same_head_has_the_same_values_in_the_same_mapping() -> None:
     template = template_of(HEAD + b"{}", VALUES)
     assert template is not None
-    assert template.read(HEAD + b"[]") == ({}, len(HEAD))
+    first = template.read(HEAD + b"[]")
+    again = template.read(HEAD + b"{}")
+    assert first == (VALUES, len(HEAD))
+    assert first is not None
+    assert again is not None
+    assert again[0] is first[0]
+
+
+def test_values_of_one_head_are_not_those_of_the_next() -> None:
+    template = template_of(HEAD + b"{}", VALUES)
+    assert template is not None
+    first = template.read(HEAD + b"[]")
+    later = HEAD.replace(b"12:00:00", b"12:00:01")
+    assert template.read(later + b"{}") == ({**VALUES, b"date": b"Mon, 30 Nov 2026 12:00:01 GMT"}, len(HEAD))
+    assert template.read(HEAD + b"{}") == first == (VALUES, len(HEAD))
+
+
+def test_a_value_of_256_bytes_is_read_and_one_byte_more_is_not() -> None:
+    template = template_of(HEAD + b"{}", VALUES)
+    assert template is not None
+    for size, is_read in ((256, True), (257, False)):
+        found = template.read(HEAD.replace(VALUES[b"date"], b"x" * size) + b"{}")
+        assert (found is not None) is is_read
 
 
 def test_other_values_are_read_and_the_body_is_what_follows() -> None:
@@ -36,6 +58,11 @@ def test_other_values_are_read_and_the_body_is_what_follows() -> None:
         HEAD.replace(b"Length: 2", b"Length: ") + b"",
         HEAD.replace(b"Length: 2", b"Length: 2, 2") + b"{}",
         HEAD.replace(b"Length: 2", b"Length: 2\r\nContent-Length: 2") + b"{}",
+        HEAD.replace(b"Length: 2", b"Length: 000000002") + b"{}",
+        HEAD.replace(b"Length: 2", b"Length: 2 ") + b"{}",
+        HEAD.replace(b"Length: 2", "Length: \u0662".encode()) + b"{}",
+        HEAD.replace(b" GMT", b" GMT ") + b"{}",
+        HEAD.replace(VALUES[b"date"], b"") + b"{}",
         HEAD.replace(b"Mon,", b"\tMon,") + b"{}",
         HEAD.replace(b"Mon,", b"M\x80n,") + b"{}",
         HEAD.replace(b"Mon,", b"Mon\n,") + b"{}",

@@ -73,6 +73,30 @@ async def read(answers: list[bytes], heads: KnownHeads) -> list[object]:
     return found
 
 
+@pytest.mark.parametrize("heads", [KnownHeads, ForgetfulHeads])
+def test_a_connection_whose_exchange_was_cancelled_as_the_response_came_is_not_used_again(
+    heads: type[KnownHeads],
+) -> None:
+    async def run() -> int:
+        idle: list[UpstreamConnection] = []
+        connection = UpstreamConnection()
+        connection.known_heads, connection.on_idle = heads(), idle.append
+        connection.connection_made(QuietTransport())
+        for second, is_cancelled in enumerate((False, False, True)):
+            exchange = asyncio.ensure_future(connection.exchange(b"POST", seconds=60))
+            await asyncio.sleep(0)
+            if is_cancelled:
+                exchange.cancel()
+            connection.data_received(answer(second=second))
+            await asyncio.wait([exchange])
+            assert exchange.cancelled() is is_cancelled
+        connection.deadlines.close()
+        assert not connection.usable
+        return len(idle)
+
+    assert asyncio.run(run()) == 2
+
+
 def both(answers: list[bytes]) -> tuple[list[object], list[object]]:
     async def run() -> tuple[list[object], list[object]]:
         return await read(answers, KnownHeads()), await read(answers, ForgetfulHeads())

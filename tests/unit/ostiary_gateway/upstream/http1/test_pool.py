@@ -232,3 +232,31 @@ async def test_connections_are_kept_again_once_that_is_wanted() -> None:
         pool.keep_again()
         await body(await pool.exchange(REQUEST, seconds=TIMEOUT_SECONDS))
         assert pool.open_connections == 1
+
+
+async def test_a_fault_says_whether_its_connection_was_kept_and_ended_without_a_word() -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await answering(OK)(reader, writer)
+        await read_request(reader)
+        writer.close()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.close()
+
+    async def stammers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await answering(OK)(reader, writer)
+        await read_request(reader)
+        writer.write(OK[:12])
+        writer.close()
+
+    found = []
+    for each, before in ((script, 1), (silent, 0), (stammers, 1)):
+        async with pool_for(each) as pool:
+            for _ in range(before):
+                await body(await pool.exchange(REQUEST, seconds=TIMEOUT_SECONDS))
+            with pytest.raises(UpstreamFault) as broken:
+                await pool.exchange(REQUEST, seconds=TIMEOUT_SECONDS)
+        assert broken.value.kind == faults.RESET
+        found.append(broken.value.of_idle_connection)
+    assert found == [True, False, False]
