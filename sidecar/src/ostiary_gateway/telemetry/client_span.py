@@ -23,9 +23,7 @@ class ClientSpan(Span):
     """
 
     __slots__ = (
-        "_context",
         "_http_method",
-        "_inbound",
         "_parent_id",
         "_peer",
         "_protocol_version",
@@ -33,8 +31,9 @@ class ClientSpan(Span):
         "_sent",
         "_server",
         "_session_id",
-        "_span_id",
+        "context",
         "seconds",
+        "span_id",
     )
 
     def __init__(
@@ -51,51 +50,37 @@ class ClientSpan(Span):
         # The other times are taken when the span is recorded: without recording they are not needed.
         self._start_ns = parent._start_ns
         self._started = parent._started
-        self._recorder = parent._recorder
-        self.trace_id = parent.trace_id
-        self.tracestate = parent.tracestate
-        self._flags = parent._flags
+        self._recorder = recorder = parent._recorder
+        self.trace_id = trace_id = parent.trace_id
+        self.tracestate = tracestate = parent.tracestate
+        self._flags = flags = parent._flags
         self._masks = parent._masks
-        self._inbound = inbound
+        #: This span's id, 16 hex digits; "" if tracing is off.
+        self.span_id = ""
+        #: ``traceparent`` and ``tracestate`` for the upstream, in headers and ``_meta``. If tracing is off they are the
+        #: caller's own; there are none if the caller sent no valid ones.
+        self.context: Mapping[str, str] = context.NONE
+        if recorder.decide is not None:
+            self.span_id = span_id = context.new_span_id()
+            # Only two flags exist, see ServerSpan._decide.
+            self.context = context.members(f"00-{trace_id}-{span_id}-0{flags}", tracestate)
+        elif inbound is not None:
+            self.context = context.members(inbound.traceparent(), tracestate)
         self.method = method
         self.target = target
         self._attributes = None
         self._peer: tuple[str, int] | None = None
         self._parent_id = ""
-        self._span_id = ""
-        self._context: Mapping[str, str] | None = None
         self._description = ""
         self._settled = False
         self._http_method = http_method
         self.error_type = None
         self.rpc_code = None
 
-    @property
-    def span_id(self) -> str:
-        """This span's id, 16 hex digits."""
-        if not self._span_id:
-            self._span_id = context.new_span_id()
-        return self._span_id
-
-    @property
-    def context(self) -> Mapping[str, str]:
-        """``traceparent`` and ``tracestate`` for the upstream, in headers and ``_meta``.
-
-        If tracing is off they are the caller's own; there are none if the caller sent no valid ones.
-        """
-        if self._context is None:
-            self._context = context.members(self._traceparent(), self.tracestate)
-        return self._context
-
     def headers(self) -> Mapping[str, str]:
         """Return the context for the upstream's HTTP headers, in the formats that are configured."""
         propagators = self._recorder.propagators
         return self.context if propagators is None else propagators.inject(self.context)
-
-    def _traceparent(self) -> str | None:
-        if self._recorder.decide is None:
-            return self._inbound.traceparent() if self._inbound is not None else None
-        return f"00-{self.trace_id}-{self.span_id}-0{self._flags}"  # only two flags exist, see _decide
 
     def inject(self, carrier: MutableMapping[str, Any]) -> None:
         """Replace the caller's context and baggage by ours in outgoing headers or ``_meta``."""
@@ -128,8 +113,9 @@ class ClientSpan(Span):
             self.fail(semantic_conventions.TOOL_ERROR, message)
         elif http_status is not None and http_status >= 300:
             self.fail(str(http_status), message)
-        if self._attributes is not None:
+        if http_status is not None:
             self.set(semantic_conventions.HTTP_RESPONSE_STATUS_CODE, http_status)
+        if protocol_version is not None:
             self.set(semantic_conventions.MCP_PROTOCOL_VERSION, protocol_version)
 
     def describe(
@@ -173,7 +159,7 @@ class ClientSpan(Span):
         return encode_by_template(
             found,
             trace_id=self.trace_id,
-            span_id=self._span_id or self.span_id,
+            span_id=self.span_id,
             parent_span_id=self._parent_id,
             start_ns=self._start_ns,
             end_ns=end_ns,

@@ -7,6 +7,7 @@ as absent. Ids stay lower-case hex text; the encoder converts them to bytes in i
 import re
 from collections.abc import Mapping, MutableMapping
 from random import getrandbits
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Protocol
 
 TRACEPARENT: Final = "traceparent"
@@ -24,6 +25,9 @@ _TRACESTATE_READ_LIMIT: Final = 8192
 _TRACESTATE_MEMBERS: Final = 32
 _TRACEPARENT_LIMIT: Final = 512
 _BIG_MEMBER: Final = 128
+
+#: The context where there is none.
+NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 _IDS: Final = r"(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})"
 #: Version 00 must match exactly; a later one may have more after the flags; ff is invalid (section 3.2).
@@ -134,10 +138,8 @@ def new_span_id() -> str:
     return (getrandbits(64) or 1).to_bytes(8).hex()
 
 
-def members(traceparent: str | None, tracestate: str) -> dict[str, str]:
-    """A context as members of headers and of ``_meta`` alike; empty without a ``traceparent``."""
-    if not traceparent:
-        return {}
+def members(traceparent: str, tracestate: str) -> dict[str, str]:
+    """A context as members of headers and of ``_meta`` alike."""
     return {TRACEPARENT: traceparent, TRACESTATE: tracestate} if tracestate else {TRACEPARENT: traceparent}
 
 

@@ -18,7 +18,7 @@ from ostiary_core.policy.principal import Principal
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.telemetry import context, semantic_conventions
 from ostiary_gateway.telemetry.client_span import ClientSpan
-from ostiary_gateway.telemetry.context import RANDOM, SAMPLED, SpanContext
+from ostiary_gateway.telemetry.context import RANDOM, SAMPLED, Decide, SpanContext
 from ostiary_gateway.telemetry.server_span_content import ServerSpanContent
 from ostiary_gateway.telemetry.span import Recorder, server_error_type
 from ostiary_gateway.telemetry.span_record import AttributeValue
@@ -104,7 +104,7 @@ class ServerSpan(ServerSpanContent):
         self.method = method
         self.target = target
         self._join(carrier_meta)
-        if target is not None:
+        if self._masks is not None and target is not None:
             self.target = self._shown(target)
         self._request_id = request_id
         self._protocol_version = protocol_version
@@ -142,11 +142,13 @@ class ServerSpan(ServerSpanContent):
                     self._link = ((parent.trace_id, parent.span_id),)
                 parent = meta
         self._parent = parent
-        self._decide(parent)
+        decide = self._recorder.decide
+        if decide is None and parent is None:
+            self._attributes = None
+        else:
+            self._decide(parent, decide)
 
-    def _decide(self, parent: SpanContext | None) -> None:
-        recorder = self._recorder
-        decide = recorder.decide
+    def _decide(self, parent: SpanContext | None, decide: Decide | None) -> None:
         if parent is not None:
             self.trace_id, _, flags, self.tracestate = parent
             self._flags = flags & RANDOM

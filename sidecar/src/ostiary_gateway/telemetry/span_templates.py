@@ -20,6 +20,8 @@ _MOST: Final = 1024
 _LONGEST: Final = 256
 #: The longest ids of sessions whose attributes are remembered, in characters.
 _SESSION: Final = 1024
+#: The longest ids of requests, likewise.
+_ID: Final = 64
 
 
 Template = TypeVar("Template")
@@ -61,12 +63,19 @@ def own_bytes(
     request_id: str | float | None, session_id: str | None, session_keys: tuple[str, ...], limit: int
 ) -> bytes:
     """Return ``own_attributes`` of a message, encoded."""
-    found = b"" if request_id is None else request_id_attribute(str(request_id)[:limit])
+    found = b""
+    if request_id is not None:
+        shown = str(request_id)[:limit]
+        found = _known_id(shown) if len(shown) <= _ID else request_id_attribute(shown)
     if session_id is None:
         return found
     if len(session_id) > _SESSION:
         return found + _session_bytes.__wrapped__(session_id, session_keys)
     return found + _session_bytes(session_id, session_keys)
+
+
+#: Both spans of a request have its id, and clients number their requests from one on.
+_known_id: Final = lru_cache(maxsize=_MOST)(request_id_attribute)
 
 
 @lru_cache(maxsize=_MOST)

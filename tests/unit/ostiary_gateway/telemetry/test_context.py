@@ -147,7 +147,7 @@ def test_injecting_replaces_the_callers_context_and_drops_its_baggage() -> None:
 def test_injecting_nothing_leaves_nothing_of_the_callers() -> None:
     meta: dict[str, Any] = {"traceparent": "forged", "tracestate": "old=1"}
 
-    context.inject(meta, context.members(None, ""))
+    context.inject(meta, context.NONE)
 
     assert meta == {}
 
