@@ -12,7 +12,6 @@ import aiohttp
 import pytest
 from aiohttp import web
 from gateways import BOUNDS, RunningGateway, running_gateway
-from http_listener import HTTP_SERVER
 from mcp_caller import McpCaller, Reply, legacy, mcp_caller, modern
 from mcp_clients import eventually
 from timeouts import TIMEOUT_SECONDS
@@ -22,7 +21,6 @@ from wire import connected, post
 
 from ostiary_core.contract.bounds import ServerShareConfig, ShareConfig
 from ostiary_core.contract.documents import TimeoutsConfig
-from ostiary_gateway.server.http_servers import AIOHTTP
 
 CALL = {"name": "get_users", "arguments": {}}
 LISTEN = {"notifications": {"toolsListChanged": True}}
@@ -148,7 +146,6 @@ async def test_a_flood_of_connections_that_are_not_let_in_is_not_kept(upstream: 
         assert gateway.app.pipeline.limiter.total.connections == 1
 
 
-@pytest.mark.skipif(HTTP_SERVER == AIOHTTP, reason="it counts them as not handled yet: docs/reference/http-servers.md")
 async def test_bodies_in_flight_are_bounded_while_they_are_read(scene: Scene, upstream: Upstream) -> None:
     scene.gate.set()
     async with bounded(upstream, bytes_in_flight=100_000) as gateway, mcp_caller(gateway.url()) as caller:

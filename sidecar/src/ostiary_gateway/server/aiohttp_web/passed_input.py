@@ -125,7 +125,13 @@ class PassedInput(Connection):
                 self._bad = error
 
     def _count_unhandled(self) -> None:
-        size = len(self._input.bytes) + len(self._held)
+        """Report the bytes that are held and not being handled.
+
+        A whole head is handled in the next iteration of the event loop, with what came of its body: what is behind that
+        is counted then, when it is known where the body ends.
+        """
+        is_next = self._phase is HEAD and not self._input.is_incomplete
+        size = len(self._held) + (0 if is_next else len(self._input.bytes))
         if size != self.unhandled:
             change, self.unhandled = size - self.unhandled, size
             self._listener.unhandled_changed(self, change)
