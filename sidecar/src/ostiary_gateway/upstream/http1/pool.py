@@ -52,10 +52,10 @@ class Pool:
     def exchange(
         self, request: bytes, *, seconds: float, repeatable: bool = False, transmission: Transmission | None = None
     ) -> Coroutine[Any, Any, UpstreamResponse]:
-        """Send a request over a free connection, or a new one; return what to await at once for the response.
+        """Send a request over a free connection, or a new one.
 
-        ``seconds`` bounds the wait for the response's head. ``transmission`` is told once the request is written.
-        This is no coroutine of its own: every call passes here.
+        Return what to await at once for the response. ``seconds`` bounds the wait for the response's head.
+        ``transmission`` is told once the request is written. This is no coroutine of its own: every call passes here.
 
         A connection that died while idle is replaced before a byte is sent. After that nothing is sent again, since the
         upstream may have acted on it. A ``repeatable`` request is an exception: it is sent once more if a kept

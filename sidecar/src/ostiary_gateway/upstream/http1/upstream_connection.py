@@ -7,19 +7,19 @@ connection unusable: if it were taken for the next response, one client would ge
 import asyncio
 from collections.abc import Callable
 from time import monotonic
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import httptools
 
-from ostiary_gateway.asyncio_internals import break_cycles, is_unsent, limit_read_size
+from ostiary_gateway.asyncio_internals import break_cycles, is_unsent
 from ostiary_gateway.errors import UpstreamFault
 from ostiary_gateway.upstream import faults
 from ostiary_gateway.upstream.http1.deadlines import Deadlines
 from ostiary_gateway.upstream.http1.known_heads import STATUS, KnownHeads
 from ostiary_gateway.upstream.http1.request_head import Transmission
-from ostiary_gateway.upstream.http1.silent_socket import SilentSocket
 from ostiary_gateway.upstream.http1.status_line import USUAL, StatusLine, check_interim, not_http
 from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse, broken_off
+from ostiary_gateway.upstream.http1.upstream_transport import UpstreamTransport
 
 _HEAD_LIMIT: Final = 64 * 1024
 _HEADER_COUNT_LIMIT: Final = 200
@@ -29,37 +29,35 @@ _TOO_LARGE: Final = "the head of the answer is too large"
 _BODILESS: Final = frozenset({204, 304})
 
 
-class UpstreamConnection(asyncio.Protocol):
+class UpstreamConnection(UpstreamTransport):
     """A protocol of asyncio and of llhttp.
 
     Its pool sets ``on_idle`` and ``on_lost``, called with it; ``on_continue`` is called when a body is asked for.
     """
 
     def __init__(self) -> None:
-        self.usable = True
+        super().__init__()
         self.on_idle: Any = None
         self.on_lost: Any = None
         self.on_continue: Callable[[], None] | None = None
-        self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
         #: Kept, since getting it is a system call each time (CPython 3.11 checks whether the process has forked).
         self._loop: asyncio.AbstractEventLoop | None = None
         self._head: asyncio.Future[UpstreamResponse] | None = None
         self._response: UpstreamResponse | None = None
         self._headers: dict[bytes, bytes] = {}
-        self._repeated = self._fed = self._sent = 0
+        self._repeated = self._fed = 0
         self._body_ends_with_connection = False
         #: The final head came before the whole request was sent, so that the rest of it may still be in transit.
         self._answered_early = False
         self._line = StatusLine()
-        self._socket: SilentSocket | None = None
         #: When the head must have come, on the loop's clock.
         self.deadline = 0.0
         self.deadlines = Deadlines()
         #: The head that responses repeat; its pool has one for all its connections.
         self.known_heads = KnownHeads()
         self._seconds = 0.0
-        #: Whether it was kept idle before the present exchange, and was not used for another one just then.
+        #: Whether it was idle before the present exchange.
         self._is_kept = False
 
     async def exchange(
@@ -102,12 +100,6 @@ class UpstreamConnection(asyncio.Protocol):
                 self.close()
             raise
 
-    def write_more(self, data: bytes) -> None:
-        """Send the rest of a request."""
-        self._sent += len(data)
-        if self._transport is not None:
-            self._transport.write(data)
-
     def too_late(self) -> None:
         """Fail the exchange: the head did not come in time."""
         self._fail(UpstreamFault(faults.TIMEOUT, f"no answer within {self._seconds:g} s"))
@@ -122,25 +114,7 @@ class UpstreamConnection(asyncio.Protocol):
         """Whether the last response, a success, said that it is the last one."""
         return self._headers.get(b"connection", b"").lower() == b"close" and self._parser.get_status_code() < 300
 
-    def still_open(self) -> bool:
-        """Check that the server has neither closed nor sent anything while idle."""
-        return self.usable and self._socket is not None and self._socket.is_quiet()
-
-    def close(self) -> None:
-        """Close at once; its exchange fails."""
-        self.usable = False
-        if self._transport is not None:
-            self._transport.abort()
-
     # asyncio.Protocol
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
-        # A stream transport, by what loop.create_connection promises; uvloop's is no subclass of asyncio's.
-        self._transport = cast("asyncio.Transport", transport)
-        self._socket = SilentSocket(self._transport)
-        self._socket.probe()
-        limit_read_size(transport)
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrived."""
@@ -305,13 +279,3 @@ class UpstreamConnection(asyncio.Protocol):
             self._response = None
         if self._transport is not None:
             self._transport.abort()
-
-    def pause(self) -> None:
-        """Stop reading until :meth:`resume`."""
-        if self._transport is not None:
-            self._transport.pause_reading()
-
-    def resume(self) -> None:
-        """Continue to read."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
