@@ -12,6 +12,7 @@ from ostiary_core.contract.documents import SettingsDocument
 from ostiary_core.contract.manifest import GatewayIdentity
 from ostiary_core.policy.block_list import BlockList
 from ostiary_gateway.config.runtime import ProxyRuntime
+from ostiary_gateway.config.usual_calls import UsualCalls
 
 _ANY_HOST: Final = ""
 _DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
@@ -32,6 +33,8 @@ class Snapshot:
     _endpoints: Mapping[tuple[str, str], ProxyRuntime] = field(repr=False)
     _paths: Mapping[tuple[str, str], ProxyRuntime] = field(repr=False)
     _origins: Mapping[str, frozenset[str]] = field(repr=False)
+    usual_calls: UsualCalls = field(default_factory=UsualCalls, init=False, repr=False)
+    """What was found out about calls under this config."""
     identity: str = field(init=False)
     """The identity of the gateway, which limits may count by."""
 

@@ -25,6 +25,7 @@ from ostiary_gateway.pipeline.refusal_responses import tool_error
 #: Constants: looking them up in their classes would cost time on every call.
 _TOOLS: Final = Primitive.TOOLS
 _CALL: Final = Verb.CALL
+_TOOLS_CALL: Final = METHODS["tools/call"]
 _NOUNS: Final = {Primitive.TOOLS: "tool", Primitive.RESOURCES: "resource", Primitive.PROMPTS: "prompt"}
 #: Added to the message for the model, so that it continues with something else.
 _NO_USE: Final = "You can see this tool, but you are not permitted to call it. Calling it again will not help."
@@ -62,6 +63,34 @@ class InsufficientScopeError(DeniedError):
         if authenticator is not None:
             challenge = authenticator.scope_challenge(exchange.request, exchange.snapshot.settings, self.scopes)
             self.headers = {"WWW-Authenticate": challenge}
+
+
+def recall_or_authorize(exchange: Exchange, message: Message) -> Decision | None:
+    """Judge the message of a request, unless a call like it was allowed before under this config.
+
+    Raises:
+        DeniedError, Refusal: see :func:`authorize`.
+    """
+    if message.method is not _TOOLS_CALL:
+        return authorize(exchange)
+    calls, principal, proxy = exchange.snapshot.usual_calls, exchange.principal, exchange.proxy
+    usual = calls.find(principal, proxy, message.name)
+    if usual is None:
+        decision = authorize(exchange)
+        if decision is None or not _is_usual(exchange):
+            return decision
+        usual = calls.learn(principal, proxy, message.name, decision)
+        if usual is None:
+            return decision
+    exchange.usual = usual
+    return usual.decision
+
+
+def _is_usual(exchange: Exchange) -> bool:
+    """Return whether the decision on a call depends on its name alone, and its proxy has one server."""
+    proxy, visibility = exchange.proxy, exchange.visibility
+    has_one_server = proxy.names is None and proxy.routing is None
+    return has_one_server and not visibility.needs_call and visibility.content is None
 
 
 def authorize(exchange: Exchange) -> Decision | None:

@@ -11,7 +11,9 @@ from ostiary_core.content.record_masks import RecordMasks
 from ostiary_core.evidence.document import MOST_NAME, MOST_TEXT
 from ostiary_core.evidence.recorded_call import MOST_FINDINGS, CallOutcome
 from ostiary_core.mcp.codes import INVALID_PARAMS
+from ostiary_core.policy.principal import Principal
 from ostiary_core.redaction import DEFAULT
+from ostiary_gateway.config.usual_calls import UsualCall
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.evidence.call_ring import CallDetails, PlainCall
 from ostiary_gateway.pipeline.authorize import DeniedError
@@ -20,7 +22,8 @@ from ostiary_gateway.pipeline.content.content_refusal import ContentReason
 from ostiary_gateway.pipeline.exchange import Exchange
 from ostiary_gateway.pipeline.limit_refusal import LimitError, reason_of
 from ostiary_gateway.pipeline.loop_stage import LoopError
-from ostiary_gateway.telemetry import ServerSpan, semantic_conventions
+from ostiary_gateway.pipeline.request_labels import request_labels
+from ostiary_gateway.telemetry import ClientSpan, ServerSpan, semantic_conventions
 from ostiary_gateway.telemetry.request_labels import PlainLabels
 from ostiary_gateway.telemetry.semantic_conventions import TARGET_ATTRIBUTES
 
@@ -34,12 +37,17 @@ _HIDDEN: Final = str(INVALID_PARAMS)
 _NAMES: Final = 1024
 
 
-def ended_call(span: ServerSpan, exchange: Exchange | None, labels: PlainLabels, *, in_full: bool) -> PlainCall:
+def ended_call(span: ServerSpan, exchange: Exchange | None, *, in_full: bool) -> PlainCall:
     """Return what is kept of a request that has ended.
 
     Without ``in_full`` it is only what metrics read.
     """
     at, seconds = span.start_ns // 1_000_000, span.elapsed
+    usual = exchange.usual if exchange is not None and in_full else None
+    if exchange is not None and usual is not None and (sent := _went_well(span, exchange)) is not None:
+        labels, name, caller = usual.shown or _learned(span, exchange, usual)
+        return (at, seconds, sent.seconds, labels, name, caller, CallOutcome.OK, span.trace_id, None)
+    labels = request_labels(span, exchange)
     if exchange is None:
         details = CallDetails(detail=_failure(span, labels)[:MOST_TEXT]) if in_full else None
         return (at, seconds, 0.0, labels, "", "", CallOutcome.FAILED, span.trace_id, details)
@@ -52,9 +60,32 @@ def ended_call(span: ServerSpan, exchange: Exchange | None, labels: PlainLabels,
     else:
         outcome = _outcome(exchange, labels)
         more = _details(span, exchange, labels, outcome)
-    principal = exchange.principal
-    caller = principal.consumer or (principal.id if principal.authenticated else "")
-    return (at, seconds, upstream_seconds, labels, _name(exchange, labels), caller, outcome, span.trace_id, more)
+    name, caller = _name(exchange, labels), _caller(exchange.principal)
+    return (at, seconds, upstream_seconds, labels, name, caller, outcome, span.trace_id, more)
+
+
+def _went_well(span: ServerSpan, exchange: Exchange) -> ClientSpan | None:
+    """Return the request to the server of a call that its server answered with a result, and of which no more is known.
+
+    None for every other request.
+    """
+    sent = span.upstream
+    if sent is None or sent.error_type is not None or sent.rpc_code is not None or span.http_status != 200:
+        return None
+    if span.error_type is not None or span.rpc_code is not None or exchange.refusal is not None:
+        return None
+    return None if _has_more(exchange) else sent
+
+
+def _learned(span: ServerSpan, exchange: Exchange, usual: UsualCall) -> tuple[PlainLabels, str, str]:
+    """Keep how usual calls are recorded that went well, as this one did."""
+    labels = request_labels(span, exchange)
+    usual.shown = labels, _name(exchange, labels), _caller(exchange.principal)
+    return usual.shown
+
+
+def _caller(principal: Principal) -> str:
+    return principal.consumer or (principal.id if principal.authenticated else "")
 
 
 def _has_more(exchange: Exchange) -> bool:

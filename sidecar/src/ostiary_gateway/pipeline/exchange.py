@@ -22,6 +22,7 @@ from ostiary_gateway.audit.audit_plan import AuditPlan
 from ostiary_gateway.audit.auditor import Auditor
 from ostiary_gateway.config.runtime import ProxyRuntime
 from ostiary_gateway.config.snapshot import Snapshot
+from ostiary_gateway.config.usual_calls import UsualCall
 from ostiary_gateway.content.mask_keys import BoundKeys, ContentKeys
 from ostiary_gateway.debug_capture.captured_exchange import CapturedExchange
 from ostiary_gateway.errors import Refusal
@@ -95,7 +96,8 @@ class LimitUse(Transmission):
     ``shadow`` is what limits in Shadow mode would refuse the request for. ``awaited`` is set where the ``result``
     decides what the call costs. ``find_exhausted`` returns which of some tools the caller has exhausted, for a list of
     tools that shows it. ``tool`` is the name in a request on which lists of tools depend. ``counted`` is set where a
-    limit counts cost. ``takes_slots`` where it counts as in flight until it is over.
+    limit counts cost. ``takes_slots`` where it counts as in flight until it is over, and ``reads_response`` where the
+    size of the response, or its result, matters.
     """
 
     # Defaults of the class: every limited call makes one of these, and most set three members only.
@@ -107,6 +109,7 @@ class LimitUse(Transmission):
     find_exhausted: Callable[[Sequence[str]], Mapping[str, Exhaustion]] | None = None
     tool: str = ""
     counted: CountedCall | None = None
+    reads_response: bool = False
 
     def __init__(self, taken_at: float, *, takes_slots: bool = False) -> None:
         self.is_written = False
@@ -142,6 +145,8 @@ class Exchange:
     is_answered: bool = False
     message: Message | None = None
     decision: Decision | None = None
+    #: What is known of it before, as of a call like earlier ones; None for every other message.
+    usual: UsualCall | None = None
     #: What rules about content make of the message; None where there are none.
     content: RequestContent | None = None
     captured: CapturedContent | None = None

@@ -73,8 +73,10 @@ class LimitStage:
             use.counted = CountedCall(exchange.proxy.identity, _tool(exchange, limits.cost_names), charges)
         if matched.sizes:
             self._check_request_size(exchange, matched.sizes, use)
+            use.reads_response = True
         if matched.weighed and matched.reads_result and exchange.message is not None:
             use.awaited = AwaitedCost(limits, matched, call_of(exchange, exchange.message))
+            use.reads_response = True
         taken = self.store.take(charges, now) if charges else ()
         if isinstance(taken, tuple):
             self._settle(exchange, charges, use, taken)
@@ -217,7 +219,18 @@ def note_refused(exchange: Exchange, found: Exhaustion) -> None:
 
 
 def _matched(exchange: Exchange, limits: LimitEvaluator) -> MatchedLimits:
-    """Return the limits that count a request.
+    """Return the limits that count a request, as they were found for one like it."""
+    usual = exchange.usual
+    if usual is not None and usual.limits is not None:
+        return usual.limits
+    found = _found(exchange, limits)
+    if usual is not None and not found.weighed:
+        usual.limits = found
+    return found
+
+
+def _found(exchange: Exchange, limits: LimitEvaluator) -> MatchedLimits:
+    """Find the limits that count a request.
 
     None count a notification, and a request that only ends something.
     """

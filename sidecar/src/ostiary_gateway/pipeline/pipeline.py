@@ -16,7 +16,7 @@ from ostiary_gateway.evidence.ended_requests import EndedRequests
 from ostiary_gateway.limits.checks import become_stream
 from ostiary_gateway.options import WorkerOptions
 from ostiary_gateway.pipeline import audit_stage, http_checks, record, request_counts, server_revisions
-from ostiary_gateway.pipeline.authorize import authorize
+from ostiary_gateway.pipeline.authorize import recall_or_authorize
 from ostiary_gateway.pipeline.blocks import check_blocked
 from ostiary_gateway.pipeline.carry_out import carry_out
 from ostiary_gateway.pipeline.content.guard_stage import guard
@@ -245,13 +245,13 @@ class RequestPipeline:
         if judges_content and not exchange.is_whoami:
             return judge_request(exchange, span, self.services)
         if exchange.message is not None:
-            exchange.decision = authorize(exchange)
+            exchange.decision = recall_or_authorize(exchange, exchange.message)
         return None
 
     def _count(self, exchange: Exchange, span: ServerSpan) -> Awaitable[None] | None:
         """Count the message; return what to await where the counters are elsewhere."""
         record.authorized(span, exchange)
-        if exchange.stays_open and not exchange.reservation.is_stream:
+        if exchange.usual is None and exchange.stays_open and not exchange.reservation.is_stream:
             become_stream(exchange.reservation)
         if exchange.proxy.limits is None:
             return None

@@ -9,7 +9,6 @@ from ostiary_gateway.pipeline import debug_recording
 from ostiary_gateway.pipeline.content_capture import CapturedContent
 from ostiary_gateway.pipeline.evidence_recording import ended_call
 from ostiary_gateway.pipeline.exchange import Exchange
-from ostiary_gateway.pipeline.request_labels import request_labels
 from ostiary_gateway.telemetry import ServerSpan, semantic_conventions
 from ostiary_gateway.telemetry.content_findings import report_findings
 
@@ -20,7 +19,7 @@ def counted(span: ServerSpan, exchange: Exchange | None, ended: EndedRequests | 
         _complete(span, exchange)
     if ended is None:
         return
-    call = ended_call(span, exchange, request_labels(span, exchange), in_full=ended.keeps_calls)
+    call = ended_call(span, exchange, in_full=ended.keeps_calls)
     uid, size = (exchange.proxy.uid, exchange.request_bytes) if exchange is not None else ("", 0)
     ended.add((uid, size, span.response_bytes, span.span_id if span.sampled else "", call))
 

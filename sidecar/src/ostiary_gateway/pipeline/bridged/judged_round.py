@@ -39,7 +39,7 @@ async def judge_round(exchange: Exchange, leg: Leg, services: PipelineServices, 
         exchange.message.body = body
         if exchange.content is not None:
             restore_tokens(exchange, exchange.content, exchange.message)  # what travelled was freed when it was sent
-        exchange.decision = authorize(exchange)
+        exchange.usual, exchange.decision = None, authorize(exchange)
     await _count(exchange, services)
 
 

@@ -1,0 +1,128 @@
+"""A call like an earlier one is judged, counted and recorded as that one was, and as nothing else."""
+
+from typing import Any
+
+from api_keys import AGENT_KEY, OTHER_KEY, api_key, bearer, keyed
+from evidence_reader import calls
+from gateways import RunningGateway, policy
+from limits import limit_config, limiting
+from mcp_caller import McpCaller, mcp_caller, modern
+from metric_samples import counted
+
+from ostiary_core.evidence.recorded_call import CallOutcome
+from ostiary_gateway.config import usual_calls
+
+ALL = {"name": "all", "effect": "Allow"}
+NO_ECHO = {"name": "no-echo", "effect": "Deny", "tools": {"verbs": ["Call"], "names": ["echo"]}}
+A: dict[str, Any] = {"path": ["message"], "enum": ["a"]}
+ONLY_A = {"name": "only-a", "effect": "Allow", "tools": {"names": ["echo"]}, "arguments": [A]}
+DURATION = "mcp_server_operation_duration_seconds_count"
+APART: dict[str, Any] = {"per": ["Consumer"], "requests": 2}
+
+
+async def echo(agent: McpCaller, words: str = "a") -> bool:
+    """Call a tool; return whether the server answered."""
+    body = modern("tools/call", {"name": "echo", "arguments": {"message": words}})
+    reply = (await agent.post(body)).messages[-1]
+    return "result" in reply and not reply["result"].get("isError")
+
+
+def known(gateway: RunningGateway) -> int:
+    """How many calls the gateway knows under the config in force."""
+    snapshot = gateway.app.store.snapshot
+    return len(snapshot.usual_calls) if snapshot is not None else -1
+
+
+async def test_a_new_policy_judges_the_next_call(gateway: RunningGateway, mock: str) -> None:
+    await gateway.apply(gateway.entry("mock", mock, [policy("p", ALL)]))
+    async with mcp_caller(gateway.url()) as agent:
+        assert [await echo(agent) for _ in range(3)] == [True] * 3
+        assert known(gateway) == 1
+
+        await gateway.apply(gateway.entry("mock", mock, [policy("p", ALL, NO_ECHO)]))
+        assert not await echo(agent)
+        await gateway.apply(gateway.entry("mock", mock, [policy("p", ALL)]))
+        assert await echo(agent)
+
+
+async def test_a_new_limit_counts_the_next_call_and_a_limit_that_is_gone_does_not(
+    gateway: RunningGateway, mock: str
+) -> None:
+    allowed = policy("p", ALL)
+    await gateway.apply(gateway.entry("mock", mock, [allowed]))
+    async with mcp_caller(gateway.url()) as agent:
+        assert [await echo(agent) for _ in range(3)] == [True] * 3
+        await gateway.apply(gateway.entry("mock", mock, [allowed, limiting(limit_config(requests=2))]))
+        assert [await echo(agent) for _ in range(3)] == [True, True, False]
+        await gateway.apply(gateway.entry("mock", mock, [allowed, limiting(limit_config(requests=4), generation=2)]))
+        assert [await echo(agent) for _ in range(3)] == [True, True, False]
+        await gateway.apply(gateway.entry("mock", mock, [allowed]))
+        assert [await echo(agent) for _ in range(3)] == [True] * 3
+
+
+async def test_callers_have_their_own_decisions_and_limits(gateway: RunningGateway, mock: str) -> None:
+    keys = keyed(api_key(AGENT_KEY, "default/a"), api_key(OTHER_KEY, "default/b"))
+    for_one = policy("p", {**ALL, "when": "consumer == 'default/a'"})
+    await gateway.apply(gateway.entry("mock", mock, [keys, for_one, limiting(limit_config(**APART))]))
+    one, two = (mcp_caller(gateway.url(), credential=bearer(key)) for key in (AGENT_KEY, OTHER_KEY))
+    async with one as agent, two as other:
+        found = [(await echo(agent), await echo(other)) for _ in range(3)]
+
+    assert found == [(True, False), (True, False), (False, False)]
+    assert known(gateway) == 1
+
+
+async def test_a_call_whose_arguments_matter_is_judged_each_time(gateway: RunningGateway, mock: str) -> None:
+    await gateway.apply(gateway.entry("mock", mock, [policy("p", ONLY_A)]))
+    async with mcp_caller(gateway.url()) as agent:
+        assert [await echo(agent, words) for words in ("a", "b", "a", "c")] == [True, False, True, False]
+
+    assert known(gateway) == 0
+
+
+async def test_a_tool_is_named_in_metrics_and_evidence_from_when_its_server_has_listed_it(
+    gateway: RunningGateway, mock: str
+) -> None:
+    await gateway.apply(gateway.entry("mock", mock, [policy("p", ALL)]))
+    named = {"mcp_method_name": "tools/call", "gen_ai_tool_name": "echo"}
+    async with mcp_caller(gateway.url()) as agent:
+        await echo(agent)
+        await echo(agent)
+        assert counted(gateway, DURATION, **named) == 0
+        await agent.post(modern("tools/list"))
+        await echo(agent)
+        await echo(agent)
+
+    assert counted(gateway, DURATION, **named) == 2
+    found = (await calls(gateway, {"proxy": "default/mock"})).calls
+    assert [each.name for each in found if each.method == "tools/call"] == ["echo"] * 4
+
+
+async def test_a_call_that_fails_is_recorded_as_it_ended_and_the_next_one_as_that_ended(
+    gateway: RunningGateway, mock: str
+) -> None:
+    await gateway.apply(gateway.entry("mock", mock, [policy("p", ALL)]))
+    async with mcp_caller(gateway.url()) as agent:
+        await agent.post(modern("tools/list"))
+        await echo(agent)
+        await agent.post(modern("tools/call", {"name": "echo", "arguments": {}}))  # without its argument
+        await echo(agent)
+
+    found = (await calls(gateway, {"proxy": "default/mock"})).calls
+    assert [(each.outcome, each.error_type) for each in found if each.method == "tools/call"] == [
+        (CallOutcome.OK, ""),
+        (CallOutcome.TOOL_ERROR, "tool_error"),
+        (CallOutcome.OK, ""),
+    ]
+
+
+async def test_a_caller_who_invents_names_delays_others_and_takes_no_more_memory(
+    gateway: RunningGateway, mock: str, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(usual_calls, "MOST", 4)
+    await gateway.apply(gateway.entry("mock", mock, [policy("p", ALL)]))
+    async with mcp_caller(gateway.url()) as agent, mcp_caller(gateway.url()) as hostile:
+        for number in range(10):
+            await hostile.post(modern("tools/call", {"name": f"invented-{number}", "arguments": {}}))
+            assert await echo(agent)
+            assert known(gateway) <= 4
