@@ -206,9 +206,12 @@ class Limiter:
             forwarded_for = request.headers.get("x-forwarded-for", "")
             reservation.client_address, key = self._trusted_proxies.behind(connection.peer, forwarded_for)
             source = self.sources.take(key)
-        counters: tuple[Counters, ...] = (source, self.proxies.take(proxy), self.total)
-        if principal is not None:
-            counters = (*counters, self.principals.take((proxy, principal)))
+        of_proxy = self.proxies.take(proxy)
+        counters: tuple[Counters, ...]
+        if principal is None:
+            counters = source, of_proxy, self.total
+        else:
+            counters = source, of_proxy, self.total, self.principals.take((proxy, principal))
         reservation.counters = counters
         try:
             if is_stream:
@@ -234,15 +237,16 @@ class Limiter:
         size, connection = reservation.bytes, request.connection
         if size > SENT_AT_ONCE and not connection.lost:
             connection.held_response, size = (counters, size), 0
+        is_request = not (reservation.is_stream or reservation.is_uploading)
         for each in counters:
-            if reservation.is_stream:
-                each.streams -= 1
-            elif reservation.is_uploading:
-                each.uploads -= 1
-            else:
+            if is_request:
                 each.requests -= 1
+            elif reservation.is_stream:
+                each.streams -= 1
+            else:
+                each.uploads -= 1
             each.bytes -= size
-            if not each.requests and not each.streams:
+            if each.table is not None and not each.requests and not each.connections:
                 each.drop_if_empty()
         if self._waiting_for_end is not None:
             self._waiting_for_end.set()
