@@ -7,7 +7,7 @@ defines. Headers are our own, and the body is our own serialisation of the messa
 import re
 import sys
 from collections.abc import Awaitable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Final
 
 from ostiary_core import strict_json
@@ -34,6 +34,8 @@ from ostiary_gateway.upstream.http1.upstream_response import UpstreamResponse
 
 #: Up to this body size in bytes the parsed tree is not freed early: it takes at most about 20 KiB.
 _SMALL: Final = 512
+#: The longest id of a session whose headers are remembered, in characters.
+_LONGEST_ID: Final = 256
 #: The allowed characters and length of a caller's header that is forwarded.
 _PASSABLE: Final = re.compile(r"[\x20-\x7e]{1,2048}")
 
@@ -95,6 +97,26 @@ def upstream_lines(exchange: Exchange, leg: Leg, span: ClientSpan) -> bytes:
 
 def _lines(exchange: Exchange, leg: Leg) -> bytes:
     """Return the headers that each attempt to send a leg has."""
+    message = leg.message
+    upstream_id = leg.session.upstream_id if leg.session is not None else ""
+    if message is None or message.era is MODERN or exchange.content is not None or len(upstream_id) > _LONGEST_ID:
+        lines = _other_lines(exchange, leg)
+    else:
+        lines = _legacy_lines(upstream_id, message.revision)
+    if (given := passed_on(exchange, leg.server)) is not None:
+        lines += http1.private_line("Authorization", given)
+    return lines
+
+
+@lru_cache(maxsize=1024)
+def _legacy_lines(upstream_id: str, revision: str) -> bytes:
+    """Return the headers of the messages of a legacy session; it has none that are empty."""
+    headers = {"Mcp-Session-Id": upstream_id, "MCP-Protocol-Version": revision}
+    return http1.lines({name: value for name, value in headers.items() if value})
+
+
+def _other_lines(exchange: Exchange, leg: Leg) -> bytes:
+    """Return the headers of everything else: of a modern message, of a GET, of one with headers of its own."""
     request, message, session = exchange.request, leg.message, leg.session
     headers: dict[str, str] = {}
     if session is not None and session.upstream_id:
@@ -113,10 +135,7 @@ def _lines(exchange: Exchange, leg: Leg) -> bytes:
     content = exchange.content
     if content is not None and content.headers is not None and message is not None:
         headers |= content.headers_for(leg.server, request)
-    lines = http1.lines(headers) if headers else b""
-    if (given := passed_on(exchange, leg.server)) is not None:
-        lines += http1.private_line("Authorization", given)
-    return lines
+    return http1.lines(headers) if headers else b""
 
 
 def _passable(event_id: str) -> str:
