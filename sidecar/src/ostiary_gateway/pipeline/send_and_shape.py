@@ -103,7 +103,10 @@ async def _attempt(
     with record.begin_client_span(span, exchange, leg) as client:
         number_attempt(client, leg.attempts)
         try:
-            response = await _sent(exchange, leg, client, opened)
+            response = await _sending(exchange, leg, client, opened)
+            leg.is_answered_here = response.is_made_here
+            if leg.attempts is not None and response.status in GATEWAY_ERRORS:
+                _repeat(exchange, leg, leg.attempts, client, response)
             # Awaited in this very frame: a stream may wait here for days, with thousands of others.
             return await shaper.shape(exchange, leg, response, span, client)
         except UpstreamFault as found:
@@ -130,25 +133,20 @@ async def _attempt(
                 record.cancelled(client)
 
 
-async def _sent(exchange: Exchange, leg: Leg, client: ClientSpan, opened: Opened | None) -> UpstreamResponse:
-    """Send a leg, and return the response once its head has come.
-
-    Raises:
-        AttemptFailed: its status says that the server is not there, and the leg is sent again.
-    """
-    if exchange.cancels_too:
-        await cancel_duplicates(exchange, leg, client)
+def _sending(exchange: Exchange, leg: Leg, client: ClientSpan, opened: Opened | None) -> Awaitable[UpstreamResponse]:
+    """Send a leg, and return what to await for the response once its head has come."""
     if leg.reopening is not None:
         leg.reopening.opened = opened
-    response = await forward(exchange, leg, client) if opened is None else await opened(client)
-    leg.is_answered_here = response.is_made_here
-    if leg.attempts is not None and response.status in GATEWAY_ERRORS:
-        try:
-            _repeat(exchange, leg, leg.attempts, client, response)
-        except AttemptFailed:
-            response.close()
-            raise
-    return response
+    if exchange.cancels_too:
+        return _send_after_duplicates(exchange, leg, client, opened)
+    return forward(exchange, leg, client) if opened is None else opened(client)
+
+
+async def _send_after_duplicates(
+    exchange: Exchange, leg: Leg, client: ClientSpan, opened: Opened | None
+) -> UpstreamResponse:
+    await cancel_duplicates(exchange, leg, client)
+    return await forward(exchange, leg, client) if opened is None else await opened(client)
 
 
 def _repeat(exchange: Exchange, leg: Leg, attempts: Attempts, client: ClientSpan, response: UpstreamResponse) -> None:
