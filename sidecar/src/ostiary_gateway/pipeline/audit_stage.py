@@ -76,14 +76,13 @@ def next_round(exchange: Exchange, span: ServerSpan) -> None:
 
 
 def _records_reception(plan: AuditPlan, exchange: Exchange) -> bool:
-    message = exchange.message
-    if exchange.stays_open:
-        return plan.received is not False  # a stream may last for days
-    if message is None or message.method is None:
-        return bool(plan.received)
     if plan.received is not None:
         return plan.received
-    leg = exchange.leg
+    if exchange.stays_open:
+        return True  # a stream may last for days
+    message, leg = exchange.message, exchange.leg
+    if message is None or message.method is None:
+        return False
     only_reads = (
         message.method.name == "tools/call"
         and leg is not None

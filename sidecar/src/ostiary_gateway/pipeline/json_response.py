@@ -97,7 +97,7 @@ async def relay_document(
     limit = _readable(exchange)
     found = response.at_hand(min(limit, _NOT_HELD))
     text = found if found is not None else await read_whole(exchange, leg, response, limit=limit)
-    rules = rules_of_response(exchange, leg)
+    rules = rules_of_response(exchange, leg) if exchange.proxy.visibility.content is not None else None
     rejected = http_error_responses.rejection(exchange, leg, response, text) if response.status >= 400 else None
     if rejected is not None:
         return rejected if rules is None else await _shaped_rejection(exchange, rules, *rejected)
@@ -112,7 +112,8 @@ async def relay_document(
         checked = _checked(exchange, response, text, method, is_tame=is_tame)
         message = (await process_large(checked, text=text, proxy=exchange.proxy.uid)).message
     refused = None
-    if leg.translation is not None or exchange.limit_use is not None or rules is not None:
+    use = exchange.limit_use
+    if leg.translation is not None or rules is not None or (use is not None and use.reads_response):
         shaping = None if is_tame else rules
         text, message, refused = await _translated(exchange, leg, shaping, text, message)
     # Comparing by identity suffices for the same object, such as small integers.
@@ -136,7 +137,7 @@ async def relay_document(
 def _readable(exchange: Exchange) -> int:
     """Return how many bytes of a response are read."""
     use, most = exchange.limit_use, exchange.snapshot.settings.bounds.message_bytes
-    return most if use is None else readable_bytes(use, most)
+    return most if use is None or not use.sizes else readable_bytes(use, most)
 
 
 async def _translated(

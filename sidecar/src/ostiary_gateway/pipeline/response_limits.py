@@ -15,8 +15,6 @@ from ostiary_gateway.policy_limits.store import Exhaustion, Unit
 
 def readable_bytes(use: LimitUse, most: int) -> int:
     """Return how many bytes of a response are read: at most ``most``, and what limits allow."""
-    if not use.sizes:
-        return most
     allowed = (limit.response_bytes for limit in use.sizes if not limit.shadow)
     return min([most, *(each for each in allowed if each is not None)])
 
