@@ -41,7 +41,8 @@ class ResponseSummary:
     is_of_caller: bool = False
 
 
-_GOOD: Final = ResponseSummary()
+#: Of a result: nothing more is known of it.
+GOOD: Final = ResponseSummary()
 #: The tool's own text is content: it is recorded only where capturing content is enabled.
 _TOOL_ERROR: Final = ResponseSummary(message="The tool answered with isError", tool_error=True)
 
@@ -165,7 +166,7 @@ def outcome(message: dict[str, Any], *, dropped: int = 0, empty: str = "") -> Re
         code = error.get("code") if isinstance(error, dict) else None
         return ResponseSummary(code if type(code) is int else 0, _text(error), reason=_reason(error))
     result = message.get("result")
-    return _TOOL_ERROR if isinstance(result, dict) and result.get("isError") is True else _GOOD
+    return _TOOL_ERROR if isinstance(result, dict) and result.get("isError") is True else GOOD
 
 
 def _reason(error: Any) -> str:

@@ -15,7 +15,7 @@ from ostiary_gateway.pipeline.authorize import DeniedError, call_of
 from ostiary_gateway.pipeline.blocks import BlockedError
 from ostiary_gateway.pipeline.content_capture import start_capture
 from ostiary_gateway.pipeline.exchange import Exchange
-from ostiary_gateway.pipeline.jsonrpc import ResponseSummary
+from ostiary_gateway.pipeline.jsonrpc import GOOD, ResponseSummary
 from ostiary_gateway.pipeline.leg import Leg
 from ostiary_gateway.pipeline.limit_refusal import LimitError, reason_of
 from ostiary_gateway.pipeline.loop_stage import LoopError
@@ -223,9 +223,9 @@ def answered(
 ) -> None:
     """Report how the response ended, on both spans.
 
-    With a fault it broke off, and ``outcome`` is what we answered.
+    With a fault it broke off, and ``outcome`` is what we answered. Of a result there is nothing to report.
     """
-    if outcome is not None:
+    if outcome is not None and outcome is not GOOD:
         server.respond(code=outcome.code, message=outcome.message, is_error=outcome.tool_error)
         if outcome.dropped:
             server.set(semantic_conventions.OSTIARY_LIST_DROPPED_ITEMS, outcome.dropped)
