@@ -5,8 +5,8 @@ scrape in another thread may miss the observation in progress.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Set
-from itertools import accumulate
+from collections.abc import Callable, Iterator, Sequence, Set
+from itertools import accumulate, count, repeat
 from typing import Final
 
 from prometheus_client.core import Exemplar, Metric
@@ -36,21 +36,23 @@ class Series:
         """Count one observation."""
         self.add_all((value,))
 
-    def add_all(self, values: Iterable[float]) -> None:
+    def add_all(self, values: Sequence[float]) -> None:
         """Count observations."""
-        boundaries, counts, total = self._boundaries, self.counts, self.total
-        for value in values:
-            counts[bisect_left(boundaries, value)] += 1
-            total += value
-        self.total = total
+        counts = self.counts
+        for bucket in map(bisect_left, repeat(self._boundaries), values):
+            counts[bucket] += 1
+        self.total = sum(values, self.total)
 
-    def exemplify(self, examples: Iterable[Example]) -> None:
-        """Keep the traces of observations, which are counted, too, as examples of their buckets."""
+    def exemplify(self, values: Sequence[float], example: Callable[[int], Example]) -> None:
+        """Keep traces of observations, which are counted, too: of each bucket that of the last one.
+
+        ``example`` returns the trace of an observation, by its place among the ``values``.
+        """
         if self._examples is _NONE:
             self._examples = {}
-        kept, boundaries = self._examples, self._boundaries
-        for example in examples:
-            kept[bisect_left(boundaries, example[2])] = example
+        last = dict(zip(map(bisect_left, repeat(self._boundaries), values), count(), strict=False))
+        for bucket, place in last.items():
+            self._examples[bucket] = example(place)
 
     @property
     def has_exemplars(self) -> bool:

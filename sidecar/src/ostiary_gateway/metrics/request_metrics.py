@@ -18,8 +18,9 @@ from ostiary_core.evidence.latency import BOUNDARIES
 from ostiary_core.metric_family import MetricFamily, MetricKind
 from ostiary_gateway.config.runtime import ProxyRuntime
 from ostiary_gateway.config.snapshot import Snapshot
+from ostiary_gateway.evidence.call_ring import PlainCall
 from ostiary_gateway.evidence.ended_requests import PlainEnded
-from ostiary_gateway.metrics.histogram import Series, SeriesHistogram
+from ostiary_gateway.metrics.histogram import Example, Series, SeriesHistogram
 from ostiary_gateway.telemetry.request_labels import OTHER_ERROR, PlainLabels, RequestLabels, known_error
 from ostiary_gateway.telemetry.throttled_warning import WarningLimiter
 
@@ -160,7 +161,7 @@ class RequestMetrics(Collector):
         series.server.add_all(seconds)
         if series.client is not None:
             series.client.add_all(upstream_seconds)
-        series.overhead.add_all(map(sub, seconds, upstream_seconds))
+        series.overhead.add_all(list(map(sub, seconds, upstream_seconds)))
         series.request_size.add_all([request_bytes for _, request_bytes, _, _, _ in group])
         series.response_size.add_all([response_bytes for _, _, response_bytes, _, _ in group])
         count = len(group)
@@ -254,9 +255,16 @@ def _exemplify(series: RequestSeries, group: Sequence[PlainEnded]) -> None:
     traced = [(span_id, call) for _, _, _, span_id, call in group if span_id]
     if not traced:
         return
-    series.server.exemplify([(call[7], span_id, call[1], call[0] / 1000 + call[1]) for span_id, call in traced])
+    seconds = [call[1] for _, call in traced]
+    series.server.exemplify(seconds, lambda place: _example(*traced[place], seconds[place]))
     if series.client is not None:
-        series.client.exemplify([(call[7], span_id, call[2], call[0] / 1000 + call[1]) for span_id, call in traced])
+        upstream_seconds = [call[2] for _, call in traced]
+        series.client.exemplify(upstream_seconds, lambda place: _example(*traced[place], upstream_seconds[place]))
+
+
+def _example(span_id: str, call: PlainCall, seconds: float) -> Example:
+    """Return the trace of a call, of which ``seconds`` were observed."""
+    return call[7], span_id, seconds, call[0] / 1000 + call[1]
 
 
 def _rules_of(proxy: ProxyRuntime) -> frozenset[tuple[str, str]]:

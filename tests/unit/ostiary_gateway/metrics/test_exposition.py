@@ -34,7 +34,7 @@ def histogram() -> SeriesHistogram:
     found.series("", "").add(0.05)
     traced = found.series('q"u\\o', "ü")
     traced.add(0.5)
-    traced.exemplify([("a" * 32, "b" * 16, 0.5, 1_790_000_000.5)])
+    traced.exemplify([0.5], lambda _: ("a" * 32, "b" * 16, 0.5, 1_790_000_000.5))
     return found
 
 
