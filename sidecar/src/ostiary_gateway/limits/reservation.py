@@ -95,10 +95,10 @@ class Reservation:
         if size > 0:
             is_small = before + size <= SMALL_BYTES
             for each in counters:
-                room = each.limits.bytes if is_small else each.limits.large
-                is_over = each.bytes + size > room and each.bytes > before
-                if is_over and not each.limits.extends(each, Bound.BYTES, size, is_large=not is_small):
-                    raise LimitReachedError(each.limits, Bound.BYTES)
+                limits = each.limits
+                is_over = each.bytes + size > (limits.bytes if is_small else limits.large) and each.bytes > before
+                if is_over and not limits.extends(each, Bound.BYTES, size, is_large=not is_small):
+                    raise LimitReachedError(limits, Bound.BYTES)
         for each in counters:
             each.bytes += size
         self.bytes = before + size

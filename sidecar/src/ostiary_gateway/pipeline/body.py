@@ -39,16 +39,16 @@ def check_head(request: Request) -> None:
     Raises:
         Refusal: 415 for another type or an encoding, 406 where the client does not accept the response's types.
     """
-    if not _is_utf8_json(request.headers.get("content-type", "")):
+    headers = request.headers
+    content_type = headers.get("content-type", "")
+    if content_type != JSON and not _is_utf8_json(content_type):
         raise Refusal(415, "UnsupportedMediaType", f"A message is {JSON} in UTF-8")
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
+    if "content-encoding" in headers and headers["content-encoding"].lower() != "identity":
         raise Refusal(415, "UnsupportedEncoding", "A message is sent without Content-Encoding")
     check_accept(request, JSON, EVENT_STREAM)
 
 
 def _is_utf8_json(content_type: str) -> bool:
-    if content_type == JSON:
-        return True
     kind, *parameters = (part.strip().lower() for part in content_type.split(";"))
     charsets = {p.partition("=")[2].strip(' "') for p in parameters if p.partition("=")[0].strip() == "charset"}
     return kind == JSON and charsets <= _UTF8

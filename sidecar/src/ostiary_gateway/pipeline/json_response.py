@@ -179,7 +179,8 @@ def with_own_id_and_state(exchange: Exchange, leg: Leg, text: bytes, message: di
 
 def report_response(exchange: Exchange, message: dict[str, Any]) -> None:
     """Tell span, debug capture and audit the response that the caller gets."""
-    debug_recording.answered(exchange, message)
+    if exchange.captured is not None or exchange.debug is not None:
+        debug_recording.answered(exchange, message)
     if exchange.audited is not None:
         exchange.audited.answered(message)
 

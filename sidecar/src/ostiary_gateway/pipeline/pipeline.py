@@ -199,9 +199,8 @@ class RequestPipeline:
         self.limiter.release(exchange.reservation, exchange.request)
 
     def _record(self, span: ServerSpan, exchange: Exchange | None) -> None:
-        if self.own_trace is not None and span.joined_trace() == self.own_trace:
-            return
-        request_counts.counted(span, exchange, self.ended)
+        if self.own_trace is None or span.joined_trace() != self.own_trace:
+            request_counts.counted(span, exchange, self.ended)
 
     def _broken(
         self, error: BaseException, request: Request, exchange: Exchange | None, span: ServerSpan
