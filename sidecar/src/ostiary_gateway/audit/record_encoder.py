@@ -34,7 +34,7 @@ from ostiary_gateway.audit.record_template import (
     place,
     text_with_places,
 )
-from ostiary_gateway.audit.record_text import addresses_of, agent_of, json_of, quoted, record
+from ostiary_gateway.audit.record_text import addresses_of, agent_of, identifier_of, json_of, record
 from ostiary_gateway.telemetry.span_record import session_digest
 
 #: The most bytes of a record without its place in the chain.
@@ -144,7 +144,7 @@ class RecordEncoder:
             began[1] // 1000,
             self._user(principal),
             addresses_of(address),
-            "" if request_id is None else quoted(str(request_id), SHORT),
+            identifier_of(request_id),
             "" if session is None else session_digest(session),
             agent_of(agent[:TEXT]) if agent else "",
             trace_id,

@@ -8,7 +8,7 @@ from typing import Any, Final
 import orjson
 
 from ostiary_core.audit.record_layout import KINDS, head_of
-from ostiary_gateway.audit.record_members import TEXT, text_of
+from ostiary_gateway.audit.record_members import SHORT, TEXT, text_of
 
 #: Addresses and user agents that are remembered encoded.
 _REMEMBERED: Final = 1024
@@ -22,9 +22,12 @@ def json_of(value: Any) -> str:
     return text if text.isascii() and "\x7f" not in text else _CONTROLS.sub(_escaped, text)
 
 
-def quoted(text: str, limit: int) -> str:
-    """Return a text of a caller as JSON, cut."""
-    return f'"{text}"' if text.isalnum() and text.isascii() and len(text) <= limit else json_of(text_of(text, limit))
+def identifier_of(request_id: str | int | None) -> str:
+    """Return the id of a message as JSON, cut; nothing without one."""
+    if type(request_id) is not str:
+        return f'"{request_id}"' if request_id is not None else ""
+    is_plain = request_id.isalnum() and request_id.isascii() and len(request_id) <= SHORT
+    return f'"{request_id}"' if is_plain else json_of(text_of(request_id, SHORT))
 
 
 @lru_cache(maxsize=_REMEMBERED)

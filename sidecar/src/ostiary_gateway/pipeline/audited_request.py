@@ -13,6 +13,7 @@ from ostiary_gateway.audit.record_template import client_key
 from ostiary_gateway.errors import Refusal
 from ostiary_gateway.pipeline.authorize import DeniedError
 from ostiary_gateway.pipeline.exchange import AuditedExchange, Exchange
+from ostiary_gateway.pipeline.message import Message
 from ostiary_gateway.telemetry import ServerSpan
 
 
@@ -40,21 +41,15 @@ def usual_record(
     # All that the record shows, but for what `filled` gets.
     key: Hashable = (
         id(_plan_of_server(audited.plan, exchange) if audited.plan.by_server else audited.plan),
-        id(exchange.decision),
+        exchange.usual or _what(exchange, message),
         stage,
-        message.method.name,
-        message.name,
         message.revision,
-        exchange.snapshot.revision,
-        request.method,
         client,
-        exchange.request_id is None,
         exchange.sealed_session is None,
         not agent,
         not span.trace_id,
         span.sampled,
         audited.round,
-        id(exchange.proxy.record_masks),
     )
     template = encoder.template(key) or encoder.learn(key, request_event(exchange, span, audited, stage))
     if template is None:
@@ -75,6 +70,19 @@ def usual_record(
     )
     line = encoder.filled(template, own)
     return line if len(line) <= MOST_BYTES else None
+
+
+def _what(exchange: Exchange, message: Message) -> Hashable:
+    """Return what was asked and how it was decided, where no :class:`~..config.usual_calls.UsualCall` says it."""
+    return (
+        id(exchange.decision),
+        message.method_name,
+        message.name,
+        exchange.snapshot.revision,
+        exchange.request.method,
+        exchange.request_id is None,
+        id(exchange.proxy.record_masks),
+    )
 
 
 def _is_usual(exchange: Exchange, span: ServerSpan, audited: AuditedExchange) -> bool:
