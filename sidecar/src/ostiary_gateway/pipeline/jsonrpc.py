@@ -112,10 +112,12 @@ def is_response_to(message: dict[str, Any], identifier: str | int | None) -> boo
     keep waiting.
     """
     found = message.get("id")
-    same = type(found) is type(identifier) and found == identifier
-    if not (same or _means(found, identifier)) or "method" in message or ("result" in message) == ("error" in message):
+    same = found is identifier or (type(found) is type(identifier) and found == identifier)
+    if not (same or _means(found, identifier)) or "method" in message:
         return False
-    return isinstance(message["result"], dict) if "result" in message else is_error(message["error"])
+    if "error" in message:
+        return "result" not in message and is_error(message["error"])
+    return isinstance(message.get("result"), dict)
 
 
 def _means(found: Any, identifier: str | int | None) -> bool:

@@ -230,10 +230,7 @@ def _matched(exchange: Exchange, limits: LimitEvaluator) -> MatchedLimits:
 
 
 def _found(exchange: Exchange, limits: LimitEvaluator) -> MatchedLimits:
-    """Find the limits that count a request.
-
-    None count a notification, and a request that only ends something.
-    """
+    """Find the limits of a request; a notification and what only ends something have none."""
     message = exchange.message
     method = message.method if message is not None else None
     if message is None or method is None or exchange.request_id is None or method.name in _UNCOUNTED:

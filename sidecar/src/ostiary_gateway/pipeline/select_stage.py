@@ -30,7 +30,7 @@ def select(exchange: Exchange) -> Plan:
     if exchange.proxy.routing is not None:
         plan = select_by_route(exchange, exchange.proxy.routing)
     else:
-        leg = exchange.leg = leg_of(exchange, exchange.proxy.server)
+        leg = exchange.leg = leg_of(exchange, exchange.proxy.servers[0])
         if leg.server.eras.only is not None or isinstance(exchange.session, SessionVector):
             choose_bridge(exchange, leg)
         plan = One(leg)
