@@ -45,6 +45,18 @@ async def test_a_new_policy_judges_the_next_call(gateway: RunningGateway, mock: 
         assert await echo(agent)
 
 
+async def test_a_config_that_is_no_longer_in_force_knows_no_calls(gateway: RunningGateway, mock: str) -> None:
+    await gateway.apply(gateway.entry("mock", mock, [policy("p", ALL)]))
+    async with mcp_caller(gateway.url()) as agent:
+        await echo(agent)
+    before = gateway.app.store.snapshot
+    assert before is not None
+    assert len(before.usual_calls) == 1
+
+    await gateway.apply(gateway.entry("mock", mock, [policy("p", ALL, NO_ECHO)]))
+    assert len(before.usual_calls) == 0
+
+
 async def test_a_new_limit_counts_the_next_call_and_a_limit_that_is_gone_does_not(
     gateway: RunningGateway, mock: str
 ) -> None:

@@ -209,6 +209,8 @@ class ConfigStore:
         if old is not None and old.revision == snapshot.revision and not changed and rejected == self.rejected_entries:
             return False
         self.snapshot = snapshot
+        if old is not None:
+            old.usual_calls.forget()
         self.rejections += sum(self.rejected_entries.get(proxy) != found for proxy, found in rejected.items())
         self.rejected_entries = rejected
         self.incomplete = None

@@ -50,6 +50,10 @@ class UsualCalls:
         """Return how many are known."""
         return len(self._known)
 
+    def forget(self) -> None:
+        """Forget all: another config is in force, and requests in flight may keep this one for long."""
+        self._known.clear()
+
     def find(self, principal: Principal, proxy: ProxyRuntime, tool: str) -> UsualCall | None:
         """Return what is known of a call; None for one that has to be judged."""
         found = self._known.get((id(principal), proxy.identity, tool))
