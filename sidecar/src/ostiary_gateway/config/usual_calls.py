@@ -1,8 +1,9 @@
-"""What the calls of one tool by one caller have in common under one config: found out once, looked up once a call.
+"""What the calls of one tool by one caller have in common under one config.
 
-It belongs to a :class:`~.snapshot.Snapshot` and is gone with it, so nothing here has to follow a change of policies. A
-call is *usual* where the decision on it does not depend on its arguments, and its proxy has one server. A stage of the
-pipeline writes down what it has found out for the first such call, and reads it for the next.
+It is found out once, and looked up once a call. It belongs to a :class:`~.snapshot.Snapshot` and is gone with it, so
+nothing here has to follow a change of policies. A call is *usual* where the decision on it does not depend on its
+arguments, and its proxy has one server. A stage of the pipeline writes down what it has found out for the first such
+call, and reads it for the next.
 """
 
 from typing import Final
@@ -51,7 +52,7 @@ class UsualCalls:
         return len(self._known)
 
     def forget(self) -> None:
-        """Forget all: another config is in force, and requests in flight may keep this one for long."""
+        """Forget all, since another config is in force: requests in flight may keep this one."""
         self._known.clear()
 
     def find(self, principal: Principal, proxy: ProxyRuntime, tool: str) -> UsualCall | None:

@@ -73,7 +73,7 @@ def usual_record(
 
 
 def _what(exchange: Exchange, message: Message) -> Hashable:
-    """Return what was asked and how it was decided, where no :class:`~..config.usual_calls.UsualCall` says it."""
+    """Return what was asked and how it was decided, where :attr:`Exchange.usual` says nothing."""
     return (
         id(exchange.decision),
         message.method_name,

@@ -66,7 +66,7 @@ class InsufficientScopeError(DeniedError):
 
 
 def recall_or_authorize(exchange: Exchange, message: Message) -> Decision | None:
-    """Judge the message of a request, unless a call like it was allowed before under this config.
+    """Judge the message of a request, unless a call like it was allowed under this config.
 
     Raises:
         DeniedError, Refusal: see :func:`authorize`.
@@ -87,7 +87,7 @@ def recall_or_authorize(exchange: Exchange, message: Message) -> Decision | None
 
 
 def _is_usual(exchange: Exchange) -> bool:
-    """Return whether the decision on a call depends on its name alone, and its proxy has one server."""
+    """Return whether a decision depends on the name alone, and the proxy has one server."""
     proxy, visibility = exchange.proxy, exchange.visibility
     has_one_server = proxy.names is None and proxy.routing is None
     return has_one_server and not visibility.needs_call and visibility.content is None

@@ -65,9 +65,9 @@ def ended_call(span: ServerSpan, exchange: Exchange | None, *, in_full: bool) ->
 
 
 def _went_well(span: ServerSpan, exchange: Exchange) -> ClientSpan | None:
-    """Return the request to the server of a call that its server answered with a result, and of which no more is known.
+    """Return the request to the server of a call that was answered with a result.
 
-    None for every other request.
+    None for every other request, and where more is known of it.
     """
     sent = span.upstream
     if sent is None or sent.error_type is not None or sent.rpc_code is not None or span.http_status != 200:

@@ -116,7 +116,7 @@ def _legacy_lines(upstream_id: str, revision: str) -> bytes:
 
 
 def _other_lines(exchange: Exchange, leg: Leg) -> bytes:
-    """Return the headers of everything else: of a modern message, of a GET, of one with headers of its own."""
+    """Return the headers of a modern message, of a GET, and of one with headers of its own."""
     request, message, session = exchange.request, leg.message, leg.session
     headers: dict[str, str] = {}
     if session is not None and session.upstream_id:
