@@ -60,7 +60,11 @@ class ConsoleCost:
 
 def measure(sizes: Sequence[int]) -> list[ConsoleCost]:
     """Measure platforms of these numbers of proxies."""
-    return [_measure(size) for size in sizes]
+    found = []
+    for size in sizes:
+        found.append(_measure(size))
+        print(f"  {found[-1]}", file=sys.stderr, flush=True)  # larger sizes may be given up
+    return found
 
 
 def section(found: Mapping[str, Any]) -> str:
