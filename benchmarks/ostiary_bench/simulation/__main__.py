@@ -59,7 +59,9 @@ def main() -> int:
         sys.stderr.write(f"make simulate: {str(error) or type(error).__name__}\n")
         return 1
     if missing := [name for name in _PARTS if name not in found]:
-        print(f"The page needs {', '.join(missing)} too.", file=sys.stderr)
+        print(f"The whole page needs {', '.join(missing)} too.", file=sys.stderr)
+        for name in set(options.only or ()).intersection(page.PARTS) if options.write_docs else ():
+            page.write_part(name, found[name], _ROOT / "docs")
         return 0
     print(page.text(found))
     if options.write_docs:
@@ -81,7 +83,7 @@ def _options() -> argparse.Namespace:
         prog="make simulate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", choices=_PARTS, action="append", help="measure this part only")
-    parser.add_argument("--write-docs", action="store_true", help="also write docs/scaling.md")
+    parser.add_argument("--write-docs", action="store_true", help="also write docs/scaling.md, or parts of it")
     parser.add_argument("--proxies", type=_positive, metavar="N", help="only compile a fleet of so many MCPProxies")
     parser.add_argument("--gateways", type=_positive, metavar="N", default=1, help="at so many gateways (default 1)")
     return parser.parse_args()

@@ -21,6 +21,20 @@ def write(found: Mapping[str, Any], docs: Path) -> None:
     (docs / "scaling.md").write_text(text(found))
 
 
+def write_part(name: str, rows: Sequence[Mapping[str, Any]], docs: Path) -> None:
+    """Write the table and the picture of one of :data:`PARTS` into the page as it is.
+
+    What it says of other parts stays: all of them take most of an hour.
+    """
+    template, page = _TEMPLATE.read_text(), docs / "scaling.md"
+    before, _, after = template.partition(f"{{{name}}}")
+    heading, picture = before.rstrip().rsplit("\n", 1)[-1], after.lstrip().split("\n", 1)[0]
+    above, _, rest = page.read_text().partition(f"\n{heading}\n")
+    _, _, below = rest.partition(f"\n{picture}\n")
+    page.write_text(f"{above}\n{heading}\n\n{_part_table(name, rows)}\n\n{picture}\n{below}")
+    (docs / "images" / f"scaling-{name}.svg").write_text(_part_picture(name, rows))
+
+
 def text(found: Mapping[str, Any]) -> str:
     """Return the page."""
     values = {
@@ -28,10 +42,7 @@ def text(found: Mapping[str, Any]) -> str:
         "machine": found["machine"],
         "configs": config_table(found["configs"]),
         "gateways": _table(_GATEWAY, found["gateways"]),
-        "streams": _table(_STREAMS, found["streams"]),
-        "policies": _by_number("policies of 20 rules", found["policies"]),
-        "callers": _by_number("callers", found["callers"]),
-        "workers": _by_number("workers", found["workers"]),
+        **{name: _part_table(name, found[name]) for name in PARTS},
         "stored": _table(_STORED, found["sessions"]) if found["sessions"] else "Redis was not installed.",
         "watches": _table(_WATCHED, found["watches"]),
         **_edit(found["watches"]),
@@ -53,6 +64,10 @@ def _edit(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     few, many = rows[0], rows[-1]
     further = (many["milliseconds"] - few["milliseconds"]) / max(many["replicas"] - few["replicas"], 1)
     return {"edit_alone": f"{few['milliseconds']:.0f}", "edit_replica": f"{max(further, 0.0):.1f}"}
+
+
+def _part_table(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    return _table(_STREAMS, rows) if name == "streams" else _by_number(_OF_PROCESSES[name], rows)
 
 
 def _by_number(of: str, rows: Sequence[Mapping[str, Any]]) -> str:
@@ -121,7 +136,7 @@ def _pictures(found: Mapping[str, Any]) -> dict[str, str]:
             x="MCPProxies",
             y="MiB",
         ),
-        **{name: _memory(name, x, found[name]) for name, x in _OF_PROCESSES.items()},
+        **{name: _part_picture(name, found[name]) for name in PARTS},
         "sessions": curves.drawn(
             "Data of a store with one counter for each session",
             {"Redis": [(each["sessions"], each["mebibytes"]) for each in found["sessions"]] or [(1, 0)]},
@@ -134,18 +149,17 @@ def _pictures(found: Mapping[str, Any]) -> dict[str, str]:
             x="replicas that watch it",
             y="ms",
         ),
-        "streams": curves.drawn(
-            "Memory of one gateway process with open streams",
-            {"gateway": [(each["count"], each["resident_mebibytes"]) for each in found["streams"]]},
-            x="open streams",
-            y="MiB",
-        ),
     }
 
 
-def _memory(name: str, x: str, rows: Sequence[Mapping[str, Any]]) -> str:
-    curve = [(each["number"], each["memory"]) for each in rows]
-    return curves.drawn(f"Memory of one gateway by {name}", {"gateway": curve}, x=x, y="MiB")
+def _part_picture(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    if name == "streams":
+        curve = [(each["count"], each["resident_mebibytes"]) for each in rows]
+        title, x = "Memory of one gateway process with open streams", "open streams"
+    else:
+        curve = [(each["number"], each["memory"]) for each in rows]
+        title, x = f"Memory of one gateway by {name}", _OF_PROCESSES[name]
+    return curves.drawn(title, {"gateway": curve}, x=x, y="MiB")
 
 
 def _table(rows: Iterable[tuple[str, Any]], columns: Sequence[Mapping[str, Any]]) -> str:
@@ -183,6 +197,8 @@ _GATEWAY: Final = [
     ("memory", lambda it: f"{it['memory']:,.0f} MiB"),
 ]
 _OF_PROCESSES: Final = {"policies": "policies of 20 rules", "callers": "callers", "workers": "workers"}
+#: The parts with a section of their own, which holds their table and their picture: :func:`write_part`.
+PARTS: Final = ("streams", *_OF_PROCESSES)
 _STORED: Final = [
     ("one store", lambda it: f"{it['sessions']:,} sessions"),
     ("data", lambda it: f"{it['mebibytes']:,.0f} MiB"),

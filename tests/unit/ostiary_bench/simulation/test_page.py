@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ostiary_bench.simulation import page
 
 CONFIG = dict.fromkeys(("first", "again", "memory", "largest", "parts", "head", "total", "edited", "objects"), 1000)
@@ -43,6 +45,17 @@ def test_every_part_has_its_table_and_every_picture_its_place(tmp_path: Path) ->
     } < pictures
     assert all(f"(images/{name})" in text for name in pictures)
     assert "Written in 6 minutes" in text
+
+
+@pytest.mark.parametrize("name", page.PARTS)
+def test_one_part_is_written_into_the_page_and_the_others_stay(tmp_path: Path, name: str) -> None:
+    page.write(FOUND, tmp_path)
+    before = (tmp_path / "scaling.md").read_text()
+    changed = [{key: value * 2 for key, value in each.items()} for each in FOUND[name]]
+    page.write_part(name, changed, tmp_path)
+    assert (tmp_path / "scaling.md").read_text() == page.text({**FOUND, name: changed}) != before
+    page.write_part(name, FOUND[name], tmp_path)
+    assert (tmp_path / "scaling.md").read_text() == before
 
 
 def test_without_a_redis_the_page_says_so(tmp_path: Path) -> None:
