@@ -1,6 +1,7 @@
 """A stream is opened again at once after a good while, and ever later where it ends at once."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
@@ -103,12 +104,15 @@ async def test_a_server_that_fails_is_asked_again_until_the_stream_is_there(paus
     assert pauses == [0.0, 0.25, 0.5]
 
 
-@pytest.mark.parametrize("outcome", [Refusal(404, "SessionNotFound", "no"), Answered("application/json")])
+# Made in the test: what is raised keeps its traceback, and with it the stream.
+@pytest.mark.parametrize(
+    "outcome", [lambda: Refusal(404, "SessionNotFound", "no"), lambda: Answered("application/json")]
+)
 @pytest.mark.usefixtures("pauses")
-async def test_a_stream_that_a_server_has_no_more_ends(outcome: Any) -> None:
+async def test_a_stream_that_a_server_has_no_more_ends(outcome: Callable[[], Any]) -> None:
     to = cast("Any", CallersStream())
 
-    assert await Scripted(outcome).response_for(to) is None
+    assert await Scripted(outcome()).response_for(to) is None
     assert to.ended
 
 
