@@ -594,7 +594,7 @@ async def test_a_bug_of_ours_is_an_internal_error_and_not_a_crash(
     def bug(*_: Any) -> None:
         raise RuntimeError("secret words")
 
-    monkeypatch.setattr("ostiary_gateway.pipeline.pipeline.authorize", bug)
+    monkeypatch.setattr("ostiary_gateway.pipeline.pipeline.recall_or_authorize", bug)
     reply = await caller.post(legacy("ping", id=3))
     assert (reply.status, reply.json["error"], reply.json["id"]) == (
         500,
