@@ -18,7 +18,13 @@ def close_with_connections(loop: asyncio.SelectorEventLoop) -> None:
     """Close a loop, and before that what connections are open, also those that wait to send what is written."""
     if not loop.is_closed() and not loop.is_running():
         for _ in range(_ITERATIONS):
-            for transport in list(getattr(loop, "_transports", {}).values()):
+            for transport in filter(_is_open, list(getattr(loop, "_transports", {}).values())):
                 transport.abort()
             loop.run_until_complete(asyncio.sleep(0))
     _close(loop)
+
+
+def _is_open(transport: asyncio.BaseTransport) -> bool:
+    """Return whether a transport has its socket: one that was closed while it was sending cannot be aborted later."""
+    connection = transport.get_extra_info("socket")
+    return connection is None or connection.fileno() >= 0

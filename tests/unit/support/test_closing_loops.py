@@ -31,3 +31,25 @@ def test_a_loop_that_is_closed_closes_connections_that_still_wait_to_send() -> N
     sockets = asyncio.run(_left_open())
 
     assert [each.fileno() for each in sockets] == [-1, -1]
+
+
+async def _closed_while_sending() -> asyncio.WriteTransport:
+    """Close a connection before all is sent, and wait until it is; return its transport."""
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[None] = loop.create_future()
+
+    class Client(asyncio.Protocol):
+        def connection_lost(self, error: Exception | None) -> None:
+            ended.set_result(None)
+
+    server = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0)
+    client, _ = await loop.create_connection(Client, *server.sockets[0].getsockname())
+    client.write(_MORE_THAN_KERNELS_TAKE)
+    client.close()
+    await ended
+    server.close()
+    return client
+
+
+def test_a_connection_that_was_closed_while_it_was_sending_lets_its_loop_be_closed() -> None:
+    assert asyncio.run(_closed_while_sending()).is_closing()
