@@ -123,7 +123,8 @@ class UpstreamConnection(UpstreamTransport):
             return
         try:
             begins = self._line.is_new and not self._line.is_final and data.startswith(USUAL)
-            known = self.known_heads.read(data) if begins else None
+            # After an interim response llhttp must see the final one: the interim one may have ended the connection.
+            known = self.known_heads.read(data) if begins and not self._fed else None
             if known is not None:
                 self._take_known(*known)
                 return

@@ -141,6 +141,36 @@ def test_what_differs_is_left_to_the_parser(last: bytes) -> None:
     assert ours == parsed
 
 
+@pytest.mark.parametrize(
+    "interim",
+    [
+        b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\nConnection: close\r\n\r\n",
+        b"HTTP/1.0 100 Continue\r\n\r\n",
+        b"HTTP/1.1 100 Continue\r\nContent-Length: 60\r\n\r\n",
+        b"HTTP/1.1 103 Early Hints\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ],
+)
+def test_a_known_head_after_an_interim_response_in_a_read_of_its_own_is_left_to_the_parser(interim: bytes) -> None:
+    async def run(heads: KnownHeads) -> list[object]:
+        connection = UpstreamConnection()
+        connection.known_heads = heads
+        connection.connection_made(QuietTransport())
+        found: list[object] = []
+        for before in (b"", b"", b"", interim, b"", b""):
+            exchange = asyncio.ensure_future(connection.exchange(b"POST", seconds=60))
+            await asyncio.sleep(0)
+            for data in filter(None, (before, answer())):
+                connection.data_received(data)
+            await asyncio.wait([exchange])
+            failure = exchange.exception()
+            found.append((failure is None, connection.usable))
+        connection.deadlines.close()
+        return found
+
+    assert asyncio.run(run(KnownHeads())) == asyncio.run(run(ForgetfulHeads()))
+
+
 @pytest.mark.parametrize("more", ["Connection: close\r\n", "X: 1\r\nX: 2\r\n", "Date: x\r\n", "Upgrade: h2c\r\n"])
 def test_a_head_that_says_more_is_parsed_each_time(more: str) -> None:
     heads = KnownHeads()
