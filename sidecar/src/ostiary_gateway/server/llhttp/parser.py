@@ -98,11 +98,14 @@ class RequestParser:
             self._is_mentioned = b"RTSP/" in data or b"ICE/" in data
             if self._is_mentioned or self._unended:
                 self._check_protocol(data)
+        behind: bytes | None = None
         try:
             try:
                 self._parser.feed_data(data)
             except httptools.HttpParserUpgrade as upgrade:
-                self._parse_on(data[upgrade.args[0] :])
+                behind = data[upgrade.args[0] :]
+            if behind is not None:
+                self._parse_on(behind)
         except httptools.HttpParserError as error:
             raise _bad_request(error) from None
         if self.in_head or self._unended:
@@ -138,17 +141,19 @@ class RequestParser:
         elif self.request is not None and self._fed - self._taken > FRAMING_BYTES + FRAMING_EACH * self._taken:
             raise too_much_framing()
 
-    def _parse_on(self, data: bytes) -> None:
-        """Parse what follows a head that asks for another protocol."""
-        self._stay()
-        while data:
+    def _parse_on(self, behind: bytes | None) -> None:
+        """Parse what is behind a head that asks for another protocol.
+
+        Nothing is fed where an exception is handled: httptools keeps what our callbacks raise as the context of its own
+        error, and there it would get another one.
+        """
+        while behind is not None:
+            self._stay()
+            data, behind = behind, None
             try:
                 self._parser.feed_data(data)
             except httptools.HttpParserUpgrade as upgrade:
-                self._stay()
-                data = data[upgrade.args[0] :]
-            else:
-                return
+                behind = data[upgrade.args[0] :]
 
     def _stay(self) -> None:
         """Ignore an upgrade to another protocol (RFC 9110 §7.8), as Java's client requests.

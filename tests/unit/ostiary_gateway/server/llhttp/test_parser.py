@@ -120,6 +120,26 @@ async def test_another_protocol_behind_a_request_is_refused_too() -> None:
         assert await wire.closed()
 
 
+BEHIND_AN_UPGRADE = {
+    "another version": (b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", 400),
+    "too many headers": (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 300 + b"\r\n", 431),
+}
+
+
+@pytest.mark.skipif(HTTP_SERVER != LLHTTP, reason="a known difference: docs/reference/http-servers.md")
+@pytest.mark.parametrize("name", BEHIND_AN_UPGRADE)
+async def test_what_is_refused_behind_a_request_for_an_upgrade_is_no_bug_of_the_gateway(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    refused, status = BEHIND_AN_UPGRADE[name]
+    asking = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n"
+    async with serving(echo) as (_, port), connected(port) as wire:
+        await wire.send(asking + refused)
+        assert [(await wire.reply()).status for _ in range(2)] == [200, status]
+        assert await wire.closed()
+    assert not caplog.records
+
+
 async def test_a_body_may_contain_first_lines_of_other_protocols() -> None:
     text = b'{"x": "GET /stream RTSP/1.0",\n"y": "SOURCE / ICE/1.0"}'
     head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(text)
