@@ -9,6 +9,7 @@ from limits import limit_config, limiting
 from mcp_caller import McpCaller, mcp_caller, modern
 from metric_samples import counted
 
+from ostiary_core.contract.blocks import BlockedConfig
 from ostiary_core.evidence.recorded_call import CallOutcome
 from ostiary_gateway.config import usual_calls
 
@@ -16,6 +17,7 @@ ALL = {"name": "all", "effect": "Allow"}
 NO_ECHO = {"name": "no-echo", "effect": "Deny", "tools": {"verbs": ["Call"], "names": ["echo"]}}
 A: dict[str, Any] = {"path": ["message"], "enum": ["a"]}
 ONLY_A = {"name": "only-a", "effect": "Allow", "tools": {"names": ["echo"]}, "arguments": [A]}
+CALL = modern("tools/call", {"name": "echo", "arguments": {"message": "a"}})
 DURATION = "mcp_server_operation_duration_seconds_count"
 APART: dict[str, Any] = {"per": ["Consumer"], "requests": 2}
 
@@ -138,3 +140,67 @@ async def test_a_caller_who_invents_names_delays_others_and_takes_no_more_memory
             await hostile.post(modern("tools/call", {"name": f"invented-{number}", "arguments": {}}))
             assert await echo(agent)
             assert known(gateway) <= 4
+
+
+async def test_who_is_blocked_or_whose_key_is_revoked_makes_no_call_that_was_usual(
+    gateway: RunningGateway, mock: str
+) -> None:
+    settings, allowed = gateway.settings, policy("p", ALL)
+    keys = keyed(api_key(AGENT_KEY), api_key(OTHER_KEY, "default/other"))
+    entry = gateway.entry("mock", mock, [keys, allowed])
+    await gateway.apply(entry)
+    one, two = (mcp_caller(gateway.url(), credential=bearer(key)) for key in (AGENT_KEY, OTHER_KEY))
+    async with one as agent, two as other:
+        assert [(await echo(agent), await echo(other)) for _ in range(2)] == [(True, True)] * 2
+        gateway.settings = settings.model_copy(update={"blocked": BlockedConfig(principals=["default/agent"])})
+        await gateway.apply(entry)
+        assert [(await echo(agent), await echo(other)) for _ in range(2)] == [(False, True)] * 2
+        gateway.settings = settings
+        await gateway.apply(entry)
+        assert await echo(agent)
+        await gateway.apply(gateway.entry("mock", mock, [keyed(api_key(OTHER_KEY, "default/other")), allowed]))
+        assert (await agent.post(CALL)).status == 401
+        assert await echo(other)
+
+
+async def test_a_caller_of_two_proxies_is_judged_by_the_policies_of_each(gateway: RunningGateway, mock: str) -> None:
+    keys = keyed(api_key(AGENT_KEY))
+    strict = gateway.entry("strict", mock, [keys, policy("strict", ALL, NO_ECHO)])
+    await gateway.apply(gateway.entry("mock", mock, [keys, policy("p", ALL)]), strict)
+    credential = bearer(AGENT_KEY)
+    async with (
+        mcp_caller(gateway.url(), credential=credential) as agent,
+        mcp_caller(gateway.url("strict"), credential=credential) as same,
+    ):
+        assert [(await echo(agent), await echo(same)) for _ in range(3)] == [(True, False)] * 3
+
+
+async def test_a_call_that_is_not_counted_does_not_make_the_next_ones_free(gateway: RunningGateway, mock: str) -> None:
+    allowed = policy("p", ALL)
+    await gateway.apply(gateway.entry("mock", mock, [allowed, limiting(limit_config(requests=2))]))
+    async with mcp_caller(gateway.url()) as agent:
+        without_id = {name: value for name, value in CALL.items() if name != "id"}
+        assert (await agent.post(without_id)).status == 400
+        assert [await echo(agent) for _ in range(3)] == [True, True, False]
+
+
+async def test_each_call_that_a_policy_in_shadow_mode_would_deny_is_recorded_so(
+    gateway: RunningGateway, mock: str
+) -> None:
+    shadow = policy("later", ALL, {**NO_ECHO, "arguments": [A]}).model_copy(update={"mode": "Shadow"})
+    await gateway.apply(gateway.entry("mock", mock, [policy("p", ALL), shadow]))
+    async with mcp_caller(gateway.url()) as agent:
+        assert [await echo(agent, words) for words in ("b", "a", "b", "a")] == [True] * 4
+
+    found = (await calls(gateway, {"proxy": "default/mock"})).calls
+    assert sorted(each.shadow_rule for each in found if each.method == "tools/call") == ["", "", "no-echo", "no-echo"]
+
+
+async def test_limits_in_shadow_mode_are_recorded_of_calls_beyond_them_only(gateway: RunningGateway, mock: str) -> None:
+    later = limiting(limit_config(requests=2), mode="Shadow")
+    await gateway.apply(gateway.entry("mock", mock, [policy("p", ALL), later]))
+    async with mcp_caller(gateway.url()) as agent:
+        assert [await echo(agent) for _ in range(4)] == [True] * 4
+
+    found = (await calls(gateway, {"proxy": "default/mock"})).calls
+    assert sorted(each.shadow_rule for each in found if each.method == "tools/call") == ["", "", "l", "l"]
