@@ -46,8 +46,8 @@ class StatusLine:
         Raises:
             UpstreamFault: the line is of another protocol.
         """
-        self.is_new = False
         while data and not self.is_final:
+            self.is_new = False  # each time: the end of an interim response begins another line
             if self._is_interim:
                 line, end, data = data.partition(b"\n")
                 parser.feed_data(line + end)
