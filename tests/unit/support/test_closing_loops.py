@@ -39,7 +39,7 @@ async def _closed_while_sending() -> asyncio.WriteTransport:
     ended: asyncio.Future[None] = loop.create_future()
 
     class Client(asyncio.Protocol):
-        def connection_lost(self, error: Exception | None) -> None:
+        def connection_lost(self, _: Exception | None) -> None:
             ended.set_result(None)
 
     server = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0)
