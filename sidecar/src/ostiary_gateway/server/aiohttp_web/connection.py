@@ -10,7 +10,7 @@ from typing import Final
 from aiohttp import web
 
 from ostiary_gateway.errors import CallerGone
-from ostiary_gateway.server.aiohttp_web.library import KEPT, LAST, LibraryTransport, library_protocol
+from ostiary_gateway.server.aiohttp_web.aiohttp_protocol import KEPT, LAST, AiohttpTransport, aiohttp_protocol
 from ostiary_gateway.server.aiohttp_web.passed_input import PassedInput
 from ostiary_gateway.server.aiohttp_web.request import AiohttpRequest
 from ostiary_gateway.server.bad_request import BadRequestError, bad_request, no_room
@@ -29,10 +29,10 @@ class AiohttpConnection(PassedInput):
         super().__init__(listener)
         self._keeps = False
 
-    def _new_library(self) -> asyncio.Protocol:
-        library = library_protocol(self._handle, self._listener.limits, self._listener.loop)
-        library.connection_made(LibraryTransport(self))
-        return library
+    def _new_protocol(self) -> asyncio.Protocol:
+        protocol = aiohttp_protocol(self._handle, self._listener.limits, self._listener.loop)
+        protocol.connection_made(AiohttpTransport(self))
+        return protocol
 
     # Requests, from aiohttp
 
@@ -126,7 +126,7 @@ class AiohttpConnection(PassedInput):
 
     # From aiohttp
 
-    def library_wrote(self, data: bytes) -> None:
+    def aiohttp_wrote(self, data: bytes) -> None:
         """Answer what aiohttp could not parse, with its reason.
 
         aiohttp answers nothing else by itself.
@@ -137,7 +137,7 @@ class AiohttpConnection(PassedInput):
                 bad_request(f"This is no HTTP/1.1 request: {reason}" if reason else "This is no HTTP/1.1 request")
             )
 
-    def library_closes(self) -> None:
+    def aiohttp_closes(self) -> None:
         """Close the connection once the client has its response.
 
         Close it at once if aiohttp gave up a request.
@@ -147,9 +147,9 @@ class AiohttpConnection(PassedInput):
         elif self._phase is not END and not self.lost:
             self._close_gracefully()
 
-    def library_pauses(self, paused: bool) -> None:
+    def aiohttp_pauses(self, paused: bool) -> None:
         """Stop reading, or continue."""
-        self._library_paused = paused
+        self._aiohttp_paused = paused
         if paused:
             self.pause_reading()
         else:
@@ -157,7 +157,7 @@ class AiohttpConnection(PassedInput):
             self.resume_reading()
 
     @property
-    def library_info(self) -> asyncio.BaseTransport:
+    def aiohttp_info(self) -> asyncio.BaseTransport:
         """The transport that knows the addresses of both ends."""
         return self._transport
 
@@ -165,7 +165,7 @@ class AiohttpConnection(PassedInput):
 
     def resume_reading(self) -> None:
         """Continue to read, unless input is waiting already."""
-        if self._phase is END or not (self._held or self._library_paused):
+        if self._phase is END or not (self._held or self._aiohttp_paused):
             super().resume_reading()
 
     def accept_no_more(self) -> None:
@@ -193,8 +193,8 @@ class AiohttpConnection(PassedInput):
 
     def _fail_requests(self, fault: CallerGone) -> None:  # noqa: ARG002  aiohttp makes its own
         """Let aiohttp fail every read that waits, and break its reference cycles."""
-        if self._library is not None:
+        if self._protocol is not None:
             if self._phase is REST and self._current is not None:
                 self._stop_dropping(self._current)
-            self._library.connection_lost(None)
-            self._library = None
+            self._protocol.connection_lost(None)
+            self._protocol = None

@@ -18,8 +18,8 @@ class PassedInput(Connection):
 
     def __init__(self, listener: ConnectionHost) -> None:
         super().__init__(listener)
-        self._library: asyncio.Protocol | None = None
-        self._library_paused = False
+        self._protocol: asyncio.Protocol | None = None
+        self._aiohttp_paused = False
         #: What was passed to aiohttp, from the next head on.
         self._input = HeadInput(listener.limits)
         #: What arrived behind a request that is complete.
@@ -30,7 +30,7 @@ class PassedInput(Connection):
         self._bad: BadRequestError | None = None
         self._ignores_input = False
 
-    def _new_library(self) -> asyncio.Protocol:
+    def _new_protocol(self) -> asyncio.Protocol:
         """Return aiohttp's protocol for this connection."""
         raise NotImplementedError
 
@@ -90,9 +90,9 @@ class PassedInput(Connection):
             self._rest = (self._rest or b"") + data[end:]
 
     def _pass(self, data: bytes) -> None:
-        if self._library is None:
-            self._library = self._new_library()
-        self._library.data_received(data)
+        if self._protocol is None:
+            self._protocol = self._new_protocol()
+        self._protocol.data_received(data)
 
     def _check_body(self) -> None:
         """Note that the current body is complete, or will never be."""
@@ -101,7 +101,7 @@ class PassedInput(Connection):
             return
         if request.content.exception() is not None:
             request.keep_alive = False
-        elif self._rest is not None and not self._library_paused and not request.content.is_eof():
+        elif self._rest is not None and not self._aiohttp_paused and not request.content.is_eof():
             # aiohttp does not report trailers that it rejects.
             self._refuse(bad_request("The trailers of the body are none"))
         elif request.content.is_eof():

@@ -27,37 +27,37 @@ _log: Final = logging.getLogger(__name__)
 _log.addFilter(_Faults())
 
 
-class LibraryHost(Protocol):
-    """What the library's transport needs of the connection."""
+class AiohttpHost(Protocol):
+    """What the transport of aiohttp needs of the connection."""
 
-    def library_wrote(self, data: bytes, /) -> None:
+    def aiohttp_wrote(self, data: bytes, /) -> None:
         """Answer what aiohttp could not parse: nothing else does it answer by itself."""
 
-    def library_closes(self) -> None:
+    def aiohttp_closes(self) -> None:
         """Close the connection once the client has its response."""
 
-    def library_pauses(self, paused: bool, /) -> None:
+    def aiohttp_pauses(self, paused: bool, /) -> None:
         """Stop reading, or continue."""
 
     @property
-    def library_info(self) -> asyncio.BaseTransport:
+    def aiohttp_info(self) -> asyncio.BaseTransport:
         """The transport that knows the addresses of both ends."""
 
 
-class LibraryTransport(asyncio.Transport):
+class AiohttpTransport(asyncio.Transport):
     """The transport of aiohttp's protocol.
 
     It reads and closes by ours, and never writes to the client itself.
     """
 
-    def __init__(self, host: LibraryHost) -> None:
+    def __init__(self, host: AiohttpHost) -> None:
         super().__init__()
         self._host = host
         self._closing = False
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """Return what the connection's transport tells, except its socket, whose options are ours."""
-        return default if name == "socket" else self._host.library_info.get_extra_info(name, default)
+        return default if name == "socket" else self._host.aiohttp_info.get_extra_info(name, default)
 
     def is_closing(self) -> bool:
         """Return whether aiohttp has closed the connection."""
@@ -66,21 +66,21 @@ class LibraryTransport(asyncio.Transport):
     def close(self) -> None:
         """Close the connection once the client has its response."""
         self._closing = True
-        self._host.library_closes()
+        self._host.aiohttp_closes()
 
     abort = close
 
     def write(self, data: Any) -> None:
         """Take the answer to a request that aiohttp could not parse."""
-        self._host.library_wrote(bytes(data))
+        self._host.aiohttp_wrote(bytes(data))
 
     def pause_reading(self) -> None:
         """Stop reading."""
-        self._host.library_pauses(True)
+        self._host.aiohttp_pauses(True)
 
     def resume_reading(self) -> None:
         """Continue to read."""
-        self._host.library_pauses(False)
+        self._host.aiohttp_pauses(False)
 
 
 class Answered(web.StreamResponse):
@@ -107,7 +107,7 @@ KEPT: Final = Answered(keep=True)
 LAST: Final = Answered(keep=False)
 
 
-def library_protocol(
+def aiohttp_protocol(
     answer: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], limits: Limits, loop: asyncio.AbstractEventLoop
 ) -> asyncio.Protocol:
     """Return aiohttp's protocol for one connection.
