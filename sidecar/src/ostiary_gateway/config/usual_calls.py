@@ -16,7 +16,7 @@ from ostiary_core.policy.principal import Principal
 from ostiary_gateway.config.runtime import ProxyRuntime
 from ostiary_gateway.telemetry.request_labels import PlainLabels
 
-#: Calls that are known at a time: about 4 MiB at most, since names may be a caller's own.
+#: Calls that are known at a time: about 6 MiB at most, since names may be a caller's own, of 256 characters each.
 MOST: Final = 4096
 
 
